@@ -1,0 +1,1 @@
+"""Environments, normalisers, policies, sampling, and the updates of PPO, PPO-M and TRPO."""

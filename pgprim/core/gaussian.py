@@ -1,0 +1,36 @@
+"""The diagonal Gaussian policy π(a|s) = N(μ(s), diag σ²) with state-independent σ."""
+
+from math import log, pi
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+def log_prob(
+    mu: Float[Tensor, "agent pair act"], log_sigma: Float[Tensor, "agent act"], act: Float[Tensor, "agent pair act"]
+) -> Float[Tensor, "agent pair"]:
+    """log π(a|s), in nats.
+
+    Args:
+        mu: Means.
+        log_sigma: Logarithms of the standard deviations.
+        act: Actions.
+    """
+    log_sigma = log_sigma.unsqueeze(1)
+    z = (act - mu) * (-log_sigma).exp()
+    return -0.5 * (z.square() + 2 * log_sigma + log(2 * pi)).sum(-1)
+
+
+def kl(
+    mu_old: Float[Tensor, "agent pair act"],
+    log_sigma_old: Float[Tensor, "agent act"],
+    mu: Float[Tensor, "agent pair act"],
+    log_sigma: Float[Tensor, "agent act"],
+) -> Float[Tensor, "agent pair"]:
+    """KL(π_old ‖ π) at each state in closed form, in nats (Eq. 16).
+
+    Σ_j log σ_j/σ_old,j + (σ_old,j² + (μ_old,j − μ_j)²) / (2 σ_j²) − ½.
+    """
+    log_sigma_old, log_sigma = log_sigma_old.unsqueeze(1), log_sigma.unsqueeze(1)
+    gap = (mu_old - mu) * (-log_sigma).exp()
+    return (log_sigma - log_sigma_old + 0.5 * ((2 * (log_sigma_old - log_sigma)).exp() + gap.square() - 1)).sum(-1)

@@ -1,0 +1,79 @@
+"""Multi-layer perceptrons with tanh units whose parameters are one flat vector.
+
+Several networks of one shape are computed at once: a leading `agent` axis on parameters and inputs. An agent's result
+does not depend on which others are in the stack.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class MLP:
+    """The shape of a network and where its parameters lie in the flat vector.
+
+    Attributes:
+        sizes: Units per layer, inputs first, e.g. (11, 64, 64, 3).
+        extra: Names and lengths of parameters behind the layers', such as ("log_sigma", 3).
+        prefix: Name of the network in parameter names.
+    """
+
+    sizes: tuple[int, ...]
+    extra: tuple[tuple[str, int], ...] = ()
+    prefix: str = "net"
+
+    @property
+    def layout(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Names and shapes of the parameters in the order of the flat vector; weights are [in, out]."""
+        named: list[tuple[str, tuple[int, ...]]] = []
+        for layer, (num_in, num_out) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
+            named += [(f"{self.prefix}.{layer}.weight", (num_in, num_out)), (f"{self.prefix}.{layer}.bias", (num_out,))]
+        return named + [(name, (length,)) for name, length in self.extra]
+
+    @property
+    def num_params(self) -> int:
+        """Length of the flat vector."""
+        return sum(prod(shape) for _, shape in self.layout)
+
+    def split(self, flat: Float[Tensor, "agent param"]) -> list[Float[Tensor, "agent ..."]]:
+        """The parameters of the layout as views of the flat vectors, each with the leading agent axis."""
+        lengths = [prod(shape) for _, shape in self.layout]
+        parts = torch.split(flat, lengths, dim=-1)
+        return [part.view(-1, *shape) for part, (_, shape) in zip(parts, self.layout, strict=True)]
+
+    def join(self, parts: list[Float[Tensor, "agent ..."]]) -> Float[Tensor, "agent param"]:
+        """The inverse of `split`."""
+        return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def policy_net(num_obs: int, num_act: int, hidden: tuple[int, ...]) -> MLP:
+    """The Gaussian policy's mean network with log σ behind it (Sec. 2: σ is part of θ)."""
+    return MLP((num_obs, *hidden, num_act), (("log_sigma", num_act),), "policy")
+
+
+def value_net(num_obs: int, hidden: tuple[int, ...]) -> MLP:
+    """The value network V_φ, separate from the policy."""
+    return MLP((num_obs, *hidden, 1), (), "value")
+
+
+def forward(
+    parts: list[Float[Tensor, "agent ..."]], inputs: Float[Tensor, "agent pair input"], num_layers: int
+) -> Float[Tensor, "agent pair output"]:
+    """The network's output: tanh between layers, none at the end.
+
+    Args:
+        parts: Parameters as `MLP.split` gives them.
+        inputs: One batch for each network.
+        num_layers: Number of affine layers; parameters behind theirs are not used.
+    """
+    hidden = inputs
+    for layer in range(num_layers):
+        weight, bias = parts[2 * layer], parts[2 * layer + 1]
+        hidden = torch.baddbmm(bias.unsqueeze(1), hidden, weight)
+        if layer < num_layers - 1:
+            hidden = torch.tanh(hidden)
+    return hidden

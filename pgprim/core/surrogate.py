@@ -1,0 +1,54 @@
+"""Objectives of the policy update (Eqs. 13-18)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+ADVANTAGE_EPS = 1e-8
+"""Added to the advantages' standard deviation, so that equal advantages give 0."""
+
+
+def normalise_advantage(adv: Float[Tensor, "agent pair"]) -> Float[Tensor, "agent pair"]:
+    """Eq. 15: (A − mean A) / std A over the pairs, with the unbiased standard deviation."""
+    centred = adv - adv.mean(-1, keepdim=True)
+    std = (centred.square().sum(-1, keepdim=True) / max(adv.shape[-1] - 1, 1)).sqrt()
+    return centred / (std + ADVANTAGE_EPS)
+
+
+def ratio(logp: Float[Tensor, "agent pair"], logp_old: Float[Tensor, "agent pair"]) -> Float[Tensor, "agent pair"]:
+    """Eq. 18: ρ = π_θ(a|s) / π_old(a|s)."""
+    return (logp - logp_old).exp()
+
+
+def surrogate(rho: Float[Tensor, "agent pair"], adv: Float[Tensor, "agent pair"]) -> Float[Tensor, " agent"]:
+    """Eqs. 13, 14: mean of ρ·A over the pairs."""
+    return (rho * adv).mean(-1)
+
+
+def clipped_surrogate(
+    rho: Float[Tensor, "agent pair"], adv: Float[Tensor, "agent pair"], eps: float
+) -> Float[Tensor, " agent"]:
+    """Eq. 17: mean of min(clip(ρ, 1 − ε, 1 + ε)·Â, ρ·Â)."""
+    return torch.minimum(rho * adv, rho.clamp(1 - eps, 1 + eps) * adv).mean(-1)
+
+
+def value_loss(
+    val: Float[Tensor, "agent pair"],
+    val_old: Float[Tensor, "agent pair"],
+    target: Float[Tensor, "agent pair"],
+    weight: Float[Tensor, "agent pair"] | None = None,
+    clip: float | None = None,
+) -> Float[Tensor, " agent"]:
+    """Eq. 4: mean squared error to the target, or the larger of it and that of a value clipped around V_old.
+
+    Args:
+        val: V_φ(s).
+        val_old: V before the update.
+        target: V_old + A_GAE.
+        weight: Share of each pair in the mean; all pairs alike if absent.
+        clip: Half-width of the interval around V_old, or None for the plain error.
+    """
+    error = (val - target).square()
+    if clip is not None:
+        error = torch.maximum(error, (val_old + (val - val_old).clamp(-clip, clip) - target).square())
+    return error.mean(-1) if weight is None else (error * weight).sum(-1) / weight.sum(-1).clamp(min=1)

@@ -1,0 +1,1 @@
+"""One folder per probe: what is measured (`estimate`) and how it is drawn (`plot`)."""

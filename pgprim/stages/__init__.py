@@ -1,0 +1,1 @@
+"""The pipeline's commands: each parses, loads, calls and saves."""

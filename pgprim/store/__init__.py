@@ -1,0 +1,1 @@
+"""Artifacts on disk: checkpoints, training records, rollout buffers, gradients and estimates."""

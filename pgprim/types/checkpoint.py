@@ -1,0 +1,120 @@
+"""What an agent is at one moment: everything needed to act, to compute the next update and to go on training."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class AdamState:
+    """Adam's moments and the number of updates so far.
+
+    Attributes:
+        m: Running mean of gradients.
+        v: Running mean of squared gradients.
+        count: Updates so far, the same for all agents of a stack.
+    """
+
+    m: Float[Tensor, "agent param"]
+    v: Float[Tensor, "agent param"]
+    count: int
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Running count, mean and sum of squared deviations from the mean, in double precision.
+
+    Attributes:
+        count: Values seen, the same for all agents of a stack.
+        mean: Their mean.
+        m2: Their summed squared deviation from it.
+    """
+
+    count: int
+    mean: Float[np.ndarray, "agent dim"]
+    m2: Float[np.ndarray, "agent dim"]
+
+
+@dataclass(frozen=True)
+class AgentState:
+    """A stack of agents before an iteration's update. Every array has a leading `agent` axis, of length 1 for one agent.
+
+    Attributes:
+        theta: Policy parameters, log σ included, in the order of `core.mlp.policy_net(...).layout`.
+        phi: Value network parameters, in the order of `core.mlp.value_net(...).layout`.
+        policy_adam: Optimiser of θ; TRPO leaves it at zero.
+        value_adam: Optimiser of φ.
+        obs_moments: Of the observations the policy acted on.
+        rew_moments: Of the discounted reward sum (one dimension).
+    """
+
+    theta: Float[Tensor, "agent policy_param"]
+    phi: Float[Tensor, "agent value_param"]
+    policy_adam: AdamState
+    value_adam: AdamState
+    obs_moments: Moments
+    rew_moments: Moments
+
+    @property
+    def num_agents(self) -> int:
+        """How many agents are in the stack."""
+        return self.theta.shape[0]
+
+    def agent(self, index: int) -> "AgentState":
+        """One agent of the stack, as a stack of one with memory of its own."""
+        return AgentState(*(_take(getattr(self, name), index) for name in self.__dataclass_fields__))
+
+
+def stack_agents(states: list[AgentState]) -> AgentState:
+    """The inverse of `AgentState.agent`: agents at the same point of training, side by side."""
+    return AgentState(*(_stack([getattr(state, name) for state in states]) for name in AgentState.__dataclass_fields__))
+
+
+def _take(field: Tensor | AdamState | Moments, index: int) -> Tensor | AdamState | Moments:
+    if isinstance(field, Tensor):
+        return field[index : index + 1].clone()
+    if isinstance(field, AdamState):
+        return replace(field, m=_take(field.m, index), v=_take(field.v, index))
+    pick = slice(index, index + 1)
+    return replace(field, mean=field.mean[pick].copy(), m2=field.m2[pick].copy())
+
+
+def _stack(fields: list) -> Tensor | AdamState | Moments:
+    first = fields[0]
+    if isinstance(first, Tensor):
+        return torch.cat(fields)
+    if isinstance(first, AdamState):
+        return AdamState(torch.cat([f.m for f in fields]), torch.cat([f.v for f in fields]), first.count)
+    return Moments(first.count, np.concatenate([f.mean for f in fields]), np.concatenate([f.m2 for f in fields]))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One agent before the update of one iteration.
+
+    All random numbers are derived from seed, iteration and purpose (`core.seeding`), so no generator's state is kept.
+
+    Attributes:
+        task: Name of the task in the parameter file.
+        env_id: Gymnasium's id of its environment.
+        algo: Name of the algorithm in the parameter file.
+        seed: The agent's seed.
+        iteration: Number of updates made.
+        num_obs: Length of an observation.
+        num_act: Length of an action.
+        settings: The `train` section and the agent's own settings, as `types.agent.Settings` reads them.
+        state: The agent, as a stack of one.
+    """
+
+    task: str
+    env_id: str
+    algo: str
+    seed: int
+    iteration: int
+    num_obs: int
+    num_act: int
+    settings: dict
+    state: AgentState
