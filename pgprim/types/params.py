@@ -1,0 +1,237 @@
+"""The parameter file: read, checked against its schema, and handed on as a plain dict.
+
+`params.yaml` is the one place where numbers live. Its shape, its ranges and the words for what would be right stand
+in `workflow/schemas/params.schema.json`; what one key demands of another is checked here.
+"""
+
+import difflib
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from pgprim.types.errors import UserError
+
+SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "params.schema.json"
+PROBES = Path(__file__).parents[1] / "probes"
+
+# A typo is an unknown key and a missing key at once: naming the unknown one helps more.
+_URGENCY = {"additionalProperties": 0, "propertyNames": 0, "required": 2}
+
+
+def load(path: str | Path = "params.yaml") -> dict[str, Any]:
+    """Read and check a parameter file.
+
+    Args:
+        path: the YAML file. It is read as YAML 1.2, like DVC does, so that `1e-5` is a number.
+
+    Returns:
+        The parameters as nested dicts and lists of plain values.
+
+    Raises:
+        UserError: if the file is missing or unreadable, is not YAML, breaks the schema, or contradicts itself.
+    """
+    params = read(path)
+    try:
+        check(params, path)
+    except RecursionError:
+        raise UserError(f"{path}: an anchor refers to itself, but values must be finite") from None
+    return params
+
+
+def read(path: str | Path) -> Any:
+    """Read a YAML file with the safe loader, without checking what it says.
+
+    Raises:
+        UserError: if the file is missing, unreadable, or not YAML.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} does not exist; `python -m pgprim.stages.scale default` writes params.yaml"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as UTF-8 text: {error}") from None
+    try:
+        # The C-free loader is the one that knows YAML 1.2 and refuses a key given twice.
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = (error.problem or error.context or "it cannot be parsed").splitlines()[0]
+        raise UserError(f"{path}{where}: not valid YAML, {problem}") from None
+    except (YAMLError, ValueError) as error:
+        raise UserError(f"{path}: not valid YAML, {str(error).splitlines()[0]}") from None
+
+
+def check(params: Any, path: str | Path = "params.yaml") -> None:
+    """Check parameters against the schema and against each other.
+
+    Args:
+        params: what a parameter file says.
+        path: the file's name, for the message.
+
+    Raises:
+        UserError: one sentence about the first thing that is wrong: the file, the key, its value, what would be right.
+    """
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    for complain in (_plain, _schema, _cross):
+        complaint = next(complain(params, schema), None)
+        if complaint is not None:
+            raise UserError(f"{path}: {complaint}")
+
+
+def _name(keys: Any) -> str:
+    """`["estimate", "budgets", 2]` is written `estimate.budgets[2]`."""
+    text = ""
+    for key in keys:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
+    return text or "the whole file"
+
+
+def _show(value: Any) -> str:
+    """A value as one would write it in the file, cut short where it is long."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain(params: Any, schema: dict[str, Any], keys: tuple[Any, ...] = ()) -> Iterator[str]:
+    """Refuse what JSON cannot say: keys that are not text, and numbers that are not finite."""
+    if isinstance(params, dict):
+        for key, value in params.items():
+            if not isinstance(key, str):
+                yield f"{_name(keys)} has the key {_show(key)}, but a key must be text, quoted if need be"
+            yield from _plain(value, schema, (*keys, key))
+    elif isinstance(params, list):
+        for index, value in enumerate(params):
+            yield from _plain(value, schema, (*keys, index))
+    elif isinstance(params, float) and not math.isfinite(params):
+        yield f"{_name(keys)} is {params}, but must be a finite number"
+
+
+def _is_whole(_checker: Any, value: Any) -> bool:
+    # JSON Schema takes 1.0e6 for an integer, range() does not.
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole),
+)
+
+
+def _schema(params: Any, schema: dict[str, Any]) -> Iterator[str]:
+    """What the schema says against the parameters, the most telling complaint first."""
+    errors = _Validator(schema).iter_errors(params)
+    for error in sorted(
+        errors, key=lambda error: (_URGENCY.get(error.validator, 1), _name(error.absolute_path))
+    ):
+        yield _sentence(error, schema["$defs"])
+
+
+def _sentence(error: jsonschema.ValidationError, defs: dict[str, Any]) -> str:
+    keys = list(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        unknown = next(key for key in error.instance if key not in known)
+        close = difflib.get_close_matches(unknown, known, n=1)
+        right = f"did you mean {_name([*keys, close[0]])}?" if close else f"known there: {', '.join(known)}"
+        return f"{_name([*keys, unknown])} (given as {_show(error.instance[unknown])}) is not a known key; {right}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        wanted = error.schema.get("properties", {}).get(missing, {})
+        right = (defs[wanted["$ref"].split("/")[-1]] if "$ref" in wanted else wanted).get("description", "")
+        return f"{_name([*keys, missing])} is missing, but must be given" + (f": {right}" if right else "")
+    if "propertyNames" in error.absolute_schema_path:
+        return f"{_name(keys)} has the key {_show(error.instance)}, but a key there must be {error.schema['description']}"
+    hint = ", written out in digits without point or exponent" if _is_round_float(error) else ""
+    return f"{_name(keys)} is {_show(error.instance)}, but must be {error.schema['description']}{hint}"
+
+
+def _is_round_float(error: jsonschema.ValidationError) -> bool:
+    is_float = isinstance(error.instance, float) and error.instance.is_integer()
+    return is_float and error.validator == "type" and error.validator_value == "integer"
+
+
+def _cross(params: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
+    """What keys demand of each other."""
+    yield from _cross_agents(params, schema)
+    yield from _cross_seeds(params)
+    yield from _cross_training(params)
+    yield from _cross_probes(params)
+
+
+def _cross_agents(params: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
+    for task in params["tasks"]:
+        if task not in params["env"]:
+            yield f"tasks names {_show(task)}, but env.{task} is missing and must say which environment that is"
+    for algo in params["algos"]:
+        if algo not in params["agents"]:
+            yield f"algos names {_show(algo)}, but agents.{algo} is missing and must hold its hyperparameters"
+    for algo, agent in params["agents"].items():
+        known = schema["$defs"][algo.split("_")[0]]["additionalProperties"]["properties"]
+        for task in agent:
+            if task != "all" and task not in params["env"]:
+                yield f"agents.{algo}.{task} is given, but env has no {_show(task)}: its tasks are {', '.join(params['env'])}"
+        for task in params["tasks"] if algo in params["algos"] else ():
+            if task not in agent:
+                yield f"tasks names {_show(task)}, but agents.{algo}.{task} is missing and must be a mapping, {{}} if nothing differs"
+                continue
+            for key in known:
+                if key not in agent["all"] and key not in agent[task]:
+                    yield f"{key} is missing for {algo} on {task}, but must be given in agents.{algo}.all or agents.{algo}.{task}"
+
+
+def _cross_seeds(params: dict[str, Any]) -> Iterator[str]:
+    grouped = [int(seed) for group in params["lockstep"] for seed in group.split("-")]
+    if sorted(grouped) != sorted(params["seeds"]):
+        yield (
+            f"lockstep is {_show(params['lockstep'])}, but its groups must hold each of "
+            f"seeds {_show(params['seeds'])} exactly once and no other"
+        )
+
+
+def _cross_training(params: dict[str, Any]) -> Iterator[str]:
+    train = params["train"]
+    every, last = train["snapshot_every"], train["iterations"]
+    for index, iteration in enumerate(params["iterations"]):
+        if iteration % every:
+            yield f"iterations[{index}] is {iteration}, but must be a multiple of train.snapshot_every ({every})"
+        if iteration > last:
+            yield f"iterations[{index}] is {iteration}, but must be at most train.iterations ({last})"
+    pairs, minibatches = train["pairs"], train["minibatches"]
+    if pairs % minibatches:
+        yield f"train.minibatches is {minibatches}, but must divide train.pairs ({pairs})"
+    if pairs < 2 * minibatches:
+        yield (
+            f"train.minibatches is {minibatches}, but must leave at least 2 of "
+            f"train.pairs ({pairs}) to each, because advantages are normalised within a minibatch"
+        )
+
+
+def _cross_probes(params: dict[str, Any]) -> Iterator[str]:
+    pairs, minibatches = params["sample"]["pairs"], params["train"]["minibatches"]
+    declared = ("gradient", "steps")
+    for probe, block in params["estimate"].items():
+        if probe not in declared and not (PROBES / probe / "estimate.py").is_file():
+            known = sorted({*declared, *(found.parent.name for found in PROBES.glob("*/estimate.py"))})
+            yield (
+                f"estimate.{probe} is given, but must be a probe with a module "
+                f"pgprim/probes/{probe}/estimate.py; known: {', '.join(known)}"
+            )
+        budgets = block.get("budgets", [])
+        if budgets != sorted(budgets):
+            yield f"estimate.{probe}.budgets is {_show(budgets)}, but must rise from left to right"
+        if budgets and budgets[-1] > pairs:
+            yield f"estimate.{probe}.budgets ends with {budgets[-1]}, but must not exceed sample.pairs ({pairs})"
+        if probe == "steps" and budgets and budgets[0] < 2 * minibatches:
+            yield (
+                f"estimate.steps.budgets starts with {budgets[0]}, but must be at least {2 * minibatches}, "
+                f"2 pairs for each of train.minibatches ({minibatches})"
+            )
