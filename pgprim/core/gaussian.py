@@ -34,3 +34,12 @@ def kl(
     log_sigma_old, log_sigma = log_sigma_old.unsqueeze(1), log_sigma.unsqueeze(1)
     gap = (mu_old - mu) * (-log_sigma).exp()
     return (log_sigma - log_sigma_old + 0.5 * ((2 * (log_sigma_old - log_sigma)).exp() + gap.square() - 1)).sum(-1)
+
+
+def log_prob_grad(
+    mu: Float[Tensor, "agent pair act"], log_sigma: Float[Tensor, "agent act"], act: Float[Tensor, "agent pair act"]
+) -> tuple[Float[Tensor, "agent pair act"], Float[Tensor, "agent pair act"]]:
+    """∂ log π/∂μ = (a − μ)/σ² and ∂ log π/∂ log σ = ((a − μ)/σ)² − 1, per pair."""
+    inverse = (-log_sigma.unsqueeze(1)).exp()
+    z = (act - mu) * inverse
+    return z * inverse, z.square() - 1

@@ -60,20 +60,75 @@ def value_net(num_obs: int, hidden: tuple[int, ...]) -> MLP:
     return MLP((num_obs, *hidden, 1), (), "value")
 
 
-def forward(
+def activations(
     parts: list[Float[Tensor, "agent ..."]], inputs: Float[Tensor, "agent pair input"], num_layers: int
-) -> Float[Tensor, "agent pair output"]:
-    """The network's output: tanh between layers, none at the end.
+) -> list[Float[Tensor, "agent pair unit"]]:
+    """What each layer reads, and last the output: tanh between layers, none at the end.
 
     Args:
         parts: Parameters as `MLP.split` gives them.
         inputs: One batch for each network.
         num_layers: Number of affine layers; parameters behind theirs are not used.
     """
-    hidden = inputs
+    found = [inputs]
     for layer in range(num_layers):
         weight, bias = parts[2 * layer], parts[2 * layer + 1]
-        hidden = torch.baddbmm(bias.unsqueeze(1), hidden, weight)
-        if layer < num_layers - 1:
-            hidden = torch.tanh(hidden)
-    return hidden
+        hidden = torch.baddbmm(bias.unsqueeze(1), found[-1], weight)
+        found.append(torch.tanh(hidden) if layer < num_layers - 1 else hidden)
+    return found
+
+
+def forward(
+    parts: list[Float[Tensor, "agent ..."]], inputs: Float[Tensor, "agent pair input"], num_layers: int
+) -> Float[Tensor, "agent pair output"]:
+    """The network's output; see `activations`."""
+    return activations(parts, inputs, num_layers)[-1]
+
+
+def signals(
+    parts: list[Float[Tensor, "agent ..."]],
+    acts: list[Float[Tensor, "agent pair unit"]],
+    cotangent: Float[Tensor, "agent pair output"],
+) -> list[Float[Tensor, "agent pair unit"]]:
+    """Backpropagation per pair: the derivative of Σ cotangent·output with respect to each layer's affine output.
+
+    The gradient with respect to a layer's weight is Σ over pairs of (what it reads) ⊗ (its signal), to its bias Σ signal.
+
+    Args:
+        parts: Parameters as `MLP.split` gives them.
+        acts: From `activations`.
+        cotangent: Derivative of a scalar with respect to each output.
+    """
+    found = [cotangent]
+    for layer in range(len(acts) - 2, 0, -1):
+        back = torch.bmm(found[0], parts[2 * layer].transpose(1, 2))
+        found.insert(0, back * (1 - acts[layer].square()))
+    return found
+
+
+def backward(
+    parts: list[Float[Tensor, "agent ..."]],
+    acts: list[Float[Tensor, "agent pair unit"]],
+    cotangent: Float[Tensor, "agent pair output"],
+) -> list[Float[Tensor, "agent ..."]]:
+    """Gradient of Σ cotangent·output with respect to the layers' parameters, summed over pairs; one array per parameter."""
+    grads = []
+    for act, signal in zip(acts, signals(parts, acts, cotangent), strict=False):
+        grads += [torch.bmm(act.transpose(1, 2), signal), signal.sum(1)]
+    return grads
+
+
+def tangent(
+    parts: list[Float[Tensor, "agent ..."]],
+    acts: list[Float[Tensor, "agent pair unit"]],
+    direction: list[Float[Tensor, "agent ..."]],
+) -> Float[Tensor, "agent pair output"]:
+    """Directional derivative of the output as the parameters move along `direction`, which is laid out like `parts`."""
+    moved = None
+    num_layers = len(acts) - 1
+    for layer in range(num_layers):
+        along = torch.baddbmm(direction[2 * layer + 1].unsqueeze(1), acts[layer], direction[2 * layer])
+        if moved is not None:
+            along = torch.baddbmm(along, moved, parts[2 * layer])
+        moved = along * (1 - acts[layer + 1].square()) if layer < num_layers - 1 else along
+    return moved

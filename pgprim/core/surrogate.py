@@ -32,6 +32,14 @@ def clipped_surrogate(
     return torch.minimum(rho * adv, rho.clamp(1 - eps, 1 + eps) * adv).mean(-1)
 
 
+def clipped_surrogate_weight(
+    rho: Float[Tensor, "agent pair"], adv: Float[Tensor, "agent pair"], eps: float
+) -> Float[Tensor, "agent pair"]:
+    """Derivative of each pair's term of Eq. 17 with respect to log π_θ: ρ·Â, or 0 where the clipped term is smaller."""
+    outside = ((adv > 0) & (rho > 1 + eps)) | ((adv < 0) & (rho < 1 - eps))
+    return (rho * adv).masked_fill(outside, 0.0)
+
+
 def value_loss(
     val: Float[Tensor, "agent pair"],
     val_old: Float[Tensor, "agent pair"],
@@ -52,3 +60,17 @@ def value_loss(
     if clip is not None:
         error = torch.maximum(error, (val_old + (val - val_old).clamp(-clip, clip) - target).square())
     return error.mean(-1) if weight is None else (error * weight).sum(-1) / weight.sum(-1).clamp(min=1)
+
+
+def value_loss_weight(
+    val: Float[Tensor, "agent pair"],
+    val_old: Float[Tensor, "agent pair"],
+    target: Float[Tensor, "agent pair"],
+    clip: float | None = None,
+) -> Float[Tensor, "agent pair"]:
+    """Derivative of each pair's term of `value_loss` with respect to V: 2 (V − target), or 0 where the clipped error rules."""
+    error = val - target
+    if clip is None:
+        return 2 * error
+    clipped = val_old + (val - val_old).clamp(-clip, clip) - target
+    return (2 * error).masked_fill(clipped.square() > error.square(), 0.0)

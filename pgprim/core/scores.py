@@ -1,0 +1,59 @@
+"""Weighted sums of scores ∇θ log π_θ(a|s), the only thing that policy gradient estimates need from the pairs."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pgprim.core.mlp import MLP
+
+
+def score_sums(
+    theta: Float[Tensor, "1 param"],
+    net: MLP,
+    obs: Float[Tensor, "stream pair obs"],
+    act: Float[Tensor, "stream pair act"],
+    weights: Float[Tensor, "stream pair weight"],
+) -> Float[Tensor, "stream weight param"]:
+    """Σ_t w_kt ∇θ log π_θ(a_t|s_t) for several weightings k at once and each stream by itself.
+
+    No pair's gradient is ever formed: where a layer computes h W + b, the score with respect to W is hᵀ g, with g the
+    score with respect to the layer's output, so that the sum over pairs is the matrix product Hᵀ diag(w_k) G. The work
+    is one forward and one backward pass whatever the number of weightings, and a product per layer and weighting.
+
+    Args:
+        theta: Parameters of one Gaussian policy.
+        net: The policy's mean network with `log_sigma` behind it (`core.mlp.policy_net`).
+        obs: Observations as the policy sees them, normalised.
+        act: Actions taken.
+        weights: w_kt.
+
+    Returns:
+        The sums in the order of `net.layout`, in the precision of the arguments. A caller that adds up many blocks of
+        pairs does so in double precision.
+    """
+    *layers, log_sigma = net.split(theta)
+    affine, biases = [part[0] for part in layers[0::2]], [part[0] for part in layers[1::2]]
+    hidden = [obs]
+    for weight, bias in zip(affine[:-1], biases[:-1], strict=True):
+        hidden.append((hidden[-1] @ weight).add_(bias).tanh_())
+    z = (act - (hidden[-1] @ affine[-1]).add_(biases[-1])) * (-log_sigma).exp()
+    signal = z * (-log_sigma).exp()
+    transposed = weights.transpose(1, 2)
+    sums = [transposed @ z.square().sub_(1)]
+    for layer in range(len(affine) - 1, -1, -1):
+        sums = [_outer_sums(hidden[layer], signal, weights), transposed @ signal, *sums]
+        if layer > 0:
+            signal = (signal @ affine[layer].T) * (1 - hidden[layer].square())
+    return torch.cat(sums, dim=2)
+
+
+def _outer_sums(
+    inputs: Float[Tensor, "stream pair in"],
+    signal: Float[Tensor, "stream pair out"],
+    weights: Float[Tensor, "stream pair weight"],
+) -> Float[Tensor, "stream weight in_out"]:
+    """Σ_t w_kt x_t g_tᵀ, flattened as the layout has it."""
+    streams, pairs, num_out = signal.shape
+    weighted = (weights.unsqueeze(-1) * signal.unsqueeze(-2)).view(streams, pairs, -1)
+    products = inputs.transpose(1, 2) @ weighted
+    return products.view(streams, inputs.shape[2], -1, num_out).transpose(1, 2).flatten(2)
