@@ -1,0 +1,71 @@
+# Makes the environment, then hands over to Snakemake, pytest or a linter. Inside .venv plain `snakemake` does the same.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+WORKERS ?= $(CORES)
+INSTALLED := $(VENV)/.installed
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+
+.PHONY: help
+help: ## what can be made
+	@echo 'make figures/NAME.pdf    a figure and all it needs: fetched where a remote has it, computed where not'
+	@sed -nE 's/^([a-z.]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 25
+
+# The oldest supported Python comes first: it is the one the pinned versions were tried on.
+$(INSTALLED): pyproject.toml constraints.txt
+	@for python in "$${PYTHON:-python3.11}" python3.12 python3.13 python3.14 python3; do \
+	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    found=$$python; break; fi; done; \
+	test -n "$${found:-}" || { echo 'Python 3.11 or newer with its venv module is needed; name it: make PYTHON=/path/to/python ...' >&2; exit 1; }; \
+	echo "making $(VENV) with $$found" >&2; \
+	"$$found" -m venv $(VENV)
+	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,dev,ssh,s3,slurm]'
+	@touch $@
+
+.PHONY: venv
+venv: $(INSTALLED) ## the environment alone, in .venv
+
+# Snakemake decides what is to be done, so it is asked every time.
+figures/%: $(INSTALLED) always
+	snakemake --cores $(CORES) $@
+
+.PHONY: always
+always:
+
+.PHONY: all
+all: $(INSTALLED) ## every figure
+	snakemake --cores $(CORES)
+
+.PHONY: test
+test: $(INSTALLED) ## all tests
+	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
+
+.PHONY: smoke
+smoke: $(INSTALLED) ## the whole pipeline at the smoke set, from nothing, in a scratch folder (DIR=... names it)
+	workflow/smoke.sh $(DIR)
+
+.PHONY: lint
+lint: $(INSTALLED) ## all linters
+	ruff check
+	ruff format --check
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+	lint-imports
+
+.PHONY: format
+format: $(INSTALLED) ## what the linters can mend by themselves
+	ruff check --fix
+	ruff format
+	snakefmt Snakefile workflow
+
+.PHONY: constraints
+constraints: $(INSTALLED) ## pin the versions that .venv holds now
+	@{ sed -n '/^#/p' constraints.txt; \
+	  python -m pip freeze --exclude-editable | grep -ivE '^(pip|wheel|pgprim)\b' | sed -E 's/\+cpu$$//'; } > constraints.txt.new
+	mv constraints.txt.new constraints.txt
+	@touch $(INSTALLED)
