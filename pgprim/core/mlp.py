@@ -73,7 +73,10 @@ def activations(
     found = [inputs]
     for layer in range(num_layers):
         weight, bias = parts[2 * layer], parts[2 * layer + 1]
-        hidden = torch.baddbmm(bias.unsqueeze(1), found[-1], weight)
+        if weight.shape[-1] == 1:  # a matrix-vector product would round differently in stacks of one and of many
+            hidden = (found[-1] * weight.transpose(1, 2)).sum(-1, keepdim=True) + bias.unsqueeze(1)
+        else:
+            hidden = torch.baddbmm(bias.unsqueeze(1), found[-1], weight)
         found.append(torch.tanh(hidden) if layer < num_layers - 1 else hidden)
     return found
 
