@@ -68,7 +68,9 @@ def jackknife(value: float, left_out: Float[np.ndarray, " trial"], level: float)
         level: Nominal coverage, e.g. 0.95.
     """
     n = len(left_out)
-    half = student.ppf(0.5 + level / 2, n - 1) * np.sqrt((n - 1) / n * np.square(left_out - left_out.mean()).sum())
+    half = student.ppf(0.5 + level / 2, n - 1) * np.sqrt(
+        (n - 1) / n * np.square(left_out - left_out.mean()).sum()
+    )
     return Interval(float(value), float(value - half), float(value + half))
 
 
@@ -93,7 +95,10 @@ def mean_cosine(matrix: Float[np.ndarray, "trial trial"], level: float) -> Inter
 
 
 def mean_cosine_bootstrap(
-    matrix: Float[np.ndarray, "trial trial"], level: float, rng: np.random.Generator, num_resamples: int = 2000
+    matrix: Float[np.ndarray, "trial trial"],
+    level: float,
+    rng: np.random.Generator,
+    num_resamples: int = 2000,
 ) -> Interval:
     """The same by resampling trials: a percentile bootstrap in which copies of one trial are never paired.
 
@@ -156,7 +161,7 @@ def squared_signal(products: Float[np.ndarray, "trial trial"]) -> float:
 
 
 def trace_noise(products: Float[np.ndarray, "trial trial"]) -> float:
-    """tr Cov(g) of one trial without bias: mean squared norm less `squared_signal`."""
+    """Noise of one trial without bias, tr Cov(g): mean squared norm less `squared_signal`."""
     return float(np.trace(products) / len(products) - pair_mean(products))
 
 

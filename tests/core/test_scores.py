@@ -16,7 +16,12 @@ def _draw(streams, pairs, num_obs=5, num_act=2, hidden=(7, 6), seed=0):
     def normal(*shape):
         return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
-    return net, 0.5 * normal(1, net.num_params), normal(streams, pairs, num_obs), normal(streams, pairs, num_act)
+    return (
+        net,
+        0.5 * normal(1, net.num_params),
+        normal(streams, pairs, num_obs),
+        normal(streams, pairs, num_act),
+    )
 
 
 def _brute_force(theta, net, obs, act, weights):
@@ -25,8 +30,12 @@ def _brute_force(theta, net, obs, act, weights):
     parts = net.split(theta)
     sums = []
     for stream in range(obs.shape[0]):
-        logp = log_prob(forward(parts, obs[stream][None], len(net.sizes) - 1), parts[-1], act[stream][None])[0]
-        rows = [torch.autograd.grad(logp @ column, theta, retain_graph=True)[0] for column in weights[stream].T]
+        logp = log_prob(forward(parts, obs[stream][None], len(net.sizes) - 1), parts[-1], act[stream][None])[
+            0
+        ]
+        rows = [
+            torch.autograd.grad(logp @ column, theta, retain_graph=True)[0] for column in weights[stream].T
+        ]
         sums.append(torch.cat(rows))
     return torch.stack(sums)
 
@@ -44,16 +53,24 @@ def test_worked_number():
     """One affine layer, one pair: with μ = s w + b and z = (a − μ)/σ, the score is (s z/σ, z/σ, z² − 1)."""
     net = policy_net(1, 1, ())
     theta = torch.tensor([[2.0, 1.0, np.log(0.5)]], dtype=torch.float64)
-    obs, act = torch.full((1, 1, 1), 3.0, dtype=torch.float64), torch.full((1, 1, 1), 8.5, dtype=torch.float64)
+    obs, act = (
+        torch.full((1, 1, 1), 3.0, dtype=torch.float64),
+        torch.full((1, 1, 1), 8.5, dtype=torch.float64),
+    )
     sums = score_sums(theta, net, obs, act, torch.ones(1, 1, 1, dtype=torch.float64))
-    torch.testing.assert_close(sums[0, 0], torch.tensor([18.0, 6.0, 8.0], dtype=torch.float64))  # μ = 7, z = 3
+    torch.testing.assert_close(
+        sums[0, 0], torch.tensor([18.0, 6.0, 8.0], dtype=torch.float64)
+    )  # μ = 7, z = 3
 
 
 def test_splitting_the_pairs_changes_nothing():
     net, theta, obs, act = _draw(streams=2, pairs=30)
     weights = torch.rand(2, 30, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     whole = score_sums(theta, net, obs, act, weights)
-    parts = sum(score_sums(theta, net, obs[:, cut], act[:, cut], weights[:, cut]) for cut in (slice(0, 11), slice(11, 30)))
+    parts = sum(
+        score_sums(theta, net, obs[:, cut], act[:, cut], weights[:, cut])
+        for cut in (slice(0, 11), slice(11, 30))
+    )
     torch.testing.assert_close(whole, parts)
 
 

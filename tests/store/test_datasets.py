@@ -1,0 +1,176 @@
+"""Stores of labelled results: same content, same bytes; whole or not at all; many files, one dataset."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pgprim.store.datasets import (
+    combine,
+    load_dataset,
+    load_estimates,
+    open_gradients,
+    save_dataset,
+    save_gradients,
+)
+from pgprim.types.errors import UserError
+
+
+def _describe(ds):
+    for name in ds.data_vars:
+        ds[name].attrs = {"units": "1", "long_name": f"the {name}"}
+    return ds
+
+
+def _estimate(task="hopper", algo="ppo", seed=0, iteration=150, budgets=(100, 2048), value=0.5):
+    shape = (1, 1, 1, 1, len(budgets))
+    dims = ("task", "algo", "seed", "iteration")
+    return _describe(
+        xr.Dataset(
+            {
+                "cosine": ((*dims, "budget"), np.full(shape, value)),
+                "truth_pairs": (dims, np.full(shape[:4], 10**7)),
+            },
+            {
+                "task": [task],
+                "algo": [algo],
+                "seed": [seed],
+                "iteration": [iteration],
+                "budget": ("budget", list(budgets), {"units": "pairs", "long_name": "pairs per estimate"}),
+            },
+            {"semantics": "exact", "made_from": f"{task}/{algo}/{seed}/{iteration}"},
+        )
+    )
+
+
+def _files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_dataset_comes_back_as_it_was(tmp_path):
+    ds = _estimate()
+    ds["cosine"].values[..., 0] = np.nan
+    ds["cosine"].values[..., 1] = np.inf
+    save_dataset(tmp_path / "deep" / "a.nc", ds)
+    xr.testing.assert_identical(load_dataset(tmp_path / "deep" / "a.nc"), ds)
+    assert list(_files(tmp_path)) == ["deep/a.nc"]
+
+
+def test_the_same_dataset_is_the_same_bytes(tmp_path):
+    ds = _estimate()
+    save_dataset(tmp_path / "a.nc", ds)
+    save_dataset(tmp_path / "b.nc", ds.assign_attrs(dict(reversed(ds.attrs.items()))))
+    assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()
+
+
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
+    path = tmp_path / "a.nc"
+    save_dataset(path, _estimate())
+    before = _files(tmp_path)
+    bad = _estimate().assign(wrong=("budget", np.array([2**40, 1]), {"units": "1", "long_name": "too large"}))
+    with pytest.raises(ValueError, match="int64"):
+        save_dataset(path, bad)
+    assert _files(tmp_path) == before
+
+
+@pytest.mark.parametrize("save", [save_dataset, save_gradients])
+@pytest.mark.parametrize("key", ["units", "long_name"])
+def test_every_variable_must_be_described(tmp_path, save, key):
+    ds = _estimate()
+    del ds["cosine"].attrs[key]
+    with pytest.raises(ValueError, match=f"'cosine' has no {key}"):
+        save(tmp_path / "a", ds)
+
+
+def test_missing_and_broken_files_end_in_a_sentence(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        load_dataset(tmp_path / "a.nc")
+    save_dataset(tmp_path / "whole.nc", _estimate())
+    whole = (tmp_path / "whole.nc").read_bytes()
+    for broken in (b"", b"not netcdf at all", whole[: len(whole) // 3]):
+        (tmp_path / "a.nc").write_bytes(broken)
+        with pytest.raises(UserError, match=r"a\.nc: not a whole NetCDF-3 file"):
+            load_dataset(tmp_path / "a.nc")
+    with pytest.raises(UserError, match="not a gradient store"):
+        open_gradients(tmp_path / "none.zarr")
+
+
+def test_estimates_of_a_folder_become_one_dataset(tmp_path):
+    grid = [
+        ("hopper", "ppo", 0, 0),
+        ("hopper", "trpo", 0, 0),
+        ("hopper", "ppo", 1, 150),
+        ("humanoid", "ppo", 10, 0),
+    ]
+    for value, (task, algo, seed, iteration) in enumerate(grid):
+        path = tmp_path / task / algo / str(seed) / f"{iteration}.nc"
+        save_dataset(path, _estimate(task, algo, seed, iteration, value=value))
+    (tmp_path / "hopper" / ".partial.nc").write_bytes(b"")
+    ds = load_estimates([tmp_path / "hopper", tmp_path / "humanoid"])
+    assert ds.sizes == {"task": 2, "algo": 2, "seed": 3, "iteration": 2, "budget": 2}
+    for value, (task, algo, seed, iteration) in enumerate(grid):
+        here = ds.sel(task=task, algo=algo, seed=seed, iteration=iteration)
+        assert (here.cosine == value).all() and here.truth_pairs == 10**7
+    assert int(ds.truth_pairs.notnull().sum()) == len(grid)
+    assert ds.attrs == {"semantics": "exact"}
+    assert (
+        ds.cosine.attrs == {"units": "1", "long_name": "the cosine"} and ds.budget.attrs["units"] == "pairs"
+    )
+
+
+def test_a_full_grid_keeps_integers_and_unequal_budgets_leave_gaps():
+    whole = combine([_estimate(seed=seed) for seed in (0, 1)])
+    assert whole.truth_pairs.dtype == np.int64
+    uneven = combine([_estimate(budgets=(100, 2048)), _estimate(seed=1, budgets=(500, 2048))])
+    np.testing.assert_array_equal(uneven.budget, [100, 500, 2048])
+    np.testing.assert_array_equal(
+        uneven.cosine.isnull().squeeze(), [[False, True, False], [True, False, False]]
+    )
+
+
+def test_folders_without_estimates_and_doubles_are_refused(tmp_path):
+    with pytest.raises(UserError, match="no estimates"):
+        load_estimates([tmp_path])
+    save_dataset(tmp_path / "a.nc", _estimate())
+    save_dataset(tmp_path / "b.nc", _estimate())
+    with pytest.raises(UserError, match="same checkpoint"):
+        load_estimates([tmp_path])
+    save_dataset(tmp_path / "b.nc", _estimate().isel(seed=0))
+    with pytest.raises(UserError, match="'seed' of length 1"):
+        load_estimates([tmp_path])
+
+
+def _gradients():
+    rng = np.random.default_rng(0)
+    return _describe(
+        xr.Dataset(
+            {
+                "grad": (("budget", "trial", "param"), rng.standard_normal((3, 4, 50)).astype(np.float32)),
+                "score_sum": (("stream", "param"), rng.standard_normal((5, 50))),
+            },
+            {"budget": [100, 500, 2048], "tensor": ("param", np.zeros(50, dtype=np.int8))},
+            {"task": "hopper", "iteration": 150},
+        )
+    )
+
+
+def test_gradients_come_back_as_they_were_from_few_files(tmp_path):
+    ds = _gradients()
+    save_gradients(tmp_path / "g.zarr", ds)
+    xr.testing.assert_identical(open_gradients(tmp_path / "g.zarr").load(), ds)
+    xr.testing.assert_identical(xr.open_zarr(tmp_path / "g.zarr").load(), ds)
+    assert len(_files(tmp_path / "g.zarr")) <= 1 + 2 * len(ds.variables)
+
+
+def test_gradients_are_the_same_bytes_and_replaced_whole(tmp_path):
+    save_gradients(tmp_path / "a.zarr", _gradients())
+    save_gradients(
+        tmp_path / "b.zarr",
+        _gradients().assign(more=("param", np.ones(50), {"units": "1", "long_name": "x"})),
+    )
+    save_gradients(tmp_path / "b.zarr", _gradients())
+    assert _files(tmp_path / "a.zarr") == _files(tmp_path / "b.zarr")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "b.zarr"]
