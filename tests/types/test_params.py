@@ -1,0 +1,199 @@
+"""A valid parameter file is read as it stands; each mistake ends in one sentence that names file, key and value."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pgprim.types.errors import UserError
+from pgprim.types.params import SCHEMA, check, load, read
+
+ROOT = Path(__file__).parents[2]
+DEFAULT = read(ROOT / "workflow" / "scales" / "default.yaml")
+MISSING = object()
+
+
+def edited(key: str, value: Any) -> dict[str, Any]:
+    params = copy.deepcopy(DEFAULT)
+    *parents, last = key.split(".")
+    block = params
+    for parent in parents:
+        block = block[parent]
+    if value is MISSING:
+        del block[last]
+    else:
+        block[last] = value
+    return params
+
+
+def complaint(params: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        check(params, "params.yaml")
+    return str(caught.value)
+
+
+def test_the_repository_s_file_is_valid_and_read_as_it_stands():
+    params = load(ROOT / "params.yaml")
+    assert params["train"]["adam_eps"] == 1e-5
+    assert params["agents"]["trpo"]["hopper"] == {"delta": 0.13, "value_lr": 2e-4}
+    assert params["agents"]["ppo"]["hopper"]["value_clip"] is None
+
+
+@pytest.mark.parametrize("text", ["1e-5", "1.0e-5", "0.00001", "1E-5"])
+def test_a_number_may_be_written_in_any_usual_way(tmp_path, text):
+    file = tmp_path / "params.yaml"
+    whole = (ROOT / "params.yaml").read_text()
+    assert "adam_eps: 1.0e-5" in whole
+    file.write_text(whole.replace("adam_eps: 1.0e-5", f"adam_eps: {text}"))
+    assert load(file)["train"]["adam_eps"] == 1e-5
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "parts"),
+    [
+        # key and value, and what would be right, in words that stand in no other message
+        ("train.gama", 0.9, ["train.gama", "0.9", "did you mean train.gamma?"]),
+        ("trian", {}, ["trian", "did you mean train?"]),
+        ("agents.trpo.all.eps", 0.2, ["agents.trpo.all.eps", "0.2", "known there: accept_ratio"]),
+        ("agents.sac", {}, ['agents has the key "sac"', "ppo or trpo"]),
+        ("env.hopper", {"id": "Hopper-v5", "seed": 1}, ["env.hopper.seed", "known there: id"]),
+        ("env.all", {"id": "Hopper-v5"}, ['"all"', "reserved"]),
+        ("env", {1: {"id": "Hopper-v5"}}, ["env has the key 1", "text"]),
+        ("env.hopper.id", 5, ["env.hopper.id is 5", "Gymnasium"]),
+        ("train.gamma", MISSING, ["train.gamma is missing", "between 0 and 1"]),
+        ("sample.trials", MISSING, ["sample.trials is missing", "at least 3"]),
+        ("plot", MISSING, ["plot is missing", "regime and seeds"]),
+        ("train", None, ["train is null", "mapping"]),
+        ("train.gamma", 1.5, ["train.gamma is 1.5", "between 0 and 1"]),
+        ("train.gamma", "0.9", ['train.gamma is "0.9"', "a number"]),
+        ("train.gamma", float("nan"), ["train.gamma is nan", "finite"]),
+        ("train.adam_eps", float("inf"), ["train.adam_eps is inf", "finite"]),
+        ("train.adam_eps", 0, ["train.adam_eps is 0", "above 0"]),
+        ("train.pairs", 2048.0, ["train.pairs is 2048.0", "in digits"]),
+        ("train.pairs", True, ["train.pairs is true", "whole number"]),
+        ("train.hidden", [64, 0], ["train.hidden[1] is 0", "at least 1"]),
+        ("train.semantics", "papr", ['train.semantics is "papr"', "exact or paper"]),
+        ("agents.ppo.all.anneal", 1, ["agents.ppo.all.anneal is 1", "true or false"]),
+        ("agents.ppo.all.rew_clip", -1, ["agents.ppo.all.rew_clip is -1", "null for no clipping"]),
+        ("agents.ppo.all.init", "zeros", ['agents.ppo.all.init is "zeros"', "orthogonal or xavier"]),
+        ("agents.trpo.all.fisher_fraction", 0, ["fisher_fraction is 0", "at most 1"]),
+        ("agents.trpo.humanoid.delta", -0.07, ["agents.trpo.humanoid.delta is -0.07", "above 0"]),
+        ("seeds", [], ["seeds is []", "at least one"]),
+        ("seeds", [0, 0], ["seeds is [0, 0]", "different"]),
+        ("seeds", [-1], ["seeds[0] is -1", "from 0 up"]),
+        ("lockstep", [0], ["lockstep[0] is 0", "quoted"]),
+        ("estimate.gradient.level", 95, ["estimate.gradient.level is 95", "below 1"]),
+        ("estimate.gradient.budgets", [], ["estimate.gradient.budgets is []", "such as"]),
+        ("estimate", {}, ["estimate is {}", "probe"]),
+        # what one key demands of another
+        ("tasks", ["ant"], ['tasks names "ant"', "env.ant is missing"]),
+        ("agents.ppo.hopper", MISSING, ['tasks names "hopper"', "agents.ppo.hopper is missing"]),
+        (
+            "agents.ppo.hopper",
+            {},
+            ["value_clip is missing for ppo on hopper", "agents.ppo.all or agents.ppo.hopper"],
+        ),
+        ("agents.ppo.all", MISSING, ["agents.ppo.all is missing"]),
+        ("agents.ppo.hoper", {}, ["agents.ppo.hoper is given", "its tasks are hopper"]),
+        ("algos", ["ppo_x"], ['algos names "ppo_x"', "agents.ppo_x is missing"]),
+        ("lockstep", ["0-1"], ['lockstep is ["0-1"]', "[0, 1, 2] exactly once"]),
+        ("lockstep", ["0-1-2", "2"], ['["0-1-2", "2"]', "exactly once"]),
+        ("seeds", [0, 1, 2, 3], ["lockstep", "[0, 1, 2, 3] exactly once"]),
+        ("iterations", [0, 155], ["iterations[1] is 155", "multiple of train.snapshot_every (10)"]),
+        ("iterations", [0, 510], ["iterations[1] is 510", "at most train.iterations (500)"]),
+        ("train.minibatches", 33, ["train.minibatches is 33", "divide train.pairs (2048)"]),
+        ("train.minibatches", 2048, ["train.minibatches is 2048", "at least 2"]),
+        ("estimate.gradient.budgets", [200, 100], ["estimate.gradient.budgets is [200, 100]", "rise"]),
+        ("estimate.gradient.budgets", [100, 20000], ["20000", "not exceed sample.pairs (12500)"]),
+        ("estimate.steps.budgets", [32], ["estimate.steps.budgets starts with 32", "at least 64"]),
+        (
+            "estimate.gradeint",
+            {},
+            ["estimate.gradeint", "pgprim/probes/gradeint/estimate.py", "known: gradient"],
+        ),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence(key, value, parts):
+    message = complaint(edited(key, value))
+    assert message.startswith("params.yaml: ")
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a: [", ["line 1", "not valid YAML"]),
+        ("\ta: 1", ["line 1", "not valid YAML"]),
+        ("a: 1\na: 2", ["line 2", 'duplicate key "a"']),
+        ("a: !!python/object:os.system 1", ["line 1", "not valid YAML"]),
+        ("a: 2001-99-99", ["not valid YAML"]),
+        ("a: &x [*x]", ["refers to itself"]),
+        ("", ["the whole file is null", "mapping"]),
+        ("- hopper", ["the whole file is", "mapping"]),
+    ],
+)
+def test_a_file_that_is_no_parameter_file_ends_in_one_sentence(tmp_path, text, parts):
+    file = tmp_path / "params.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load(file)
+    message = str(caught.value)
+    assert message.startswith(str(file))
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def test_a_file_that_is_not_there_or_no_text_ends_in_one_sentence(tmp_path):
+    with pytest.raises(UserError, match=r"none\.yaml does not exist; .*scale default"):
+        load(tmp_path / "none.yaml")
+    with pytest.raises(UserError, match="cannot be read"):
+        load(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes(b"a: \xe9")
+    with pytest.raises(UserError, match="UTF-8"):
+        load(tmp_path / "latin.yaml")
+
+
+BLOCKS = {
+    "train": DEFAULT["train"],
+    "sample": DEFAULT["sample"],
+    "plot": DEFAULT["plot"],
+    **{f"agents.{algo}.all": agent["all"] for algo, agent in DEFAULT["agents"].items()},
+    **{f"agents.{algo}.hopper": agent["hopper"] for algo, agent in DEFAULT["agents"].items()},
+}
+LEAVES = [(block, key) for block, values in BLOCKS.items() for key in values]
+
+
+@pytest.mark.parametrize(("block", "key"), LEAVES)
+def test_no_setting_takes_what_it_cannot_mean(block, key):
+    for value in ({"a": 1}, "nonsense", [[]], -1e9):
+        message = complaint(edited(f"{block}.{key}", value))
+        assert f"{block}.{key}" in message and "must be" in message
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(DEFAULT)), json_values)
+def test_whatever_a_file_says_the_check_answers_with_a_sentence_or_not_at_all(key, value):
+    try:
+        check({**DEFAULT, key: value})
+    except UserError as error:
+        assert str(error).startswith("params.yaml: ")
+        assert "\n" not in str(error)
+    else:
+        jsonschema.validate({**DEFAULT, key: value}, json.loads(SCHEMA.read_text()))
