@@ -1,0 +1,40 @@
+# Runs the stages of dvc.yaml in parallel, here or on a cluster. What a stage is stands in dvc.yaml, whether it must run
+# is decided by DVC's hashes (pgprim/dag), and the rules say how a job of it runs.
+
+import os
+
+from pgprim.dag.workflow import Workflow
+
+
+configfile: "params.yaml"
+
+
+# A job is one thread: parallel jobs share the cores better than parallel libraries.
+for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR"):
+    os.environ[f"{library}_NUM_THREADS"] = "1"
+
+dag = Workflow(workflow)
+
+JOB = "python -m pgprim.dag run {params.stage:q} > {log:q} 2>&1"
+
+
+onsuccess:
+    dag.finish()
+
+
+onerror:
+    dag.finish()
+
+
+rule all:
+    """Every figure."""
+    default_target: True
+    input:
+        dag.figures(),
+
+
+include: "workflow/rules/train.smk"
+include: "workflow/rules/checkpoint.smk"
+include: "workflow/rules/sample.smk"
+include: "workflow/rules/estimate.smk"
+include: "workflow/rules/plot.smk"

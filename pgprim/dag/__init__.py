@@ -1,0 +1,12 @@
+"""dvc.yaml says what every stage is, DVC's hashes decide whether it must run, Snakemake where and when.
+
+| module | what it does |
+|---|---|
+| `workflow` | what the Snakefile imports: inputs, outputs and wildcards for its rules |
+| `planning` | before Snakemake plans: hashes, verdicts, modification times; after the run: dvc.lock |
+| `job` | one job: look up, restore, or run and record |
+| `traces` | the memory: which run made which bytes |
+| `pipeline` | dvc.yaml as a graph of stages and files |
+| `digests` | code as an input that comments do not change |
+| `dvcapi` | everything that touches DVC's Python |
+"""

@@ -1,0 +1,132 @@
+"""Code as an input: one digest file per module, over everything the module imports from this package.
+
+Stages depend on these files instead of on the modules themselves. A digest says what the code means, not how it is
+written: comments, docstrings, blank lines and line breaks leave it as it is, and no import can be forgotten, because
+the whole import closure inside the package is part of it.
+
+`data/code/stages/train.txt`, for instance, has one line `<md5>  <module>` for `stages/train.py` and for each module
+that it imports, directly or not.
+"""
+
+import ast
+import hashlib
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+
+# The bridge decides when a stage runs, never what it computes.
+LEFT_OUT = "dag"
+
+
+def write_digests(folder: str | Path, package: Path = PACKAGE) -> None:
+    """Write one digest file per module of the package, remove those of modules that are gone.
+
+    Files that already say the right thing are left alone, so that their modification times stay.
+
+    Args:
+        folder: where the digest files go; `a/b.py` gives `folder/a/b.txt`.
+        package: the package's folder.
+    """
+    folder = Path(folder)
+    wanted = {folder / name: text for name, text in digests(package).items()}
+    for path, text in wanted.items():
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+            unfinished.write_text(text)
+            unfinished.replace(path)
+    for path in sorted(folder.rglob("*.txt")):
+        if path not in wanted:
+            path.unlink()
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def digests(package: Path = PACKAGE) -> dict[str, str]:
+    """The text of every digest file, by its path relative to the digests' folder."""
+    found = {}
+    for path in sorted(package.rglob("*.py")):
+        relative = path.relative_to(package)
+        if relative.parts[0] != LEFT_OUT and path.name != "__init__.py":
+            found[relative.with_suffix(".txt").as_posix()] = digest(path, package)
+    return found
+
+
+def digest(module: Path, package: Path = PACKAGE) -> str:
+    """One line `<md5>  <path>` for each file of the module's import closure, in the order of the paths."""
+    return "".join(
+        f"{_meaning(path, path.stat().st_mtime_ns)}  {path.relative_to(package).as_posix()}\n"
+        for path in closure(module, package)
+    )
+
+
+def closure(module: Path, package: Path = PACKAGE) -> list[Path]:
+    """The module and all files of the package that importing it would read; empty `__init__.py` say nothing."""
+    seen: set[Path] = set()
+    todo = [module]
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo += imports(path, package)
+            todo += [parent / "__init__.py" for parent in path.parents if package in (parent, *parent.parents)]
+    return sorted(path for path in seen if path.name != "__init__.py" or _says_something(path))
+
+
+def imports(module: Path, package: Path = PACKAGE) -> Iterator[Path]:
+    """The files of the package that one module names in its import statements, wherever these stand."""
+    for node in ast.walk(ast.parse(module.read_bytes()) if module.exists() else ast.Module([], [])):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                anchor = module.relative_to(package.parent).with_suffix("").parts[: -node.level]
+                base = ".".join((*anchor, base)) if base else ".".join(anchor)
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        for name in names:
+            if name.split(".")[0] == package.name:
+                stem = package.parent.joinpath(*name.split("."))
+                yield from (p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file())
+
+
+def meaning(source: str | bytes) -> str:
+    """What a module says to Python, as text: its syntax tree without docstrings and positions.
+
+    Unlike `ast.dump` this leaves out fields that are empty, so that the text does not change with the Python version
+    that adds or drops one.
+    """
+    return _text(ast.parse(source))
+
+
+@lru_cache(maxsize=None)
+def _meaning(path: Path, _mtime_ns: int) -> str:
+    return hashlib.md5(meaning(path.read_bytes()).encode(), usedforsecurity=False).hexdigest()
+
+
+def _says_something(path: Path) -> bool:
+    return path.exists() and meaning(path.read_bytes()) != meaning("")
+
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _text(node: object) -> str:
+    if isinstance(node, list):
+        return "[" + ",".join(map(_text, node)) + "]"
+    if not isinstance(node, ast.AST):
+        return f"{type(node).__name__}:{node!r}"
+    fields = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(node, _DOCUMENTED) and name == "body" and ast.get_docstring(node, clean=False) is not None:
+            value = value[1:] or ([] if isinstance(node, ast.Module) else [ast.Pass()])
+        # `ctx` follows from the place, `kind` is the spelling u"", type comments are comments
+        if value is not None and value != [] and name not in ("ctx", "kind", "type_comment", "type_ignores"):
+            fields.append(f"{name}={_text(value)}")
+    return f"{type(node).__name__}({','.join(fields)})"

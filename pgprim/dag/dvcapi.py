@@ -1,0 +1,270 @@
+"""All that this project uses of DVC's Python, most of it undocumented; pinned as `dvc>=3.67,<4`.
+
+Used here, and nowhere else:
+
+| what | for |
+|---|---|
+| `dvc.repo.Repo`, its `lock`, `state`, `dvcignore`, `config` | the repository, without Git: jobs must not edit .gitignore |
+| `dvc.dvcfile.load_file(...).resolver.resolve()` | dvc.yaml with matrices expanded |
+| `dvc.utils.serialize.load_yaml` | params.yaml, read as DVC reads it (YAML 1.2) |
+| `dvc.stage.cache._get_cache_hash` | the key of a run |
+| `Repo.stage_cache`: `cache_dir`, `_create_stage`, `push`, `pull` | the run cache: where it is, outputs of an entry, transfer |
+| `dvc.output.Output`: `changed_cache`, `checkout`, `get_used_objs`, `get_dir_cache` | outputs of an entry |
+| `dvc_data`: `build`, `hash_file`, `transfer`, `Tree` | hashes of files and folders, storing them in the cache |
+| `Repo.cloud.pull`, `Repo.cloud.push` | objects from and to a remote |
+| format 2.0 of dvc.lock | read and written with libyaml: DVC's own round trip takes 10 s for a thousand stages |
+"""
+
+import copy
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+from dvc.dvcfile import load_file
+from dvc.repo import Repo
+from dvc.stage.cache import _get_cache_hash
+from dvc.utils.serialize import load_yaml
+from dvc_data.hashfile.build import build
+from dvc_data.hashfile.hash import hash_file
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.meta import Meta
+from dvc_data.hashfile.transfer import transfer
+from dvc_data.hashfile.tree import Tree
+
+from pgprim.types.errors import UserError
+
+# How dvc.lock writes one file or folder: {"hash": "md5", "md5": ..., "size": ..., "nfiles": ...}.
+Hash = dict[str, Any]
+# How dvc.lock writes one stage: {"cmd": ..., "deps": [...], "params": {...}, "outs": [...]}.
+Entry = dict[str, Any]
+
+logging.getLogger("dvc").setLevel(logging.CRITICAL)
+
+
+class Repository:
+    """A DVC repository as the bridge needs it. Nothing here takes DVC's lock, except `locked`.
+
+    Jobs work without the lock because the cache is content-addressed and its writes are renames.
+
+    Args:
+        root: the folder that holds dvc.yaml.
+    """
+
+    def __init__(self, root: str | Path = "."):
+        self.repo = Repo(str(root), config={"core": {"no_scm": True}}, _wait_for_lock=True)
+        self.root = Path(self.repo.root_dir)
+        self.cache = self.repo.cache.local
+        if "hardlink" in self.cache.cache_types:
+            # equal outputs would share one inode, hence one modification time, and be write-protected
+            raise UserError("DVC's cache.type is hardlink, but must be `dvc config cache.type reflink,copy`")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold DVC's repository lock; waits while a DVC command holds it."""
+        with self.repo.lock:
+            yield
+
+    @property
+    def remote(self) -> str | None:
+        """The name of the default remote."""
+        return self.repo.config["core"].get("remote")
+
+    # --- what is declared ---------------------------------------------------------------------
+
+    def definitions(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """dvc.yaml's stages as written, and resolved by stage name."""
+        self.repo._reset()
+        dvcfile = load_file(self.repo, "dvc.yaml")
+        loader = dvcfile.stages
+        return loader.stages_data, loader.resolver.resolve().get("stages", {})
+
+    def definition(self, name: str) -> dict[str, Any]:
+        """One resolved stage of dvc.yaml."""
+        resolver = load_file(self.repo, "dvc.yaml").stages.resolver
+        return resolver.resolve_one(name)[name]
+
+    def params(self) -> dict[str, Any]:
+        """The parameter file, read as DVC reads it."""
+        path = self.root / "params.yaml"
+        return load_yaml(str(path)) if path.exists() else {}
+
+    # --- dvc.lock -----------------------------------------------------------------------------
+
+    def read_lock(self) -> dict[str, Entry]:
+        """The entries of dvc.lock by stage name."""
+        try:
+            text = (self.root / "dvc.lock").read_text()
+        except FileNotFoundError:
+            return {}
+        return (yaml.load(text, _Loader) or {}).get("stages", {})
+
+    def write_lock(self, entries: Mapping[str, Entry]) -> None:
+        """Replace dvc.lock. Call this with the repository locked."""
+        path = self.root / "dvc.lock"
+        _write_yaml(path, {"schema": "2.0", "stages": dict(entries)})
+        self.repo._reset()
+
+    # --- hashes -------------------------------------------------------------------------------
+
+    def hash(self, path: str) -> Hash | None:
+        """The hash of what lies in the workspace, None if nothing does.
+
+        DVC's state database knows it without reading, as long as size, inode and modification time stay.
+        """
+        full = os.path.join(self.root, path)
+        try:
+            if os.path.isdir(full):
+                _, meta, obj = build(
+                    self.cache, full, self.repo.fs, "md5", dry_run=True, ignore=self.repo.dvcignore
+                )
+                return _as_hash(meta, obj.hash_info)
+            meta, info = hash_file(full, self.repo.fs, "md5", self.repo.state)
+        except FileNotFoundError:
+            return None
+        return _as_hash(meta, info)
+
+    def folder_hash(self, folder: str, members: Mapping[str, Hash]) -> Hash | None:
+        """The hash a folder has when it holds exactly these outputs; None if the cache lacks a listing it takes."""
+        tree, size = Tree(), 0
+        for path, known in members.items():
+            relative = PurePosixPath(path).relative_to(folder).parts
+            info = HashInfo("md5", known["md5"])
+            size += known.get("size", 0)
+            if not info.isdir:
+                tree.add(relative, Meta(size=known.get("size")), info)
+                continue
+            try:
+                listing = Tree.load(self.cache, info, hash_name="md5")
+            except Exception:  # whatever is wrong with the listing, it cannot be used
+                return None
+            for key, meta, info in listing:
+                tree.add((*relative, *key), meta, info)
+        tree.digest()
+        return _as_hash(Meta(size=size, nfiles=len(tree), isdir=True), tree.hash_info)
+
+    def keep_hash(self, path: str, stamp: float) -> None:
+        """Set a file's modification time without DVC having to hash it again."""
+        full = os.path.join(self.root, path)
+        _, known = self.repo.state.get(full, self.repo.fs)
+        os.utime(full, (stamp, stamp))
+        if known:
+            self.repo.state.save(full, self.repo.fs, known)
+
+    def is_ignored(self, path: str) -> bool:
+        """Whether .dvcignore leaves a file out of hashes."""
+        return self.repo.dvcignore.is_ignored_file(str(self.root / path))
+
+    # --- the run cache ------------------------------------------------------------------------
+
+    @staticmethod
+    def key(entry: Entry) -> str:
+        """The key of a run: its command, parameters, hashes of dependencies, and paths of outputs."""
+        return _get_cache_hash(copy.deepcopy(entry), key=True)
+
+    def runs(self, key: str) -> list[Entry]:
+        """What the run cache has recorded under a key, newest first."""
+        folder = Path(self.repo.stage_cache.cache_dir, key[:2], key)
+        try:
+            files = [path for path in folder.iterdir() if re.fullmatch("[0-9a-f]{64}", path.name)]
+        except FileNotFoundError:
+            return []
+        files.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        return [yaml.load(path.read_text(), _Loader) for path in files]
+
+    def record(self, entry: Entry) -> None:
+        """Put an entry into the run cache, from where `dvc repro` too restores it."""
+        key = self.key(entry)
+        path = Path(self.repo.stage_cache.cache_dir, key[:2], key, _get_cache_hash(copy.deepcopy(entry)))
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_yaml(path, entry)
+
+    # --- objects ------------------------------------------------------------------------------
+
+    def _outputs(self, outs: Iterable[Mapping[str, Any]]) -> list[Any]:
+        # DVC's own device for the run cache: a throw-away stage whose outputs are all cached, metrics included
+        outs = list(outs)
+        return self.repo.stage_cache._create_stage({"cmd": "none", "outs": outs}).outs if outs else []
+
+    def is_cached(self, out: Mapping[str, Any]) -> bool:
+        """Whether the cache holds all objects of an output."""
+        return not self._outputs([out])[0].changed_cache()
+
+    def can_bring_back(self, path: str) -> bool:
+        """Whether the cache holds the bytes of a file in the workspace."""
+        found = self.hash(path)
+        return found is not None and self.cache.exists(found["md5"])
+
+    def store(self, path: str, link: bool = False) -> Hash:
+        """Have an output of the workspace in the cache too.
+
+        Args:
+            path: the output.
+            link: share the bytes with the cache by hard links instead of copying them.
+        """
+        full = os.path.join(self.root, path)
+        staging, meta, obj = build(self.cache, full, self.repo.fs, "md5", ignore=self.repo.dvcignore)
+        result = transfer(staging, self.cache, {obj.hash_info}, shallow=False, hardlink=link)
+        if result.failed:
+            raise UserError(f"{path} could not be stored in DVC's cache, {self.cache.path}; is the disk full?")
+        return _as_hash(meta, obj.hash_info)
+
+    def restore(self, out: Mapping[str, Any], link: bool = False) -> None:
+        """Put an output in place from the cache, as a copy or as hard links."""
+        usual = self.cache.cache_types
+        self.cache.cache_types = ["hardlink", "copy"] if link else usual
+        try:
+            self._outputs([out])[0].checkout(force=True)
+        finally:
+            self.cache.cache_types = usual
+
+    def fetch(self, outs: Iterable[Mapping[str, Any]], remote: str | None = None) -> None:
+        """Copy the objects of outputs from a remote to the cache, as far as it has them."""
+        for out in self._outputs(outs):
+            for objects in out.get_used_objs().values():
+                self.repo.cloud.pull(objects, remote=remote)
+
+
+def _as_hash(meta: Meta, info: HashInfo) -> Hash:
+    fields = meta.to_dict()
+    fields.pop("isdir", None)
+    return {"hash": "md5", "md5": info.value, **fields}
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML 1.2 scalars, as DVC writes them, with libyaml's speed."""
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Quotes what either YAML 1.1 or 1.2 would not take for a string."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_SCALARS = [
+    ("tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),
+    ("tag:yaml.org,2002:null", re.compile(r"~|null|Null|NULL|"), ["~", "n", "N", ""]),
+    ("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+"), "-+0123456789"),
+    ("tag:yaml.org,2002:float", _FLOAT, "-+0123456789."),
+]
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _regex, _first in _SCALARS:
+    _anchored = re.compile(f"^(?:{_regex.pattern})$")
+    _Loader.add_implicit_resolver(_tag, _anchored, list(_first))
+    _Dumper.add_implicit_resolver(_tag, _anchored, list(_first))
+# "012" is the number twelve in YAML 1.2 and ten in 1.1
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+
+
+def _write_yaml(path: Path, data: Any) -> None:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with unfinished.open("w") as file:
+        yaml.dump(data, file, _Dumper, sort_keys=False, width=1000, allow_unicode=True)
+    unfinished.replace(path)

@@ -1,0 +1,61 @@
+"""The memory of the pipeline: command, parameters and input hashes of a run on one side, its outputs on the other.
+
+An entry has the form that dvc.lock gives a stage. Entries are kept in DVC's run cache under the key that DVC itself
+computes, so that `dvc repro` finds what Snakemake computed and the reverse.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pgprim.dag.dvcapi import Entry, Hash, Repository
+from pgprim.dag.pipeline import Stage
+from pgprim.types.errors import UserError
+
+
+def question(stage: Stage, params: Mapping[str, Any], hashes: Mapping[str, Hash | None]) -> Entry | None:
+    """What is to be run, as an entry whose outputs have paths only; None if the hash of an input is not known.
+
+    Args:
+        stage: the stage.
+        params: the whole parameter file.
+        hashes: of every dependency of the stage.
+    """
+    if any(hashes[path] is None for path in stage.deps):
+        return None
+    entry: Entry = {"cmd": stage.cmd}
+    if stage.deps:
+        entry["deps"] = [{"path": path, **hashes[path]} for path in stage.deps]
+    if stage.params:
+        entry["params"] = {"params.yaml": {key: _value(params, key, stage) for key in stage.params}}
+    entry["outs"] = [{"path": out.path} for out in stage.outs]
+    return entry
+
+
+def _value(params: Mapping[str, Any], key: str, stage: Stage) -> Any:
+    value: Any = params
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise UserError(f"params.yaml lacks the key {key}, which stage {stage.name} reads")
+        value = value[part]
+    return value
+
+
+def answers(repository: Repository, asked: Entry, locked: Entry | None) -> list[Entry]:
+    """What is on record for a question, most trusted first: dvc.lock, then the run cache from new to old."""
+    key = repository.key(asked)
+    if locked and "outs" in locked and repository.key(locked) == key:
+        return [locked]
+    return repository.runs(key)
+
+
+def best(repository: Repository, entries: list[Entry]) -> Entry | None:
+    """The first entry whose outputs the cache holds, or else the first."""
+    if len(entries) < 2:
+        return entries[0] if entries else None
+    held = (entry for entry in entries if all(map(repository.is_cached, entry["outs"])))
+    return next(held, entries[0])
+
+
+def same(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether two hashes are known and equal."""
+    return bool(one and other and one["md5"] == other["md5"])

@@ -1,0 +1,24 @@
+# Figures, and whatever else dvc.yaml defines: a stage that has no rule of its own gets this plain one.
+for group in dag.other_groups("train", "checkpoint", "sample", "estimate"):
+
+    rule:
+        name:
+            group
+        input:
+            dag.inputs(group),
+        output:
+            *dag.outputs(group),
+        log:
+            dag.path("logs", group, ".log"),
+        benchmark:
+            dag.path("benchmarks", group, ".tsv")
+        wildcard_constraints:
+            **dag.wildcards(group),
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            stage=dag.stage(group),
+        shell:
+            JOB
