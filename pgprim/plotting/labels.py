@@ -1,0 +1,60 @@
+"""Words on figures: names of tasks and algorithms, axis labels from a variable's attributes, short counts."""
+
+import textwrap
+from collections.abc import Iterable
+
+import xarray as xr
+
+# The order of the paper's Table 1; what the paper does not have follows in alphabetical order.
+_TASKS = ("humanoid", "walker2d", "hopper")
+_ALGOS = ("ppo", "ppo_m", "trpo")
+_DIMENSIONLESS = ("", "1", "dimensionless")
+
+
+def task_label(task: str) -> str:
+    """`walker2d` -> `Walker2d`."""
+    words = task.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def algo_label(algo: str) -> str:
+    """`ppo_m` -> `PPO-M`."""
+    return algo.upper().replace("_", "-")
+
+
+def order_tasks(tasks: Iterable[str]) -> list[str]:
+    """The paper's tasks in its Table 1's order, then others alphabetically, each once."""
+    return _order(tasks, _TASKS)
+
+
+def order_algos(algos: Iterable[str]) -> list[str]:
+    """The paper's algorithms, then others alphabetically, each once."""
+    return _order(algos, _ALGOS)
+
+
+def _order(names: Iterable[str], known: tuple[str, ...]) -> list[str]:
+    return sorted(set(names), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def axis_label(variable: xr.DataArray, width: int | None = None) -> str:
+    """`long_name [units]` of a variable, first letter upper case, units left out where there are none.
+
+    Args:
+        variable: A data variable or coordinate with the attributes `long_name` and `units`.
+        width: Wrap lines after so many characters.
+    """
+    name = variable.attrs.get("long_name", str(variable.name).replace("_", " "))
+    units = variable.attrs.get("units", "")
+    text = name[:1].upper() + name[1:] + ("" if units in _DIMENSIONLESS else f" [{units}]")
+    return text if width is None else textwrap.fill(text, width, break_long_words=False)
+
+
+def count_label(count: float) -> str:
+    """A count as the paper writes it: 2048 -> `2K`, 500 000 -> `500K`, 10⁷ -> `10M`."""
+    for size, letter in ((1e6, "M"), (1e3, "K")):
+        if count >= size:
+            scaled = count / size
+            return (
+                f"{scaled:.3g}{letter}" if abs(scaled - round(scaled)) >= 0.05 else f"{round(scaled)}{letter}"
+            )
+    return f"{count:g}"

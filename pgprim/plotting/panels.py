@@ -1,0 +1,97 @@
+"""Grids of panels at column width: sizes, shared axes, names of rows, axis ticks for budgets, and the legend."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MultipleLocator, NullFormatter
+
+from pgprim.plotting.labels import count_label
+from pgprim.plotting.style import GREY, WIDTH
+
+
+def panel_grid(
+    rows: int, columns: int, height: float, extra: float, sharey: bool | str = True
+) -> tuple[Figure, np.ndarray]:
+    """A figure of column width with a grid of panels.
+
+    Few columns get wider panels up to a limit, beyond which the figure gets narrower instead.
+
+    Args:
+        rows, columns: Size of the grid.
+        height: Height of one row [inch].
+        extra: Height of the legend above and the axis label below the grid [inch].
+        sharey: Which panels share the y axis, as in `matplotlib.pyplot.subplots`.
+
+    Returns:
+        The figure and its axes `[row, column]`.
+    """
+    width = min(WIDTH, 0.7 + 2.4 * columns)
+    figure = Figure(figsize=(width, rows * height + extra), layout="constrained")
+    return figure, figure.subplots(rows, columns, sharex=False, sharey=sharey, squeeze=False)
+
+
+def name_row(axes: Axes, text: str) -> None:
+    """Write a row's name at the right of its last panel, reading downwards."""
+    axes.annotate(
+        text, (1, 0.5), (5, 0), xycoords="axes fraction", textcoords="offset points", rotation=270, va="center",
+        ha="left", annotation_clip=False,
+    )  # fmt: skip
+
+
+def budget_axis(axes: Axes, budgets: Sequence[float], regime: float) -> None:
+    """A logarithmic x axis over the budgets with a vertical line at the pairs that training uses per iteration.
+
+    Args:
+        axes: The panel.
+        budgets: Pairs per estimate; the axis spans them and `regime`.
+        regime: Pairs per training iteration, where the line stands, labelled as the paper does (`2K`).
+    """
+    low, high = min([*budgets, regime]), max([*budgets, regime])
+    axes.set_xscale("log")
+    axes.set_xlim(low / 1.3, high * 1.3)
+    decades = [10.0**k for k in range(20) if low / 1.3 <= 10.0**k <= high * 1.3]
+    if len(decades) >= 2:
+        axes.xaxis.set_major_locator(FixedLocator(decades))
+        axes.xaxis.set_minor_locator(LogLocator(subs=range(2, 10)))
+    else:
+        axes.xaxis.set_major_locator(FixedLocator(sorted({low, high})))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+        axes.xaxis.set_minor_locator(FixedLocator([]))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.axvline(regime, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1.5)
+
+
+def regime_handle(regime: float) -> Line2D:
+    """The legend's entry for the vertical line of `budget_axis`."""
+    label = f"pairs per training iteration ({count_label(regime)})"
+    return Line2D([], [], color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), label=label)
+
+
+def cosine_axis(axes: Axes, limits: tuple[float, float]) -> None:
+    """A y axis for cosines, with ticks at 0, 0.5 and 1 (and further down where the limits are)."""
+    axes.set_ylim(*limits)
+    axes.yaxis.set_major_locator(MultipleLocator(0.5))
+    axes.yaxis.set_major_formatter("{x:g}")
+
+
+def band_handle(label: str) -> Patch:
+    """The legend's entry for a band of any algorithm."""
+    return Patch(facecolor=GREY, alpha=0.3, linewidth=0, label=label)
+
+
+def legend_above(figure: Figure, columns: Sequence[Sequence[Artist]]) -> None:
+    """One legend above all panels and outside of them, column by column; empty columns are left out."""
+    filled = [list(column) for column in columns if column]
+    rows = max(map(len, filled))
+    handles = [handle for column in filled for handle in column + [text_handle(" ")] * (rows - len(column))]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(filled))
+
+
+def text_handle(text: str) -> Line2D:
+    """A legend's entry of words alone."""
+    return Line2D([], [], linestyle="", label=text)

@@ -1,0 +1,207 @@
+"""How far gradient estimates agree with each other and with the truth: Figs. 1, 2, 9, 10 and the noise scale."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pgprim.core.statistics import expected_cosine
+from pgprim.plotting.cosines import AGREEMENT, TO_TRUTH, cosine_limits, percent, plot_cosines, select_cosines
+from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
+from pgprim.plotting.panels import budget_axis, cosine_axis, legend_above, name_row, panel_grid, regime_handle
+from pgprim.plotting.style import GREY, colour, marker, shades, style
+
+_KINDS = {"fig1": AGREEMENT, "fig2": TO_TRUTH, "fig9": AGREEMENT, "fig10": TO_TRUTH}
+_NOISE_SCALE = ("noise_scale", "noise_scale_low", "noise_scale_high", "noise_scale_episodes")
+_SCALES = ("noise_scale", "noise_scale_episodes")
+FIGURES = (*_KINDS, "noise_scale")
+
+
+def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
+    """The dataset that a figure draws.
+
+    Args:
+        figure: One of `FIGURES`.
+        ds: All estimates of this probe that are to be drawn.
+        params: The parameter file; of it only `plot.regime` is used.
+
+    Raises:
+        UserError: If `ds` does not hold this probe's estimates.
+    """
+    if figure in _KINDS:
+        return select_cosines(figure, ds, params, [_KINDS[figure]])
+    chosen = select_cosines(figure, ds, params, [AGREEMENT], *_NOISE_SCALE, "mean_episode_length")
+    return chosen.assign(_curves(chosen))
+
+
+def plot(ds: xr.Dataset) -> Figure:
+    """Draw the figure that `select` made the dataset for."""
+    with style():
+        if ds.attrs["figure"] in _KINDS:
+            return plot_cosines(ds, [_KINDS[ds.attrs["figure"]]], height=1.45)
+        return plot_noise_scale(ds)
+
+
+def _curves(ds: xr.Dataset) -> dict[str, xr.DataArray]:
+    """The noise scale of each agent and checkpoint: that of its largest budget, which knows it best.
+
+    It is infinite where those estimates show no common signal. Taking a smaller budget there would select by result.
+    """
+    last = ds.budget.where(ds.noise_scale.notnull()).max("budget")
+    curves = {}
+    for name in _NOISE_SCALE:
+        curve = ds[name].where(ds.budget == last).max("budget")
+        long_name = ds[name].attrs["long_name"] + ", at the largest budget"
+        curves[f"curve_{name}"] = curve.assign_attrs(ds[name].attrs | {"long_name": long_name})
+    for end in ("low", "high"):
+        curve = curves[f"curve_noise_scale_{end}"]
+        curves[f"curve_noise_scale_episodes_{end}"] = (curve / ds.mean_episode_length).assign_attrs(
+            curve.attrs | {"units": ds.noise_scale_episodes.attrs["units"]}
+        )
+    return curves
+
+
+def plot_noise_scale(ds: xr.Dataset) -> Figure:
+    """The gradient noise scale B = tr Σ / |G|²: does N / (N + B) describe the cosines, and how does B grow?
+
+    A row per task. First a column per algorithm: the measured mean pairwise cosine of estimates from N pairs (points)
+    and the curve N / (N + B) with B from the largest budget, darker for later checkpoints, one per seed. Then B
+    against the checkpoint, in pairs and in trajectories, with its interval within the agent; a line that ends at the
+    frame is open on that side.
+    """
+    algos = tuple(order_algos(ds.algo.values.tolist()))
+    tasks = ds.task.values
+    figure, axes = panel_grid(tasks.size, len(algos) + 2, height=1.3, extra=1.0, sharey=False)
+    for row, task in enumerate(tasks):
+        one = ds.sel(task=task)
+        for panel, algo in zip(axes[row], algos, strict=False):
+            budget_axis(panel, ds.budget.values, float(ds.regime))
+            draw_curves(panel, one.sel(algo=algo), colour(algo, algos), marker(algo, algos))
+            cosine_axis(panel, cosine_limits(ds, [AGREEMENT]))
+        axes[row, 0].set_ylabel(axis_label(ds.cosine, width=22))
+        for panel, name in zip(axes[row, -2:], _SCALES, strict=True):
+            draw_growth(panel, one, algos, name, _scale_limits(ds, name))
+        for panel in axes[row, 1 : len(algos)]:
+            panel.tick_params(labelleft=False)
+        name_row(axes[row, -1], task_label(task))
+    for panel in axes[:-1].flat:
+        panel.tick_params(labelbottom=False)
+    for panel, algo in zip(axes[0], algos, strict=False):
+        panel.set_title(algo_label(algo))
+    for panel, name in zip(axes[0, -2:], _SCALES, strict=True):
+        panel.set_title(f"B [{ds[name].attrs['units']}]")
+    for panel in axes[-1, : len(algos)]:
+        panel.set_xlabel(f"N [{ds.budget.attrs['units']}]")
+    for panel in axes[-1, -2:]:
+        panel.set_xlabel("iteration")
+    legend_above(figure, _noise_handles(ds, algos))
+    return figure
+
+
+def draw_curves(panel: Axes, ds: xr.Dataset, hue: str, symbol: str) -> None:
+    """Measured points and N / (N + B) of one algorithm on one task.
+
+    Args:
+        panel: The axes, with the limits of the x axis set.
+        ds: `cosine` over `(seed, iteration, budget)` and `curve_noise_scale` over `(seed, iteration)`.
+        hue: The algorithm's colour.
+        symbol: The algorithm's marker.
+    """
+    fine = np.geomspace(*panel.get_xlim(), 100)
+    for iteration, shade in zip(ds.iteration.values, shades(hue, ds.iteration.size), strict=True):
+        for seed in ds.seed.values:
+            one = ds.sel(iteration=iteration, seed=seed)
+            scale = float(one.curve_noise_scale)
+            if np.isfinite(scale):
+                panel.plot(
+                    fine,
+                    expected_cosine(fine, scale),
+                    color=shade,
+                    linewidth=0.7,
+                    label=f"{iteration} {seed} curve",
+                )
+            if np.isfinite(one.cosine.values).any():
+                panel.plot(
+                    one.budget, one.cosine, color=shade, linestyle="", marker=symbol, markeredgewidth=0,
+                    label=f"{iteration} {seed}",
+                )  # fmt: skip
+
+
+def draw_growth(
+    panel: Axes, ds: xr.Dataset, algos: tuple[str, ...], name: str, limits: tuple[float, float]
+) -> None:
+    """The noise scale against the checkpoint on one task, a line per algorithm and seed, moved apart sideways.
+
+    Args:
+        panel: The axes to draw into.
+        ds: The noise scales that `select` adds, over `(algo, seed, iteration)`.
+        algos: The algorithms in the order in which they share out colours.
+        name: Which scale: `noise_scale` or `noise_scale_episodes`.
+        limits: The y axis; intervals beyond it end at the frame.
+    """
+    iterations = ds.iteration.values.astype(float)
+    gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
+    lines = [(algo, seed) for algo in algos for seed in ds.seed.values]
+    shifts = np.linspace(-0.2, 0.2, len(lines)) * gap if len(lines) > 1 else np.zeros(1)
+    panel.set_yscale("log", subs=())
+    panel.set(ylim=limits, xlim=(iterations[0] - 0.4 * gap, iterations[-1] + 0.4 * gap))
+    panel.set_xticks(iterations)
+    for (algo, seed), shift in zip(lines, shifts, strict=True):
+        one = ds.sel(algo=algo, seed=seed)
+        scale, hue = one[f"curve_{name}"].values, colour(algo, algos)
+        low, high = (one[f"curve_{name}_{end}"].values for end in ("low", "high"))
+        known = ~np.isnan(low) & ~np.isnan(high)
+        if np.isnan(scale).all():
+            continue
+        x, label = iterations + shift, f"{algo} {seed}"
+        panel.vlines(
+            x[known], *np.clip([low, high], *limits)[:, known], color=hue, linewidth=0.8, label=label
+        )
+        panel.plot(
+            x, np.where(np.isfinite(scale), scale, np.nan), color=hue, linewidth=0.5, marker=marker(algo, algos),
+            markeredgewidth=0, label=label,
+        )  # fmt: skip
+
+
+def _scale_limits(ds: xr.Dataset, name: str) -> tuple[float, float]:
+    """Limits of the axis of a noise scale, the same for all tasks.
+
+    All values are inside, and the ends of intervals that are within a factor of ten of them.
+    """
+    scale = ds[f"curve_{name}"].values
+    scale = scale[np.isfinite(scale) & (scale > 0)]
+    ends = np.stack([ds[f"curve_{name}_low"].values, ds[f"curve_{name}_high"].values])
+    if scale.size == 0:
+        scale = ends[np.isfinite(ends) & (ends > 0)]
+    if scale.size == 0:
+        return 1.0, 10.0
+    low, high = scale.min(), scale.max()
+    ends = ends[(ends > low / 10) & (ends < high * 10)]
+    return min([low, *ends]) / 1.5, max([high, *ends]) * 1.5
+
+
+def _noise_handles(ds: xr.Dataset, algos: tuple[str, ...]) -> list[list[Line2D]]:
+    hues = [
+        Line2D(
+            [], [], color=colour(a, algos), marker=marker(a, algos), markeredgewidth=0, label=algo_label(a)
+        )
+        for a in algos
+    ]
+    checkpoints = [
+        Line2D([], [], color=shade, linewidth=1.5, label=f"iteration {iteration}")
+        for iteration, shade in zip(ds.iteration.values, shades(GREY, ds.iteration.size), strict=True)
+    ]
+    meaning = [
+        Line2D([], [], color=GREY, linestyle="", marker="o", label="measured, a point per seed"),
+        Line2D([], [], color=GREY, label="N / (N + B) with B at the largest N"),
+        Line2D(
+            [], [], color=GREY, marker="|", markersize=6, linestyle="",
+            label=f"{percent(ds.attrs['level'])} interval within the agent",
+        ),
+        regime_handle(float(ds.regime)),
+    ]  # fmt: skip
+    return [hues, checkpoints, meaning]

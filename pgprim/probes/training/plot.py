@@ -1,0 +1,124 @@
+"""Training curves: Fig. 8."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pgprim.core.statistics import between_agents
+from pgprim.plotting.choose import choose
+from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
+from pgprim.plotting.panels import band_handle, legend_above, panel_grid
+from pgprim.plotting.style import GREY, colour, style
+
+FIGURES = ("fig8",)
+LEVEL = 0.95
+COLUMNS = 3
+
+
+def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
+    """The dataset that the figure draws: the return of every seed, and its mean over seeds with an interval.
+
+    The interval is between agents: a t interval over the seeds that completed an episode in the iteration. It says
+    how well the mean over seeds is known, and nothing about how well one agent's return is.
+
+    Args:
+        figure: One of `FIGURES`.
+        ds: All training records that are to be drawn.
+        params: The parameter file; of it only `plot.seeds` is used.
+
+    Raises:
+        UserError: If `ds` does not hold training records.
+    """
+    ds = choose(ds, ["return_mean"])
+    mean, low, high = xr.apply_ufunc(
+        _over_seeds, ds.return_mean, input_core_dims=[["seed"]], output_core_dims=[[], [], []], vectorize=True
+    )
+    units = {"units": ds.return_mean.attrs["units"]}
+    between = f"of the {100 * LEVEL:g} % interval between agents of the mean episode return over seeds"
+    return ds.assign(
+        seeds_mean=mean.assign_attrs(units, long_name="mean episode return over seeds"),
+        seeds_low=low.assign_attrs(units, long_name=f"lower end {between}"),
+        seeds_high=high.assign_attrs(units, long_name=f"upper end {between}"),
+        drawn_seeds=((), params["plot"]["seeds"], {"long_name": "most seeds drawn one by one", "units": "1"}),
+    ).assign_attrs(figure=figure, level=LEVEL)
+
+
+def _over_seeds(returns: np.ndarray) -> tuple[float, float, float]:
+    known = returns[np.isfinite(returns)]
+    return between_agents(known, LEVEL) if known.size else (np.nan, np.nan, np.nan)
+
+
+def plot(ds: xr.Dataset) -> Figure:
+    """Fig. 8: mean episode return against iteration, a panel per task.
+
+    Thin lines are seeds, at most `drawn_seeds` of them per algorithm; the thick line is the mean over all seeds and
+    the band its interval between agents.
+    """
+    with style():
+        tasks = ds.task.values
+        columns = min(tasks.size, COLUMNS)
+        rows = -(-tasks.size // columns)
+        figure, axes = panel_grid(rows, columns, height=1.5, extra=0.5, sharey=False)
+        for panel, task in zip(axes.flat, tasks, strict=False):
+            draw_returns(panel, ds.sel(task=task))
+            panel.set_title(task_label(task))
+        for panel in axes.flat[tasks.size :]:
+            panel.remove()
+        for panel in axes[:, 0]:
+            panel.set_ylabel(axis_label(ds.return_mean, width=28))
+        figure.supxlabel("Training iteration")
+        legend_above(figure, [[handle] for handle in _handles(ds)])
+        return figure
+
+
+def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
+    """One task: the seeds, their mean and its band, for each algorithm that has any.
+
+    Args:
+        panel: The axes to draw into.
+        ds: What `select` gives, for one task.
+    """
+    algos = tuple(order_algos(ds.algo.values.tolist()))
+    for algo in algos:
+        hue, one = colour(algo, algos), ds.sel(algo=algo)
+        seeds = [seed for seed in ds.seed.values if np.isfinite(one.return_mean.sel(seed=seed)).any()]
+        if not seeds:
+            continue
+        panel.fill_between(
+            one.iteration,
+            one.seeds_low,
+            one.seeds_high,
+            color=hue,
+            alpha=0.2,
+            linewidth=0,
+            label=f"{algo} band",
+        )
+        for seed in seeds[: int(ds.drawn_seeds)]:
+            panel.plot(
+                one.iteration, one.return_mean.sel(seed=seed), color=hue, alpha=0.45, linewidth=0.4,
+                label=f"{algo} {seed}",
+            )  # fmt: skip
+        panel.plot(one.iteration, one.seeds_mean, color=hue, linewidth=1.1, label=f"{algo} mean")
+    panel.set_xlim(float(ds.iteration.min()), float(ds.iteration.max()))
+    low, high = float(ds.return_mean.min()), float(ds.return_mean.max())
+    if np.isfinite(
+        high - low
+    ):  # wide bands of few seeds end at the frame and leave room for the returns themselves
+        panel.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
+
+
+def _handles(ds: xr.Dataset) -> list:
+    algos = tuple(order_algos(ds.algo.values.tolist()))
+    return [
+        *(
+            Line2D([], [], color=colour(a, algos), linewidth=1.1, label=f"{algo_label(a)}, mean over seeds")
+            for a in algos
+        ),
+        Line2D([], [], color=GREY, linewidth=0.4, label="one seed"),
+        band_handle(f"{100 * LEVEL:g} % interval between agents"),
+    ]

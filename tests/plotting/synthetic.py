@@ -1,0 +1,135 @@
+"""Labelled datasets as the estimates write them, from a model of signal and noise.
+
+The cosine of two estimates from N pairs is N / (N + B), and that of an estimate to a truth from M pairs is the root of
+N / (N + B) · M / (M + B).
+"""
+
+import numpy as np
+import xarray as xr
+
+BUDGETS = (100, 250, 500, 1000, 2048, 5000, 12500)
+TRUTH_PAIRS = 500_000
+LEVEL = 0.95
+# Noise scale of an untrained agent [pairs], and by how much it grows per 100 iterations.
+SCALES = {"hopper": (200.0, 2.0), "walker2d": (600.0, 3.0), "humanoid": (2000.0, 4.0)}
+LENGTHS = {"hopper": 200.0, "walker2d": 300.0, "humanoid": 40.0}
+
+
+def noise_scale(task: str, algo: str, seed: int, iteration: int) -> float:
+    """B of the model [pairs]."""
+    start, growth = SCALES.get(task, (1000.0, 3.0))
+    return start * growth ** (iteration / 100) * (2.0 if algo == "trpo" else 1.0) * 1.3 ** (seed % 3)
+
+
+def _scale_from_cosine(budget: np.ndarray, cosine: np.ndarray) -> np.ndarray:
+    """B of the model from a measured cosine, infinite where there is no agreement [pairs]."""
+    share = np.clip(cosine, 1e-9, 1 - 1e-9)
+    return np.where(cosine > 0, budget * (1 / share - 1), np.inf)
+
+
+def estimate(task: str, algo: str, seed: int, iteration: int, budgets=BUDGETS, trials=10) -> xr.Dataset:
+    """One file of estimates: one agent at one checkpoint."""
+    rng = np.random.default_rng([*task.encode(), *algo.encode(), seed, iteration])
+    scale = noise_scale(task, algo, seed, iteration)
+    budget = np.array(budgets)
+    signal = budget / (budget + scale)
+    width = (1 - signal) * np.sqrt(signal + 0.05) * 0.25
+    cosine = np.clip(signal + 0.3 * width * rng.standard_normal(budget.size), -1, 1)
+    reliability = TRUTH_PAIRS / (TRUTH_PAIRS + scale)
+    corrected = np.sqrt(signal) + 0.3 * width * rng.standard_normal(budget.size)
+    truth = corrected * np.sqrt(reliability)
+    measured, low, high = (_scale_from_cosine(budget, c) for c in (cosine, cosine + width, cosine - width))
+    per_budget = {
+        "cosine": (cosine, "1", "mean pairwise cosine of gradient estimates"),
+        "cosine_low": (cosine - width, "1", "lower end of the interval of the mean pairwise cosine"),
+        "cosine_high": (
+            np.minimum(cosine + width, 1),
+            "1",
+            "upper end of the interval of the mean pairwise cosine",
+        ),
+        "truth_cosine": (truth, "1", "mean cosine of gradient estimates to the true gradient"),
+        "truth_cosine_low": (
+            truth - width / 2,
+            "1",
+            "lower end of the interval of the mean cosine to the truth",
+        ),
+        "truth_cosine_high": (
+            truth + width / 2,
+            "1",
+            "upper end of the interval of the mean cosine to the truth",
+        ),
+        "truth_cosine_corrected": (
+            corrected,
+            "1",
+            "mean cosine to the truth, corrected for the truth's noise",
+        ),
+        "noise_scale": (measured, "pairs", "gradient noise scale"),
+        "noise_scale_low": (low, "pairs", "lower end of the interval of the noise scale"),
+        "noise_scale_high": (high, "pairs", "upper end of the interval of the noise scale"),
+        "noise_scale_episodes": (measured / LENGTHS.get(task, 100.0), "trajectories", "gradient noise scale"),
+    }
+    agent = {"task": [task], "algo": [algo], "seed": [seed], "iteration": [iteration]}
+    ones = (1, 1, 1, 1)
+    variables = {
+        name: ((*agent, "budget"), values.reshape(*ones, -1), {"units": units, "long_name": long_name})
+        for name, (values, units, long_name) in per_budget.items()
+    }
+    pairwise = rng.uniform(-1, 1, (*ones, budget.size, trials, trials))
+    variables["pairwise_cosine"] = (
+        (*agent, "budget", "trial", "trial_b"), pairwise, {"units": "1", "long_name": "cosine of two estimates"},
+    )  # fmt: skip
+    variables["truth_pairs"] = (
+        tuple(agent), np.full(ones, TRUTH_PAIRS), {"units": "pairs", "long_name": "pairs of the true gradient"},
+    )  # fmt: skip
+    variables["mean_episode_length"] = (
+        tuple(agent), np.full(ones, LENGTHS.get(task, 100.0)), {"units": "pairs", "long_name": "mean episode length"},
+    )  # fmt: skip
+    coords = {name: (name, values, {"units": "1", "long_name": name}) for name, values in agent.items()}
+    coords["budget"] = ("budget", budget, {"units": "pairs", "long_name": "state-action pairs per estimate"})
+    coords |= {
+        name: (name, range(trials), {"units": "1", "long_name": name}) for name in ("trial", "trial_b")
+    }
+    attrs = {"level": LEVEL, "code": f"{task} {seed}", "conventions": "synthetic"}
+    return xr.Dataset(variables, coords, attrs)
+
+
+def estimates(
+    tasks=("humanoid",), algos=("ppo", "trpo"), seeds=(0, 1, 2), iterations=(0, 150, 300, 450), **kwargs
+) -> dict[str, xr.Dataset]:
+    """All files of estimates of these agents, by name."""
+    return {
+        f"data/estimates/{task}/{algo}/{seed}/{iteration}.nc": estimate(task, algo, seed, iteration, **kwargs)
+        for task in tasks
+        for algo in algos
+        for seed in seeds
+        for iteration in iterations
+    }
+
+
+def record(task: str, algo: str, seeds=(0, 1, 2), iterations: int = 500) -> xr.Dataset:
+    """One training record: the returns of seeds that were trained together."""
+    rng = np.random.default_rng([*task.encode(), *algo.encode(), *seeds])
+    time = np.linspace(0, 1, iterations)
+    final = {"hopper": 2500.0, "walker2d": 3300.0, "humanoid": 800.0}.get(task, 1000.0)
+    curve = final * (1 - np.exp(-4 * time)) * (0.8 if algo == "trpo" else 1.0)
+    slow = np.cumsum(rng.standard_normal((len(seeds), iterations)), axis=1) / np.sqrt(iterations)
+    returns = curve * (1 + 0.25 * slow + 0.08 * rng.standard_normal((len(seeds), iterations)))
+    attrs = {"units": "reward", "long_name": "mean episode return"}
+    return xr.Dataset(
+        {
+            "return_mean": (("task", "algo", "seed", "iteration"), returns[None, None], attrs),
+            "num_episodes": (
+                ("task", "algo", "seed", "iteration"),
+                np.full((1, 1, *returns.shape), 3),
+                {"units": "1"},
+            ),
+        },
+        {"task": [task], "algo": [algo], "seed": list(seeds), "iteration": range(iterations)},
+    )
+
+
+def records(
+    tasks=("humanoid", "walker2d", "hopper"), algos=("ppo", "trpo"), **kwargs
+) -> dict[str, xr.Dataset]:
+    """All training records of these agents, by name."""
+    return {f"data/records/{t}/{a}/0-1-2.zarr": record(t, a, **kwargs) for t in tasks for a in algos}
