@@ -11,10 +11,15 @@ from jaxtyping import Float
 
 from pgprim.core.mlp import policy_net
 
-Actor = Callable[[Float[np.ndarray, "agent env obs"], Float[np.ndarray, "agent env act"]], Float[np.ndarray, "agent env act"]]
+Actor = Callable[
+    [Float[np.ndarray, "agent env obs"], Float[np.ndarray, "agent env act"]],
+    Float[np.ndarray, "agent env act"],
+]
 
 
-def make_actor(theta: Float[np.ndarray, "agent param"], num_obs: int, num_act: int, hidden: tuple[int, ...]) -> Actor:
+def make_actor(
+    theta: Float[np.ndarray, "agent param"], num_obs: int, num_act: int, hidden: tuple[int, ...]
+) -> Actor:
     """A function that acts for a stack of policies.
 
     Args:

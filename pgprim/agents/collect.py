@@ -63,7 +63,10 @@ def collect(
     num_obs, num_act = envs.obs_dim, envs.act_dim
     act_of = make_actor(state.theta.numpy(), num_obs, num_act, settings.hidden)
     noise = np.stack(
-        [generator(*purpose, "act").standard_normal((num_pairs, num_act), dtype=np.float32) for purpose in purposes]
+        [
+            generator(*purpose, "act").standard_normal((num_pairs, num_act), dtype=np.float32)
+            for purpose in purposes
+        ]
     )
     obs = np.zeros((num_agents, num_pairs, num_obs), np.float32)
     next_obs = np.zeros_like(obs)
@@ -79,7 +82,12 @@ def collect(
         obs[:, t] = normalise_obs(raw, moments.mean, scale, settings.obs_clip)
         act[:, t] = act_of(obs[:, t, None], noise[:, t, None])[:, 0]
         step = envs.step(act[:, t].astype(np.float64))
-        rew[:, t], terminated[:, t], truncated[:, t], raw = step.rew, step.terminated, step.truncated, step.obs
+        rew[:, t], terminated[:, t], truncated[:, t], raw = (
+            step.rew,
+            step.terminated,
+            step.truncated,
+            step.obs,
+        )
         ended = step.terminated | step.truncated
         if t == num_pairs - 1:
             ended = np.ones_like(ended)

@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -49,6 +49,7 @@ class Transition(NamedTuple):
     obs: Float[np.ndarray, "env obs"]
 
 
+@runtime_checkable
 class Envs(Protocol):
     """Independent streams of one task, stepped together; stream k is a function of its own seed and actions alone."""
 

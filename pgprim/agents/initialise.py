@@ -19,7 +19,9 @@ def make_agent(settings: Settings, num_obs: int, num_act: int, *purpose: str | i
     policy, value = policy_net(num_obs, num_act, settings.hidden), value_net(num_obs, settings.hidden)
     theta = _draw(policy, settings, POLICY_GAIN, generator(*purpose, "policy"))
     phi = _draw(value, settings, VALUE_GAIN, generator(*purpose, "value"))
-    return AgentState(theta, phi, adam_init(theta), adam_init(phi), make_moments(1, num_obs), make_moments(1, 1))
+    return AgentState(
+        theta, phi, adam_init(theta), adam_init(phi), make_moments(1, num_obs), make_moments(1, 1)
+    )
 
 
 def _draw(net: MLP, settings: Settings, head_gain: float, rng: np.random.Generator) -> torch.Tensor:
@@ -35,7 +37,9 @@ def _draw(net: MLP, settings: Settings, head_gain: float, rng: np.random.Generat
     return net.join(parts)
 
 
-def _orthogonal(shape: tuple[int, int], gain: float, rng: np.random.Generator) -> Float[np.ndarray, "input output"]:
+def _orthogonal(
+    shape: tuple[int, int], gain: float, rng: np.random.Generator
+) -> Float[np.ndarray, "input output"]:
     """Orthonormal rows or columns, uniform over rotations (Saxe 2014), times `gain`."""
     tall = rng.standard_normal((max(shape), min(shape)))
     q, r = np.linalg.qr(tall)

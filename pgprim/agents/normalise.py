@@ -58,7 +58,10 @@ def normalise_rew(
 
 
 def normalise_rew_running(
-    rew: Float[np.ndarray, "agent t"], ended: Bool[np.ndarray, "agent t"], moments: Moments, settings: Settings
+    rew: Float[np.ndarray, "agent t"],
+    ended: Bool[np.ndarray, "agent t"],
+    moments: Moments,
+    settings: Settings,
 ) -> tuple[Float[np.ndarray, "agent t"], Moments]:
     """Rewards of one iteration, each divided by the deviation of all discounted sums up to it, and the new moments.
 

@@ -1,5 +1,7 @@
 """The policy update of PPO and PPO-M (Eq. 17)."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -47,7 +49,7 @@ def ppo_update(
     for _ in range(settings.policy_epochs):
         order = shuffles(rngs, batch.num_pairs)
         obs, columns = shuffled(batch.obs, order), shuffled(others, order)
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in pairwise(edges):
             piece = columns[:, start:stop]
             act, adv = piece[..., :-2], normalise_advantage(piece[..., -2])
             acts = activations(parts, obs[:, start:stop], num_layers)

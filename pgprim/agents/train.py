@@ -13,7 +13,7 @@ from pgprim.agents.collect import Experience, collect, make_batch
 from pgprim.agents.ppo import ppo_update
 from pgprim.agents.trpo import trpo_update
 from pgprim.agents.value import fit_value
-from pgprim.core.gaussian import kl, log_prob
+from pgprim.core.gaussian import kl, kl_of_sigma, log_prob
 from pgprim.core.mlp import MLP, forward, policy_net, value_net
 from pgprim.core.seeding import generator
 from pgprim.core.surrogate import clipped_surrogate, normalise_advantage, ratio, surrogate
@@ -33,6 +33,7 @@ RECORDS = {
     "explained_variance": ("share of the value targets' variance that V explained before the update", "1"),
     "kl_mean": ("mean over states of KL(π_old ‖ π_new)", "nat"),
     "kl_max": ("maximum over states of KL(π_old ‖ π_new)", "nat"),
+    "kl_sigma": ("part of kl_mean that the change of σ makes", "nat"),
     "ratio_max": ("maximum over pairs of the ratio ρ (Eq. 18)", "1"),
     "ratio_q99": ("99 % quantile over pairs of the ratio ρ (Eq. 18)", "1"),
     "clip_fraction": ("share of pairs with |ρ − 1| > 0.2", "1"),
@@ -75,7 +76,9 @@ def train(
         UserError: A loss or parameter is no longer finite; names iteration, agent and quantity.
     """
     for iteration in iterations:
-        state, records = train_iteration(env_id, state, settings, [(*p, iteration) for p in purposes], iteration)
+        state, records = train_iteration(
+            env_id, state, settings, [(*p, iteration) for p in purposes], iteration
+        )
         for name in ("value_loss", "surrogate", "kl_mean", "step_norm"):
             if not np.isfinite(records[name]).all():
                 agent = int(np.argmin(np.isfinite(records[name])))
@@ -98,7 +101,9 @@ def train_iteration(
     phi, value_adam, loss = fit_value(value, state.phi, state.value_adam, batch, settings, value_lr, rngs)
     new = replace(update_policy(state, batch, settings, purposes, iteration), phi=phi, value_adam=value_adam)
     policy = policy_net(experience.obs.shape[2], experience.act.shape[2], settings.hidden)
-    policy_lr = np.nan if settings.policy_lr is None else learning_rate(settings.policy_lr, iteration, settings)
+    policy_lr = (
+        np.nan if settings.policy_lr is None else learning_rate(settings.policy_lr, iteration, settings)
+    )
     records = episode_records(experience) | update_records(policy, state.theta, new.theta, batch, settings)
     records |= {
         "value_loss": loss.numpy(),
@@ -155,6 +160,7 @@ def update_records(
         "surrogate": objective,
         "kl_mean": divergence.mean(1),
         "kl_max": divergence.amax(1),
+        "kl_sigma": kl_of_sigma(old[-1], new[-1]),
         "ratio_max": rho.amax(1),
         "ratio_q99": torch.quantile(rho, 0.99, dim=1),
         "clip_fraction": ((rho - 1).abs() > CLIP_RANGE).float().mean(1),

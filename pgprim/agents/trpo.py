@@ -36,14 +36,16 @@ def trpo_update(
     found = []
     for k, rng in enumerate(rngs):
         pick = slice(k, k + 1)
-        found.append(_update_one(net, theta[pick], batch.obs[pick], batch.act[pick], adv[pick], settings, rng))
+        found.append(
+            _update_one(net, theta[pick], batch.obs[pick], batch.act[pick], adv[pick], settings, rng)
+        )
     return torch.cat(found)
 
 
 def fisher_vector_product(
     net: MLP,
     parts: list[Float[Tensor, "agent ..."]],
-    acts: list[Float[Tensor, "agent pair unit"]],
+    acts: list[Float[Tensor, "agent pair _"]],
     vector: Float[Tensor, "agent param"],
 ) -> Float[Tensor, "agent param"]:
     """F v with F the Hessian of mean KL(π_old ‖ π_θ) at θ_old, exactly.

@@ -1,5 +1,7 @@
 """Fitting the value network (Eq. 4), the same for all algorithms."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -13,7 +15,9 @@ from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AdamState
 
 
-def values(net: MLP, phi: Float[Tensor, "agent param"], obs: Float[Tensor, "agent pair obs"]) -> Float[Tensor, "agent pair"]:
+def values(
+    net: MLP, phi: Float[Tensor, "agent param"], obs: Float[Tensor, "agent pair obs"]
+) -> Float[Tensor, "agent pair"]:
     """V_φ(s) at normalised observations."""
     return forward(net.split(phi), obs, len(net.sizes) - 1)[..., 0]
 
@@ -50,11 +54,15 @@ def fit_value(
     for _ in range(settings.value_epochs):
         order = shuffles(rngs, batch.num_pairs)
         obs, columns = shuffled(batch.obs, order), shuffled(scalars, order)
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in pairwise(edges):
             target, val_old, share = columns[:, start:stop].unbind(-1)
             acts = activations(parts, obs[:, start:stop], num_layers)
             slope = value_loss_weight(acts[-1][..., 0], val_old, target, settings.value_clip) * share
             slope = slope / share.sum(-1, keepdim=True).clamp(min=1)
-            adam = adam_update_(phi, adam, net.join(backward(parts, acts, slope.unsqueeze(-1))), lr, settings.adam_eps)
-    loss = value_loss(values(net, phi, batch.obs), batch.val_old, batch.target, batch.weight, settings.value_clip)
+            adam = adam_update_(
+                phi, adam, net.join(backward(parts, acts, slope.unsqueeze(-1))), lr, settings.adam_eps
+            )
+    loss = value_loss(
+        values(net, phi, batch.obs), batch.val_old, batch.target, batch.weight, settings.value_clip
+    )
     return phi, adam, loss

@@ -7,9 +7,11 @@ from torch import Tensor
 
 
 def log_prob(
-    mu: Float[Tensor, "agent pair act"], log_sigma: Float[Tensor, "agent act"], act: Float[Tensor, "agent pair act"]
+    mu: Float[Tensor, "agent pair act"],
+    log_sigma: Float[Tensor, "agent act"],
+    act: Float[Tensor, "agent pair act"],
 ) -> Float[Tensor, "agent pair"]:
-    """log π(a|s), in nats.
+    """Log-density log π(a|s), in nats.
 
     Args:
         mu: Means.
@@ -27,17 +29,30 @@ def kl(
     mu: Float[Tensor, "agent pair act"],
     log_sigma: Float[Tensor, "agent act"],
 ) -> Float[Tensor, "agent pair"]:
-    """KL(π_old ‖ π) at each state in closed form, in nats (Eq. 16).
+    """KL(π_old ‖ π) at each state in closed form, in nats (Eq. 16): the sum of `kl_of_mean` and `kl_of_sigma`."""
+    return kl_of_mean(mu_old, mu, log_sigma) + kl_of_sigma(log_sigma_old, log_sigma).unsqueeze(1)
 
-    Σ_j log σ_j/σ_old,j + (σ_old,j² + (μ_old,j − μ_j)²) / (2 σ_j²) − ½.
-    """
-    log_sigma_old, log_sigma = log_sigma_old.unsqueeze(1), log_sigma.unsqueeze(1)
-    gap = (mu_old - mu) * (-log_sigma).exp()
-    return (log_sigma - log_sigma_old + 0.5 * ((2 * (log_sigma_old - log_sigma)).exp() + gap.square() - 1)).sum(-1)
+
+def kl_of_mean(
+    mu_old: Float[Tensor, "agent pair act"],
+    mu: Float[Tensor, "agent pair act"],
+    log_sigma: Float[Tensor, "agent act"],
+) -> Float[Tensor, "agent pair"]:
+    """The part of the divergence that moving the mean makes: Σ_j (μ_old,j − μ_j)² / (2 σ_j²)."""
+    return 0.5 * ((mu_old - mu) * (-log_sigma.unsqueeze(1)).exp()).square().sum(-1)
+
+
+def kl_of_sigma(
+    log_sigma_old: Float[Tensor, "agent act"], log_sigma: Float[Tensor, "agent act"]
+) -> Float[Tensor, " agent"]:
+    """The part that is the same at every state: Σ_j log σ_j/σ_old,j + σ_old,j² / (2 σ_j²) − ½."""
+    return (log_sigma - log_sigma_old + 0.5 * ((2 * (log_sigma_old - log_sigma)).exp() - 1)).sum(-1)
 
 
 def log_prob_grad(
-    mu: Float[Tensor, "agent pair act"], log_sigma: Float[Tensor, "agent act"], act: Float[Tensor, "agent pair act"]
+    mu: Float[Tensor, "agent pair act"],
+    log_sigma: Float[Tensor, "agent act"],
+    act: Float[Tensor, "agent pair act"],
 ) -> tuple[Float[Tensor, "agent pair act"], Float[Tensor, "agent pair act"]]:
     """∂ log π/∂μ = (a − μ)/σ² and ∂ log π/∂ log σ = ((a − μ)/σ)² − 1, per pair."""
     inverse = (-log_sigma.unsqueeze(1)).exp()

@@ -5,6 +5,7 @@ does not depend on which others are in the stack.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 import torch
@@ -30,8 +31,11 @@ class MLP:
     def layout(self) -> list[tuple[str, tuple[int, ...]]]:
         """Names and shapes of the parameters in the order of the flat vector; weights are [in, out]."""
         named: list[tuple[str, tuple[int, ...]]] = []
-        for layer, (num_in, num_out) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
-            named += [(f"{self.prefix}.{layer}.weight", (num_in, num_out)), (f"{self.prefix}.{layer}.bias", (num_out,))]
+        for layer, (num_in, num_out) in enumerate(pairwise(self.sizes)):
+            named += [
+                (f"{self.prefix}.{layer}.weight", (num_in, num_out)),
+                (f"{self.prefix}.{layer}.bias", (num_out,)),
+            ]
         return named + [(name, (length,)) for name, length in self.extra]
 
     @property
@@ -62,7 +66,7 @@ def value_net(num_obs: int, hidden: tuple[int, ...]) -> MLP:
 
 def activations(
     parts: list[Float[Tensor, "agent ..."]], inputs: Float[Tensor, "agent pair input"], num_layers: int
-) -> list[Float[Tensor, "agent pair unit"]]:
+) -> list[Float[Tensor, "agent pair _"]]:
     """What each layer reads, and last the output: tanh between layers, none at the end.
 
     Args:
@@ -73,7 +77,9 @@ def activations(
     found = [inputs]
     for layer in range(num_layers):
         weight, bias = parts[2 * layer], parts[2 * layer + 1]
-        if weight.shape[-1] == 1:  # a matrix-vector product would round differently in stacks of one and of many
+        if (
+            weight.shape[-1] == 1
+        ):  # a matrix-vector product would round differently in stacks of one and of many
             hidden = (found[-1] * weight.transpose(1, 2)).sum(-1, keepdim=True) + bias.unsqueeze(1)
         else:
             hidden = torch.baddbmm(bias.unsqueeze(1), found[-1], weight)
@@ -90,9 +96,9 @@ def forward(
 
 def signals(
     parts: list[Float[Tensor, "agent ..."]],
-    acts: list[Float[Tensor, "agent pair unit"]],
+    acts: list[Float[Tensor, "agent pair _"]],
     cotangent: Float[Tensor, "agent pair output"],
-) -> list[Float[Tensor, "agent pair unit"]]:
+) -> list[Float[Tensor, "agent pair _"]]:
     """Backpropagation per pair: the derivative of Σ cotangent·output with respect to each layer's affine output.
 
     The gradient with respect to a layer's weight is Σ over pairs of (what it reads) ⊗ (its signal), to its bias Σ signal.
@@ -111,7 +117,7 @@ def signals(
 
 def backward(
     parts: list[Float[Tensor, "agent ..."]],
-    acts: list[Float[Tensor, "agent pair unit"]],
+    acts: list[Float[Tensor, "agent pair _"]],
     cotangent: Float[Tensor, "agent pair output"],
 ) -> list[Float[Tensor, "agent ..."]]:
     """Gradient of Σ cotangent·output with respect to the layers' parameters, summed over pairs; one array per parameter."""
@@ -123,7 +129,7 @@ def backward(
 
 def tangent(
     parts: list[Float[Tensor, "agent ..."]],
-    acts: list[Float[Tensor, "agent pair unit"]],
+    acts: list[Float[Tensor, "agent pair _"]],
     direction: list[Float[Tensor, "agent ..."]],
 ) -> Float[Tensor, "agent pair output"]:
     """Directional derivative of the output as the parameters move along `direction`, which is laid out like `parts`."""

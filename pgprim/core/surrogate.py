@@ -15,7 +15,9 @@ def normalise_advantage(adv: Float[Tensor, "agent pair"]) -> Float[Tensor, "agen
     return centred / (std + ADVANTAGE_EPS)
 
 
-def ratio(logp: Float[Tensor, "agent pair"], logp_old: Float[Tensor, "agent pair"]) -> Float[Tensor, "agent pair"]:
+def ratio(
+    logp: Float[Tensor, "agent pair"], logp_old: Float[Tensor, "agent pair"]
+) -> Float[Tensor, "agent pair"]:
     """Eq. 18: ρ = π_θ(a|s) / π_old(a|s)."""
     return (logp - logp_old).exp()
 

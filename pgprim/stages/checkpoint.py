@@ -31,8 +31,12 @@ def main(args: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = make_parser("pgprim.stages.checkpoint", __doc__)
-    parser.add_argument("--training", required=True, help="folder of one task's and algorithm's training runs")
+    parser.add_argument(
+        "--training", required=True, help="folder of one task's and algorithm's training runs"
+    )
     parser.add_argument("--seed", required=True, type=int, help="the agent")
-    parser.add_argument("--iteration", required=True, type=int, help="updates made; a multiple of snapshot_every")
+    parser.add_argument(
+        "--iteration", required=True, type=int, help="updates made; a multiple of snapshot_every"
+    )
     parser.add_argument("--out", required=True, help="the checkpoint file")
     run(main, parser)

@@ -11,7 +11,9 @@ from pgprim.types.errors import UserError
 def make_parser(module: str, description: str) -> argparse.ArgumentParser:
     """A parser named as the command is typed, with defaults shown by `--help`."""
     return argparse.ArgumentParser(
-        prog=f"python -m {module}", description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        prog=f"python -m {module}",
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
 
 

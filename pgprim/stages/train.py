@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> None:
 
     folder = UNFINISHED / args.snapshots
     _discard_if_other(folder, blank | {"seeds": seeds, "code": CODE.read_text() if CODE.exists() else None})
-    state, columns = _resume(folder, seeds)
+    state, columns = _resume(folder, seeds, num_iterations)
     if state is None:
         state = stack_agents(
             [make_agent(settings, envs.obs_dim, envs.act_dim, *purpose, "init") for purpose in purposes]
@@ -60,15 +60,20 @@ def main(args: argparse.Namespace) -> None:
         snapshot(0)
     label = f"train {args.task} {args.algo} {args.seeds}"
     with tqdm(total=num_iterations, initial=done, desc=label, unit="iteration", mininterval=5) as progress:
-        for state, records in train(env_id, state, settings, purposes, range(done, num_iterations)):  # noqa: B007
+        for trained, records in train(env_id, state, settings, purposes, range(done, num_iterations)):
+            state = trained
             columns = {name: np.concatenate([columns[name], records[name][None]]) for name in columns}
             done += 1
             if done % every == 0:
                 snapshot(done)
-            progress.set_postfix_str("return " + " ".join(f"{x:.0f}" for x in records["return_mean"]), refresh=False)
+            progress.set_postfix_str(
+                "return " + " ".join(f"{x:.0f}" for x in records["return_mean"]), refresh=False
+            )
             progress.update()
 
-    attrs = {name: str(value) for name, value in identity.items()} | {"settings": json.dumps(values, sort_keys=True)}
+    attrs = {name: str(value) for name, value in identity.items()} | {
+        "settings": json.dumps(values, sort_keys=True)
+    }
     save_records(args.records, records_dataset(columns, RECORDS, args.task, args.algo, seeds, attrs))
     for name in ("records.npz", "run.json"):
         (folder / name).unlink(missing_ok=True)
@@ -89,16 +94,23 @@ def _discard_if_other(folder: Path, run_description: dict) -> None:
         file.write_text(text)
 
 
-def _resume(folder: Path, seeds: list[int]) -> tuple[AgentState | None, dict[str, np.ndarray]]:
-    """The last iteration for which every seed's snapshot and the records are there, if any."""
+def _resume(folder: Path, seeds: list[int], most: int) -> tuple[AgentState | None, dict[str, np.ndarray]]:
+    """The last iteration, at most `most`, for which every seed's snapshot and the records are there, if any."""
     file = folder / "records.npz"
     if not file.exists():
         return None, {name: np.zeros((0, len(seeds))) for name in RECORDS}
     with np.load(file) as saved:
-        columns = {name: saved[name] for name in RECORDS}
-    done = len(columns["return_mean"])
+        recorded = {name: saved[name] for name in RECORDS}
+    kept = {int(path.stem) for path in (folder / str(seeds[0])).glob("*.safetensors")}
+    done = max(iteration for iteration in kept if iteration <= min(most, len(recorded["return_mean"])))
+    for late in [iteration for iteration in kept if iteration > done]:
+        for seed in seeds:
+            (folder / str(seed) / f"{late}.safetensors").unlink(missing_ok=True)
     checkpoints = [load_checkpoint(folder / str(seed) / f"{done}.safetensors") for seed in seeds]
-    return stack_agents([checkpoint.state for checkpoint in checkpoints]), columns
+    return (
+        stack_agents([checkpoint.state for checkpoint in checkpoints]),
+        {name: column[:done] for name, column in recorded.items()},
+    )
 
 
 if __name__ == "__main__":
@@ -106,6 +118,8 @@ if __name__ == "__main__":
     parser.add_argument("--task", required=True, help="a task of params.yaml, such as hopper")
     parser.add_argument("--algo", required=True, help="an algorithm of params.yaml: ppo, ppo_m or trpo")
     parser.add_argument("--seeds", required=True, help="seeds to train in lock step, such as 0-1-2")
-    parser.add_argument("--snapshots", required=True, help="folder for snapshots, {seed}/{iteration}.safetensors")
+    parser.add_argument(
+        "--snapshots", required=True, help="folder for snapshots, {seed}/{iteration}.safetensors"
+    )
     parser.add_argument("--records", required=True, help="Zarr store for the records of every iteration")
     run(main, parser)

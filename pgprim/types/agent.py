@@ -88,7 +88,9 @@ def settings_of(params: dict, task: str, algo: str) -> dict:
         agent = params["agents"][algo]
         own = agent[task]
     except KeyError as error:
-        raise UserError(f"params.yaml: agents.{algo}.{task} is missing ({error} not found); add the agent's numbers") from None
+        raise UserError(
+            f"params.yaml: agents.{algo}.{task} is missing ({error} not found); add the agent's numbers"
+        ) from None
     train = {key: value for key, value in params["train"].items() if key not in TRAINING_ONLY}
     return train | agent["all"] | own
 
@@ -101,7 +103,9 @@ def make_settings(values: dict) -> Settings:
     """
     known = {field.name for field in fields(Settings)}
     if unknown := sorted(set(values) - known):
-        raise UserError(f"params.yaml: unknown agent setting {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        raise UserError(
+            f"params.yaml: unknown agent setting {unknown[0]!r}; known are {', '.join(sorted(known))}"
+        )
     try:
         settings = Settings(**{**values, "hidden": tuple(values["hidden"])})
     except (TypeError, KeyError) as error:

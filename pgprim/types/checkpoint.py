@@ -70,7 +70,9 @@ class AgentState:
 
 def stack_agents(states: list[AgentState]) -> AgentState:
     """The inverse of `AgentState.agent`: agents at the same point of training, side by side."""
-    return AgentState(*(_stack([getattr(state, name) for state in states]) for name in AgentState.__dataclass_fields__))
+    return AgentState(
+        *(_stack([getattr(state, name) for state in states]) for name in AgentState.__dataclass_fields__)
+    )
 
 
 def _take(field: Tensor | AdamState | Moments, index: int) -> Tensor | AdamState | Moments:
@@ -88,7 +90,9 @@ def _stack(fields: list) -> Tensor | AdamState | Moments:
         return torch.cat(fields)
     if isinstance(first, AdamState):
         return AdamState(torch.cat([f.m for f in fields]), torch.cat([f.v for f in fields]), first.count)
-    return Moments(first.count, np.concatenate([f.mean for f in fields]), np.concatenate([f.m2 for f in fields]))
+    return Moments(
+        first.count, np.concatenate([f.mean for f in fields]), np.concatenate([f.m2 for f in fields])
+    )
 
 
 @dataclass(frozen=True)
