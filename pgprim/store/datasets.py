@@ -7,18 +7,14 @@ file without timestamps, which anything can read; Zarr v3 for what is large.
 import os
 import shutil
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
 from pgprim.types.errors import UserError
 
-LABELS = ("task", "algo", "seed", "iteration")
-"""The dimensions that say which checkpoint an estimate belongs to, in the order of the paths."""
-
 SHARD_BYTES = 1 << 30
+"""Zarr puts a shard together in memory: what is larger is written chunk by chunk, a file each."""
 
 
 def save_dataset(path: str | Path, ds: xr.Dataset) -> None:
@@ -59,72 +55,6 @@ def load_dataset(path: str | Path) -> xr.Dataset:
         raise UserError(
             f"{path}: not a whole NetCDF-3 file ({error}); delete it and run `snakemake {path}`"
         ) from None
-
-
-def load_estimates(folders: Iterable[str | Path]) -> xr.Dataset:
-    """All estimates below some folders as one dataset over task, algo, seed and iteration.
-
-    Args:
-        folders: Searched for `*.nc` files whose datasets have the dimensions `task, algo, seed, iteration` of length 1.
-
-    Returns:
-        The union. What no file holds is NaN, so that an uneven grid of checkpoints is no obstacle. Attributes are
-        those that all files share.
-
-    Raises:
-        UserError: There are no estimates, one lacks a dimension, or two are of the same checkpoint.
-    """
-    folders = [Path(folder) for folder in folders]
-    paths = sorted(
-        path for folder in folders for path in folder.rglob("*.nc") if not path.name.startswith(".")
-    )
-    if not paths:
-        raise UserError(
-            f"{', '.join(map(str, folders))}: no estimates (*.nc) there; make them with `snakemake`"
-        )
-    parts = [load_dataset(path) for path in paths]
-    first: dict[tuple, Path] = {}
-    for path, part in zip(paths, parts, strict=True):
-        if missing := [label for label in LABELS if part.sizes.get(label) != 1]:
-            raise UserError(f"{path}: must have the dimension {missing[0]!r} of length 1, as estimates do")
-        label = tuple(part[name].values[0] for name in LABELS)
-        if label in first:
-            raise UserError(f"{path}: is of the same checkpoint as {first[label]}; keep one of them")
-        first[label] = path
-    return combine(parts)
-
-
-def combine(parts: list[xr.Dataset]) -> xr.Dataset:
-    """The union of labelled datasets, none of which overlap: each value goes where its coordinates say.
-
-    One pass over preallocated arrays, because merging datasets one by one takes quadratic time.
-    """
-    coords = {}
-    for name in dict.fromkeys(str(dim) for part in parts for dim in part.dims):
-        values = np.unique(
-            np.concatenate([np.atleast_1d(part[name].values) for part in parts if name in part.dims])
-        )
-        attrs = next(part[name].attrs for part in parts if name in part.dims)
-        coords[name] = (name, values, attrs)
-    merged = {}
-    for name in dict.fromkeys(str(name) for part in parts for name in part.data_vars):
-        have = [part[name] for part in parts if name in part]
-        dims = have[0].dims
-        shape = tuple(len(coords[dim][1]) for dim in dims)
-        target = np.full(shape, np.nan)
-        filled = np.zeros(shape, dtype=bool)
-        for array in have:
-            where = np.ix_(*(np.searchsorted(coords[dim][1], array[dim].values) for dim in dims))
-            target[where] = array.transpose(*dims).values
-            filled[where] = True
-        dtype = np.result_type(*(array.dtype for array in have))
-        merged[name] = (dims, target.astype(dtype) if filled.all() else target, have[0].attrs)
-    shared = dict(parts[0].attrs)
-    for part in parts:
-        shared = {
-            key: value for key, value in shared.items() if key in part.attrs and part.attrs[key] == value
-        }
-    return xr.Dataset(merged, coords, shared)
 
 
 def save_gradients(path: str | Path, ds: xr.Dataset) -> None:

@@ -5,9 +5,7 @@ import pytest
 import xarray as xr
 
 from pgprim.store.datasets import (
-    combine,
     load_dataset,
-    load_estimates,
     open_gradients,
     save_dataset,
     save_gradients,
@@ -96,51 +94,6 @@ def test_missing_and_broken_files_end_in_a_sentence(tmp_path):
             load_dataset(tmp_path / "a.nc")
     with pytest.raises(UserError, match="not a gradient store"):
         open_gradients(tmp_path / "none.zarr")
-
-
-def test_estimates_of_a_folder_become_one_dataset(tmp_path):
-    grid = [
-        ("hopper", "ppo", 0, 0),
-        ("hopper", "trpo", 0, 0),
-        ("hopper", "ppo", 1, 150),
-        ("humanoid", "ppo", 10, 0),
-    ]
-    for value, (task, algo, seed, iteration) in enumerate(grid):
-        path = tmp_path / task / algo / str(seed) / f"{iteration}.nc"
-        save_dataset(path, _estimate(task, algo, seed, iteration, value=value))
-    (tmp_path / "hopper" / ".partial.nc").write_bytes(b"")
-    ds = load_estimates([tmp_path / "hopper", tmp_path / "humanoid"])
-    assert ds.sizes == {"task": 2, "algo": 2, "seed": 3, "iteration": 2, "budget": 2}
-    for value, (task, algo, seed, iteration) in enumerate(grid):
-        here = ds.sel(task=task, algo=algo, seed=seed, iteration=iteration)
-        assert (here.cosine == value).all() and here.truth_pairs == 10**7
-    assert int(ds.truth_pairs.notnull().sum()) == len(grid)
-    assert ds.attrs == {"semantics": "exact"}
-    assert (
-        ds.cosine.attrs == {"units": "1", "long_name": "the cosine"} and ds.budget.attrs["units"] == "pairs"
-    )
-
-
-def test_a_full_grid_keeps_integers_and_unequal_budgets_leave_gaps():
-    whole = combine([_estimate(seed=seed) for seed in (0, 1)])
-    assert whole.truth_pairs.dtype == np.int64
-    uneven = combine([_estimate(budgets=(100, 2048)), _estimate(seed=1, budgets=(500, 2048))])
-    np.testing.assert_array_equal(uneven.budget, [100, 500, 2048])
-    np.testing.assert_array_equal(
-        uneven.cosine.isnull().squeeze(), [[False, True, False], [True, False, False]]
-    )
-
-
-def test_folders_without_estimates_and_doubles_are_refused(tmp_path):
-    with pytest.raises(UserError, match="no estimates"):
-        load_estimates([tmp_path])
-    save_dataset(tmp_path / "a.nc", _estimate())
-    save_dataset(tmp_path / "b.nc", _estimate())
-    with pytest.raises(UserError, match="same checkpoint"):
-        load_estimates([tmp_path])
-    save_dataset(tmp_path / "b.nc", _estimate().isel(seed=0))
-    with pytest.raises(UserError, match="'seed' of length 1"):
-        load_estimates([tmp_path])
 
 
 def _gradients():
