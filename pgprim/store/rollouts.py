@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import zarr
@@ -118,7 +118,7 @@ class RolloutWriter:
         self._column = 0
         self._finals: list[Finals] = []
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RolloutWriter":
         """Start the partial store, over one that a killed run may have left."""
         shutil.rmtree(self._partial, ignore_errors=True)
         self._partial.parent.mkdir(parents=True, exist_ok=True)
