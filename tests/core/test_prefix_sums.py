@@ -1,5 +1,7 @@
 """Prefix sums against the definition: cut the stream at N, compute the advantages there, normalise, differentiate."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -30,7 +32,7 @@ def _sums(experience, edges, blocks=()):
     scores, rew, val, next_val, terminated, truncated = experience
     sums, found = no_pairs(STREAMS, PARAMS), {}
     cuts = sorted({0, *edges, *blocks})
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in pairwise(cuts):
         piece = slice(start, stop)
         columns = (x[:, piece] for x in (rew, val, next_val, terminated, truncated))
         adv = gae(*columns, GAMMA, LAM)
@@ -84,7 +86,9 @@ def test_a_union_of_streams_is_one_batch():
     expected = adv_norm @ experience[0].reshape(-1, PARAMS) / (STREAMS * PAIRS)
     fields = (sums.score.numpy(), sums.score_adv.numpy(), sums.adv, sums.adv_sq)
     union = [field.sum(0, keepdims=True) for field in fields]
-    np.testing.assert_allclose(batch_gradient(np.array([1.0 * STREAMS * PAIRS]), *union)[0], expected, atol=1e-12)
+    np.testing.assert_allclose(
+        batch_gradient(np.array([1.0 * STREAMS * PAIRS]), *union)[0], expected, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("num_pairs", [5, 23, PAIRS])
