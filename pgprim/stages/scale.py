@@ -82,8 +82,8 @@ def choose(name: str, force: bool = False) -> Path:
                 f"{PARAMS} has edits that stand neither in a set of {SCALES} nor in the last commit; "
                 f"save what differs as {SCALES}/NAME.yaml, or give --force, which keeps the old file as {PARAMS}.bak"
             )
-        _write(PARAMS.with_name(f"{PARAMS.name}.bak"), PARAMS.read_text(encoding="utf-8"))
-    _write(PARAMS, text)
+        write(PARAMS.with_name(f"{PARAMS.name}.bak"), PARAMS.read_text(encoding="utf-8"))
+    write(PARAMS, text)
     return path
 
 
@@ -131,7 +131,8 @@ def _is_kept_elsewhere(params: Path) -> bool:
     return committed.returncode == 0 and committed.stdout == text.encode()
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Write a text file in one atomic step."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

@@ -96,7 +96,7 @@ def test_a_set_may_be_any_file(here, tmp_path):
     elsewhere = tmp_path / "elsewhere.yml"
     elsewhere.write_text("sample: {pairs: 20000}\n")
     assert choose(str(elsewhere)) == elsewhere
-    assert load()["sample"] == {"trials": 10, "truth_streams": 40, "pairs": 20000}
+    assert load()["sample"] == load("workflow/scales/default.yaml")["sample"] | {"pairs": 20000}
 
 
 def test_edits_are_not_overwritten_unless_forced_and_not_lost_then(here):

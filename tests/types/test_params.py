@@ -109,7 +109,7 @@ def test_a_number_may_be_written_in_any_usual_way(tmp_path, text):
         ("train.minibatches", 33, ["train.minibatches is 33", "divide train.pairs (2048)"]),
         ("train.minibatches", 2048, ["train.minibatches is 2048", "at least 2"]),
         ("estimate.gradient.budgets", [200, 100], ["estimate.gradient.budgets is [200, 100]", "rise"]),
-        ("estimate.gradient.budgets", [100, 20000], ["20000", "not exceed sample.pairs (12500)"]),
+        ("estimate.gradient.budgets", [100, 20000], ["20000", "not exceed sample.pairs (10000)"]),
         ("estimate.steps.budgets", [32], ["estimate.steps.budgets starts with 32", "at least 64"]),
         (
             "estimate.gradeint",

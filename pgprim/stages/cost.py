@@ -1,0 +1,356 @@
+"""Says what a parameter set would cost in pairs, core-hours and bytes, before it is paid.
+
+A job of a stage costs a start (imports, bookkeeping) and then so many pairs at so many pairs per second; its artifacts take
+so many bytes per unit of what they hold. `workflow/rates.yaml` holds these rates; `--measure` measures them on this
+machine by running the stages themselves at two small sizes.
+"""
+
+import argparse
+import copy
+import datetime
+import io
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pgprim.stages.command import make_parser, run
+from pgprim.stages.scale import PARAMS, SCALES, find_set, render, write
+from pgprim.types.errors import UserError
+from pgprim.types.params import check, load, read
+
+RATES = Path("workflow/rates.yaml")
+NUM_FIGURES = 8
+"""Stages of dvc.yaml that draw."""
+
+SMALL = {"iterations": 1, "pairs": 512}
+LARGE = {"iterations": 9, "pairs": 4096}
+"""The two sizes at which rates are measured: their difference gives the rate, what is left the start."""
+MEASURED_STREAMS = 10
+MEASURED_BUDGETS = [256, 512]
+HEADER = """\
+Measured by `python -m pgprim.stages.cost --measure`, which writes this file anew: CPU time of one core.
+start: seconds per job before its work; pairs_per_second: of work; bytes: per checkpoint, and per pair, budget and
+stream, or iteration and seed for the others
+"""
+
+
+NUMBERS = ("jobs", "pairs", "seconds", "num_bytes")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What all jobs of one kind take.
+
+    Attributes:
+        kind: Stage, and the probe where there are several.
+        jobs: Number of jobs.
+        pairs: State-action pairs sampled or, by estimates, gone through.
+        seconds: CPU time of one core.
+        num_bytes: Size of the artifacts.
+    """
+
+    kind: str
+    jobs: int
+    pairs: int
+    seconds: float
+    num_bytes: float
+
+
+def costs(params: dict[str, Any], rates: dict[str, Any]) -> list[Cost]:
+    """The cost of every kind of stage of a parameter set.
+
+    Args:
+        params: The parameters.
+        rates: What `workflow/rates.yaml` holds.
+
+    Raises:
+        UserError: If the rate of one of its environments, algorithms or probes was not measured.
+    """
+    found: dict[str, Cost] = {}
+    for kind, jobs, pairs, env_id, algo, units in _jobs(params):
+        rate = _rate(rates, kind, env_id, algo)
+        old = found.get(kind, Cost(kind, 0, 0, 0.0, 0.0))
+        found[kind] = Cost(
+            kind,
+            old.jobs + jobs,
+            old.pairs + pairs,
+            old.seconds
+            + float(jobs * rates["start"].get(kind, 0) + (pairs / rate["pairs_per_second"] if pairs else 0)),
+            old.num_bytes + float(units * rate["bytes"]),
+        )
+    return list(found.values())
+
+
+def _jobs(params: dict[str, Any]) -> Iterator[tuple[str, int, int, str, str, int]]:
+    """Kind, jobs, pairs, environment, algorithm, and the number of units whose bytes are counted."""
+    train, sample = params["train"], params["sample"]
+    num_seeds, num_checkpoints = len(params["seeds"]), len(params["seeds"]) * len(params["iterations"])
+    streams = sample["trials"] + sample["truth_streams"]
+    for kind in ("train", "checkpoint", "sample", *params["estimate"]):
+        for task in params["tasks"]:
+            env_id = params["env"][task]["id"]
+            for algo in params["algos"]:
+                if kind == "train":
+                    iterations = num_seeds * train["iterations"]
+                    yield kind, len(params["lockstep"]), iterations * train["pairs"], env_id, algo, iterations
+                    snapshots = num_seeds * (train["iterations"] // train["snapshot_every"] + 1)
+                    yield "snapshots", 0, 0, env_id, algo, snapshots
+                elif kind == "checkpoint":
+                    yield kind, num_checkpoints, 0, env_id, algo, num_checkpoints
+                elif kind == "sample":
+                    pairs = num_checkpoints * streams * sample["pairs"]
+                    yield kind, num_checkpoints, pairs, env_id, algo, pairs
+                else:
+                    pairs, units = _estimate_work(kind, params["estimate"][kind], sample)
+                    yield (
+                        kind,
+                        num_checkpoints,
+                        num_checkpoints * pairs,
+                        env_id,
+                        algo,
+                        num_checkpoints * units,
+                    )
+    yield "plot", NUM_FIGURES, 0, "", "", NUM_FIGURES
+
+
+def _estimate_work(probe: str, block: dict[str, Any], sample: dict[str, Any]) -> tuple[int, int]:
+    """Pairs that one estimate goes through, and the number of vectors it keeps."""
+    budgets, trials, truth = (
+        block.get("budgets", [sample["pairs"]]),
+        sample["trials"],
+        sample["truth_streams"],
+    )
+    if probe == "steps":
+        return trials * sum(budgets), trials * len(budgets)
+    return (trials + truth) * sample["pairs"], trials * len(budgets) + truth
+
+
+def _rate(rates: dict[str, Any], kind: str, env_id: str, algo: str) -> dict[str, Any]:
+    if kind == "plot":
+        return {"bytes": rates["figure_bytes"]}
+    try:
+        return rates["environments"][env_id][algo][kind]
+    except KeyError:
+        raise UserError(
+            f"{RATES} has no rate for {kind} of {algo} on {env_id}; choose a parameter set that has it and run "
+            "`python -m pgprim.stages.cost --measure`"
+        ) from None
+
+
+def table(found: list[Cost]) -> str:
+    """The costs as a table, with their sum."""
+    total = Cost("all", *(sum(getattr(cost, name) for cost in found) for name in NUMBERS))
+    rows = [("stage", "jobs", "pairs", "core-hours", "bytes")]
+    for cost in [*found, total]:
+        hours = f"{cost.seconds / 3600:.2f}" if cost.jobs else ""
+        pairs = _short(cost.pairs, "") if cost.pairs else ""
+        rows.append(
+            (cost.kind, f"{cost.jobs}" if cost.jobs else "", pairs, hours, _short(cost.num_bytes, "B"))
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if k == 0 else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _short(number: float | int, unit: str) -> str:
+    """A number with three digits and a prefix: 1.23 M."""
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= factor:
+            return f"{number / factor:.3g} {prefix}{unit}"
+    return f"{number:.0f} {unit}".strip()
+
+
+def measure(params: dict[str, Any]) -> dict[str, Any]:
+    """Measure the rates of all environments, algorithms and probes of a parameter set by running its stages.
+
+    Returns:
+        What `workflow/rates.yaml` is to hold.
+    """
+    environments: dict[str, Any] = {}
+    starts: dict[str, list[float]] = {}
+    figure_bytes = 0.0
+    for task in params["tasks"]:
+        for algo in params["algos"]:
+            env_id = params["env"][task]["id"]
+            small, large = (_measure_one(params, task, algo, size) for size in (SMALL, LARGE))
+            found = environments.setdefault(env_id, {}).setdefault(algo, {})
+            seconds, _, figure_bytes, _ = large.pop("plot")
+            starts.setdefault("plot", []).append(seconds)
+            for kind, (seconds, pairs, num_bytes, units) in large.items():
+                found[kind] = {}
+                if kind != "snapshots":
+                    less_seconds, less_pairs = small[kind][:2]
+                    slope = (seconds - less_seconds) / (pairs - less_pairs) if pairs else 0.0
+                    starts.setdefault(kind, []).append(max(0.0, seconds - slope * pairs))
+                    if pairs:
+                        found[kind]["pairs_per_second"] = round(1 / slope)
+                found[kind]["bytes"] = round(num_bytes / units, 2)
+    start = {kind: round(sum(values) / len(values), 2) for kind, values in starts.items()}
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": _machine(),
+        "start": start,
+        "figure_bytes": figure_bytes,
+        "environments": environments,
+    }
+
+
+def _measure_one(
+    params: dict[str, Any], task: str, algo: str, size: dict[str, int]
+) -> dict[str, tuple[float, int, float, int]]:
+    """CPU seconds, pairs, bytes and units of one job of every kind at one size."""
+    params = copy.deepcopy(params)
+    seeds = params["lockstep"][0]
+    params |= {"tasks": [task], "algos": [algo], "seeds": [int(seed) for seed in seeds.split("-")]}
+    params |= {"lockstep": [seeds], "iterations": [size["iterations"]]}
+    params["train"] |= {"iterations": size["iterations"], "snapshot_every": 1}
+    params["sample"] = {
+        "trials": MEASURED_STREAMS // 2,
+        "truth_streams": MEASURED_STREAMS // 2,
+        "pairs": size["pairs"],
+    }
+    for block in params["estimate"].values():
+        if "budgets" in block:
+            block["budgets"] = [budget * size["pairs"] // MEASURED_BUDGETS[-1] for budget in MEASURED_BUDGETS]
+    check(params, "the parameters to measure")
+
+    seed, iteration = params["seeds"][0], size["iterations"]
+    records, training = f"records/{seeds}.zarr", f"training/{seeds}"
+    checkpoint, rollouts = "checkpoint.safetensors", "rollouts.zarr"
+    commands = {
+        "train": f"train --task {task} --algo {algo} --seeds {seeds} --snapshots {training} --records {records}",
+        "checkpoint": f"checkpoint --training training --seed {seed} --iteration {iteration} --out {checkpoint}",
+        "sample": f"sample --checkpoint {checkpoint} --out {rollouts}",
+    } | {
+        probe: f"estimate {probe} --checkpoint {checkpoint} --rollouts {rollouts} --gradients {probe}.zarr --out {probe}.nc"
+        for probe in params["estimate"]
+    }
+    commands["plot"] = "plot fig8 --probe training --out plot.pdf --png plot.png --data plot.nc records"
+    outputs = {
+        "train": [records],
+        "checkpoint": [checkpoint],
+        "sample": [rollouts],
+        "plot": ["plot.pdf", "plot.png", "plot.nc"],
+    }
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="pgprim-cost-") as folder:
+        (Path(folder) / PARAMS).write_text(_dump(params))
+        work = {kind: (pairs, units) for kind, _, pairs, _, _, units in _jobs(params)}
+        one = {"checkpoint", "sample", *params["estimate"]}
+        for kind, command in commands.items():
+            seconds = _cpu_seconds(command.split(), Path(folder))
+            share = len(params["seeds"]) if kind in one else 1
+            pairs, units = (amount // share for amount in work[kind])
+            kept = outputs.get(kind, [f"{kind}.zarr", f"{kind}.nc"])
+            found[kind] = (seconds, pairs, sum(_size(Path(folder) / name) for name in kept), units)
+        found["snapshots"] = (0.0, 0, _size(Path(folder) / training), work["snapshots"][1])
+    return found
+
+
+def _cpu_seconds(command: list[str], folder: Path) -> float:
+    """CPU time of a stage run in a folder, which other work on the machine does not lengthen."""
+    paths = [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1"}
+    print(f"measuring: python -m pgprim.stages.{' '.join(command)}", file=sys.stderr)
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"pgprim.stages.{command[0]}", *command[1:]], cwd=folder, env=env
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise UserError(f"measuring stopped because this failed: python -m pgprim.stages.{' '.join(command)}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def _size(path: Path) -> int:
+    return (
+        sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        if path.is_dir()
+        else path.stat().st_size
+    )
+
+
+def _machine() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    model = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
+    return f"{model}, {os.cpu_count()} cores"
+
+
+def _dump(data: dict[str, Any]) -> str:
+    text = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.dump(data, text)
+    return text.getvalue()
+
+
+def main(args: argparse.Namespace) -> None:
+    """Measure if asked to, then print the table."""
+    if args.set is None:
+        params, name = load(), f"{PARAMS}"
+    else:
+        path = find_set(args.set)
+        params, name = (
+            YAML(typ="safe", pure=True).load(render(path)),
+            f"the parameter set {path.stem} ({path})",
+        )
+    if args.measure:
+        comment = "".join(f"# {line}\n" for line in HEADER.splitlines())
+        write(RATES, comment + _dump(_with_known(measure(params))))
+    if not RATES.exists():
+        raise UserError(
+            f"{RATES} does not exist; `python -m pgprim.stages.cost --measure` measures and writes it"
+        )
+    rates = read(RATES)
+    print(f"{name}, at the rates of {rates['date']} ({rates['machine']}, CPU time of one core)\n")
+    print(table(costs(params, rates)))
+
+
+def _with_known(rates: dict[str, Any]) -> dict[str, Any]:
+    """New rates, and the old ones of environments and algorithms that were not measured anew."""
+    known = read(RATES)["environments"] if RATES.exists() else {}
+    for env_id, algos in known.items():
+        rates["environments"][env_id] = algos | rates["environments"].get(env_id, {})
+    return rates
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = make_parser(
+        "pgprim.stages.cost", "Print what a parameter set would cost in pairs, core-hours and bytes."
+    )
+    result.add_argument(
+        "set", nargs="?", help=f"a set in {SCALES}, or the path of a file; without it, {PARAMS}"
+    )
+    result.add_argument(
+        "--measure",
+        action="store_true",
+        help=f"first measure the rates on this machine, in minutes; writes {RATES}",
+    )
+    return result
+
+
+if __name__ == "__main__":
+    run(main, parser())

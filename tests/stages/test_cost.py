@@ -1,0 +1,140 @@
+"""What a parameter set costs: worked numbers at made-up rates, and real rates for the sets of the repository."""
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pgprim.stages.cost import Cost, costs, measure, table
+from pgprim.stages.scale import find_set, render
+from pgprim.types.errors import UserError
+from pgprim.types.params import check, read
+
+ROOT = Path(__file__).parents[2]
+SCALES = ROOT / "workflow" / "scales"
+
+
+def params_of(name: str) -> dict:
+    return YAML(typ="safe", pure=True).load(render(find_set(name, SCALES), SCALES))
+
+
+@pytest.fixture
+def small() -> dict:
+    params = params_of("default")
+    params |= {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0, 1, 2], "lockstep": ["0-1", "2"]}
+    params |= {"iterations": [0, 10]}
+    params["train"] |= {"iterations": 20, "snapshot_every": 10, "pairs": 128}
+    params["sample"] = {"trials": 3, "truth_streams": 5, "pairs": 1000}
+    params["estimate"] = {
+        "gradient": {"budgets": [100, 1000], "level": 0.95},
+        "steps": {"budgets": [100, 500, 1000], "level": 0.95},
+    }
+    check(params)
+    return params
+
+
+RATES = {
+    "start": {"train": 1, "checkpoint": 2, "sample": 3, "gradient": 4, "steps": 5, "plot": 6},
+    "figure_bytes": 7,
+    "environments": {
+        "Hopper-v5": {
+            "ppo": {
+                "train": {"pairs_per_second": 10, "bytes": 1},
+                "snapshots": {"bytes": 20},
+                "checkpoint": {"bytes": 20},
+                "sample": {"pairs_per_second": 100, "bytes": 3},
+                "gradient": {"pairs_per_second": 1000, "bytes": 4},
+                "steps": {"pairs_per_second": 500, "bytes": 5},
+            }
+        }
+    },
+}
+
+
+def test_worked_numbers(small):
+    found = {cost.kind: cost for cost in costs(small, RATES)}
+    # two processes; 3 seeds × 20 iterations × 128 pairs; a record of 1 byte per seed and iteration
+    assert found["train"] == Cost("train", 2, 7680, 2 * 1 + 7680 / 10, 60.0)
+    assert found["snapshots"] == Cost("snapshots", 0, 0, 0.0, 3 * 3 * 20.0)
+    assert found["checkpoint"] == Cost("checkpoint", 6, 0, 6 * 2.0, 6 * 20.0)
+    # 6 checkpoints × 8 streams × 1000 pairs
+    assert found["sample"] == Cost("sample", 6, 48_000, 6 * 3 + 480.0, 3 * 48_000.0)
+    # 3 trials × 2 budgets and 5 truth streams are kept
+    assert found["gradient"] == Cost("gradient", 6, 48_000, 6 * 4 + 48.0, 6 * 11 * 4.0)
+    # 3 trials × (100 + 500 + 1000) pairs, 3 trials × 3 budgets are kept
+    assert found["steps"] == Cost("steps", 6, 28_800, 6 * 5 + 28_800 / 500, 6 * 9 * 5.0)
+    assert found["plot"] == Cost("plot", 8, 0, 8 * 6.0, 8 * 7.0)
+
+
+def test_the_number_of_figures_is_that_of_the_pipeline(small):
+    stages = read(ROOT / "dvc.yaml")["stages"]
+    figures = {
+        name
+        for stage in stages.values()
+        for name in re.findall(r"figures/(\w+)\.pdf", str(stage.get("outs", "")))
+    }
+    for stage in stages.values():
+        figures |= set(stage.get("foreach", {}))
+    drawn = next(cost.jobs for cost in costs(small, RATES) if cost.kind == "plot")
+    assert drawn == len(figures)
+
+
+def test_twice_the_seeds_cost_twice_as_much(small):
+    once = {cost.kind: cost for cost in costs(small, RATES)}
+    small |= {"seeds": [0, 1, 2, 3, 4, 5], "lockstep": ["0-1", "2", "3-4", "5"]}
+    twice = {cost.kind: cost for cost in costs(small, RATES)}
+    for kind in once.keys() - {"plot"}:
+        for name in ("jobs", "pairs", "seconds", "num_bytes"):
+            assert getattr(twice[kind], name) == pytest.approx(2 * getattr(once[kind], name))
+
+
+@pytest.mark.parametrize("change", ["env", "algo", "probe"])
+def test_what_was_not_measured_is_named(small, change):
+    if change == "env":
+        small["env"]["hopper"]["id"] = "Ant-v5"
+    elif change == "algo":
+        small["algos"] = ["trpo"]
+    else:
+        small["estimate"]["landscape"] = {}
+    with pytest.raises(UserError, match=r"rates\.yaml has no rate for .*--measure"):
+        costs(small, RATES)
+
+
+def test_the_table_adds_up(small):
+    lines = table(costs(small, RATES)).splitlines()
+    assert lines[0].split() == ["stage", "jobs", "pairs", "core-hours", "bytes"]
+    rows = {line.split()[0]: line for line in lines}
+    assert rows["sample"].split() == ["sample", "6", "48", "k", f"{498 / 3600:.2f}", "144", "kB"]
+    total = sum(cost.seconds for cost in costs(small, RATES)) / 3600
+    assert rows["all"].split() == ["all", "34", "132", "k", f"{total:.2f}", "145", "kB"]
+
+
+def test_the_repository_s_sets_cost_what_they_are_meant_to():
+    rates = read(ROOT / "workflow" / "rates.yaml")
+    hours = {
+        name: sum(cost.seconds for cost in costs(params_of(name), rates)) / 3600
+        for name in ("smoke", "default", "paper")
+    }
+    assert hours["smoke"] < 6 / 60, "three minutes on two cores"
+    assert hours["default"] < 8, "four hours on two cores"
+    assert hours["paper"] > 100 * hours["default"]
+    paper = {cost.kind: cost for cost in costs(params_of("paper"), rates)}
+    assert paper["sample"].pairs == 3 * 2 * 24 * 4 * 20 * 10**6
+
+
+@pytest.mark.slow
+def test_measuring_runs_the_stages_and_gives_rates_for_all_of_them(small, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    small["train"] |= {"minibatches": 8}
+    before = copy.deepcopy(small)
+    rates = measure(small)
+    assert small == before
+    assert rates["environments"].keys() == {"Hopper-v5"}
+    for cost in costs(small, rates):
+        assert cost.num_bytes > 0
+        assert cost.seconds > 0 or cost.kind == "snapshots"
+    found = rates["environments"]["Hopper-v5"]["ppo"]
+    assert 1_000 < found["sample"]["pairs_per_second"] < 10**6
+    assert found["checkpoint"]["bytes"] == pytest.approx(found["snapshots"]["bytes"], rel=0.01)
