@@ -1,0 +1,105 @@
+"""What is declared is what is used: dependencies, pinned versions, layers, and the commands of the Makefile."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {normalised(re.match(r"[\w.-]+", requirement)[0]) for requirement in requirements}
+
+
+def pins() -> dict[str, str]:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    return {normalised(name): version for name, version in (line.split("==") for line in lines)}
+
+
+def imported(folder: str) -> dict[str, set[str]]:
+    """Distributions that the modules of a folder import, each with the modules that do."""
+    distributions = packages_distributions()
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                modules = [node.module]
+            for module in modules:
+                top = module.split(".")[0]
+                if top in sys.stdlib_module_names or top in ("pgprim", "tests"):
+                    continue
+                # Namespace packages such as `ruamel` belong to several distributions; one of them is enough.
+                owners = {normalised(name) for name in distributions.get(top, [top])}
+                declared = owners & names(
+                    [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
+                )
+                found.setdefault(min(declared or owners), set()).add(str(path.relative_to(ROOT)))
+    return found
+
+
+def test_the_package_declares_what_it_imports():
+    undeclared = {
+        name: paths
+        for name, paths in imported("pgprim").items()
+        if name not in names(PROJECT["dependencies"])
+    }
+    assert not undeclared
+
+
+def test_the_tests_declare_what_they_import():
+    declared = names([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]])
+    assert not {name: paths for name, paths in imported("tests").items() if name not in declared}
+
+
+def test_every_requirement_is_pinned_to_one_version():
+    optional = [requirement for group in PROJECT["optional-dependencies"].values() for requirement in group]
+    assert names([*PROJECT["dependencies"], *optional]) <= pins().keys()
+    assert pins()["torch"] == "2.13.0"
+    for version in pins().values():
+        assert re.fullmatch(r"[0-9][0-9a-zA-Z.]*", version), "a version, no local build, no address"
+
+
+@pytest.mark.slow
+def test_layers_hold():
+    run = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "command"),
+    [
+        ("figures/fig2.pdf", r"^snakemake --cores 2 figures/fig2\.pdf$"),
+        ("test", r"^OMP_NUM_THREADS=1 python -m pytest -n 2 "),
+        ("smoke", r"^workflow/smoke\.sh"),
+        ("all", r"^snakemake --cores 2$"),
+    ],
+)
+@pytest.mark.parametrize("fresh", [True, False])
+def test_make_sets_up_the_environment_if_need_be(tmp_path, target, command, fresh):
+    venv = tmp_path / "venv"
+    if not fresh:
+        venv.mkdir()
+        (venv / ".installed").touch()
+    run = subprocess.run(
+        ["make", "-n", target, f"VENV={venv}", "CORES=2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.search(command, run.stdout, re.MULTILINE)
+    assert ("pip install" in run.stdout) == fresh
