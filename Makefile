@@ -54,7 +54,7 @@ lint: $(INSTALLED) ## all linters
 	ruff check
 	ruff format --check
 	snakefmt --check Snakefile workflow
-	snakemake --lint
+	workflow/lint.sh
 	lint-imports
 
 .PHONY: format
