@@ -88,7 +88,7 @@ def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) 
         height: Height of one row of panels [inch].
     """
     tasks, iterations, budgets = ds.task.values, ds.iteration.values, ds.budget.values
-    regime = float(ds.regime)
+    regime = int(ds.regime)
     rows = [(task, kind) for task in tasks for kind in kinds]
     figure, axes = panel_grid(len(rows), iterations.size, height, extra=0.65)
     for row, (task, kind) in enumerate(rows):
@@ -150,7 +150,7 @@ def percent(level: float) -> str:
     return f"{100 * level:g} %"
 
 
-def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], regime: float) -> list[list]:
+def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], regime: int) -> list[list]:
     names = [kind.name for kind in kinds]
     algos = tuple(order_algos(ds.algo.values.tolist()))
     lines = [
@@ -165,7 +165,7 @@ def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], regime: float) -> list[lis
     corrected = []
     if "truth_pairs" in ds:
         pairs = ds.truth_pairs.values[np.isfinite(ds.truth_pairs.values)]
-        sizes = " to ".join(count_label(size) for size in np.unique([pairs.min(), pairs.max()]))
+        sizes = " to ".join(count_label(float(size)) for size in np.unique([pairs.min(), pairs.max()]))
         corrected = [
             Line2D([], [], color=GREY, linestyle=":", label="corrected for noise in the truth"),
             text_handle(f"(truth from {sizes} pairs)"),

@@ -49,7 +49,7 @@ def axis_label(variable: xr.DataArray, width: int | None = None) -> str:
     return text if width is None else textwrap.fill(text, width, break_long_words=False)
 
 
-def count_label(count: float) -> str:
+def count_label(count: float | int) -> str:
     """A count as the paper writes it: 2048 -> `2K`, 500 000 -> `500K`, 10⁷ -> `10M`."""
     for size, letter in ((1e6, "M"), (1e3, "K")):
         if count >= size:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,8 +20,6 @@ def panel_grid(
 ) -> tuple[Figure, np.ndarray]:
     """A figure of column width with a grid of panels.
 
-    Few columns get wider panels up to a limit, beyond which the figure gets narrower instead.
-
     Args:
         rows, columns: Size of the grid.
         height: Height of one row [inch].
@@ -30,8 +29,7 @@ def panel_grid(
     Returns:
         The figure and its axes `[row, column]`.
     """
-    width = min(WIDTH, 0.7 + 2.4 * columns)
-    figure = Figure(figsize=(width, rows * height + extra), layout="constrained")
+    figure = Figure(figsize=(WIDTH, rows * height + extra), layout="constrained")
     return figure, figure.subplots(rows, columns, sharex=False, sharey=sharey, squeeze=False)
 
 
@@ -43,7 +41,7 @@ def name_row(axes: Axes, text: str) -> None:
     )  # fmt: skip
 
 
-def budget_axis(axes: Axes, budgets: Sequence[float], regime: float) -> None:
+def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], regime: int) -> None:
     """A logarithmic x axis over the budgets with a vertical line at the pairs that training uses per iteration.
 
     Args:
@@ -51,7 +49,7 @@ def budget_axis(axes: Axes, budgets: Sequence[float], regime: float) -> None:
         budgets: Pairs per estimate; the axis spans them and `regime`.
         regime: Pairs per training iteration, where the line stands, labelled as the paper does (`2K`).
     """
-    low, high = min([*budgets, regime]), max([*budgets, regime])
+    low, high = min(budgets.min(), regime), max(budgets.max(), regime)
     axes.set_xscale("log")
     axes.set_xlim(low / 1.3, high * 1.3)
     decades = [10.0**k for k in range(20) if low / 1.3 <= 10.0**k <= high * 1.3]
@@ -66,7 +64,7 @@ def budget_axis(axes: Axes, budgets: Sequence[float], regime: float) -> None:
     axes.axvline(regime, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1.5)
 
 
-def regime_handle(regime: float) -> Line2D:
+def regime_handle(regime: int) -> Line2D:
     """The legend's entry for the vertical line of `budget_axis`."""
     label = f"pairs per training iteration ({count_label(regime)})"
     return Line2D([], [], color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), label=label)

@@ -19,8 +19,8 @@ GREY = "0.45"
 """Colour of what belongs to no algorithm."""
 
 # Okabe and Ito's palette, told apart with every common colour blindness; markers tell algorithms apart without colour.
-_ALGOS = {"ppo": ("#0072B2", "o"), "trpo": ("#D55E00", "s"), "ppo_m": ("#009E73", "^")}
-_OTHERS = (("#CC79A7", "D"), ("#56B4E9", "v"), ("#E69F00", "P"), ("#000000", "X"))
+_ALGOS = {"ppo": ("#0072B2", "o"), "trpo": ("#D55E00", "s"), "ppo_m": ("#56B4E9", "^")}
+_OTHERS = (("#CC79A7", "D"), ("#009E73", "v"), ("#E69F00", "P"), ("#000000", "X"))
 
 STYLE = {
     # Fonts that come with matplotlib, so that every machine draws the same glyphs; Times-like, as the paper's text.

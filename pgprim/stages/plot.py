@@ -14,12 +14,12 @@ from types import ModuleType
 
 import xarray as xr
 
+from pgprim.plotting.combine import combine
 from pgprim.plotting.save import save
-from pgprim.stages.command import make_parser, run
-from pgprim.store.datasets import combine, load_estimates, save_dataset
+from pgprim.stages.command import load_params, make_parser, run
+from pgprim.store.datasets import load_dataset, save_dataset
 from pgprim.store.records import load_records
 from pgprim.types.errors import UserError
-from pgprim.types.params import load
 
 
 def load_results(folders: Sequence[Path]) -> xr.Dataset | None:
@@ -28,13 +28,17 @@ def load_results(folders: Sequence[Path]) -> xr.Dataset | None:
     Raises:
         UserError: If a folder is missing or holds nothing of the kind.
     """
-    if not folders:
-        return None
+    parts = {}
     for folder in folders:
-        if not folder.is_dir():
-            raise UserError(f"{folder}: no such directory; make what is in it with snakemake")
-    stores = sorted(path for folder in folders for path in folder.rglob("*.zarr"))
-    ds = combine([_records(store) for store in stores]) if stores else load_estimates(folders)
+        files = sorted(path for suffix in ("nc", "zarr") for path in folder.rglob(f"*.{suffix}"))
+        files = [file for file in files if not file.name.startswith(".")]  # half-written ones are hidden
+        if not files:
+            reason = "holds no results (*.nc, *.zarr)" if folder.is_dir() else "is no directory"
+            raise UserError(f"{folder}: {reason}; give the directory of the results that the figure reads")
+        parts |= {str(file): load_dataset(file) if file.suffix == ".nc" else _records(file) for file in files}
+    if not parts:
+        return None
+    ds = combine(parts)
     ds.encoding["source"] = ", ".join(map(str, folders))
     return ds
 
@@ -44,7 +48,7 @@ def _records(store: Path) -> xr.Dataset:
         return load_records(store)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
-            f"{store}: not a whole store of training records ({error}); delete it and make it again"
+            f"{store}: not a whole store of training records ({error}); delete it and train again"
         ) from None
 
 
@@ -72,7 +76,7 @@ def plot_module(probe: str, figure: str) -> ModuleType:
 def main(args: argparse.Namespace) -> None:
     """Load, choose, draw, and save."""
     module = plot_module(args.probe, args.figure)
-    ds = module.select(args.figure, load_results(args.inputs), load())
+    ds = module.select(args.figure, load_results(args.inputs), load_params())
     save_dataset(args.data, ds)
     save(module.plot(ds), args.out, args.png)
 
@@ -87,4 +91,5 @@ if __name__ == "__main__":
     parser.add_argument(
         "inputs", nargs="*", type=Path, metavar="INPUT_DIR", help="directories of estimates or records"
     )
+    parser.parse_args = parser.parse_intermixed_args  # the plain one takes no directories after the options
     run(main, parser)

@@ -53,7 +53,7 @@ def load_dataset(path: str | Path) -> xr.Dataset:
         raise UserError(f"{path}: no such file; make it with `snakemake {path}`") from None
     except (TypeError, ValueError, OSError, IndexError) as error:
         raise UserError(
-            f"{path}: not a whole NetCDF-3 file ({error}); delete it and run `snakemake {path}`"
+            f"{path}: not a whole NetCDF-3 file ({str(error).partition(chr(10))[0]}); delete it and run `snakemake {path}`"
         ) from None
 
 

@@ -124,7 +124,12 @@ def record(task: str, algo: str, seeds=(0, 1, 2), iterations: int = 500) -> xr.D
                 {"units": "1"},
             ),
         },
-        {"task": [task], "algo": [algo], "seed": list(seeds), "iteration": range(iterations)},
+        {
+            "task": np.array([task], object),
+            "algo": np.array([algo], object),
+            "seed": list(seeds),
+            "iteration": range(iterations),
+        },
     )
 
 

@@ -79,7 +79,7 @@ def plot_noise_scale(ds: xr.Dataset) -> Figure:
     for row, task in enumerate(tasks):
         one = ds.sel(task=task)
         for panel, algo in zip(axes[row], algos, strict=False):
-            budget_axis(panel, ds.budget.values, float(ds.regime))
+            budget_axis(panel, ds.budget.values, int(ds.regime))
             draw_curves(panel, one.sel(algo=algo), colour(algo, algos), marker(algo, algos))
             cosine_axis(panel, cosine_limits(ds, [AGREEMENT]))
         axes[row, 0].set_ylabel(axis_label(ds.cosine, width=22))
@@ -202,6 +202,6 @@ def _noise_handles(ds: xr.Dataset, algos: tuple[str, ...]) -> list[list[Line2D]]
             [], [], color=GREY, marker="|", markersize=6, linestyle="",
             label=f"{percent(ds.attrs['level'])} interval within the agent",
         ),
-        regime_handle(float(ds.regime)),
+        regime_handle(int(ds.regime)),
     ]  # fmt: skip
     return [hues, checkpoints, meaning]

@@ -181,7 +181,7 @@ def _draw_header(axes: Axes, ds: xr.Dataset, edges: np.ndarray) -> None:
             axes.text(edges[column : column + 2].mean(), -0.65, algo_label(algo), ha="center", va="center")
 
 
-def _draw_line(axes: Axes, y: float, line: tuple[str, list[str] | None], edges: np.ndarray) -> None:
+def _draw_line(axes: Axes, y: int, line: tuple[str, list[str] | None], edges: np.ndarray) -> None:
     """A group's title, or a parameter with its values; a value that all agents share stands once, in the middle."""
     label, cells = line
     if cells is None:

@@ -63,16 +63,16 @@ def plot(ds: xr.Dataset) -> Figure:
         tasks = ds.task.values
         columns = min(tasks.size, COLUMNS)
         rows = -(-tasks.size // columns)
-        figure, axes = panel_grid(rows, columns, height=1.5, extra=0.5, sharey=False)
+        figure, axes = panel_grid(rows, columns, height=1.5, extra=0.65, sharey=False)
         for panel, task in zip(axes.flat, tasks, strict=False):
             draw_returns(panel, ds.sel(task=task))
             panel.set_title(task_label(task))
         for panel in axes.flat[tasks.size :]:
             panel.remove()
         for panel in axes[:, 0]:
-            panel.set_ylabel(axis_label(ds.return_mean, width=28))
+            panel.set_ylabel(axis_label(ds.return_mean, width=22))
         figure.supxlabel("Training iteration")
-        legend_above(figure, [[handle] for handle in _handles(ds)])
+        legend_above(figure, _handles(ds))
         return figure
 
 
@@ -112,13 +112,11 @@ def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
         panel.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
 
 
-def _handles(ds: xr.Dataset) -> list:
+def _handles(ds: xr.Dataset) -> list[list]:
     algos = tuple(order_algos(ds.algo.values.tolist()))
-    return [
-        *(
-            Line2D([], [], color=colour(a, algos), linewidth=1.1, label=f"{algo_label(a)}, mean over seeds")
-            for a in algos
-        ),
-        Line2D([], [], color=GREY, linewidth=0.4, label="one seed"),
-        band_handle(f"{100 * LEVEL:g} % interval between agents"),
+    means = [
+        Line2D([], [], color=colour(algo, algos), linewidth=1.1, label=f"{algo_label(algo)}, mean over seeds")
+        for algo in algos
     ]
+    one = Line2D([], [], color=GREY, linewidth=0.4, label="one seed")
+    return [means, [one, band_handle(f"{100 * LEVEL:g} % interval between agents")]]

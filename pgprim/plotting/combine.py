@@ -1,0 +1,76 @@
+"""Many small datasets, one per agent or checkpoint, as one."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import xarray as xr
+
+from pgprim.types.errors import UserError
+
+
+def combine(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """The union of labelled datasets: each value goes where its coordinates say, and what no part holds is NaN.
+
+    One pass over arrays of the final size, because merging datasets one by one takes quadratic time.
+
+    Args:
+        parts: At least one dataset, by the name of the file it came from. Every dimension has a coordinate.
+
+    Returns:
+        The union, coordinates ascending. Attributes are those on which all parts agree.
+
+    Raises:
+        UserError: Two parts say different things about the same coordinates, or a part has no coordinate for a
+            dimension.
+    """
+    for file, part in parts.items():
+        if bare := [dim for dim in part.dims if dim not in part.coords]:
+            raise UserError(
+                f"{file}: dimension {bare[0]!r} has no coordinate; it is not a dataset of this project"
+            )
+    everything = list(parts.values())
+    coords = {
+        dim: _union(dim, everything) for dim in dict.fromkeys(dim for part in everything for dim in part.dims)
+    }
+    variables = {}
+    for name in dict.fromkeys(name for part in everything for name in part.data_vars):
+        having = {file: part[name] for file, part in parts.items() if name in part}
+        variables[name] = _place(having, coords)
+    return xr.Dataset(variables, coords, _shared(part.attrs for part in everything))
+
+
+def _union(dim: str, parts: Iterable[xr.Dataset]) -> xr.Variable:
+    having = [part[dim] for part in parts if dim in part.dims]
+    return xr.Variable(dim, np.unique(np.concatenate([array.values for array in having])), having[0].attrs)
+
+
+def _place(having: Mapping[str, xr.DataArray], coords: Mapping[str, xr.Variable]) -> xr.Variable:
+    """One variable over the union of the coordinates."""
+    arrays = list(having.values())
+    dims = arrays[0].dims
+    values = np.full([coords[dim].size for dim in dims], np.nan)
+    filled = np.zeros(values.shape, dtype=bool)
+    for file, array in having.items():
+        if set(array.dims) != set(dims):
+            raise UserError(
+                f"{file}: {array.name!r} is over {array.dims}, elsewhere over {dims}; they are not of one kind"
+            )
+        place = np.ix_(*(np.searchsorted(coords[dim].values, array[dim].values) for dim in dims))
+        new, old = array.transpose(*dims).values, values[place]
+        if np.any(filled[place] & (old != new) & ~(np.isnan(old) & np.isnan(new))):
+            where = ", ".join(f"{dim} {array[dim].values[0]}" for dim in dims if array[dim].size == 1)
+            raise UserError(
+                f"{file}: another file has other values of {array.name!r} for {where}; keep one of them"
+            )
+        values[place], filled[place] = new, True
+    dtype = np.result_type(*arrays)
+    return xr.Variable(dims, values.astype(dtype) if filled.all() else values, arrays[0].attrs)
+
+
+def _shared(attrs: Iterable[Mapping]) -> dict:
+    first, *others = attrs
+    return {
+        key: value
+        for key, value in first.items()
+        if all(np.array_equal(value, other.get(key)) for other in others)
+    }

@@ -1,0 +1,59 @@
+"""What is on a panel, by the labels the plot modules give their artists."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+
+def lines(panel: Axes, label: str) -> list[np.ndarray]:
+    """Points `[point, (x, y)]` of each line of this label, in drawing order."""
+    return [np.asarray(line.get_xydata(), float) for line in panel.get_lines() if line.get_label() == label]
+
+
+def labels(panel: Axes) -> set[str]:
+    """Labels of all lines of data."""
+    return {line.get_label() for line in panel.get_lines() if not line.get_label().startswith("_")}
+
+
+def band(panel: Axes, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper edge of a band at its distinct x."""
+    (found,) = (c for c in panel.collections if isinstance(c, PolyCollection) and c.get_label() == label)
+    points = np.concatenate([path.vertices for path in found.get_paths()])
+    xs = np.unique(points[:, 0])
+    ys = [points[points[:, 0] == x, 1] for x in xs]
+    return np.array([y.min() for y in ys]), np.array([y.max() for y in ys])
+
+
+def texts(figure: Figure) -> str:
+    """All words on a figure, one text a line."""
+    figure.draw_without_rendering()
+    found = figure.findobj(lambda artist: hasattr(artist, "get_text"))
+    return "\n".join(text.get_text() for text in found if text.get_visible())
+
+
+def overlaps(figure: Figure) -> list[tuple[str, str]]:
+    """Pairs of legends, titles, axis labels and panels that cover each other, and what sticks out of the figure."""
+    figure.draw_without_rendering()
+    boxes = {f"legend {k}": legend.get_window_extent() for k, legend in enumerate(figure.legends)}
+    words = [figure._supxlabel] if figure._supxlabel else []
+    for k, panel in enumerate(figure.axes):
+        boxes[f"panel {k}"] = panel.get_window_extent()
+        words += [panel.title, panel.xaxis.label, panel.yaxis.label, *panel.texts]
+    for k, text in enumerate(words):
+        if text.get_text():
+            boxes[f"{text.get_text()} {k}"] = text.get_window_extent()
+    names = list(boxes)
+    found = [
+        (one, other)
+        for place, one in enumerate(names)
+        for other in names[place + 1 :]
+        if boxes[one].shrunk(0.99, 0.99).overlaps(boxes[other])
+    ]
+    width, height = figure.bbox.width, figure.bbox.height
+    found += [
+        (name, "edge of the figure")
+        for name, box in boxes.items()
+        if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1
+    ]
+    return found

@@ -1,0 +1,157 @@
+import numpy as np
+import pytest
+
+from pgprim.core.statistics import expected_cosine
+from pgprim.plotting.combine import combine
+from pgprim.plotting.cosines import AGREEMENT, cosine_limits
+from pgprim.probes.gradient.plot import FIGURES, plot, select
+from pgprim.types.errors import UserError
+from tests.plotting import drawn
+from tests.plotting.synthetic import BUDGETS, TRUTH_PAIRS, estimates
+
+PARAMS = {"plot": {"regime": 2048, "seeds": 10}}
+
+
+def dataset(figure: str, regime: int = 2048, **kwargs):
+    return select(figure, combine(estimates(**kwargs)), {"plot": {"regime": regime}})
+
+
+@pytest.mark.parametrize(
+    ("figure", "name"), [("fig1", "cosine"), ("fig2", "truth_cosine"), ("fig9", "cosine")]
+)
+def test_a_panel_per_checkpoint_with_the_datasets_values(figure, name):
+    ds = dataset(figure)
+    panels = plot(ds).axes
+    assert [panel.get_title() for panel in panels] == [f"iteration {i}" for i in (0, 150, 300, 450)]
+    for panel, iteration in zip(panels, ds.iteration.values, strict=True):
+        assert drawn.labels(panel) == {f"{algo} {seed}" for algo in ("ppo", "trpo") for seed in (0, 1, 2)}
+        for algo in ("ppo", "trpo"):
+            for seed in (0, 1, 2):
+                one = ds.sel(task="humanoid", algo=algo, seed=seed, iteration=iteration)
+                line = drawn.lines(panel, f"{algo} {seed}")[0]
+                np.testing.assert_array_equal(line, np.stack([BUDGETS, one[name].values], axis=1))
+                low, high = drawn.band(panel, f"{algo} {seed}")
+                np.testing.assert_allclose(low, one[f"{name}_low"])
+                np.testing.assert_allclose(high, one[f"{name}_high"])
+        assert any(set(line.get_xdata()) == {2048} for line in panel.get_lines())
+
+
+def test_cosines_to_truth_are_also_drawn_corrected():
+    ds = dataset("fig10", tasks=("walker2d", "hopper"))
+    panel = plot(ds).axes[5]  # second row, second column
+    corrected = drawn.lines(panel, "trpo 2")[1]
+    expected = ds.truth_cosine_corrected.sel(task="hopper", algo="trpo", seed=2, iteration=150)
+    np.testing.assert_array_equal(corrected[:, 1], expected)
+
+
+def test_a_row_per_task_named_and_labelled_from_attributes():
+    figure = plot(dataset("fig9", tasks=("hopper", "walker2d", "ant"), iterations=(0, 2)))
+    assert len(figure.axes) == 6
+    assert [panel.texts[0].get_text() for panel in figure.axes[1::2]] == ["Walker2d", "Hopper", "Ant"]
+    assert figure.axes[0].get_ylabel().replace("\n", " ") == "Mean pairwise cosine of gradient estimates"
+    words = drawn.texts(figure)
+    assert "State-action pairs per estimate [pairs]" in words
+    assert "95 % interval within the agent" in words
+    assert "pairs per training iteration (2K)" in words
+    assert "PPO, one line per seed" in words and "TRPO, one line per seed" in words
+
+
+def test_the_truths_size_is_said():
+    assert "truth from 500K pairs" in drawn.texts(plot(dataset("fig2")))
+    assert TRUTH_PAIRS == 500_000
+
+
+def test_missing_combinations_stay_blank():
+    files = estimates(tasks=("hopper", "humanoid"), seeds=(0, 1))
+    kept = {
+        name: ds for name, ds in files.items() if name not in _named("humanoid/trpo/1/300", "hopper/ppo/0/0")
+    }
+    panels = plot(select("fig9", combine(kept), PARAMS)).axes
+    assert drawn.labels(panels[2]) == {"ppo 0", "ppo 1", "trpo 0"}
+    assert drawn.labels(panels[4]) == {"ppo 1", "trpo 0", "trpo 1"}
+    assert len(plot(select("noise_scale", combine(kept), PARAMS)).axes) == 8
+
+
+def _named(*agents: str) -> list[str]:
+    return [f"data/estimates/{agent}.nc" for agent in agents]
+
+
+def test_one_budget_still_shows_its_interval():
+    ds = dataset("fig1", budgets=(1000,), seeds=(0,), algos=("ppo",), iterations=(0,))
+    (panel,) = plot(ds).axes
+    (bar,) = [c.get_segments()[0] for c in panel.collections if hasattr(c, "get_segments")]
+    np.testing.assert_allclose(bar[:, 1], [ds.cosine_low.item(), ds.cosine_high.item()])
+
+
+def test_axis_reaches_down_to_the_cosines_and_not_to_every_band():
+    ds = dataset("fig1")
+    ds.cosine_low[..., 0] = -0.9
+    assert -0.3 < cosine_limits(ds, [AGREEMENT])[0] < -0.15
+    ds.cosine[..., 0] = -0.6
+    assert cosine_limits(ds, [AGREEMENT])[0] < -0.6
+
+
+def test_noise_scale_panels_hold_points_curves_and_growth():
+    ds = dataset("noise_scale", tasks=("walker2d", "hopper"), seeds=(0, 1))
+    figure = plot(ds)
+    ppo, trpo, pairs, trajectories = figure.axes[4:]  # second row: Hopper
+    hopper = ds.sel(task="hopper")
+    assert [panel.get_title() for panel in figure.axes[:4]] == [
+        "PPO",
+        "TRPO",
+        "B [pairs]",
+        "B [trajectories]",
+    ]
+    for panel, algo in ((ppo, "ppo"), (trpo, "trpo")):
+        one = hopper.sel(algo=algo, seed=1, iteration=300)
+        scale = float(one.noise_scale.sel(budget=BUDGETS[-1]))
+        (points,), (curve,) = drawn.lines(panel, "300 1"), drawn.lines(panel, "300 1 curve")
+        np.testing.assert_array_equal(points[:, 1], one.cosine)
+        np.testing.assert_allclose(curve[:, 1], expected_cosine(curve[:, 0], scale))
+    for panel, name in ((pairs, "noise_scale"), (trajectories, "noise_scale_episodes")):
+        (line,) = drawn.lines(panel, "trpo 0")
+        np.testing.assert_allclose(line[:, 1], hopper[name].sel(algo="trpo", seed=0, budget=BUDGETS[-1]))
+        assert panel.get_yscale() == "log"
+        assert np.all(np.abs(line[:, 0] - hopper.iteration.values) < 75)
+    (bars,) = [c for c in pairs.collections if c.get_label() == "trpo 0"]
+    ends = np.array(bars.get_segments())[:, :, 1]
+    one = hopper.sel(algo="trpo", seed=0, budget=BUDGETS[-1])
+    np.testing.assert_allclose(ends[:, 0], one.noise_scale_low)
+    np.testing.assert_allclose(ends[:, 1], np.minimum(one.noise_scale_high, pairs.get_ylim()[1]))
+
+
+def test_an_infinite_noise_scale_is_an_open_line_without_a_point():
+    parts = combine(estimates(seeds=(0,), algos=("ppo",)))
+    parts.noise_scale[..., 3, -1] = parts.noise_scale_episodes[..., 3, -1] = parts.noise_scale_high[
+        ..., 3, -1
+    ] = np.inf
+    parts.noise_scale_low[..., 3, -1] = 2e5
+    cosines, pairs, _ = plot(select("noise_scale", parts, PARAMS)).axes
+    assert not drawn.lines(cosines, "450 0 curve")
+    assert drawn.lines(cosines, "450 0")
+    (line,) = drawn.lines(pairs, "ppo 0")
+    assert np.isnan(line[3, 1]) and np.isfinite(line[:3, 1]).all()
+    (bars,) = [c for c in pairs.collections if c.get_label() == "ppo 0"]
+    low, high = bars.get_segments()[3][:, 1]
+    assert high == pairs.get_ylim()[1] and low == min(2e5, high)
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"tasks": ("humanoid",)},
+        {"tasks": ("walker2d", "hopper"), "algos": ("ppo", "ppo_m", "trpo")},
+        {"seeds": (0, 1), "iterations": (0, 2), "budgets": (100, 300, 1000), "trials": 4},
+        {"seeds": (0,), "iterations": (0,), "budgets": (100,), "algos": ("trpo",), "trials": 3},
+    ],
+)
+def test_nothing_covers_anything(figure, grid):
+    assert drawn.overlaps(plot(dataset(figure, **grid))) == []
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_other_results_are_refused(figure):
+    ds = combine(estimates(seeds=(0,), iterations=(0,))).drop_vars(["cosine", "truth_cosine"])
+    with pytest.raises(UserError, match=r"has no variable '(truth_)?cosine'"):
+        select(figure, ds, PARAMS)
