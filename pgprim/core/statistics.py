@@ -217,6 +217,14 @@ def reliability(products: Float[np.ndarray, "stream stream"], level: float) -> I
     return jackknife_cosine(share, left_out, level)
 
 
+def split_half_reliability(cosine: float) -> float:
+    """Reliability of a whole from the cosine c of its halves, 2c/(1 + c) (Spearman 1910; Brown 1910).
+
+    Exact where the whole is the mean of its halves. NaN where the halves do not agree at all.
+    """
+    return float(2 * cosine / (1 + cosine)) if cosine > 0 else np.nan
+
+
 def correct_for_noisy_truth(cosine: float, truth_reliability: float) -> float:
     """Cosine to the true direction from that to a noisy estimate T of it: c·|T|/|G| = c/√reliability (Spearman 1904).
 

@@ -36,11 +36,11 @@ from pgprim.types.agent import Settings, make_settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Block
 
-BLOCK = 1024
+BLOCK = 2048
 """Pairs of a stream that are worked on at a time. Fixed, because it decides how sums are rounded."""
 
-GROUP = 40
-"""Streams that are worked on at a time."""
+GROUP = 10
+"""Streams that are worked on at a time: few, so that their sums stay in the processor's cache."""
 
 SUMS = {
     "score_sum": "Σ s, the score summed over the pairs",
