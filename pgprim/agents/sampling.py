@@ -81,7 +81,9 @@ def sample_streams(
                 raw = step.obs
                 kept = step.truncated | (start + t == num_pairs - 1)
                 if kept.any():
-                    ends += [(stream, start + t, step.next_obs[stream]) for stream in np.flatnonzero(kept)]
+                    ends += [
+                        (int(stream), start + t, step.next_obs[stream]) for stream in np.flatnonzero(kept)
+                    ]
             yield Block(start, obs, act, rew, terminated, truncated, _make_finals(ends, num_obs))
 
 
