@@ -10,11 +10,18 @@ def main() -> int:
     """Parse the command line and do it; an error of the user's ends as one sentence."""
     parser = argparse.ArgumentParser(prog="python -m pgprim.dag", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="have a stage's outputs: from the cache, from the remote, or by its command")
+    run = commands.add_parser(
+        "run", help="have a stage's outputs: from the cache, from the remote, or by its command"
+    )
     run.add_argument("stage", help="the stage as DVC names it, such as sample@hopper-ppo-0-150")
     run.add_argument("--force", action="store_true", help="run the command even if the result is known")
     code = commands.add_parser("code", help="write one digest per module of the package")
     code.add_argument("folder", help="where to write them")
+    push = commands.add_parser("push", help="copy results and the run cache to a DVC remote")
+    push.add_argument("--remote", help="its name (default: the default remote)")
+    push.add_argument(
+        "--everything", action="store_true", help="also what `dvc push` leaves out, such as rollouts"
+    )
     commands.add_parser("status", help="say of every stage whether it is up to date, and change nothing")
     arguments = parser.parse_args()
     if arguments.command == "code":
@@ -30,6 +37,11 @@ def main() -> int:
             from pgprim.dag.job import run as run_stage
 
             return run_stage(Repository(), arguments.stage, arguments.force)
+        if arguments.command == "push":
+            from pgprim.dag.sharing import push as push_results
+
+            push_results(Repository(), arguments.remote, arguments.everything)
+            return 0
         from pgprim.dag.planning import Plan
 
         plan = Plan(Repository())

@@ -12,7 +12,7 @@ import ast
 import hashlib
 import os
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -73,7 +73,9 @@ def closure(module: Path, package: Path = PACKAGE) -> list[Path]:
         if path not in seen:
             seen.add(path)
             todo += imports(path, package)
-            todo += [parent / "__init__.py" for parent in path.parents if package in (parent, *parent.parents)]
+            todo += [
+                parent / "__init__.py" for parent in path.parents if package in (parent, *parent.parents)
+            ]
     return sorted(path for path in seen if path.name != "__init__.py" or _says_something(path))
 
 
@@ -104,7 +106,7 @@ def meaning(source: str | bytes) -> str:
     return _text(ast.parse(source))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _meaning(path: Path, _mtime_ns: int) -> str:
     return hashlib.md5(meaning(path.read_bytes()).encode(), usedforsecurity=False).hexdigest()
 
@@ -124,7 +126,11 @@ def _text(node: object) -> str:
     fields = []
     for name in node._fields:
         value = getattr(node, name, None)
-        if isinstance(node, _DOCUMENTED) and name == "body" and ast.get_docstring(node, clean=False) is not None:
+        if (
+            isinstance(node, _DOCUMENTED)
+            and name == "body"
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             value = value[1:] or ([] if isinstance(node, ast.Module) else [ast.Pass()])
         # `ctx` follows from the place, `kind` is the spelling u"", type comments are comments
         if value is not None and value != [] and name not in ("ctx", "kind", "type_comment", "type_ignores"):

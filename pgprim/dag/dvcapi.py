@@ -8,10 +8,11 @@ Used here, and nowhere else:
 | `dvc.dvcfile.load_file(...).resolver.resolve()` | dvc.yaml with matrices expanded |
 | `dvc.utils.serialize.load_yaml` | params.yaml, read as DVC reads it (YAML 1.2) |
 | `dvc.stage.cache._get_cache_hash` | the key of a run |
-| `Repo.stage_cache`: `cache_dir`, `_create_stage`, `push`, `pull` | the run cache: where it is, outputs of an entry, transfer |
-| `dvc.output.Output`: `changed_cache`, `checkout`, `get_used_objs`, `get_dir_cache` | outputs of an entry |
+| `Repo.stage_cache`: `cache_dir`, `_create_stage` | the run cache: where it is, outputs of an entry |
+| `dvc.output.Output`: `changed_cache`, `checkout` | outputs of an entry |
 | `dvc_data`: `build`, `hash_file`, `transfer`, `Tree` | hashes of files and folders, storing them in the cache |
-| `Repo.cloud.pull`, `Repo.cloud.push` | objects from and to a remote |
+| `Repo.cloud`: `get_remote`, `get_remote_odb`, `pull`, `push` | objects from and to a remote; the run cache beside them |
+| `Repo.push` | what `dvc push --run-cache` does |
 | format 2.0 of dvc.lock | read and written with libyaml: DVC's own round trip takes 10 s for a thousand stages |
 """
 
@@ -19,6 +20,7 @@ import copy
 import logging
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -73,6 +75,11 @@ class Repository:
     def remote(self) -> str | None:
         """The name of the default remote."""
         return self.repo.config["core"].get("remote")
+
+    @property
+    def remotes(self) -> list[str]:
+        """The names of all remotes."""
+        return list(self.repo.config["remote"])
 
     # --- what is declared ---------------------------------------------------------------------
 
@@ -138,12 +145,11 @@ class Repository:
             if not info.isdir:
                 tree.add(relative, Meta(size=known.get("size")), info)
                 continue
-            try:
-                listing = Tree.load(self.cache, info, hash_name="md5")
-            except Exception:  # whatever is wrong with the listing, it cannot be used
+            listing = self._listing(info.value)
+            if listing is None:
                 return None
-            for key, meta, info in listing:
-                tree.add((*relative, *key), meta, info)
+            for key, meta, member in listing:
+                tree.add((*relative, *key), meta, member)
         tree.digest()
         return _as_hash(Meta(size=size, nfiles=len(tree), isdir=True), tree.hash_info)
 
@@ -211,23 +217,130 @@ class Repository:
         staging, meta, obj = build(self.cache, full, self.repo.fs, "md5", ignore=self.repo.dvcignore)
         result = transfer(staging, self.cache, {obj.hash_info}, shallow=False, hardlink=link)
         if result.failed:
-            raise UserError(f"{path} could not be stored in DVC's cache, {self.cache.path}; is the disk full?")
+            raise UserError(
+                f"{path} could not be stored in DVC's cache, {self.cache.path}; is the disk full?"
+            )
         return _as_hash(meta, obj.hash_info)
 
-    def restore(self, out: Mapping[str, Any], link: bool = False) -> None:
-        """Put an output in place from the cache, as a copy or as hard links."""
+    def restore(self, out: Mapping[str, Any], link: bool = False) -> bool:
+        """Put an output in place from the cache, as a copy or as hard links.
+
+        Copies are read again: a cache object that is not what its name says is thrown away instead.
+
+        Returns:
+            Whether the output is in place.
+        """
         usual = self.cache.cache_types
         self.cache.cache_types = ["hardlink", "copy"] if link else usual
         try:
             self._outputs([out])[0].checkout(force=True)
         finally:
             self.cache.cache_types = usual
+        return link or self._is_whole(out)
+
+    def _is_whole(self, out: Mapping[str, Any]) -> bool:
+        full = Path(self.root, out["path"])
+        info = HashInfo("md5", out["md5"])
+        files = [(full, info)]
+        if info.isdir:
+            files = [(full.joinpath(*key), member) for key, _, member in self._listing(info.value) or ()]
+        wrong = [wanted for file, wanted in files if hash_file(str(file), self.repo.fs, "md5")[1] != wanted]
+        for wanted in wrong:
+            Path(self.cache.oid_to_path(wanted.value)).unlink(missing_ok=True)
+        if wrong:
+            remove(full)
+        return not wrong
+
+    def distrust(self, out: Mapping[str, Any]) -> None:
+        """Throw away cache objects that were altered through the hard links of an output that is not as recorded.
+
+        DVC takes write-protected objects for whole, and so would put the altered bytes back.
+        """
+        full = Path(self.root, out["path"])
+        listing = self._listing(out["md5"]) if full.is_dir() else None
+        for key, _, info in listing or ():
+            file, held = full.joinpath(*key), self.cache.oid_to_path(info.value)
+            if file.exists() and os.path.exists(held) and file.samefile(held):
+                _, found = hash_file(str(file), self.repo.fs, "md5", self.repo.state)
+                if found != info:
+                    os.unlink(held)
+
+    def _listing(self, md5: str) -> Tree | None:
+        """What a folder holds, if the cache knows."""
+        try:
+            return Tree.load(self.cache, HashInfo("md5", md5), hash_name="md5")
+        except Exception:  # whatever is wrong with the listing, it cannot be used
+            return None
+
+    # --- remotes ------------------------------------------------------------------------------
+
+    def open_remote(self, name: str | None = None) -> None:
+        """Raise an exception if a remote cannot be reached."""
+        remote = self.repo.cloud.get_remote(name)
+        if not remote.fs.exists(remote.path) and remote.fs.protocol == "local":
+            raise FileNotFoundError(f"{os.path.relpath(remote.path, self.root)} does not exist")
 
     def fetch(self, outs: Iterable[Mapping[str, Any]], remote: str | None = None) -> None:
         """Copy the objects of outputs from a remote to the cache, as far as it has them."""
-        for out in self._outputs(outs):
-            for objects in out.get_used_objs().values():
-                self.repo.cloud.pull(objects, remote=remote)
+        infos = [HashInfo("md5", out["md5"]) for out in outs]
+        self._pull({info for info in infos if info.isdir}, remote)
+        listings = [self._listing(info.value) for info in infos if info.isdir]
+        files = {info for info in infos if not info.isdir}
+        self._pull(
+            files.union(*({info for _, _, info in listing} for listing in listings if listing)), remote
+        )
+
+    def _pull(self, objects: set[HashInfo], remote: str | None) -> None:
+        if missing := {info for info in objects if not self.cache.exists(info.value)}:
+            self.repo.cloud.pull(missing, remote=remote)
+
+    def fetch_runs(self, keys: Iterable[str], remote: str | None = None) -> int:
+        """Copy what a remote's run cache has recorded under some keys; returns the number of new records."""
+        store = self.repo.cloud.get_remote_odb(remote, "fetch --run-cache", hash_name="md5-dos2unix")
+        copied = 0
+        for key in keys:
+            folder = store.fs.join(store.path, "runs", key[:2], key)
+            try:
+                found = store.fs.ls(folder, detail=False)
+            except FileNotFoundError:
+                continue
+            for source in found:
+                target = Path(self.repo.stage_cache.cache_dir, key[:2], key, store.fs.name(source))
+                if not target.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+                    unfinished.write_bytes(store.fs.cat_file(source))
+                    unfinished.replace(target)
+                    copied += 1
+        return copied
+
+    def push(self, remote: str | None = None) -> None:
+        """Do what `dvc push --run-cache` does."""
+        self.repo.push(remote=remote, run_cache=True)
+
+    def push_outputs(self, outs: Iterable[Mapping[str, Any]], remote: str | None = None) -> int:
+        """Copy outputs that plain `dvc push` leaves here to a remote; returns how many objects were copied."""
+        objects: set[HashInfo] = set()
+        for out in outs:
+            info = HashInfo("md5", out["md5"])
+            objects |= {
+                info,
+                *(member for _, _, member in (self._listing(info.value) or () if info.isdir else ())),
+            }
+        result = self.repo.cloud.push(objects, remote=remote) if objects else None
+        if result and result.failed:
+            raise UserError(
+                f"{len(result.failed)} objects could not be copied to the remote {remote or self.remote}"
+            )
+        return len(result.transferred) if result else 0
+
+
+def remove(path: Path) -> None:
+    """Delete a file or folder if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _as_hash(meta: Meta, info: HashInfo) -> Hash:
@@ -247,7 +360,9 @@ class _Dumper(yaml.CSafeDumper):
         return True
 
 
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
 _SCALARS = [
     ("tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),
     ("tag:yaml.org,2002:null", re.compile(r"~|null|Null|NULL|"), ["~", "n", "N", ""]),

@@ -1,12 +1,17 @@
 """One Snakemake job: look the stage up, put its outputs in place from the cache, or else run its command."""
 
+import fcntl
+import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from pgprim.dag import digests, traces
-from pgprim.dag.dvcapi import Entry, Repository
-from pgprim.dag.pipeline import Stage, parse_stage
+from pgprim.dag import digests, placeholders, traces
+from pgprim.dag.dvcapi import Entry, Hash, Repository
+from pgprim.dag.pipeline import Pipeline, Stage, parse_stage
+from pgprim.dag.planning import NEEDED
 
 DIGESTS = "data/code/"
 
@@ -23,32 +28,80 @@ def run(repository: Repository, name: str, force: bool = False) -> int:
         The exit status for the job.
     """
     stage = parse_stage(name, repository.definition(name))
-    if changed := _changed_modules(repository, stage):
-        print(f"{name}: {changed[0]} is not what its digest says, so it was edited after Snakemake had started")
-        return 1
-    asked = _question(repository, stage)
-    known = None if force else traces.best(repository, traces.answers(repository, asked, None))
-    if known and all(traces.same(repository.hash(out["path"]), out) for out in known["outs"]):
-        print(f"{name}: unchanged")
-        return 0
-    if known and _restore(repository, stage, known):
-        print(f"{name}: restored from the cache")
-        return 0
+    with _alone(repository, name):
+        if changed := _changed_modules(repository, stage):
+            print(
+                f"{name}: {changed[0]} is not what its digest says, so it was edited after Snakemake had started"
+            )
+            return 1
+        asked = _question(repository, stage)
+        known = None if force else traces.best(repository, traces.answers(repository, asked, None))
+        if known:
+            if all(traces.same(repository.hash(out["path"]), out) for out in known["outs"]):
+                print(f"{name}: unchanged")
+                return 0
+            lacking = _bring(repository, stage, known)
+            if not lacking:
+                print(f"{name}: restored from the cache")
+                return 0
+            if _can_do_without(repository, stage, lacking):
+                for out in lacking:
+                    placeholders.put(repository.root, out["path"], out)
+                print(
+                    f"{name}: on record; {', '.join(out['path'] for out in lacking)} is not here, and not needed"
+                )
+                return 0
+        return _compute(repository, stage, asked)
+
+
+def _compute(repository: Repository, stage: Stage, asked: Entry) -> int:
+    for path in stage.deps:
+        if placeholders.read(repository.root, path):
+            print(
+                f"{stage.name} reads {path}, which is not here: run snakemake again, it will be made",
+                file=sys.stderr,
+            )
+            return 1
     for out in stage.outs:
+        placeholders.clear(repository.root, out.path)
         (repository.root / out.path).parent.mkdir(parents=True, exist_ok=True)
     if status := subprocess.call(stage.cmd, shell=True, cwd=repository.root):
         return status if 0 < status < 128 else 1
-    if _changed_modules(repository, stage) or repository.key(_question(repository, stage)) != repository.key(asked):
-        print(f"{name}: an input changed while the stage ran, so the result is not recorded", file=sys.stderr)
+    if _changed_modules(repository, stage) or repository.key(_question(repository, stage)) != repository.key(
+        asked
+    ):
+        print(
+            f"{stage.name}: an input changed while the stage ran, so the result is not recorded",
+            file=sys.stderr,
+        )
+        return 1
+    missing = [out.path for out in stage.outs if not (repository.root / out.path).exists()]
+    if missing:
+        print(f"{stage.name}: the command ended well but did not make {missing[0]}", file=sys.stderr)
         return 1
     outs = [{"path": out.path, **repository.store(out.path, out.is_linked)} for out in stage.outs]
     repository.record({**asked, "outs": outs})
-    print(f"{name}: computed")
+    print(f"{stage.name}: computed")
     return 0
 
 
+@contextmanager
+def _alone(repository: Repository, name: str) -> Iterator[None]:
+    """Wait for a twin: a job of the same stage that outlived a Snakemake which was killed."""
+    place = repository.root / ".dvc" / "tmp" / "pgprim" / f"{hashlib.md5(name.encode()).hexdigest()}.lock"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _hash(repository: Repository, path: str) -> Hash | None:
+    known = placeholders.read(repository.root, path)
+    return {key: value for key, value in known.items() if key != "path"} if known else repository.hash(path)
+
+
 def _question(repository: Repository, stage: Stage) -> Entry:
-    hashes = {path: repository.hash(path) for path in stage.deps}
+    hashes = {path: _hash(repository, path) for path in stage.deps}
     asked = traces.question(stage, repository.params(), hashes)
     if asked is None:
         missing = next(path for path, known in hashes.items() if known is None)
@@ -56,19 +109,57 @@ def _question(repository: Repository, stage: Stage) -> Entry:
     return asked
 
 
-def _restore(repository: Repository, stage: Stage, entry: Entry) -> bool:
-    outs = entry["outs"]
-    missing = [out for out in outs if not repository.is_cached(out)]
+def _bring(repository: Repository, stage: Stage, entry: Entry) -> list[dict]:
+    """Put recorded outputs in place; returns those that neither the cache nor the remote has."""
+    missing = [out for out in entry["outs"] if not repository.is_cached(out)]
     if missing and repository.remote:
         try:
             repository.fetch(missing)
         except Exception as problem:  # a remote that cannot help is no reason to stop
             print(f"not fetched from {repository.remote}: {problem}", file=sys.stderr)
-    if not all(map(repository.is_cached, outs)):
+    return [
+        out
+        for out in entry["outs"]
+        if not (repository.is_cached(out) and repository.restore(out, stage.out(out["path"]).is_linked))
+    ]
+
+
+def _can_do_without(repository: Repository, stage: Stage, lacking: list[dict]) -> bool:
+    """Whether outputs that are not here can stay away: nobody asked for them, and all that reads them is on record."""
+    if not all(stage.out(out["path"]).is_linked for out in lacking):
         return False
-    for out in outs:
-        repository.restore(out, stage.out(out["path"]).is_linked)
-    return True
+    needed = repository.root / NEEDED
+    if needed.exists() and stage.name in needed.read_text().splitlines():
+        return False
+    pipeline = Pipeline(*repository.definitions())
+    return all(
+        _is_settled(repository, reader, {out["path"]: out for out in lacking})
+        for reader in pipeline.stages.values()
+        if any(out["path"] in pipeline.made_of(dep) for dep in reader.deps for out in lacking)
+    )
+
+
+def _is_settled(repository: Repository, reader: Stage, assumed: dict[str, dict]) -> bool:
+    """Whether a stage's result is on record, given what some of its inputs would be, and can be had without it."""
+    hashes = {path: assumed.get(path) or _hash(repository, path) for path in reader.deps}
+    asked = traces.question(
+        reader,
+        repository.params(),
+        {
+            path: known and {key: value for key, value in known.items() if key != "path"}
+            for path, known in hashes.items()
+        },
+    )
+    entry = asked and traces.best(repository, traces.answers(repository, asked, None))
+    if not entry:
+        return False
+    shared = [out for out in entry["outs"] if not reader.out(out["path"]).is_linked]
+    if missing := [out for out in shared if not repository.is_cached(out)]:
+        try:
+            repository.fetch(missing)
+        except Exception:  # the reader will say so when it tries
+            return False
+    return all(map(repository.is_cached, shared))
 
 
 def _changed_modules(repository: Repository, stage: Stage) -> list[str]:

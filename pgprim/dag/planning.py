@@ -1,31 +1,36 @@
 """Before Snakemake plans: hashes decide what is up to date, and modification times tell Snakemake.
 
 Snakemake knows files by their modification times, DVC by their hashes. The prelude settles for every stage what the
-hashes say, puts back what the cache has, and sets times such that Snakemake comes to the same verdict: outputs of what
-is up to date are not older than its inputs, those of all else are from 1970.
+hashes say, mends what the cache can mend, and sets times such that Snakemake comes to the same verdict: outputs of what
+is up to date are not older than its inputs, those of all else are from 1970. When the targets are known, what they need
+and DVC has, in its cache or on its remote, is put in place, so that jobs are left only for what must be computed.
 """
 
 import os
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pgprim.dag import digests, traces
-from pgprim.dag.dvcapi import Entry, Hash, Repository
-from pgprim.dag.pipeline import Pipeline, Stage, is_folder
+from pgprim.dag import digests, placeholders, traces
+from pgprim.dag.dvcapi import Entry, Hash, Repository, remove
+from pgprim.dag.pipeline import Pipeline, Stage, figures, is_folder
 from pgprim.types.errors import UserError
 
 # fresh   dvc.lock describes exactly this stage; its outputs match, or are merely absent
-# behind  outputs are right but dvc.lock does not say so yet, because a job recorded the run
-# cached  the run is on record and the cache holds its outputs, which are not in the workspace
-# stale   all else: must become a job, which may still find its result on record
-Verdict = Literal["fresh", "behind", "cached", "stale"]
+# behind  the same, but dvc.lock does not say so yet: the run is recorded in the run cache
+# altered the run is on record, but an output in the workspace is not what was recorded
+# stale   nothing is on record: it must become a job
+Verdict = Literal["fresh", "behind", "altered", "stale"]
 
 # Where directory() outputs carry their modification time.
 STAMP = ".snakemake_timestamp"
 EPOCH = 1.0
+
+# Stages whose outputs must really be there at the end of a run, one per line, for its jobs to read.
+NEEDED = Path(".dvc", "tmp", "pgprim", "needed")
 
 
 @dataclass
@@ -36,11 +41,17 @@ class Status:
         verdict: see above.
         entry: the record that describes the stage as it is now, if there is one.
         absent: outputs that are not in the workspace.
+        altered: outputs that are, but not as they were recorded.
     """
 
     verdict: Verdict
     entry: Entry | None = None
     absent: list[str] = field(default_factory=list)
+    altered: list[str] = field(default_factory=list)
+
+    def recorded(self, path: str) -> dict:
+        """What the record says of one output."""
+        return next(out for out in self.entry["outs"] if out["path"] == path)
 
 
 class Plan:
@@ -49,19 +60,32 @@ class Plan:
     Args:
         repository: the DVC repository.
         say: takes one line of text for the user.
+        price: says what running some stages may cost, in words.
     """
 
-    def __init__(self, repository: Repository, say: Callable[[str], None] = print):
+    def __init__(
+        self,
+        repository: Repository,
+        say: Callable[[str], None] = print,
+        price: Callable[[Iterable[Stage]], str] = lambda stages: "",
+    ):
         self.repository = repository
         self.say = say
+        self.price = price
         self.pipeline = Pipeline(*repository.definitions())
         self.status: dict[str, Status] = {}
+        self.todo: set[str] = set()
         self._locked: dict[str, Entry] = {}
+        self._folders: dict[str, Entry] = {}
+        self._unanswered: set[str] = set()
+        self._remote_works = repository.remote is not None
+
+    # --- verdicts -----------------------------------------------------------------------------
 
     def classify(self) -> None:
         """Settle the verdict of every stage, from the sources down to the figures."""
         self._locked = self.repository.read_lock()
-        self.status = {}
+        self.status, self._folders, self._unanswered = {}, {}, set()
         known: dict[str, Hash | None] = {}
         params = self.repository.params()
         for name in self.pipeline.order:
@@ -80,46 +104,71 @@ class Plan:
         if not members:
             return self.repository.hash(dep)
         found = {path: hashed for path in members if (hashed := known.get(path))}
-        return self.repository.folder_hash(dep, found) if len(found) == len(members) else None
+        if len(found) < len(members):
+            return None
+        if not any(map(is_folder, members)):
+            return self.repository.folder_hash(dep, found)
+        return self._remembered(dep, found)
+
+    def _remembered(self, dep: str, members: dict[str, Hash]) -> Hash | None:
+        """The hash of a folder of folders, whose listings need not be here."""
+        asked = traces.folder_question(dep, members)
+        entries = traces.answers(self.repository, asked, self._locked.get(dep))
+        if not entries and (hashed := self.repository.folder_hash(dep, members)):
+            entries = [{**asked, "outs": [{"path": dep, **hashed}]}]
+            self.repository.record(entries[0])
+        if not entries:
+            self._unanswered.add(self.repository.key(asked))
+            return None
+        self._folders[dep] = entries[0]
+        return _bare(entries[0]["outs"][0])
 
     def _judge(self, stage: Stage, asked: Entry | None) -> Status:
         if asked is None:
             return Status("stale")
         locked = self._locked.get(stage.name)
-        entry = traces.best(self.repository, traces.answers(self.repository, asked, locked))
-        if entry is None:
+        entries = traces.answers(self.repository, asked, locked)
+        if not entries:
+            self._unanswered.add(self.repository.key(asked))
             return Status("stale")
-        here = {out["path"]: self.repository.hash(out["path"]) for out in entry["outs"]}
+        here = {out.path: self.repository.hash(out.path) for out in stage.outs}
         absent = [path for path, hashed in here.items() if hashed is None]
-        right = all(here[out["path"]] is None or traces.same(here[out["path"]], out) for out in entry["outs"])
-        if right and entry is locked:
-            return Status("fresh", entry, absent)
-        if right and not absent:
-            return Status("behind", entry)
-        if all(map(self.repository.is_cached, entry["outs"])):
-            return Status("cached", entry)
-        return Status("stale", entry)
+        right = (entry for entry in entries if not _altered(here, entry))
+        if len(absent) < len(here) and (entry := next(right, None)):
+            return Status("fresh" if entry is locked else "behind", entry, absent)
+        entry = traces.best(self.repository, entries)
+        if altered := _altered(here, entry):
+            return Status("altered", entry, absent, altered)
+        return Status("fresh" if entry is locked else "behind", entry, absent)
+
+    # --- before the targets are known ---------------------------------------------------------
 
     def prepare(self, dry_run: bool = False) -> None:
         """Have the workspace tell Snakemake the truth. A dry run changes modification times and code digests only."""
         with self.repository.locked():
             self._write_digests()
+            self._clear_placeholders()
             self._sweep(dry_run)
             self.classify()
             if not dry_run:
                 for entry in self._locked.values():
                     if "outs" in entry:
                         self.repository.record(entry)
-                self._restore_cached()
-                self._save_unsaved()
-                self._write_lock()
-            self._align()
-        done = [status for status in self.status.values() if status.verdict in ("fresh", "behind")]
-        self.say(f"dvc: {len(done)} of {len(self.status)} stages up to date")
+            self._bring_in_line(dry_run)
+        done = sum(status.verdict in ("fresh", "behind") for status in self.status.values())
+        self.say(f"dvc: {done} of {len(self.status)} stages up to date")
+
+    def _bring_in_line(self, dry_run: bool) -> None:
+        if not dry_run:
+            self._mend()
+            self._save_unsaved()
+            self._write_lock()
+        self._align()
 
     def finish(self) -> None:
         """Bring dvc.lock up to date with what the jobs recorded."""
         with self.repository.locked():
+            self._clear_placeholders()
             self.classify()
             self._write_lock()
 
@@ -130,7 +179,15 @@ class Plan:
         stage = self.pipeline.stages["code"]
         asked = traces.question(stage, {}, {path: self.repository.hash(path) for path in stage.deps})
         assert asked is not None
-        self.repository.record({**asked, "outs": [{"path": "data/code", **self.repository.store("data/code")}]})
+        self.repository.record(
+            {**asked, "outs": [{"path": "data/code", **self.repository.store("data/code")}]}
+        )
+
+    def _clear_placeholders(self) -> None:
+        for stage in self.pipeline.stages.values():
+            for out in stage.outs:
+                if out.is_linked:
+                    placeholders.clear(self.repository.root, out.path)
 
     def _sweep(self, dry_run: bool) -> None:
         """A folder that a stage reads must hold exactly what the pipeline puts there.
@@ -160,25 +217,47 @@ class Plan:
                         self.say(f"dvc: removing {path}, which no stage makes any more (the cache keeps it)")
                         (root / path).unlink()
 
-    def _restore_cached(self) -> None:
+    def _mend(self) -> None:
+        """Put back what was altered, and what is recorded for parameters that dvc.lock did not describe until now."""
         for name, status in self.status.items():
-            if status.verdict == "cached":
-                stage = self.pipeline.stages[name]
-                for out in status.entry["outs"]:
-                    self.repository.restore(out, stage.out(out["path"]).is_linked)
-                status.verdict = "behind"
+            stage = self.pipeline.stages[name]
+            wanted = status.altered + (status.absent if status.verdict == "behind" or status.altered else [])
+            locked = {out["path"]: out for out in self._locked.get(name, {}).get("outs", [])}
+            for path in wanted:
+                out, link = status.recorded(path), stage.out(path).is_linked
+                if path in status.altered:
+                    self._keep_bytes(stage, path, locked.get(path))
+                    if link:
+                        self.repository.distrust(out)
+                if self.repository.is_cached(out) and self.repository.restore(out, link):
+                    if path in status.absent:
+                        status.absent.remove(path)
+                elif path in status.altered:
+                    self.say(f"dvc: {path} is not what {name} made, and is removed")
+                    remove(self.repository.root / path)
+                    status.absent.append(path)
+            status.altered = []
+            if status.verdict == "altered":
+                status.verdict = "fresh" if status.entry is self._locked.get(name) else "behind"
+
+    def _keep_bytes(self, stage: Stage, path: str, locked: dict | None) -> None:
+        """Have the cache hold the bytes of an output that is about to be replaced, if they are another run's result."""
+        if (
+            locked
+            and traces.same(self.repository.hash(path), locked)
+            and not self.repository.is_cached(locked)
+        ):
+            self.repository.store(path, stage.out(path).is_linked)
 
     def _save_unsaved(self) -> None:
         """Snakemake deletes a job's outputs before it starts it: what is only in the workspace goes to the cache."""
         for name, status in self.status.items():
             if status.verdict == "stale" and (locked := self._locked.get(name)):
                 stage = self.pipeline.stages[name]
-                mine = {out.path: out for out in stage.outs}
+                paths = {out.path for out in stage.outs}
                 for out in locked.get("outs", []):
-                    path = out["path"]
-                    if path in mine and traces.same(self.repository.hash(path), out):
-                        if not self.repository.is_cached(out):
-                            self.repository.store(path, mine[path].is_linked)
+                    if out["path"] in paths:
+                        self._keep_bytes(stage, out["path"], out)
 
     def _write_lock(self) -> None:
         entries = {}
@@ -189,6 +268,10 @@ class Plan:
                 status.verdict = "fresh"
             elif name in self._locked:
                 entries[name] = self._locked[name]
+        remembered = {name for name, entry in self._locked.items() if entry.get("cmd") == traces.FOLDER}
+        used = {dep for stage in self.pipeline.stages.values() for dep in stage.deps}
+        for folder in sorted(used & (remembered | self._folders.keys())):
+            entries[folder] = self._folders.get(folder) or self._locked[folder]
         if entries != self._locked or list(entries) != list(self._locked):
             self.repository.write_lock(entries)
             self._locked = entries
@@ -200,11 +283,11 @@ class Plan:
             stage = self.pipeline.stages[name]
             deps = [path for dep in stage.deps for path in (self.pipeline.made_of(dep) or [dep])]
             newest = max((_mtime(path) for path in deps if os.path.exists(path)), default=0.0)
-            stale = self.status[name].verdict in ("stale", "cached")
+            wrong = self.status[name].verdict in ("stale", "altered")
             for path in (out.path for out in stage.outs if os.path.exists(out.path)):
-                if stale and _mtime(path) > EPOCH:
+                if wrong and _mtime(path) > EPOCH:
                     self._touch(path, EPOCH)
-                elif not stale and _mtime(path) < newest:
+                elif not wrong and _mtime(path) < newest:
                     self._touch(path, max(now, newest))
         # Snakemake takes a benchmark for an output: an old one must not make its job look stale
         for benchmark in Path("benchmarks").rglob("*.tsv"):
@@ -218,41 +301,130 @@ class Plan:
         else:
             self.repository.keep_hash(path, stamp)
 
-    def fetch_inputs(self, name: str) -> None:
-        """Before a stage becomes a job: put in place what it reads and DVC already has, here or on the remote."""
-        if self.status[name].verdict != "stale":
-            return
-        stage = self.pipeline.stages[name]
-        wanted: dict[str, list] = {}
-        for path in (path for dep in stage.deps for path in self.pipeline.made_of(dep)):
-            status = self.status[self.pipeline.maker[path]]
-            if path in status.absent and status.verdict == "fresh":
-                out = next(out for out in status.entry["outs"] if out["path"] == path)
-                wanted.setdefault(self.pipeline.stages[self.pipeline.maker[path]].group, []).append(out)
-        for group, outs in wanted.items():
-            self._bring(group, outs)
+    # --- when the targets are known -----------------------------------------------------------
 
-    def _bring(self, group: str, outs: list) -> None:
-        missing = [out for out in outs if not self.repository.is_cached(out)]
-        if missing and self.repository.remote:
-            try:
-                self.repository.fetch(missing)
-            except Exception as problem:  # a remote that cannot help is no reason to stop
-                self.say(f"dvc: the remote {self.repository.remote} cannot be used: {problem}")
-        held = [out for out in outs if self.repository.is_cached(out)]
-        for out in held:
-            owner = self.pipeline.maker[out["path"]]
-            self.repository.restore(out, self.pipeline.stages[owner].out(out["path"]).is_linked)
-            self.status[owner].absent.remove(out["path"])
-        fetched = len([out for out in missing if out in held])
+    def settle(self, targets: Iterable[str], dry_run: bool = False) -> None:
+        """Have in place what the targets need and DVC has; `todo` then names the stages that are left to jobs.
+
+        Args:
+            targets: what Snakemake was asked for: files, names of stages in dvc.yaml, `all`; empty means all figures.
+            dry_run: fetch nothing.
+        """
+        needed = self._outputs_of(targets)
+        self._consult_remote(needed, dry_run)
+        self.todo, reached, due = set(), set(), set(needed)
+        while due:
+            wanted: dict[str, list[dict]] = {}
+            late = set()
+            for path in sorted(due):
+                name = self.pipeline.maker[path]
+                status = self.status[name]
+                if status.verdict in ("stale", "altered"):
+                    late.add(name)
+                elif path in status.absent:
+                    wanted.setdefault(self.pipeline.stages[name].group, []).append(status.recorded(path))
+            for group in wanted:
+                late |= {self.pipeline.maker[path] for path in self._bring(group, wanted[group], dry_run)}
+            reached |= due
+            due = {path for name in late - self.todo for path in self._reads(name)} - reached
+            self.todo |= late
+        if not dry_run:
+            place = self.repository.root / NEEDED
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text("".join(f"{self.pipeline.maker[path]}\n" for path in sorted(needed)))
+        self._align()
+        self._announce()
+
+    def _outputs_of(self, targets: Iterable[str]) -> list[str]:
+        maker, found = self.pipeline.maker, set()
+        for target in targets or ["all"]:
+            path = os.path.normpath(target)
+            if target == "all":
+                found.update(figures(maker))
+            elif target in self.pipeline.definitions:
+                found.update(out.path for stage in self.pipeline.members(target) for out in stage.outs)
+            elif path in maker:
+                found.add(path)
+        return sorted(found)
+
+    def _reads(self, name: str) -> list[str]:
+        """The outputs of other stages that a stage reads."""
+        stage = self.pipeline.stages[name]
+        for dep in stage.deps:
+            if dep.startswith("data/code/") and not os.path.exists(self.repository.root / dep):
+                module = Path(digests.PACKAGE.name, Path(dep).relative_to("data/code")).with_suffix(".py")
+                raise UserError(f"{name} in dvc.yaml runs {module.as_posix()}, which does not exist")
+        return [path for dep in stage.deps for path in self.pipeline.made_of(dep)]
+
+    def _consult_remote(self, needed: list[str], dry_run: bool) -> None:
+        """Ask the remote's run cache for stages that nothing here knows, wave by wave: an answer raises new questions."""
+        tried: set[str] = set()
+        while not dry_run and self._remote_works and (keys := self._unanswered - tried):
+            if not self._is_stale(needed):
+                return
+            tried |= keys
+            copied = self._try_remote(lambda keys=keys: self.repository.fetch_runs(sorted(keys)))
+            if not copied:
+                return
+            self.say(f"dvc: the remote {self.repository.remote} has records of {copied} stages")
+            with self.repository.locked():
+                self.classify()
+                self._bring_in_line(dry_run)
+
+    def _is_stale(self, paths: Iterable[str]) -> bool:
+        return any(self.status[self.pipeline.maker[path]].verdict == "stale" for path in paths)
+
+    def _try_remote(self, ask: Callable[[], int | None]) -> int | None:
+        """Do something with the remote. One that cannot help is no reason to stop, but is not asked again."""
+        try:
+            self.repository.open_remote()
+            return ask()
+        except Exception as problem:  # each kind of remote has exceptions of its own
+            self._remote_works = False
+            reason = " ".join(str(problem).split()) or type(problem).__name__
+            self.say(f"dvc: the remote {self.repository.remote} cannot be used ({reason}): computing instead")
+            return None
+
+    def _bring(self, group: str, outs: list[dict], dry_run: bool) -> list[str]:
+        """Put outputs of one group in place; returns the paths of those that neither the cache nor the remote has."""
+        missing = [out["path"] for out in outs if not self.repository.is_cached(out)]
+        if missing and self._remote_works and not dry_run:
+            self._try_remote(lambda: self.repository.fetch([out for out in outs if out["path"] in missing]))
+        if dry_run:
+            return [] if self._remote_works else missing
+        lacking, fetched, restored = [], 0, 0
+        for out in outs:
+            name = self.pipeline.maker[out["path"]]
+            link = self.pipeline.stages[name].out(out["path"]).is_linked
+            if not (self.repository.is_cached(out) and self.repository.restore(out, link)):
+                lacking.append(out["path"])
+                continue
+            self.status[name].absent.remove(out["path"])
+            fetched += out["path"] in missing
+            restored += out["path"] not in missing
         if fetched:
             self.say(f"dvc: fetched {fetched} outputs of {group} from the remote {self.repository.remote}")
-        if len(held) > fetched:
-            self.say(f"dvc: restored {len(held) - fetched} outputs of {group} from the cache")
+        if restored:
+            self.say(f"dvc: restored {restored} outputs of {group} from the cache")
+        return lacking
+
+    def _announce(self) -> None:
+        if self.todo:
+            stages = [stage for name, stage in self.pipeline.stages.items() if name in self.todo]
+            counts = Counter(stage.group for stage in stages)
+            jobs = ", ".join(f"{count} {group}" for group, count in counts.items())
+            self.say(f"dvc: to be computed unless inputs turn out the same: {jobs}{self.price(stages)}")
 
 
 def _bare(out: dict) -> Hash:
     return {key: value for key, value in out.items() if key != "path"}
+
+
+def _altered(here: dict[str, Hash | None], entry: Entry) -> list[str]:
+    """Outputs that are in the workspace, but not as an entry records them."""
+    return [
+        out["path"] for out in entry["outs"] if here[out["path"]] and not traces.same(here[out["path"]], out)
+    ]
 
 
 def _mtime(path: str) -> float:

@@ -11,6 +11,9 @@ from pgprim.dag.dvcapi import Entry, Hash, Repository
 from pgprim.dag.pipeline import Stage
 from pgprim.types.errors import UserError
 
+# The command in entries that say what a folder of outputs hashes to; no stage has it.
+FOLDER = "none: the hash of a folder that other stages fill"
+
 
 def question(stage: Stage, params: Mapping[str, Any], hashes: Mapping[str, Hash | None]) -> Entry | None:
     """What is to be run, as an entry whose outputs have paths only; None if the hash of an input is not known.
@@ -40,12 +43,21 @@ def _value(params: Mapping[str, Any], key: str, stage: Stage) -> Any:
     return value
 
 
+def folder_question(path: str, members: Mapping[str, Hash]) -> Entry:
+    """What a folder's hash is, asked in the form of an entry: outputs in it as dependencies, the folder as output.
+
+    Hashing a folder takes the listings of the folders in it. These are not shared when what they list is not, so the
+    answer is kept in dvc.lock and in the run cache like that of a stage.
+    """
+    deps = [{"path": member, **known} for member, known in members.items()]
+    return {"cmd": FOLDER, "deps": deps, "outs": [{"path": path}]}
+
+
 def answers(repository: Repository, asked: Entry, locked: Entry | None) -> list[Entry]:
     """What is on record for a question, most trusted first: dvc.lock, then the run cache from new to old."""
     key = repository.key(asked)
-    if locked and "outs" in locked and repository.key(locked) == key:
-        return [locked]
-    return repository.runs(key)
+    first = [locked] if locked and "outs" in locked and repository.key(locked) == key else []
+    return first + [entry for entry in repository.runs(key) if entry not in first]
 
 
 def best(repository: Repository, entries: list[Entry]) -> Entry | None:

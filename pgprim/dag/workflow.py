@@ -1,6 +1,9 @@
 """What the Snakefile imports: the pipeline of dvc.yaml as arguments of Snakemake's rules."""
 
+import fcntl
+import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,22 @@ from snakemake.logging import logger
 from pgprim.dag.dvcapi import Repository
 from pgprim.dag.pipeline import figures, is_folder
 from pgprim.dag.planning import Plan
+from pgprim.dag.prices import price
 from pgprim.types.errors import UserError
+from pgprim.types.params import load
+
+# Options with which Snakemake shows or forces stages that are up to date, so that it must be told of all of them.
+WHOLE = (
+    "--report",
+    "--dag",
+    "--rulegraph",
+    "--filegraph",
+    "--d3dag",
+    "--summary",
+    "--detailed-summary",
+    "-S",
+    "-D",
+)
 
 
 class Workflow:
@@ -24,10 +42,14 @@ class Workflow:
 
     def __init__(self, workflow: Any):
         self._workflow = workflow
-        self._checked = False
+        self._settled = False
         try:
-            self._plan = Plan(Repository("."), say=logger.info)
             if workflow.is_main_process:
+                load()
+            repository = Repository(".")
+            self._plan = Plan(repository, say=logger.info, price=price)
+            if workflow.is_main_process:
+                self._lock = _lock(repository.root)
                 self._plan.prepare(dry_run=workflow.output_settings.dryrun)
         except UserError as error:
             raise WorkflowError(str(error)) from None
@@ -46,15 +68,19 @@ class Workflow:
         return [group for group in self._pipeline.groups if group not in ("code", *mentioned)]
 
     def inputs(self, group: str) -> Callable[..., list[str]]:
-        """Input function: what the job's stage reads, folders as the outputs they consist of."""
+        """Input function: what the job's stage reads, folders as the outputs they consist of.
+
+        For a stage that is up to date it says nothing, so that Snakemake need not look at what is upstream of it,
+        which may be absent, or a thousand stages.
+        """
         first = self._pipeline.patterns(group)[0]
 
         def find(wildcards: Any) -> list[str]:
             stage = self._pipeline.stages[self._pipeline.maker[first.format(**dict(wildcards.items()))]]
             if self._workflow.is_main_process:
-                self._check_settings()
-                if not self._workflow.output_settings.dryrun:
-                    self._plan.fetch_inputs(stage.name)
+                self._settle()
+                if stage.name not in self._plan.todo and not self._wants_everything():
+                    return []
             return [path for dep in stage.deps for path in (self._pipeline.made_of(dep) or [dep])]
 
         return find
@@ -69,7 +95,10 @@ class Workflow:
 
     def wildcards(self, group: str) -> dict[str, str]:
         """Wildcard constraints, so that only what dvc.yaml lists matches."""
-        return {name: "|".join(map(re.escape, values)) for name, values in self._pipeline.wildcard_values(group).items()}
+        return {
+            name: "|".join(map(re.escape, values))
+            for name, values in self._pipeline.wildcard_values(group).items()
+        }
 
     def path(self, folder: str, group: str, suffix: str) -> str:
         """A pattern for a job's log or benchmark: its first output's, under another folder."""
@@ -77,7 +106,41 @@ class Workflow:
         parts = first.parts[1:] if first.parts[0] == "data" else first.parts
         return f"{Path(folder, *parts).with_suffix('')}{suffix}"
 
-    def _check_settings(self) -> None:
-        if self._workflow.dag_settings.max_checksum_file_size and not self._checked:
-            raise WorkflowError("run with profiles/default (max-checksum-file-size: 0, rerun-triggers: mtime)")
-        self._checked = True
+    def _settle(self) -> None:
+        """Have what the targets need; this is the first moment at which Snakemake tells the targets."""
+        if self._settled:
+            return
+        self._settled = True
+        if self._workflow.dag_settings.max_checksum_file_size:
+            raise WorkflowError(
+                "run with profiles/default (max-checksum-file-size: 0, rerun-triggers: mtime)"
+            )
+        try:
+            self._plan.settle(
+                sorted(self._workflow.dag_settings.targets), dry_run=self._workflow.output_settings.dryrun
+            )
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
+
+    def _wants_everything(self) -> bool:
+        settings = self._workflow.dag_settings
+        forced = settings.forceall or settings.forcerun or settings.forcetargets
+        return bool(forced or any(argument.split("=")[0] in WHOLE for argument in sys.argv[1:]))
+
+
+def _lock(root: Path) -> Any:
+    """Keep a second Snakemake out of this folder for as long as this process lives, and not longer."""
+    place = root / ".dvc" / "tmp" / "pgprim" / "snakemake.lock"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    file = place.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        raise UserError(
+            f"another snakemake (process {file.read().strip()}) runs in this folder: wait until it ends, or end it"
+        ) from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file

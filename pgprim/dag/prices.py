@@ -1,0 +1,48 @@
+"""What running stages may cost, for people who must decide whether to wait."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from pgprim.dag.pipeline import Stage
+from pgprim.types.errors import UserError
+
+
+def price(stages: Iterable[Stage]) -> str:
+    """The sum of what the stages take at the measured rates, as the end of a sentence; empty if there are no rates."""
+    try:
+        hours = _hours(list(stages))
+    except (UserError, ImportError, KeyError, OSError):
+        return ""
+    return (
+        f", at most about {hours:.1f} core-hours"
+        if hours >= 0.05
+        else f", at most {60 * hours:.0f} core-minutes"
+    )
+
+
+def _hours(stages: list[Stage]) -> float:
+    from pgprim.stages.cost import RATES, costs
+    from pgprim.types.params import load, read
+
+    params, rates = load(), read(RATES)
+    jobs = Counter(_kind(stage) for stage in stages)
+    seconds = 0.0
+    for kind, task, algo in jobs:
+        if task:
+            for cost in costs({**params, "tasks": [task], "algos": [algo]}, rates):
+                if cost.kind == kind and cost.jobs:
+                    seconds += jobs[kind, task, algo] * cost.seconds / cost.jobs
+        else:
+            seconds += jobs[kind, task, algo] * rates["start"].get("plot", 0)
+    return seconds / 3600
+
+
+def _kind(stage: Stage) -> tuple[str, str, str]:
+    """What a stage's cost depends on: its kind (the probe for estimates), task and algorithm."""
+    parts = stage.outs[0].path.split("/")
+    if match := re.fullmatch(r"train|checkpoint|sample|estimate", stage.group):
+        start = 3 if stage.group == "estimate" else 2
+        kind = parts[2] if stage.group == "estimate" else match.group()
+        return kind, parts[start], parts[start + 1]
+    return stage.group, "", ""

@@ -1,0 +1,21 @@
+"""A figure in three files."""
+
+import importlib
+import sys
+from pathlib import Path
+
+from pgprim import work
+
+
+def main() -> None:
+    figure = sys.argv.pop(1)
+    args = work.arguments("--probe", "--out", "--png", "--data", paths="inputs")
+    work.ran("plot", figure)
+    plot = importlib.import_module(f"pgprim.probes.{args.probe}.plot").plot
+    files = sorted(file for folder in args.inputs for file in Path(folder).rglob("*") if file.is_file())
+    text = "".join(f"{file} {file.read_text()}" for file in files if file.name[0] != ".")
+    for path in (args.out, args.png, args.data):
+        work.write(path, plot(figure, text, **work.params()["plot"]))
+
+
+main()
