@@ -23,6 +23,7 @@ from pgprim.plotting.panels import (
     text_handle,
 )
 from pgprim.plotting.style import GREY, colour, marker
+from pgprim.types.errors import UserError
 
 DIMS = ("task", "algo", "seed", "iteration", "budget")
 
@@ -73,6 +74,11 @@ def select_cosines(
     )
     attrs = {"long_name": "pairs per training iteration", "units": "pairs"}
     chosen = choose(ds, [*names, *extra])
+    if "level" not in chosen.attrs:
+        source = chosen.encoding.get("source", "the dataset")
+        raise UserError(
+            f"{source}: the estimates' intervals are of different levels; estimate all with the same one"
+        )
     return chosen.assign(regime=((), params["plot"]["regime"], attrs)).assign_attrs(figure=figure)
 
 

@@ -46,7 +46,17 @@ def axis_label(variable: xr.DataArray, width: int | None = None) -> str:
     name = variable.attrs.get("long_name", str(variable.name).replace("_", " "))
     units = variable.attrs.get("units", "")
     text = name[:1].upper() + name[1:] + ("" if units in _DIMENSIONLESS else f" [{units}]")
-    return text if width is None else textwrap.fill(text, width, break_long_words=False)
+    return text if width is None else _wrap(text, width)
+
+
+def _wrap(text: str, width: int) -> str:
+    """Lines of at most `width` characters, as few as possible and of similar length."""
+    wrapped = textwrap.wrap(text, width, break_long_words=False)
+    while (
+        len(narrower := textwrap.wrap(text, width - 1, break_long_words=False)) == len(wrapped) and width > 2
+    ):
+        wrapped, width = narrower, width - 1
+    return "\n".join(wrapped)
 
 
 def count_label(count: float | int) -> str:

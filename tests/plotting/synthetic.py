@@ -40,14 +40,14 @@ def estimate(task: str, algo: str, seed: int, iteration: int, budgets=BUDGETS, t
     truth = corrected * np.sqrt(reliability)
     measured, low, high = (_scale_from_cosine(budget, c) for c in (cosine, cosine + width, cosine - width))
     per_budget = {
-        "cosine": (cosine, "1", "mean pairwise cosine of gradient estimates"),
+        "cosine": (cosine, "1", "mean pairwise cosine of the estimates"),
         "cosine_low": (cosine - width, "1", "lower end of the interval of the mean pairwise cosine"),
         "cosine_high": (
             np.minimum(cosine + width, 1),
             "1",
             "upper end of the interval of the mean pairwise cosine",
         ),
-        "truth_cosine": (truth, "1", "mean cosine of gradient estimates to the true gradient"),
+        "truth_cosine": (truth, "1", "mean cosine to the true gradient"),
         "truth_cosine_low": (
             truth - width / 2,
             "1",
@@ -61,12 +61,16 @@ def estimate(task: str, algo: str, seed: int, iteration: int, budgets=BUDGETS, t
         "truth_cosine_corrected": (
             corrected,
             "1",
-            "mean cosine to the truth, corrected for the truth's noise",
+            "mean cosine to the true gradient, corrected for the truth's noise",
         ),
-        "noise_scale": (measured, "pairs", "gradient noise scale"),
+        "noise_scale": (measured, "pairs", "gradient noise scale tr Σ / |G|²"),
         "noise_scale_low": (low, "pairs", "lower end of the interval of the noise scale"),
         "noise_scale_high": (high, "pairs", "upper end of the interval of the noise scale"),
-        "noise_scale_episodes": (measured / LENGTHS.get(task, 100.0), "trajectories", "gradient noise scale"),
+        "noise_scale_episodes": (
+            measured / LENGTHS.get(task, 100.0),
+            "trajectories",
+            "gradient noise scale in trajectories",
+        ),
     }
     agent = {"task": [task], "algo": [algo], "seed": [seed], "iteration": [iteration]}
     ones = (1, 1, 1, 1)

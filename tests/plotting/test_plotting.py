@@ -80,6 +80,7 @@ def test_axis_labels_come_from_attributes():
     array = xr.DataArray(0, attrs={"long_name": "gradient noise scale", "units": "pairs"})
     assert axis_label(array) == "Gradient noise scale [pairs]"
     assert axis_label(array, width=10) == "Gradient\nnoise\nscale\n[pairs]"
+    assert axis_label(array, width=26) == "Gradient noise\nscale [pairs]"
     assert axis_label(xr.DataArray(0, attrs={"long_name": "cosine", "units": "1"})) == "Cosine"
 
 

@@ -48,7 +48,7 @@ def test_a_row_per_task_named_and_labelled_from_attributes():
     figure = plot(dataset("fig9", tasks=("hopper", "walker2d", "ant"), iterations=(0, 2)))
     assert len(figure.axes) == 6
     assert [panel.texts[0].get_text() for panel in figure.axes[1::2]] == ["Walker2d", "Hopper", "Ant"]
-    assert figure.axes[0].get_ylabel().replace("\n", " ") == "Mean pairwise cosine of gradient estimates"
+    assert figure.axes[0].get_ylabel().replace("\n", " ") == "Mean pairwise cosine of the estimates"
     words = drawn.texts(figure)
     assert "State-action pairs per estimate [pairs]" in words
     assert "95 % interval within the agent" in words
@@ -155,3 +155,10 @@ def test_other_results_are_refused(figure):
     ds = combine(estimates(seeds=(0,), iterations=(0,))).drop_vars(["cosine", "truth_cosine"])
     with pytest.raises(UserError, match=r"has no variable '(truth_)?cosine'"):
         select(figure, ds, PARAMS)
+
+
+def test_intervals_of_different_levels_are_refused():
+    parts = estimates(seeds=(0, 1), iterations=(0,))
+    next(iter(parts.values())).attrs["level"] = 0.9
+    with pytest.raises(UserError, match="different levels"):
+        select("fig1", combine(parts), PARAMS)

@@ -73,7 +73,7 @@ def test_words_say_which_interval_it_is():
     words = drawn.texts(figure)
     assert "95 % interval between agents" in words
     assert "Training iteration" in words
-    assert figure.axes[0].get_ylabel() == "Mean episode return\n[reward]"
+    assert figure.axes[0].get_ylabel().replace("\n", " ") == "Mean episode return [reward]"
 
 
 @pytest.mark.parametrize(

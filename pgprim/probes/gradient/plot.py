@@ -97,7 +97,7 @@ def plot_noise_scale(ds: xr.Dataset) -> Figure:
     for panel in axes[-1, : len(algos)]:
         panel.set_xlabel(f"N [{ds.budget.attrs['units']}]")
     for panel in axes[-1, -2:]:
-        panel.set_xlabel("iteration")
+        panel.set_xlabel("Iteration")
     legend_above(figure, _noise_handles(ds, algos))
     return figure
 

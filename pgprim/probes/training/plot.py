@@ -8,6 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from pgprim.core.statistics import between_agents
 from pgprim.plotting.choose import choose
@@ -94,7 +95,7 @@ def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
             one.seeds_low,
             one.seeds_high,
             color=hue,
-            alpha=0.2,
+            alpha=0.15,
             linewidth=0,
             label=f"{algo} band",
         )
@@ -104,6 +105,7 @@ def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
                 label=f"{algo} {seed}",
             )  # fmt: skip
         panel.plot(one.iteration, one.seeds_mean, color=hue, linewidth=1.1, label=f"{algo} mean")
+    panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     panel.set_xlim(float(ds.iteration.min()), float(ds.iteration.max()))
     low, high = float(ds.return_mean.min()), float(ds.return_mean.max())
     if np.isfinite(
