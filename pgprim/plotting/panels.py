@@ -57,7 +57,8 @@ def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], regime: int) ->
         axes.xaxis.set_major_locator(FixedLocator(decades))
         axes.xaxis.set_minor_locator(LogLocator(subs=range(2, 10)))
     else:
-        axes.xaxis.set_major_locator(FixedLocator(sorted({low, high})))
+        ticks = sorted({*budgets.tolist(), regime})
+        axes.xaxis.set_major_locator(FixedLocator(ticks if len(ticks) <= 3 else [low, high]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
         axes.xaxis.set_minor_locator(FixedLocator([]))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -118,7 +118,7 @@ def record(task: str, algo: str, seeds=(0, 1, 2), iterations: int = 500) -> xr.D
     curve = final * (1 - np.exp(-4 * time)) * (0.8 if algo == "trpo" else 1.0)
     slow = np.cumsum(rng.standard_normal((len(seeds), iterations)), axis=1) / np.sqrt(iterations)
     returns = curve * (1 + 0.25 * slow + 0.08 * rng.standard_normal((len(seeds), iterations)))
-    attrs = {"units": "reward", "long_name": "mean episode return"}
+    attrs = {"units": "reward", "long_name": "mean undiscounted raw return of the completed episodes"}
     return xr.Dataset(
         {
             "return_mean": (("task", "algo", "seed", "iteration"), returns[None, None], attrs),

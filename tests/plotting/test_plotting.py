@@ -106,7 +106,8 @@ def test_choose_names_the_source_and_what_it_lacks():
 
 
 @pytest.mark.parametrize(
-    ("budgets", "ticks"), [((100, 12500), [100, 1000, 10000]), ((300, 1000), [300, 2048])]
+    ("budgets", "ticks"),
+    [((100, 12500), [100, 1000, 10000]), ((300, 1000), [300, 1000, 2048]), ((200, 400, 600), [200, 2048])],
 )
 def test_budget_axis_spans_budgets_and_regime(budgets, ticks):
     panel = Figure().subplots()

@@ -40,8 +40,11 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         _over_seeds, ds.return_mean, input_core_dims=[["seed"]], output_core_dims=[[], [], []], vectorize=True
     )
     units = {"units": ds.return_mean.attrs["units"]}
+    # An axis has no room for the whole definition, so it moves to where CF conventions want definitions.
+    short = {"long_name": "mean episode return", "comment": ds.return_mean.attrs["long_name"]}
     between = f"of the {100 * LEVEL:g} % interval between agents of the mean episode return over seeds"
     return ds.assign(
+        return_mean=ds.return_mean.assign_attrs(short),
         seeds_mean=mean.assign_attrs(units, long_name="mean episode return over seeds"),
         seeds_low=low.assign_attrs(units, long_name=f"lower end {between}"),
         seeds_high=high.assign_attrs(units, long_name=f"upper end {between}"),
