@@ -75,7 +75,7 @@ def select_cosines(
     attrs = {"long_name": "pairs per training iteration", "units": "pairs"}
     chosen = choose(ds, [*names, *extra])
     if "level" not in chosen.attrs:
-        source = chosen.encoding.get("source", "the dataset")
+        source = ds.encoding.get("source", "the dataset")
         raise UserError(
             f"{source}: the estimates' intervals are of different levels; estimate all with the same one"
         )

@@ -160,5 +160,7 @@ def test_other_results_are_refused(figure):
 def test_intervals_of_different_levels_are_refused():
     parts = estimates(seeds=(0, 1), iterations=(0,))
     next(iter(parts.values())).attrs["level"] = 0.9
-    with pytest.raises(UserError, match="different levels"):
-        select("fig1", combine(parts), PARAMS)
+    ds = combine(parts)
+    ds.encoding["source"] = "data/estimates/gradient"
+    with pytest.raises(UserError, match=r"^data/estimates/gradient: .* different levels"):
+        select("fig1", ds, PARAMS)
