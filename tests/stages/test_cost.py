@@ -40,6 +40,7 @@ RATES = {
     "figure_bytes": 7,
     "environments": {
         "Hopper-v5": {
+            "num_obs": 11,
             "ppo": {
                 "train": {"pairs_per_second": 10, "bytes": 1},
                 "snapshots": {"bytes": 20},
@@ -47,7 +48,7 @@ RATES = {
                 "sample": {"pairs_per_second": 100, "bytes": 3},
                 "gradient": {"pairs_per_second": 1000, "bytes": 4},
                 "steps": {"pairs_per_second": 500, "bytes": 5},
-            }
+            },
         }
     },
 }
@@ -63,8 +64,8 @@ def test_worked_numbers(small):
     assert found["sample"] == Cost("sample", 6, 48_000, 6 * 3 + 480.0, 3 * 48_000.0)
     # 3 trials × 2 budgets and 5 truth streams are kept
     assert found["gradient"] == Cost("gradient", 6, 48_000, 6 * 4 + 48.0, 6 * 11 * 4.0)
-    # 3 trials × (100 + 500 + 1000) pairs, 3 trials × 3 budgets are kept
-    assert found["steps"] == Cost("steps", 6, 28_800, 6 * 5 + 28_800 / 500, 6 * 9 * 5.0)
+    # 3 trials × (100 + 500 + 1000) pairs and 5 truth streams × 1000; 3 trials × 3 budgets and a large one are kept
+    assert found["steps"] == Cost("steps", 6, 58_800, 6 * 5 + 58_800 / 500, 6 * 10 * 5.0)
     assert found["plot"] == Cost("plot", 8, 0, 8 * 6.0, 8 * 7.0)
 
 
@@ -108,7 +109,7 @@ def test_the_table_adds_up(small):
     rows = {line.split()[0]: line for line in lines}
     assert rows["sample"].split() == ["sample", "6", "48", "k", f"{498 / 3600:.2f}", "144", "kB"]
     total = sum(cost.seconds for cost in costs(small, RATES)) / 3600
-    assert rows["all"].split() == ["all", "34", "132", "k", f"{total:.2f}", "145", "kB"]
+    assert rows["all"].split() == ["all", "34", "162", "k", f"{total:.2f}", "145", "kB"]
 
 
 def test_the_repository_s_sets_cost_what_they_are_meant_to():
