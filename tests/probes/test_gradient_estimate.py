@@ -113,7 +113,7 @@ def test_the_size_of_blocks_is_a_matter_of_rounding(tmp_path, monkeypatch, block
     monkeypatch.setattr(estimate, "GROUP", group)
     other, _ = run(checkpoint, rollouts, PARAMS)
     for name in ("grad", "grad_true"):
-        assert _relative_error(other[name].values, usual[name].values) < 1e-5
+        assert _relative_error(other[name].values, usual[name].values) < 1e-4
 
 
 def test_the_same_rollouts_give_the_same_bytes(tmp_path):

@@ -1,0 +1,85 @@
+"""The real path without training: a checkpoint, the sample stage, the estimate stage, what they wrote."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from pgprim.agents.normalise import make_moments
+from pgprim.core.adam import adam_init
+from pgprim.stages import estimate, sample
+from pgprim.store.checkpoints import save_checkpoint
+from pgprim.store.datasets import load_dataset, open_gradients
+from pgprim.types.agent import settings_of
+from pgprim.types.checkpoint import AgentState, Checkpoint
+from pgprim.types.params import load
+
+DEFAULT = Path(__file__).parents[2] / "workflow" / "scales" / "default.yaml"
+ALGO = "trpo"  # rewards and observations as they are
+
+
+def write_params(task, env_id, budgets, trials, truth_streams, **train):
+    """A parameter file in the current folder: the default set with one task, one algorithm and a sampler to measure."""
+    params = load(DEFAULT)
+    params |= {
+        "tasks": [task],
+        "algos": [ALGO],
+        "seeds": [0],
+        "lockstep": ["0"],
+        "env": {task: {"id": env_id}},
+    }
+    params["agents"] = {ALGO: {"all": params["agents"][ALGO]["all"], task: {"delta": 0.01, "value_lr": 1e-4}}}
+    params["train"] |= train
+    params["sample"] = {"trials": trials, "truth_streams": truth_streams, "pairs": budgets[-1]}
+    params["estimate"] = {"gradient": {"budgets": budgets, "level": 0.95}}
+    with Path("params.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(params, file)
+    return load()
+
+
+def make_agent(params, task, theta, phi, num_obs, num_act):
+    """An agent with given networks, in its checkpoint file."""
+    moments = [make_moments(1, num_obs), make_moments(1, 1)]
+    state = AgentState(theta, phi, adam_init(theta), adam_init(phi), *moments)
+    settings = settings_of(params, task, ALGO)
+    checkpoint = Checkpoint(task, params["env"][task]["id"], ALGO, 0, 0, num_obs, num_act, settings, state)
+    save_checkpoint("agent.safetensors", checkpoint)
+    return checkpoint
+
+
+def sample_and_estimate(name="it"):
+    """Run the two stages as their commands do; the gradients with their sums, and the numbers of the figures."""
+    if not Path("rollouts.zarr").exists():
+        sample.main(argparse.Namespace(checkpoint="agent.safetensors", out="rollouts.zarr", threads=1))
+    paths = {"gradients": f"{name}.zarr", "out": f"{name}.nc"}
+    common = {"probe": "gradient", "checkpoint": "agent.safetensors", "rollouts": "rollouts.zarr"}
+    estimate.main(argparse.Namespace(**common, **paths))
+    return open_gradients(paths["gradients"]).load(), load_dataset(paths["out"]).squeeze(drop=True)
+
+
+def mean_advantage_gradients(gradients):
+    """Σ s·(A − mean A)/n per budget and trial: the estimates without division by the advantages' deviation."""
+    pairs = gradients.budget.values[:, None]
+    centred = (
+        gradients.score_adv_sum.values
+        - (gradients.adv_sum.values / pairs)[..., None] * gradients.score_sum.values
+    )
+    return centred / pairs[..., None]
+
+
+def slope_of_error(budgets, squared_errors):
+    """The slope of log root-mean-square error over trials against log N, and its jackknife standard error.
+
+    Args:
+        budgets: N.
+        squared_errors: Per budget and trial; trials are independent, budgets of one trial are not.
+    """
+    trials = squared_errors.shape[1]
+
+    def slope(errors):
+        return np.polyfit(np.log(budgets), 0.5 * np.log(errors.mean(1)), 1)[0]
+
+    left_out = np.array([slope(np.delete(squared_errors, k, axis=1)) for k in range(trials)])
+    spread = np.sqrt((trials - 1) / trials * np.square(left_out - left_out.mean()).sum())
+    return slope(squared_errors), spread
