@@ -78,8 +78,8 @@ class Repository:
 
     @property
     def remotes(self) -> list[str]:
-        """The names of all remotes."""
-        return list(self.repo.config["remote"])
+        """The names of all remotes, the default one first."""
+        return sorted(self.repo.config["remote"], key=lambda name: name != self.remote)
 
     # --- what is declared ---------------------------------------------------------------------
 
@@ -380,6 +380,9 @@ _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader
 
 def _write_yaml(path: Path, data: Any) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with unfinished.open("w") as file:
-        yaml.dump(data, file, _Dumper, sort_keys=False, width=1000, allow_unicode=True)
-    unfinished.replace(path)
+    try:
+        with unfinished.open("w") as file:
+            yaml.dump(data, file, _Dumper, sort_keys=False, width=1000, allow_unicode=True)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -111,17 +111,22 @@ def _question(repository: Repository, stage: Stage) -> Entry:
 
 def _bring(repository: Repository, stage: Stage, entry: Entry) -> list[dict]:
     """Put recorded outputs in place; returns those that neither the cache nor the remote has."""
-    missing = [out for out in entry["outs"] if not repository.is_cached(out)]
-    if missing and repository.remote:
-        try:
-            repository.fetch(missing)
-        except Exception as problem:  # a remote that cannot help is no reason to stop
-            print(f"not fetched from {repository.remote}: {problem}", file=sys.stderr)
+    _fetch(repository, entry["outs"])
     return [
         out
         for out in entry["outs"]
         if not (repository.is_cached(out) and repository.restore(out, stage.out(out["path"]).is_linked))
     ]
+
+
+def _fetch(repository: Repository, outs: list[dict]) -> None:
+    """Have outputs in the cache, as far as the remotes have them."""
+    for remote in repository.remotes:
+        if missing := [out for out in outs if not repository.is_cached(out)]:
+            try:
+                repository.fetch(missing, remote)
+            except Exception as problem:  # a remote that cannot help is no reason to stop
+                print(f"not fetched from {remote}: {problem}", file=sys.stderr)
 
 
 def _can_do_without(repository: Repository, stage: Stage, lacking: list[dict]) -> bool:
@@ -154,11 +159,7 @@ def _is_settled(repository: Repository, reader: Stage, assumed: dict[str, dict])
     if not entry:
         return False
     shared = [out for out in entry["outs"] if not reader.out(out["path"]).is_linked]
-    if missing := [out for out in shared if not repository.is_cached(out)]:
-        try:
-            repository.fetch(missing)
-        except Exception:  # the reader will say so when it tries
-            return False
+    _fetch(repository, shared)
     return all(map(repository.is_cached, shared))
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pgprim.dag import digests, placeholders, traces
 from pgprim.dag.dvcapi import Entry, Hash, Repository, remove
@@ -78,7 +78,7 @@ class Plan:
         self._locked: dict[str, Entry] = {}
         self._folders: dict[str, Entry] = {}
         self._unanswered: set[str] = set()
-        self._remote_works = repository.remote is not None
+        self._remotes = repository.remotes
 
     # --- verdicts -----------------------------------------------------------------------------
 
@@ -359,14 +359,17 @@ class Plan:
     def _consult_remote(self, needed: list[str], dry_run: bool) -> None:
         """Ask the remote's run cache for stages that nothing here knows, wave by wave: an answer raises new questions."""
         tried: set[str] = set()
-        while not dry_run and self._remote_works and (keys := self._unanswered - tried):
-            if not self._is_stale(needed):
+        while not dry_run and self._is_stale(needed) and (keys := sorted(self._unanswered - tried)):
+            tried.update(keys)
+            found = 0
+            for remote in list(self._remotes):
+                if copied := self._ask(
+                    remote, lambda name, keys=keys: self.repository.fetch_runs(keys, name)
+                ):
+                    self.say(f"dvc: the remote {remote} has records of {copied} stages")
+                    found += copied
+            if not found:
                 return
-            tried |= keys
-            copied = self._try_remote(lambda keys=keys: self.repository.fetch_runs(sorted(keys)))
-            if not copied:
-                return
-            self.say(f"dvc: the remote {self.repository.remote} has records of {copied} stages")
             with self.repository.locked():
                 self.classify()
                 self._bring_in_line(dry_run)
@@ -374,39 +377,43 @@ class Plan:
     def _is_stale(self, paths: Iterable[str]) -> bool:
         return any(self.status[self.pipeline.maker[path]].verdict == "stale" for path in paths)
 
-    def _try_remote(self, ask: Callable[[], int | None]) -> int | None:
-        """Do something with the remote. One that cannot help is no reason to stop, but is not asked again."""
+    def _ask(self, remote: str, question: Callable[[str], Any]) -> Any:
+        """Have an answer from a remote. One that cannot help is no reason to stop, but is not asked again."""
         try:
-            self.repository.open_remote()
-            return ask()
+            self.repository.open_remote(remote)
+            return question(remote)
         except Exception as problem:  # each kind of remote has exceptions of its own
-            self._remote_works = False
+            self._remotes.remove(remote)
             reason = " ".join(str(problem).split()) or type(problem).__name__
-            self.say(f"dvc: the remote {self.repository.remote} cannot be used ({reason}): computing instead")
+            self.say(f"dvc: the remote {remote} cannot be used ({reason})")
             return None
 
     def _bring(self, group: str, outs: list[dict], dry_run: bool) -> list[str]:
-        """Put outputs of one group in place; returns the paths of those that neither the cache nor the remote has."""
-        missing = [out["path"] for out in outs if not self.repository.is_cached(out)]
-        if missing and self._remote_works and not dry_run:
-            self._try_remote(lambda: self.repository.fetch([out for out in outs if out["path"] in missing]))
+        """Put outputs of one group in place; returns the paths of those that neither cache nor remotes have."""
+        missing = self._uncached(outs)
         if dry_run:
-            return [] if self._remote_works else missing
-        lacking, fetched, restored = [], 0, 0
+            return [] if self._remotes else [out["path"] for out in missing]
+        origin = {out["path"]: "the cache" for out in outs if out not in missing}
+        for remote in list(self._remotes):
+            if missing:
+                self._ask(remote, lambda name, outs=tuple(missing): self.repository.fetch(outs, name))
+                still = self._uncached(missing)
+                origin |= {out["path"]: f"the remote {remote}" for out in missing if out not in still}
+                missing = still
         for out in outs:
             name = self.pipeline.maker[out["path"]]
             link = self.pipeline.stages[name].out(out["path"]).is_linked
-            if not (self.repository.is_cached(out) and self.repository.restore(out, link)):
-                lacking.append(out["path"])
-                continue
-            self.status[name].absent.remove(out["path"])
-            fetched += out["path"] in missing
-            restored += out["path"] not in missing
-        if fetched:
-            self.say(f"dvc: fetched {fetched} outputs of {group} from the remote {self.repository.remote}")
-        if restored:
-            self.say(f"dvc: restored {restored} outputs of {group} from the cache")
-        return lacking
+            if out["path"] in origin and self.repository.restore(out, link):
+                self.status[name].absent.remove(out["path"])
+            else:
+                origin.pop(out["path"], None)
+        for place, count in Counter(origin.values()).items():
+            verb = "restored" if place == "the cache" else "fetched"
+            self.say(f"dvc: {verb} {count} {'output' if count == 1 else 'outputs'} of {group} from {place}")
+        return [out["path"] for out in outs if out["path"] not in origin]
+
+    def _uncached(self, outs: Iterable[dict]) -> list[dict]:
+        return [out for out in outs if not self.repository.is_cached(out)]
 
     def _announce(self) -> None:
         if self.todo:

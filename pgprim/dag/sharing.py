@@ -38,8 +38,10 @@ def push(
         for out in stage.outs:
             if out.path in recorded:
                 outs[out.is_shared].append(recorded[out.path])
-    if name != repository.remote and repository.remote:
-        repository.fetch(out for out in outs[True] if not repository.is_cached(out))
+    for other in repository.remotes:
+        missing = [out for out in outs[True] if not repository.is_cached(out)]
+        if missing and other != name:
+            repository.fetch(missing, other)
     repository.push(remote)
     say(f"dvc: {len(outs[True])} outputs and the run cache are on the remote {name}")
     if everything:

@@ -52,7 +52,7 @@ class Workflow:
                 self._lock = _lock(repository.root)
                 self._plan.prepare(dry_run=workflow.output_settings.dryrun)
         except UserError as error:
-            raise WorkflowError(str(error)) from None
+            sys.exit(f"pgprim: {error}")  # Snakemake would add where in the Snakefile it happened
         self._pipeline = self._plan.pipeline
 
     def finish(self) -> None:
@@ -120,7 +120,7 @@ class Workflow:
                 sorted(self._workflow.dag_settings.targets), dry_run=self._workflow.output_settings.dryrun
             )
         except UserError as error:
-            raise WorkflowError(str(error)) from None
+            sys.exit(f"pgprim: {error}")
 
     def _wants_everything(self) -> bool:
         settings = self._workflow.dag_settings

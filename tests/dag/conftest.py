@@ -1,172 +1,12 @@
-"""The real dvc.yaml, Snakefile, rules and profiles over toy stages that take milliseconds, in a temporary folder.
-
-One origin, with everything computed, pushed to the folder `remote` and committed, serves all tests; each takes a clone.
-"""
+"""One repository with everything computed, pushed to its folder `remote` and committed; each test takes a copy."""
 
 import fcntl
 import os
-import re
-import shutil
 import subprocess
-import sys
-import time
-from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import yaml
 
-PROJECT = Path(__file__).parents[2]
-TOY = Path(__file__).parent / "toy"
-
-FIGURES = """\
-  figure:
-    foreach:
-      fig1: {probe: gradient, reads: data/estimates/gradient/hopper/ppo/0}
-      fig2: {probe: gradient, reads: data/estimates/gradient}
-      fig8: {probe: training, reads: data/records}
-    do:
-      cmd: >-
-        python -m pgprim.stages.plot ${key} --probe ${item.probe} --out figures/${key}.pdf --png figures/${key}.png
-        --data data/figures/${key}.nc ${item.reads}
-      params: [plot]
-      deps:
-        - data/code/stages/plot.txt
-        - data/code/probes/${item.probe}/plot.txt
-        - ${item.reads}
-      outs:
-        - figures/${key}.pdf
-        - figures/${key}.png
-        - data/figures/${key}.nc
-"""
-
-ALL = {"train": 1, "checkpoint": 2, "sample": 2, "estimate": 2, "plot": 3}
-"""How often which stage runs when everything is computed."""
-
-
-@dataclass
-class Result:
-    """What a command said, how long it took, and which toy stages really ran."""
-
-    status: int
-    text: str
-    seconds: float
-    ran: Counter
-    runs: list
-
-    @property
-    def fetched(self) -> list:
-        """The bridge's lines about what came from where."""
-        return re.findall(r"dvc: ((?:fetched|restored) .*)", self.text)
-
-    @property
-    def jobs(self) -> int:
-        found = re.search(r"(\d+) of \1 steps", self.text)
-        return int(found[1]) if found else 0
-
-
-class Checkout:
-    """A folder with the toy in it."""
-
-    def __init__(self, path: Path, scratch: Path):
-        self.path = path
-        self.log = scratch / f"{path.name}.log"
-        self.env = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(path),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "TOY_LOG": str(self.log),
-            "DVC_SITE_CACHE_DIR": str(scratch / "site"),
-            "XDG_CACHE_HOME": str(scratch / "xdg"),
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            **{
-                f"GIT_{who}_{what}": "toy@example.org"
-                for who in ("AUTHOR", "COMMITTER")
-                for what in ("NAME", "EMAIL")
-            },
-        }
-
-    def run(self, command: str, check: bool = True, **env: str) -> Result:
-        """Run a command line in the checkout."""
-        self.log.unlink(missing_ok=True)
-        start = time.monotonic()
-        done = subprocess.run(
-            command, shell=True, cwd=self.path, env=self.env | env, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        seconds = time.monotonic() - start
-        assert not check or done.returncode == 0, f"{command}\n{done.stdout}"
-        runs = self.runs()
-        return Result(done.returncode, done.stdout, seconds, Counter(line.split()[0] for line in runs), runs)
-
-    def start(self, command: str, **env: str) -> subprocess.Popen:
-        """Start a command line in the checkout, as the leader of a process group of its own."""
-        return subprocess.Popen(
-            command, shell=True, cwd=self.path, env=self.env | env, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-
-    def runs(self) -> list[str]:
-        """The lines of stages that ran since the last command started."""
-        return self.log.read_text().splitlines() if self.log.exists() else []
-
-    def snakemake(self, targets: str = "", check: bool = True, **env: str) -> Result:
-        return self.run(f"snakemake -j2 {targets}", check, **env)
-
-    def edit(self, path: str, old: str, new: str) -> None:
-        file = self.path / path
-        text = file.read_text()
-        assert old in text
-        file.write_text(text.replace(old, new))
-
-    def files(self, pattern: str) -> list[str]:
-        """Files that match a pattern, without those that Snakemake and Git put there."""
-        found = (file for file in self.path.glob(pattern) if file.is_file() and file.name[0] != ".")
-        return sorted(file.relative_to(self.path).as_posix() for file in found)
-
-    def commit(self) -> None:
-        self.run("git add -A && git commit -qm toy")
-
-    def is_clean(self) -> bool:
-        """Whether `dvc status` finds nothing to say."""
-        return "up to date" in self.run("dvc status").text
-
-
-def make_toy(folder: Path) -> None:
-    """Put the toy's files into an empty folder."""
-    for name in (
-        "Snakefile",
-        "profiles",
-        "workflow",
-        ".dvcignore",
-        ".gitignore",
-        ".dvc/config",
-        ".dvc/.gitignore",
-    ):
-        source, target = PROJECT / name, folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-    without = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(TOY, folder / "pgprim", ignore=without)
-    (folder / "pgprim/__init__.py").touch()
-    for name in ("dag", "types"):
-        shutil.copytree(PROJECT / "pgprim" / name, folder / "pgprim" / name, ignore=without)
-    for name in ("data", "figures"):
-        (folder / name).mkdir()
-        (folder / name / ".gitkeep").touch()
-    text = (PROJECT / "dvc.yaml").read_text()
-    (folder / "dvc.yaml").write_text(text[: text.index("  figure:")] + FIGURES)
-    (folder / "params.yaml").write_text(yaml.safe_dump(toy_params(), sort_keys=False))
-
-
-def toy_params() -> dict:
-    params = yaml.safe_load((PROJECT / "workflow/scales/default.yaml").read_text())
-    params |= {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0], "lockstep": ["0"], "iterations": [0, 2]}
-    params["train"] |= {"iterations": 3, "snapshot_every": 1}
-    params["sample"] = {"trials": 4, "truth_streams": 4, "pairs": 1000}
-    params["estimate"] = {"gradient": {"budgets": [100, 1000], "level": 0.95}}
-    return params
+from tests.dag.checkouts import ALL, Checkout, make_toy
 
 
 @pytest.fixture(scope="session")
@@ -193,4 +33,25 @@ def clone(origin, tmp_path) -> Checkout:
     """A fresh clone, without `dvc pull`."""
     path = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", origin.path, path], check=True)
+    return Checkout(path, tmp_path)
+
+
+@pytest.fixture
+def whole(origin, tmp_path) -> Checkout:
+    """A clone in which everything was computed: workspace and cache are those of the origin."""
+    path = tmp_path / "whole"
+    # hard links within the copy must stay hard links
+    subprocess.run(["cp", "-a", origin.path, path], check=True)
+    return Checkout(path, tmp_path)
+
+
+@pytest.fixture
+def blank(origin, tmp_path) -> Checkout:
+    """A clone in which nothing was ever computed, and that has no remote."""
+    path = tmp_path / "blank"
+    subprocess.run(["git", "clone", "-q", origin.path, path], check=True)
+    (path / "dvc.lock").unlink()
+    (path / ".dvc/config.local").write_text(
+        "[core]\n    remote = none\n['remote \"none\"']\n    url = none\n"
+    )
     return Checkout(path, tmp_path)

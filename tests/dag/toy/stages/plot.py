@@ -12,7 +12,12 @@ def main() -> None:
     args = work.arguments("--probe", "--out", "--png", "--data", paths="inputs")
     work.ran("plot", figure)
     plot = importlib.import_module(f"pgprim.probes.{args.probe}.plot").plot
-    files = sorted(file for folder in args.inputs for file in Path(folder).rglob("*") if file.is_file())
+    files = sorted(
+        file
+        for path in map(Path, args.inputs)
+        for file in ([path] if path.is_file() else path.rglob("*"))
+        if file.is_file()
+    )
     text = "".join(f"{file} {file.read_text()}" for file in files if file.name[0] != ".")
     for path in (args.out, args.png, args.data):
         work.write(path, plot(figure, text, **work.params()["plot"]))

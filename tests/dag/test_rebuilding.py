@@ -1,0 +1,125 @@
+"""What a change rebuilds: exactly what depends on it, and only as far as bytes differ."""
+
+import os
+
+
+def test_nothing_is_to_be_done_after_a_run_and_dvc_agrees(whole):
+    assert "Nothing to be done" in whole.snakemake().text
+    assert whole.is_clean()
+    assert "Running stage" not in whole.run("dvc repro").text
+
+
+def test_b_a_parameter_rebuilds_what_reads_it(whole):
+    whole.edit("params.yaml", "regime: 2048", "regime: 2000")
+    result = whole.snakemake("figures/fig2.pdf")
+    assert result.runs == ["plot fig2"]
+    assert sorted(whole.snakemake().runs) == ["plot fig1", "plot fig8"]
+    assert whole.is_clean()
+
+
+def test_b_a_module_rebuilds_what_imports_it_and_equal_bytes_stop_there(whole):
+    whole.edit("pgprim/probes/gradient/estimate.py", "len(text) * budget", "budget * len(text)")
+    assert whole.snakemake().ran == {"estimate": 2}
+    assert whole.is_clean()
+
+
+def test_b_a_longer_training_stops_at_equal_checkpoints(whole):
+    whole.edit("params.yaml", "iterations: 3", "iterations: 4")
+    result = whole.snakemake()
+    assert result.ran == {"train": 1, "checkpoint": 2, "plot": 1}
+    assert whole.is_clean()
+
+
+def test_b_comments_docstrings_touches_and_order_rebuild_nothing(whole):
+    whole.edit("pgprim/stages/train.py", "    args =", "    # a reason\n    args =")
+    whole.edit("pgprim/work.py", '"""What', '"""Much what')
+    for name in (
+        "pgprim/stages/sample.py",
+        "data/checkpoints/hopper/ppo/0/0.safetensors",
+        "figures/fig1.pdf",
+    ):
+        os.utime(whole.path / name)
+    text = (whole.path / "params.yaml").read_text()
+    plot = text.index("plot:")
+    (whole.path / "params.yaml").write_text("# in another order\n" + text[plot:] + text[:plot])
+    result = whole.snakemake()
+    assert not result.ran and not result.jobs
+    assert whole.is_clean()
+
+
+def test_d_repro_after_snakemake_and_snakemake_after_repro(whole):
+    whole.edit("params.yaml", "level: 0.95", "level: 0.5")
+    assert whole.run("dvc repro").ran == {"estimate": 2, "plot": 2}
+    assert "Nothing to be done" in whole.snakemake().text
+    whole.edit("params.yaml", "level: 0.5", "level: 0.6")
+    assert whole.snakemake().ran == {"estimate": 2, "plot": 2}
+    assert not whole.run("dvc repro").ran
+
+
+def test_d_git_checkout_and_dvc_checkout_give_a_fresh_state(whole):
+    before = (whole.path / "figures/fig2.pdf").read_bytes()
+    whole.edit("params.yaml", "level: 0.95", "level: 0.5")
+    whole.snakemake()
+    whole.run("git checkout -q . && dvc checkout")
+    assert (whole.path / "figures/fig2.pdf").read_bytes() == before
+    assert not whole.snakemake().jobs
+
+
+def test_f_going_back_and_forth_computes_nothing(whole):
+    lock = (whole.path / "dvc.lock").read_text()
+    whole.edit("params.yaml", "gamma: 0.99", "gamma: 0.9")
+    there = whole.snakemake()
+    assert there.ran == {"train": 1, "checkpoint": 2, "sample": 2, "estimate": 2, "plot": 2}, (
+        "fig8 reads no gamma"
+    )
+    whole.edit("params.yaml", "gamma: 0.9\n", "gamma: 0.99\n")
+    assert not whole.snakemake().ran
+    assert (whole.path / "dvc.lock").read_text() == lock
+    whole.edit("params.yaml", "gamma: 0.99", "gamma: 0.9")
+    assert not whole.snakemake().ran
+    assert whole.is_clean()
+
+
+def test_h_what_is_no_longer_listed_is_swept_and_comes_back(whole):
+    whole.edit("params.yaml", "iterations:\n- 0\n- 2", "iterations:\n- 0")
+    result = whole.snakemake()
+    assert result.ran == {"plot": 1}
+    assert "removing data/estimates/gradient/hopper/ppo/0/2.nc" in result.text
+    assert not whole.files("data/estimates/**/2.nc")
+    assert whole.is_clean()
+    whole.run("git checkout -q params.yaml")
+    assert not whole.snakemake().ran
+    assert whole.is_clean()
+
+
+def test_h_what_nothing_can_bring_back_is_refused(whole):
+    mine = whole.path / "data/estimates/gradient/mine.nc"
+    mine.write_text("mine")
+    result = whole.snakemake(check=False)
+    assert result.status == 1
+    assert "data/estimates/gradient/mine.nc is not an output of any stage" in result.text
+    assert mine.read_text() == "mine"
+
+
+def test_e_a_probe_is_a_module_and_a_block(whole):
+    module = whole.path / "pgprim/probes/norm/estimate.py"
+    module.parent.mkdir()
+    module.write_text("def estimate(text, budgets, level):\n    return f'{budgets} {level}'\n")
+    whole.edit("params.yaml", "estimate:\n", "estimate:\n  norm:\n    budgets: [100]\n    level: 0.9\n")
+    result = whole.snakemake("data/estimates/norm/hopper/ppo/0/2.nc")
+    assert result.runs == ["estimate data/estimates/norm/hopper/ppo/0/2.nc"]
+
+
+def test_a_block_without_its_module_is_one_sentence(whole):
+    whole.edit("params.yaml", "estimate:\n", "estimate:\n  norm:\n    budgets: [100]\n    level: 0.9\n")
+    result = whole.snakemake("estimate", check=False)
+    assert result.status == 1
+    assert "runs pgprim/probes/norm/estimate.py, which does not exist" in result.text
+
+
+def test_a_dry_run_says_what_would_be_done_and_changes_nothing(whole):
+    whole.edit("params.yaml", "level: 0.95", "level: 0.5")
+    result = whole.snakemake("-n figures/fig2.pdf")
+    assert "2 estimate, 1 figure" in result.text
+    assert not result.ran
+    assert not whole.run("git status --short dvc.lock").text
