@@ -1,5 +1,7 @@
 """The network: against torch's own layers, autograd and directional derivatives; the same bits in every stack."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch.autograd.functional import jvp
@@ -24,7 +26,7 @@ def draw(net: MLP, num_agents: int, num_pairs: int, dtype=torch.float64):
 
 def torch_module(sizes):
     layers = []
-    for num_in, num_out in zip(sizes, sizes[1:], strict=False):
+    for num_in, num_out in pairwise(sizes):
         layers += [torch.nn.Linear(num_in, num_out, dtype=torch.float64), torch.nn.Tanh()]
     return torch.nn.Sequential(*layers[:-1])
 

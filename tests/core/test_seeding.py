@@ -12,7 +12,7 @@ PARTS = st.lists(st.integers() | st.text(st.characters(exclude_characters="\x1f"
 
 
 def test_a_seed_is_the_head_of_the_purposes_sha256():
-    """By `printf 'str:train\\x1fstr:hopper\\x1fint:0\\x1fstr:init' | sha256sum`, which begins e310097215c6c3b3."""
+    r"""By `printf 'str:train\x1fstr:hopper\x1fint:0\x1fstr:init' | sha256sum`, which begins e310097215c6c3b3."""
     assert derive_seed("train", "hopper", 0, "init", bits=64) == 0xE310097215C6C3B3
     assert derive_seed("train", "hopper", 0, "init") == 0xE3100972 >> 1
     key = generator("train", "hopper", 0, "init").bit_generator.state["state"]["key"]
