@@ -66,3 +66,17 @@ def batch(seed: int, theta: torch.Tensor, phi: torch.Tensor, num_pairs: int) -> 
 def logp(theta: torch.Tensor, of: Batch) -> torch.Tensor:
     parts = policy(of.act.shape[2]).split(theta)
     return log_prob(forward(parts, of.obs, 3), parts[-1], of.act)
+
+
+def take(of: Batch, agents: slice) -> Batch:
+    """Some agents' pairs, in memory of their own."""
+    fields = {name: getattr(of, name) for name in of.__dataclass_fields__}
+    return Batch(
+        **{name: field if field is None else field[agents].clone() for name, field in fields.items()}
+    )
+
+
+def stacks(num_agents: int = 3) -> list[slice]:
+    """Every run of neighbours that is shorter than the whole stack."""
+    whole = range(num_agents)
+    return [slice(a, b) for a in whole for b in range(a + 1, num_agents + 1) if b - a < num_agents]
