@@ -27,8 +27,11 @@ from pgprim.types.checkpoint import Checkpoint, stack_agents
 BLOCK = 2048
 """Pairs of a stream that are read at a time."""
 
-HELD_BYTES = 1 << 29
-"""Observations of one batch; an update needs about three times as much."""
+GROUP = 10
+"""Streams that are read at a time."""
+
+HELD_BYTES = 3 << 27
+"""Most that the observations of one batch may take, unless a budget alone needs more; an update takes four times as much."""
 
 FEWEST_TRIALS = 3
 """Fewer steps than these give no interval."""
@@ -127,17 +130,16 @@ def read_batch(checkpoint: Checkpoint, rollouts: RolloutReader, streams: slice, 
     act = np.empty((*shape, checkpoint.num_act), np.float32)
     rew, val, next_val = np.empty((3, *shape))
     terminated, truncated = np.empty((2, *shape), bool)
-    # One pair more, whose value the cut bootstraps with.
-    for block in appraise(checkpoint, rollouts.blocks(streams, num_pairs + 1, BLOCK)):
-        stop = min(block.start + block.val.shape[1], num_pairs)
-        here, piece = slice(block.start, stop), slice(0, stop - block.start)
-        obs[:, here], act[:, here] = block.obs[:, piece].numpy(), block.act[:, piece].numpy()
-        rew[:, here], val[:, here], next_val[:, here] = (
-            block.rew[:, piece],
-            block.val[:, piece],
-            block.next_val[:, piece],
-        )
-        terminated[:, here], truncated[:, here] = block.terminated[:, piece], block.truncated[:, piece]
+    for start in range(0, shape[0], GROUP):
+        rows = slice(start, min(start + GROUP, shape[0]))
+        some = slice(streams.start + rows.start, streams.start + rows.stop)
+        # One pair more, whose value the cut bootstraps with.
+        for block in appraise(checkpoint, rollouts.blocks(some, num_pairs + 1, BLOCK)):
+            stop = min(block.start + block.val.shape[1], num_pairs)
+            here, piece = (rows, slice(block.start, stop)), (slice(None), slice(0, stop - block.start))
+            obs[here], act[here] = block.obs[piece].numpy(), block.act[piece].numpy()
+            rew[here], val[here], next_val[here] = block.rew[piece], block.val[piece], block.next_val[piece]
+            terminated[here], truncated[here] = block.terminated[piece], block.truncated[piece]
     if settings.semantics == "paper":
         next_val[:, -1] = val[:, -1]
     adv = gae(rew, val, next_val, terminated, truncated, settings.gamma, settings.lam)
