@@ -81,11 +81,11 @@ def test_f_going_back_and_forth_computes_nothing(whole):
 
 
 def test_h_what_is_no_longer_listed_is_swept_and_comes_back(whole):
-    whole.edit("params.yaml", "iterations:\n- 0\n- 2", "iterations:\n- 0")
+    whole.edit("params.yaml", "iterations:\n- 0\n- 2", "iterations:\n- 2")
     result = whole.snakemake()
     assert result.ran == {"plot": 1}
-    assert "removing data/estimates/gradient/hopper/ppo/0/2.nc" in result.text
-    assert not whole.files("data/estimates/**/2.nc")
+    assert "removing data/estimates/gradient/hopper/ppo/0/0.nc" in result.text
+    assert not whole.files("data/estimates/**/0.nc")
     assert whole.is_clean()
     whole.run("git checkout -q params.yaml")
     assert not whole.snakemake().ran
@@ -110,11 +110,16 @@ def test_e_a_probe_is_a_module_and_a_block(whole):
     assert result.runs == ["estimate data/estimates/norm/hopper/ppo/0/2.nc"]
 
 
-def test_a_block_without_its_module_is_one_sentence(whole):
+def test_a_block_or_a_figure_without_its_module_is_one_sentence(whole):
     whole.edit("params.yaml", "estimate:\n", "estimate:\n  norm:\n    budgets: [100]\n    level: 0.9\n")
-    result = whole.snakemake("estimate", check=False)
+    result = whole.snakemake(check=False)
     assert result.status == 1
-    assert "runs pgprim/probes/norm/estimate.py, which does not exist" in result.text
+    assert "must be a probe with a module pgprim/probes/norm/estimate.py" in result.text
+    whole.run("git checkout -q params.yaml")
+    whole.edit("dvc.yaml", "      fig8:", "      fig7: {probe: norm, reads: data/records}\n      fig8:")
+    result = whole.snakemake(check=False)
+    assert result.status == 1
+    assert "figure@fig7 in dvc.yaml runs pgprim/probes/norm/plot.py, which does not exist" in result.text
 
 
 def test_a_dry_run_says_what_would_be_done_and_changes_nothing(whole):
