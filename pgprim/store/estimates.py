@@ -44,13 +44,9 @@ def estimates_dataset(
     coords |= {"budget": budgets, "trial": range(trials), "trial_b": range(trials)}
     data = {}
     for name, (dims, values) in variables.items():
-        values = np.asarray(values)
         long_name, units = _describe(name, described, attrs["level"])
-        data[name] = (
-            (*LABELS, *dims),
-            values[(None,) * len(LABELS)],
-            {"long_name": long_name, "units": units},
-        )
+        labelled = np.asarray(values)[(None,) * len(LABELS)]
+        data[name] = ((*LABELS, *dims), labelled, {"long_name": long_name, "units": units})
     ds = xr.Dataset(data, {name: (name, list(values)) for name, values in coords.items()}, attrs)
     for name, long_name in COORDS.items():
         ds[name].attrs = {"long_name": long_name}

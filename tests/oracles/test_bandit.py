@@ -148,6 +148,7 @@ def test_the_noise_scale_is_the_known_one(bandit):
         here = numbers.sel(budget=budget)
         assert here.noise_scale_low < scale < here.noise_scale_high
         assert here.noise_scale_high < 3 * here.noise_scale_low
+    assert numbers.truth_noise_scale_low < scale < numbers.truth_noise_scale_high
     assert numbers.mean_episode_length == 1
     np.testing.assert_allclose(numbers.noise_scale_episodes, numbers.noise_scale)
 

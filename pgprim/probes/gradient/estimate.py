@@ -29,7 +29,7 @@ from pgprim.core.prefix_sums import (
 )
 from pgprim.core.returns import gae
 from pgprim.core.scores import score_sums
-from pgprim.core.statistics import gram, reliability
+from pgprim.core.statistics import gram, noise_scale, reliability
 from pgprim.store.estimates import estimates_dataset
 from pgprim.store.rollouts import RolloutReader
 from pgprim.types.agent import Settings, make_settings
@@ -60,6 +60,7 @@ ESTIMATES = {
     "norm": ("norm of an estimate", "1"),
     "noise_scale": ("gradient noise scale tr Σ / |G|²", "pairs"),
     "noise_scale_episodes": ("gradient noise scale tr Σ / |G|² in trajectories", "trajectories"),
+    "truth_noise_scale": ("gradient noise scale tr Σ / |G|², from the truth's streams", "pairs"),
     "truth_norm": ("norm of the true gradient", "1"),
     "truth_pairs": ("state-action pairs of the true gradient", "pairs"),
     "truth_reliability": ("share of signal in the true gradient's squared norm", "1"),
@@ -213,7 +214,9 @@ def compare(checkpoint: Checkpoint, gradients: xr.Dataset, level: float) -> xr.D
         level: Nominal coverage of the intervals.
     """
     truth = gradients.grad_true.values
-    trusted = reliability(gram(stream_gradients(gradients)), level)
+    streams = gram(stream_gradients(gradients))
+    trusted = reliability(streams, level)
+    stream_pairs = gradients.attrs["truth_pairs"] // len(streams)
     length = gradients.attrs["mean_episode_length"]
     rows = [
         agreement(vectors, truth, trusted.value, level) | noise(vectors, int(budget), length, level)
@@ -222,7 +225,9 @@ def compare(checkpoint: Checkpoint, gradients: xr.Dataset, level: float) -> xr.D
     variables = {
         name: (BUDGET_DIMS.get(name, ("budget",)), np.stack([row[name] for row in rows])) for name in rows[0]
     }
-    single = with_ends("truth_reliability", trusted) | {
+    single = with_ends("truth_reliability", trusted)
+    single |= with_ends("truth_noise_scale", noise_scale(streams, stream_pairs, level))
+    single |= {
         "truth_norm": np.linalg.norm(truth.astype(np.float64)),
         "truth_pairs": gradients.attrs["truth_pairs"],
         "mean_episode_length": length,
