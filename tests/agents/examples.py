@@ -4,9 +4,12 @@ import numpy as np
 import torch
 
 from pgprim.agents.batch import Batch
+from pgprim.agents.envs import make_envs
+from pgprim.agents.initialise import make_agent
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.types.agent import Settings, make_settings
+from pgprim.types.checkpoint import AdamState, AgentState, Moments, stack_agents
 
 NUM_OBS, NUM_ACT, HIDDEN = 5, 3, (64, 64)
 
@@ -80,3 +83,31 @@ def stacks(num_agents: int = 3) -> list[slice]:
     """Every run of neighbours that is shorter than the whole stack."""
     whole = range(num_agents)
     return [slice(a, b) for a in whole for b in range(a + 1, num_agents + 1) if b - a < num_agents]
+
+
+def new_agents(env_id: str, chosen: Settings, seeds: list[int]) -> tuple[AgentState, list[tuple]]:
+    """A stack of untrained agents, and the purposes of their random numbers."""
+    envs = make_envs(env_id, [0])
+    envs.close()
+    purposes = [("test", env_id, seed) for seed in seeds]
+    states = [make_agent(chosen, envs.obs_dim, envs.act_dim, *purpose, "init") for purpose in purposes]
+    return stack_agents(states), purposes
+
+
+def arrays(state: AgentState) -> dict[str, np.ndarray | int]:
+    """Everything an agent is, by name."""
+    found = {}
+    for name, field in vars(state).items():
+        if isinstance(field, AdamState | Moments):
+            found |= {f"{name}.{part}": np.asarray(value) for part, value in vars(field).items()}
+        else:
+            found[name] = field.numpy()
+    return found
+
+
+def assert_same_agent(one: AgentState, two: AgentState) -> None:
+    """To the bit."""
+    right = arrays(two)
+    for name, value in arrays(one).items():
+        assert value.dtype == right[name].dtype, name
+        np.testing.assert_array_equal(value, right[name], err_msg=name)
