@@ -66,6 +66,6 @@ format: $(INSTALLED) ## what the linters can mend by themselves
 .PHONY: constraints
 constraints: $(INSTALLED) ## pin the versions that .venv holds now
 	@{ sed -n '/^#/p' constraints.txt; \
-	  python -m pip freeze --exclude-editable | grep -ivE '^(pip|wheel|pgprim)\b' | sed -E 's/\+cpu$$//'; } > constraints.txt.new
+	  python -m pip freeze --all --exclude-editable | grep -ivE '^(pip|wheel|pgprim)\b' | sed -E 's/\+cpu$$//'; } > constraints.txt.new
 	mv constraints.txt.new constraints.txt
 	@touch $(INSTALLED)
