@@ -25,13 +25,12 @@ done
 
 cd "$folder"
 export PYTHONPATH="$folder"  # the clone's package, not the checkout's
+mkdir .dvc/no-remote
 cat > .dvc/config.local <<CONFIG
-[core]
-    remote = none
 [cache]
     dir = cache
-['remote "none"']
-    url = $folder/.dvc/no-remote
+['remote "repository"']
+    url = no-remote
 CONFIG
 rm -f dvc.lock
 mkdir -p .dvc/no-remote

@@ -201,6 +201,10 @@ class Repository:
         """Whether the cache holds all objects of an output."""
         return not self._outputs([out])[0].changed_cache()
 
+    def has_object(self, md5: str) -> bool:
+        """Whether the cache holds a file, or the listing of a folder."""
+        return os.path.exists(self.cache.oid_to_path(md5))
+
     def can_bring_back(self, path: str) -> bool:
         """Whether the cache holds the bytes of a file in the workspace."""
         found = self.hash(path)

@@ -31,6 +31,8 @@ EPOCH = 1.0
 
 # Stages whose outputs must really be there at the end of a run, one per line, for its jobs to read.
 NEEDED = Path(".dvc", "tmp", "pgprim", "needed")
+# Stages that the last run meant to run: Snakemake may have deleted outputs of theirs.
+SCHEDULED = Path(".dvc", "tmp", "pgprim", "scheduled")
 
 
 @dataclass
@@ -161,6 +163,7 @@ class Plan:
     def _bring_in_line(self, dry_run: bool) -> None:
         if not dry_run:
             self._mend()
+            self._refill()
             self._save_unsaved()
             self._write_lock()
         self._align()
@@ -218,10 +221,12 @@ class Plan:
                         (root / path).unlink()
 
     def _mend(self) -> None:
-        """Put back what was altered, and what is recorded for parameters that dvc.lock did not describe until now."""
+        """Put back what was altered, what a failed run took away, and what belongs to a record new to dvc.lock."""
+        scheduled = self._recall(SCHEDULED)
         for name, status in self.status.items():
             stage = self.pipeline.stages[name]
-            wanted = status.altered + (status.absent if status.verdict == "behind" or status.altered else [])
+            is_disturbed = status.verdict == "behind" or status.altered or name in scheduled
+            wanted = status.altered + (status.absent if is_disturbed and status.entry else [])
             locked = {out["path"]: out for out in self._locked.get(name, {}).get("outs", [])}
             for path in wanted:
                 out, link = status.recorded(path), stage.out(path).is_linked
@@ -248,6 +253,14 @@ class Plan:
             and not self.repository.is_cached(locked)
         ):
             self.repository.store(path, stage.out(path).is_linked)
+
+    def _refill(self) -> None:
+        """Give back to the cache what it has lost and the workspace still has."""
+        for name, status in self.status.items():
+            stage = self.pipeline.stages[name]
+            for out in status.entry["outs"] if status.entry else ():
+                if out["path"] not in status.absent and not self.repository.has_object(out["md5"]):
+                    self.repository.store(out["path"], stage.out(out["path"]).is_linked)
 
     def _save_unsaved(self) -> None:
         """Snakemake deletes a job's outputs before it starts it: what is only in the workspace goes to the cache."""
@@ -329,11 +342,19 @@ class Plan:
             due = {path for name in late - self.todo for path in self._reads(name)} - reached
             self.todo |= late
         if not dry_run:
-            place = self.repository.root / NEEDED
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text("".join(f"{self.pipeline.maker[path]}\n" for path in sorted(needed)))
+            self._remember(NEEDED, {self.pipeline.maker[path] for path in needed})
+            self._remember(SCHEDULED, self.todo)
         self._align()
         self._announce()
+
+    def _remember(self, place: Path, names: set[str]) -> None:
+        file = self.repository.root / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"{name}\n" for name in sorted(names)))
+
+    def _recall(self, place: Path) -> set[str]:
+        file = self.repository.root / place
+        return set(file.read_text().splitlines()) if file.exists() else set()
 
     def _outputs_of(self, targets: Iterable[str]) -> list[str]:
         maker, found = self.pipeline.maker, set()
@@ -403,7 +424,11 @@ class Plan:
         for out in outs:
             name = self.pipeline.maker[out["path"]]
             link = self.pipeline.stages[name].out(out["path"]).is_linked
-            if out["path"] in origin and self.repository.restore(out, link):
+            if (
+                out["path"] in origin
+                and self.repository.is_cached(out)
+                and self.repository.restore(out, link)
+            ):
                 self.status[name].absent.remove(out["path"])
             else:
                 origin.pop(out["path"], None)

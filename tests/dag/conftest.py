@@ -51,7 +51,6 @@ def blank(origin, tmp_path) -> Checkout:
     path = tmp_path / "blank"
     subprocess.run(["git", "clone", "-q", origin.path, path], check=True)
     (path / "dvc.lock").unlink()
-    (path / ".dvc/config.local").write_text(
-        "[core]\n    remote = none\n['remote \"none\"']\n    url = none\n"
-    )
+    (path / ".dvc/no-remote").mkdir()
+    (path / ".dvc/config.local").write_text("['remote \"repository\"']\n    url = no-remote\n")
     return Checkout(path, tmp_path)
