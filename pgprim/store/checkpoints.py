@@ -36,7 +36,8 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         for name in ("task", "env_id", "algo", "seed", "iteration", "num_obs", "num_act", "settings")
     } | {
         "counts": {
-            name: getattr(state, name).count for name in ("policy_adam", "value_adam", "obs_moments", "rew_moments")
+            name: getattr(state, name).count
+            for name in ("policy_adam", "value_adam", "obs_moments", "rew_moments")
         }
     }
     path = Path(path)
@@ -63,7 +64,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     except FileNotFoundError:
         raise UserError(f"{path}: no such checkpoint; make it with `snakemake {path}`") from None
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: not a pgprim checkpoint ({error}); delete it and run `snakemake {path}`") from None
+        raise UserError(
+            f"{path}: not a pgprim checkpoint ({error}); delete it and run `snakemake {path}`"
+        ) from None
     counts = header.pop("counts")
 
     def moments(name: str) -> Moments:
