@@ -31,11 +31,11 @@ RATES = Path("workflow/rates.yaml")
 NUM_FIGURES = 8
 """Stages of dvc.yaml that draw."""
 
-HELD_BYTES = 1 << 29
-"""What the observations of the steps probe's large sample may take (`probes.steps.estimate`)."""
+HELD_BYTES = 3 << 27
+"""What the observations of the large sample of `probes.steps.estimate` may take, without importing torch to learn it."""
 
 SMALL = {"iterations": 1, "pairs": 512}
-LARGE = {"iterations": 9, "pairs": 16384}
+LARGE = {"iterations": 9, "pairs": 8192}
 """The two sizes at which rates are measured: their difference gives the rate, what is left the start."""
 MEASURED_STREAMS = 5
 HEADER = """\

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pgprim.stages.cost import Cost, costs, measure, table
+from pgprim.probes.steps import estimate as steps
+from pgprim.stages.cost import HELD_BYTES, Cost, costs, measure, table
 from pgprim.stages.scale import find_set, render
 from pgprim.types.errors import UserError
 from pgprim.types.params import check, read
@@ -82,6 +83,10 @@ def test_the_number_of_figures_is_that_of_the_pipeline(small):
     assert drawn == len(figures)
 
 
+def test_the_large_sample_of_the_steps_probe_is_as_large_as_the_probe_says():
+    assert HELD_BYTES == steps.HELD_BYTES
+
+
 def test_twice_the_seeds_cost_twice_as_much(small):
     once = {cost.kind: cost for cost in costs(small, RATES)}
     small |= {"seeds": [0, 1, 2, 3, 4, 5], "lockstep": ["0-1", "2", "3-4", "5"]}
@@ -123,6 +128,34 @@ def test_the_repository_s_sets_cost_what_they_are_meant_to():
     assert hours["paper"] > 100 * hours["default"]
     paper = {cost.kind: cost for cost in costs(params_of("paper"), rates)}
     assert paper["sample"].pairs == 3 * 2 * 24 * 4 * 20 * 10**6
+
+
+README_ROWS = {
+    "Figs. 1, 2": (["humanoid"], ["gradient"]),
+    "Figs. 9, 10": (["walker2d", "hopper"], ["gradient"]),
+    "noise scale": (["hopper", "walker2d", "humanoid"], ["gradient"]),
+    "steps": (["hopper", "walker2d", "humanoid"], ["steps"]),
+    "Fig. 8": (["hopper", "walker2d", "humanoid"], []),
+}
+
+
+@pytest.mark.parametrize("row", README_ROWS)
+def test_the_readme_says_what_a_figure_costs(row):
+    tasks, probes = README_ROWS[row]
+    params = params_of("default")
+    params |= {"tasks": tasks, "estimate": {probe: params["estimate"][probe] for probe in probes}}
+    found = costs(params, read(ROOT / "workflow" / "rates.yaml"))
+    needed = [cost for cost in found if probes or cost.kind == "train"]
+    hours = sum(cost.seconds for cost in needed if cost.kind != "plot") / 3600
+    line = next(
+        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| {row} |")
+    )
+    assert line.split("|")[-2].strip() == f"{hours:.1f}"
+
+
+def test_the_readme_s_table_is_what_the_command_prints():
+    printed = table(costs(params_of("default"), read(ROOT / "workflow" / "rates.yaml")))
+    assert f"```\n{printed}\n```" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.slow
