@@ -150,8 +150,9 @@ def test_an_agents_bits_do_not_depend_on_the_stack(num_out, num_pairs):
 def products_round_by_stack() -> bool:
     """Whether this processor's library rounds one of several products differently when it comes alone."""
     rng = torch.Generator().manual_seed(0)
-    left, right = torch.randn(3, 15, 64, generator=rng), torch.randn(3, 64, 6, generator=rng)
-    return not torch.equal(torch.bmm(left, right)[:1], torch.bmm(left[:1].clone(), right[:1].clone()))
+    left, right = torch.randn(50, 15, 64, generator=rng), torch.randn(50, 64, 6, generator=rng)
+    alone = [torch.bmm(left[k : k + 1].clone(), right[k : k + 1].clone()) for k in range(50)]
+    return not torch.equal(torch.bmm(left, right), torch.cat(alone))
 
 
 @pytest.mark.xfail(
