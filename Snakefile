@@ -9,6 +9,9 @@ from pgprim.dag.workflow import Workflow
 configfile: "params.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 # A job is one thread: parallel jobs share the cores better than parallel libraries.
 for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR"):
     os.environ[f"{library}_NUM_THREADS"] = "1"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import directory
+from snakemake.io import directory, report
 from snakemake.logging import logger
 
 from pgprim.dag.dvcapi import Repository
@@ -31,6 +31,9 @@ WHOLE = (
     "-S",
     "-D",
 )
+
+# Below the rules' folder, as Snakemake wants it.
+CAPTIONS = "../report/figures.rst"
 
 
 class Workflow:
@@ -89,6 +92,15 @@ class Workflow:
         """Output patterns."""
         return [directory(path) if is_folder(path) else path for path in self._pipeline.patterns(group)]
 
+    def results(self, group: str) -> list[str]:
+        """The same, with figures marked for `snakemake --report`."""
+        return [
+            report(path, CAPTIONS, category="Figures", labels=_labels(path))
+            if path.startswith("figures/")
+            else path
+            for path in self.outputs(group)
+        ]
+
     def stage(self, group: str) -> Callable[..., str]:
         """Params function: the name of the job's stage."""
         return lambda wildcards, output: self._pipeline.maker[str(output[0])]
@@ -126,6 +138,10 @@ class Workflow:
         settings = self._workflow.dag_settings
         forced = settings.forceall or settings.forcerun or settings.forcetargets
         return bool(forced or any(argument.split("=")[0] in WHOLE for argument in sys.argv[1:]))
+
+
+def _labels(pattern: str) -> dict[str, str]:
+    return {"figure": Path(pattern).stem, "format": Path(pattern).suffix[1:]}
 
 
 def _lock(root: Path) -> Any:

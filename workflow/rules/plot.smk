@@ -7,7 +7,7 @@ for group in dag.other_groups("train", "checkpoint", "sample", "estimate"):
         input:
             dag.inputs(group),
         output:
-            *dag.outputs(group),
+            *dag.results(group),
         log:
             dag.path("logs", group, ".log"),
         benchmark:
