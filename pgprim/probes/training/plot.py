@@ -19,13 +19,16 @@ from pgprim.plotting.style import GREY, colour, style
 FIGURES = ("fig8",)
 LEVEL = 0.95
 COLUMNS = 3
+POINTS = 50
+"""Points along a curve at most: an iteration has a handful of episodes, whose returns vary more than agents do."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
     """The dataset that the figure draws: the return of every seed, and its mean over seeds with an interval.
 
-    The interval is between agents: a t interval over the seeds that completed an episode in the iteration. It says
-    how well the mean over seeds is known, and nothing about how well one agent's return is.
+    Neighbouring iterations are averaged so that at most `POINTS` points are left. The interval is between agents: a t
+    interval over the seeds that completed an episode there. It says how well the mean over seeds is known, and nothing
+    about how well one agent's return is.
 
     Args:
         figure: One of `FIGURES`.
@@ -36,6 +39,8 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         UserError: If `ds` does not hold training records.
     """
     ds = choose(ds, ["return_mean"])
+    width = -(-ds.sizes["iteration"] // POINTS)
+    ds = ds.coarsen(iteration=width, boundary="pad", side="left").mean(keep_attrs=True)
     mean, low, high = xr.apply_ufunc(
         _over_seeds, ds.return_mean, input_core_dims=[["seed"]], output_core_dims=[[], [], []], vectorize=True
     )
@@ -49,7 +54,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         seeds_low=low.assign_attrs(units, long_name=f"lower end {between}"),
         seeds_high=high.assign_attrs(units, long_name=f"upper end {between}"),
         drawn_seeds=((), params["plot"]["seeds"], {"long_name": "most seeds drawn one by one", "units": "1"}),
-    ).assign_attrs(figure=figure, level=LEVEL)
+    ).assign_attrs(figure=figure, level=LEVEL, iterations_per_point=width)
 
 
 def _over_seeds(returns: np.ndarray) -> tuple[float, float, float]:
@@ -75,7 +80,8 @@ def plot(ds: xr.Dataset) -> Figure:
             panel.remove()
         for panel in axes[:, 0]:
             panel.set_ylabel(axis_label(ds.return_mean, width=22))
-        figure.supxlabel("Training iteration")
+        width = int(ds.attrs["iterations_per_point"])
+        figure.supxlabel("Training iteration" + (f" (means over {width} iterations)" if width > 1 else ""))
         legend_above(figure, _handles(ds))
         return figure
 
