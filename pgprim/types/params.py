@@ -91,7 +91,8 @@ def _name(keys: Any) -> str:
     """`["estimate", "budgets", 2]` is written `estimate.budgets[2]`."""
     text = ""
     for key in keys:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
+        name = str(key) if str(key).isprintable() else _show(key)
+        text += f"[{key}]" if isinstance(key, int) else f".{name}" if text else name
     return text or "the whole file"
 
 

@@ -64,6 +64,7 @@ def test_a_number_may_be_written_in_any_usual_way(tmp_path, text):
         ("env.hopper", {"id": "Hopper-v5", "seed": 1}, ["env.hopper.seed", "known there: id"]),
         ("env.all", {"id": "Hopper-v5"}, ['"all"', "reserved"]),
         ("env", {1: {"id": "Hopper-v5"}}, ["env has the key 1", "text"]),
+        ("env.two\nlines", float("inf"), ['env."two\\nlines" is inf']),
         ("env.hopper.id", 5, ["env.hopper.id is 5", "Gymnasium"]),
         ("train.gamma", MISSING, ["train.gamma is missing", "between 0 and 1"]),
         ("sample.trials", MISSING, ["sample.trials is missing", "at least 3"]),
