@@ -14,7 +14,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 .PHONY: help
 help: ## what can be made
 	@echo 'make figures/NAME.pdf    a figure and all it needs: fetched where a remote has it, computed where not'
-	@sed -nE 's/^([a-z.]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 25
+	@sed -nE 's/^([a-z.-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 25
 
 # The oldest supported Python comes first: it is the one the pinned versions were tried on.
 $(INSTALLED): pyproject.toml constraints.txt
@@ -47,7 +47,11 @@ test: $(INSTALLED) ## all tests
 
 .PHONY: smoke
 smoke: $(INSTALLED) ## the whole pipeline at the smoke set, from nothing, in a scratch folder (DIR=... names it)
-	workflow/smoke.sh $(DIR)
+	CORES=$(CORES) workflow/smoke.sh $(DIR)
+
+.PHONY: bench-dag
+bench-dag: $(INSTALLED) ## time of Snakemake with nothing to do, and overhead of a job
+	python bench/dag.py
 
 .PHONY: lint
 lint: $(INSTALLED) ## all linters

@@ -84,7 +84,7 @@ def test_layers_hold():
     [
         ("figures/fig2.pdf", r"^snakemake --cores 2 figures/fig2\.pdf$"),
         ("test", r"^OMP_NUM_THREADS=1 python -m pytest -n 2 "),
-        ("smoke", r"^workflow/smoke\.sh"),
+        ("smoke", r"^CORES=2 workflow/smoke\.sh"),
         ("all", r"^snakemake --cores 2$"),
     ],
 )
