@@ -162,16 +162,16 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("algo", ["ppo", "trpo"])
 def test_training_killed_twice_and_resumed_leaves_the_same_bytes(folders, monkeypatch, algo):
-    """SIGKILL in the midst of later iterations, then once more; each run goes on from the last snapshots."""
+    """SIGKILL as snapshots are being written, then once more; each run goes on from the last that are whole."""
     whole, killed = folders("whole", iterations=20), folders("killed", iterations=20)
     train(whole, monkeypatch, algo=algo)
     unfinished = killed / UNFINISHED / SNAPSHOTS.format(algo=algo, seeds="0-1")
     ages = []
-    for iteration in (2, 6):
+    for iteration in (4, 8):
         process = subprocess.Popen(
             command(algo=algo), cwd=killed, env=environment(), stderr=subprocess.DEVNULL
         )
-        wait_for(unfinished / "1" / f"{iteration}.safetensors", process)
+        wait_for(unfinished / "0" / f"{iteration}.safetensors", process)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         ages.append((unfinished / "0" / "2.safetensors").stat().st_mtime_ns)
