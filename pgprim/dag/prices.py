@@ -17,7 +17,7 @@ def price(stages: Iterable[Stage]) -> str:
     return (
         f", at most about {hours:.1f} core-hours"
         if hours >= 0.05
-        else f", at most {60 * hours:.0f} core-minutes"
+        else f", at most about {max(1, round(60 * hours))} core-minutes"
     )
 
 
@@ -30,9 +30,8 @@ def _hours(stages: list[Stage]) -> float:
     seconds = 0.0
     for kind, task, algo in jobs:
         if task:
-            for cost in costs({**params, "tasks": [task], "algos": [algo]}, rates):
-                if cost.kind == kind and cost.jobs:
-                    seconds += jobs[kind, task, algo] * cost.seconds / cost.jobs
+            known = {cost.kind: cost for cost in costs({**params, "tasks": [task], "algos": [algo]}, rates)}
+            seconds += jobs[kind, task, algo] * known[kind].seconds / known[kind].jobs
         else:
             seconds += jobs[kind, task, algo] * rates["start"].get("plot", 0)
     return seconds / 3600
