@@ -48,6 +48,10 @@ CLIP_RANGE = 0.2
 """The ε by which `clip_fraction` is counted for every algorithm, so that they compare (Table 1)."""
 
 
+EXPLODED = {"value_loss": 1e9, "surrogate": 1e6, "kl_mean": 1e6, "step_norm": 1e6}
+"""Bounds that no training that learns comes near: returns of 10 000 fitted not at all are a value loss of 10⁸."""
+
+
 def learning_rate(base: float, iteration: int, settings: Settings) -> float:
     """The rate at an iteration: constant, or falling linearly to 0 at `anneal_over`."""
     return base * max(0.0, 1 - iteration / settings.anneal_over) if settings.anneal else base
@@ -73,15 +77,16 @@ def train(
         After every iteration, the agents and the iteration's records (`RECORDS`), one number per agent.
 
     Raises:
-        UserError: A loss or parameter is no longer finite; names iteration, agent and quantity.
+        UserError: A loss or step is no longer finite, or exploded; names iteration, agent and quantity.
     """
     for iteration in iterations:
         state, records = train_iteration(
             env_id, state, settings, [(*p, iteration) for p in purposes], iteration
         )
-        for name in ("value_loss", "surrogate", "kl_mean", "step_norm"):
-            if not np.isfinite(records[name]).all():
-                agent = int(np.argmin(np.isfinite(records[name])))
+        for name, bound in EXPLODED.items():
+            sound = np.abs(records[name]) < bound  # false for NaN, too
+            if not sound.all():
+                agent = int(np.argmin(sound))
                 raise UserError(
                     f"training {'/'.join(map(str, purposes[agent]))} diverged: {name} is {records[name][agent]} in "
                     f"iteration {iteration}; try a smaller learning rate"

@@ -15,7 +15,7 @@ def derive_seed(*purpose: str | int, bits: int = 31) -> int:
     Returns:
         An integer in [0, 2^bits), from SHA-256 of the purpose, the same on every platform.
     """
-    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in purpose)
+    text = "\x1f".join(f"{'str' if isinstance(part, str) else 'int'}:{part}" for part in purpose)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()) >> (256 - bits)
 
 

@@ -74,5 +74,7 @@ def value_loss_weight(
     error = val - target
     if clip is None:
         return 2 * error
-    clipped = val_old + (val - val_old).clamp(-clip, clip) - target
-    return (2 * error).masked_fill(clipped.square() > error.square(), 0.0)
+    moved = val - val_old
+    clipped = val_old + moved.clamp(-clip, clip) - target
+    # Within the interval both errors are the same but for rounding, which must not decide.
+    return (2 * error).masked_fill((clipped.square() > error.square()) & (moved.abs() > clip), 0.0)

@@ -29,7 +29,7 @@ def main(args: argparse.Namespace) -> None:
     """Run, or go on with, one training."""
     torch.set_num_threads(1)
     params = load_params()
-    seeds = [int(seed) for seed in args.seeds.split("-")]
+    seeds = args.seeds
     values = settings_of(params, args.task, args.algo)
     settings = make_settings(values)
     env_id = params["env"][args.task]["id"]
@@ -41,7 +41,8 @@ def main(args: argparse.Namespace) -> None:
     num_iterations, every = params["train"]["iterations"], params["train"]["snapshot_every"]
 
     folder = UNFINISHED / args.snapshots
-    _discard_if_other(folder, blank | {"seeds": seeds, "code": CODE.read_text() if CODE.exists() else None})
+    code = CODE.read_text() if CODE.exists() else None
+    _discard_if_other(folder, blank | {"seeds": seeds, "snapshot_every": every, "code": code})
     state, columns = _resume(folder, seeds, num_iterations)
     if state is None:
         state = stack_agents(
@@ -58,7 +59,7 @@ def main(args: argparse.Namespace) -> None:
 
     if done == 0:
         snapshot(0)
-    label = f"train {args.task} {args.algo} {args.seeds}"
+    label = f"train {args.task} {args.algo} {'-'.join(map(str, seeds))}"
     with tqdm(total=num_iterations, initial=done, desc=label, unit="iteration", mininterval=5) as progress:
         for trained, records in train(env_id, state, settings, purposes, range(done, num_iterations)):
             state = trained
@@ -84,6 +85,13 @@ def main(args: argparse.Namespace) -> None:
     os.replace(folder, target)
 
 
+def _seeds(text: str) -> list[int]:
+    try:
+        return [int(seed) for seed in text.split("-")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of seeds such as 0-1-2") from None
+
+
 def _discard_if_other(folder: Path, run_description: dict) -> None:
     """Start afresh unless the unfinished run is of this very code and these very settings."""
     text = json.dumps(run_description, sort_keys=True)
@@ -101,6 +109,8 @@ def _resume(folder: Path, seeds: list[int], most: int) -> tuple[AgentState | Non
         return None, {name: np.zeros((0, len(seeds))) for name in RECORDS}
     with np.load(file) as saved:
         recorded = {name: saved[name] for name in RECORDS}
+    for half_written in folder.rglob(".*"):
+        half_written.unlink()
     kept = {int(path.stem) for path in (folder / str(seeds[0])).glob("*.safetensors")}
     done = max(iteration for iteration in kept if iteration <= min(most, len(recorded["return_mean"])))
     for late in [iteration for iteration in kept if iteration > done]:
@@ -117,7 +127,9 @@ if __name__ == "__main__":
     parser = make_parser("pgprim.stages.train", __doc__)
     parser.add_argument("--task", required=True, help="a task of params.yaml, such as hopper")
     parser.add_argument("--algo", required=True, help="an algorithm of params.yaml: ppo, ppo_m or trpo")
-    parser.add_argument("--seeds", required=True, help="seeds to train in lock step, such as 0-1-2")
+    parser.add_argument(
+        "--seeds", required=True, type=_seeds, help="seeds to train in lock step, such as 0-1-2"
+    )
     parser.add_argument(
         "--snapshots", required=True, help="folder for snapshots, {seed}/{iteration}.safetensors"
     )

@@ -4,7 +4,6 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -61,16 +60,21 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()[HEADER])
             tensors = {name: file.get_tensor(name)[None] for name in file.keys()}  # noqa: SIM118  not a dict
+        return _make_checkpoint(header, tensors)
     except FileNotFoundError:
         raise UserError(f"{path}: no such checkpoint; make it with `snakemake {path}`") from None
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{path}: not a pgprim checkpoint ({error}); delete it and run `snakemake {path}`"
         ) from None
-    counts = header.pop("counts")
+
+
+def _make_checkpoint(header: dict, tensors: dict[str, torch.Tensor]) -> Checkpoint:
+    """What the file's header and arrays stand for; any of them missing is an error of the built-in kinds."""
+    counts = header["counts"]
 
     def moments(name: str) -> Moments:
-        return Moments(counts[name], *(np.array(tensors[f"{name}.{part}"]) for part in ("mean", "m2")))
+        return Moments(counts[name], *(tensors[f"{name}.{part}"].numpy().copy() for part in ("mean", "m2")))
 
     def adam(name: str) -> AdamState:
         return AdamState(tensors[f"{name}.m"], tensors[f"{name}.v"], counts[name])
@@ -83,4 +87,4 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         moments("obs_moments"),
         moments("rew_moments"),
     )
-    return Checkpoint(**header, state=state)
+    return Checkpoint(**{name: value for name, value in header.items() if name != "counts"}, state=state)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,10 @@ def save_records(path: str | Path, records: xr.Dataset) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    records.to_zarr(partial, mode="w", zarr_format=3, consolidated=False)
+    with warnings.catch_warnings():
+        # Consolidated metadata, which xarray looks for, is in the zarr package but not yet in the text of Zarr v3.
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        records.to_zarr(partial, mode="w", zarr_format=3, consolidated=True)
     if path.exists():
         shutil.rmtree(path)
     os.replace(partial, path)
@@ -55,4 +59,4 @@ def save_records(path: str | Path, records: xr.Dataset) -> None:
 
 def load_records(path: str | Path) -> xr.Dataset:
     """Read one training run's records."""
-    return xr.open_zarr(path, consolidated=False).load()
+    return xr.open_zarr(path).load()
