@@ -48,6 +48,7 @@ def test_a2_an_edited_plot_fetches_its_estimates_and_redraws_itself(clone):
     assert clone.files(OUTPUTS) == ["data/estimates/gradient/hopper/ppo/0/2.nc", "data/figures/fig1.nc"]
 
 
+@pytest.mark.slow
 def test_longer_training_in_a_clone_neither_samples_nor_estimates(clone):
     clone.edit("params.yaml", "iterations: 3", "iterations: 4")
     result = clone.snakemake()
@@ -66,7 +67,7 @@ def test_rollouts_that_are_asked_for_are_sampled(clone, origin):
         assert (clone.path / target / name).read_text() == (origin.path / target / name).read_text()
 
 
-@pytest.mark.parametrize("url", ["../gone", "ssh://127.0.0.1:1/gone"])
+@pytest.mark.parametrize("url", ["../gone", pytest.param("ssh://127.0.0.1:1/gone", marks=pytest.mark.slow)])
 def test_an_unreachable_remote_is_one_line_and_then_it_computes(clone, origin, url):
     if url.startswith("ssh"):
         pytest.importorskip("dvc_ssh", reason="dvc-ssh is not installed")
@@ -104,6 +105,7 @@ def test_f_results_for_other_parameters_travel_with_the_run_cache(clone, origin,
     assert result.fetched == ["fetched 1 output of figure from the remote lab"]
 
 
+@pytest.mark.slow
 def test_everything_goes_to_a_larger_remote_and_comes_back(clone, origin, tmp_path):
     clone.run(f"dvc pull && dvc remote add lab {tmp_path}/lab && git commit -qam lab")
     target = "data/rollouts/hopper/ppo/0/2.zarr"

@@ -29,7 +29,9 @@ def is_as(checkout, origin) -> bool:
     return same and (checkout.path / "dvc.lock").read_text() == (origin.path / "dvc.lock").read_text()
 
 
-@pytest.mark.parametrize("moment", range(3))
+@pytest.mark.parametrize(
+    "moment", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_k_sigkill_of_everything_at_any_moment(blank, origin, moment):
     running = blank.start("exec snakemake -j2", TOY_SLEEP="0.3")
     wait_for(lambda: len(blank.runs()) >= (1, 3, 6)[moment])
@@ -55,6 +57,7 @@ def origin_runs(origin) -> list[str]:
     return stages
 
 
+@pytest.mark.slow
 def test_k_jobs_that_outlive_a_killed_snakemake_are_waited_for(blank, origin):
     running = blank.start("exec snakemake -j2", TOY_SLEEP="4")
     wait_for(blank.runs)
@@ -67,6 +70,7 @@ def test_k_jobs_that_outlive_a_killed_snakemake_are_waited_for(blank, origin):
     assert is_as(blank, origin)
 
 
+@pytest.mark.slow
 def test_k_a_killed_job_is_a_failed_job_and_the_next_run_redoes_it(blank, origin):
     running = blank.start("exec snakemake -j2", TOY_SLEEP="2")
     wait_for(lambda: any(line.startswith("sample") for line in blank.runs()))
@@ -99,6 +103,7 @@ def test_c_status_polled_and_many_jobs(blank, origin):
     assert blank.is_clean()
 
 
+@pytest.mark.slow
 def test_two_snakemakes_at_once(blank, origin):
     first = blank.start("exec snakemake -j2", TOY_SLEEP="1")
     wait_for(blank.runs)
@@ -152,6 +157,7 @@ def test_h_spoilt_bulk_spoils_the_cache_too_and_is_made_again_when_needed(whole,
     assert whole.is_clean()
 
 
+@pytest.mark.slow
 def test_h_spoilt_bulk_is_never_read(whole, origin):
     target = "data/rollouts/hopper/ppo/0/2.zarr"
     spoil_bulk(whole, target, "altered")
@@ -220,6 +226,7 @@ def small_disk(place: Path, megabytes: int):
         subprocess.run(["umount", "-l", place], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(clone, origin, tmp_path):
     with small_disk(tmp_path / "disk", 6):
         full = type(clone)(tmp_path / "disk/clone", tmp_path)
@@ -234,6 +241,7 @@ def test_a_full_disk_loses_nothing(clone, origin, tmp_path):
         assert (full.path / "dvc.lock").read_text() == (origin.path / "dvc.lock").read_text()
 
 
+@pytest.mark.slow
 def test_a_full_cache_is_one_sentence_and_records_nothing(whole, origin, tmp_path):
     with small_disk(tmp_path / "disk", 2):
         whole.run(f"dvc config --local cache.dir {tmp_path}/disk/cache")

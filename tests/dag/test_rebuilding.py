@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 
 def test_nothing_is_to_be_done_after_a_run_and_dvc_agrees(whole):
     assert "Nothing to be done" in whole.snakemake().text
@@ -23,6 +25,7 @@ def test_b_a_module_rebuilds_what_imports_it_and_equal_bytes_stop_there(whole):
     assert whole.is_clean()
 
 
+@pytest.mark.slow
 def test_b_a_longer_training_stops_at_equal_checkpoints(whole):
     whole.edit("params.yaml", "iterations: 3", "iterations: 4")
     result = whole.snakemake()
@@ -47,6 +50,7 @@ def test_b_comments_docstrings_touches_and_order_rebuild_nothing(whole):
     assert whole.is_clean()
 
 
+@pytest.mark.slow
 def test_d_repro_after_snakemake_and_snakemake_after_repro(whole):
     whole.edit("params.yaml", "level: 0.95", "level: 0.5")
     assert whole.run("dvc repro").ran == {"estimate": 2, "plot": 2}
@@ -65,6 +69,7 @@ def test_d_git_checkout_and_dvc_checkout_give_a_fresh_state(whole):
     assert not whole.snakemake().jobs
 
 
+@pytest.mark.slow
 def test_f_going_back_and_forth_computes_nothing(whole):
     lock = (whole.path / "dvc.lock").read_text()
     whole.edit("params.yaml", "gamma: 0.99", "gamma: 0.9")
