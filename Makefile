@@ -53,6 +53,14 @@ smoke: $(INSTALLED) ## the whole pipeline at the smoke set, from nothing, in a s
 bench-dag: $(INSTALLED) ## time of Snakemake with nothing to do, and overhead of a job
 	python bench/dag.py
 
+BENCHMARKS := $(patsubst bench/%.py,bench-%,$(wildcard bench/*.py))
+
+.PHONY: bench $(BENCHMARKS)
+bench: $(BENCHMARKS) ## all benchmarks, on an idle machine; bench-NAME is bench/NAME.py alone
+
+$(BENCHMARKS): bench-%: $(INSTALLED)
+	python bench/$*.py
+
 .PHONY: lint
 lint: $(INSTALLED) ## all linters
 	ruff check
