@@ -49,10 +49,6 @@ test: $(INSTALLED) ## all tests
 smoke: $(INSTALLED) ## the whole pipeline at the smoke set, from nothing, in a scratch folder (DIR=... names it)
 	CORES=$(CORES) workflow/smoke.sh $(DIR)
 
-.PHONY: bench-dag
-bench-dag: $(INSTALLED) ## time of Snakemake with nothing to do, and overhead of a job
-	python bench/dag.py
-
 BENCHMARKS := $(patsubst bench/%.py,bench-%,$(wildcard bench/*.py))
 
 .PHONY: bench $(BENCHMARKS)
