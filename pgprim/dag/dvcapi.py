@@ -5,7 +5,7 @@ Used here, and nowhere else:
 | what | for |
 |---|---|
 | `dvc.repo.Repo`, its `lock`, `state`, `dvcignore`, `config` | the repository, without Git: jobs must not edit .gitignore |
-| `dvc.dvcfile.load_file(...).resolver.resolve()` | dvc.yaml with matrices expanded |
+| `dvc.dvcfile.load_file(...)`: `contents`, `resolver` | dvc.yaml with matrices expanded |
 | `dvc.utils.serialize.load_yaml` | params.yaml, read as DVC reads it (YAML 1.2) |
 | `dvc.stage.cache._get_cache_hash` | the key of a run |
 | `Repo.stage_cache`: `cache_dir`, `_create_stage` | the run cache: where it is, outputs of an entry |
@@ -86,14 +86,13 @@ class Repository:
     def definitions(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """dvc.yaml's stages as written, and resolved by stage name."""
         self.repo._reset()
+        # not `.stages`, which reads dvc.lock too: that takes DVC seconds for a thousand stages
         dvcfile = load_file(self.repo, "dvc.yaml")
-        loader = dvcfile.stages
-        return loader.stages_data, loader.resolver.resolve().get("stages", {})
+        return dvcfile.contents.get("stages", {}), dvcfile.resolver.resolve().get("stages", {})
 
     def definition(self, name: str) -> dict[str, Any]:
         """One resolved stage of dvc.yaml."""
-        resolver = load_file(self.repo, "dvc.yaml").stages.resolver
-        return resolver.resolve_one(name)[name]
+        return load_file(self.repo, "dvc.yaml").resolver.resolve_one(name)[name]
 
     def params(self) -> dict[str, Any]:
         """The parameter file, read as DVC reads it."""

@@ -53,11 +53,15 @@ def folder_question(path: str, members: Mapping[str, Hash]) -> Entry:
     return {"cmd": FOLDER, "deps": deps, "outs": [{"path": path}]}
 
 
+def fits(repository: Repository, asked: Entry, entry: Entry) -> bool:
+    """Whether an entry answers a question."""
+    return "outs" in entry and repository.key(entry) == repository.key(asked)
+
+
 def answers(repository: Repository, asked: Entry, locked: Entry | None) -> list[Entry]:
     """What is on record for a question, most trusted first: dvc.lock, then the run cache from new to old."""
-    key = repository.key(asked)
-    first = [locked] if locked and "outs" in locked and repository.key(locked) == key else []
-    return first + [entry for entry in repository.runs(key) if entry not in first]
+    first = [locked] if locked and fits(repository, asked, locked) else []
+    return first + [entry for entry in repository.runs(repository.key(asked)) if entry not in first]
 
 
 def best(repository: Repository, entries: list[Entry]) -> Entry | None:
