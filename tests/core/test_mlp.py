@@ -147,20 +147,6 @@ def test_an_agents_bits_do_not_depend_on_the_stack(num_out, num_pairs):
     assert_same_bits_in_every_stack(num_out, num_pairs)
 
 
-def products_round_by_stack() -> bool:
-    """Whether this processor's library rounds one of several products differently when it comes alone."""
-    rng = torch.Generator().manual_seed(0)
-    left, right = torch.randn(50, 15, 64, generator=rng), torch.randn(50, 64, 6, generator=rng)
-    alone = [torch.bmm(left[k : k + 1].clone(), right[k : k + 1].clone()) for k in range(50)]
-    return not torch.equal(torch.bmm(left, right), torch.cat(alone))
-
-
-@pytest.mark.xfail(
-    products_round_by_stack(),
-    reason="torch's products of odd or tiny minibatches round differently in stacks of one and of many: 6 outputs with an "
-    "odd number of pairs below 100, 17 outputs with 2 or 3, 1 and 3 outputs with one; to be mended by MKL_CBWR=AUTO in "
-    "the environment",
-)
 def test_nor_do_they_for_odd_or_tiny_minibatches():
     for num_out, num_pairs in ((6, 15), (6, 63), (17, 2), (17, 3), (1, 1), (3, 1)):
         assert_same_bits_in_every_stack(num_out, num_pairs)

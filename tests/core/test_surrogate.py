@@ -158,10 +158,6 @@ def test_value_weight_is_autograd(clip, dtype):
         assert 0.1 < ruled.double().mean() < 0.9 and not found[ruled].any()
 
 
-@pytest.mark.xfail(
-    reason="V_old + (V − V_old) is not always V in single precision, so the clipped error may seem the larger one within "
-    "the interval; to be mended by asking for |V − V_old| > clip as well"
-)
 @pytest.mark.parametrize("scale", [0.02, 0.2])
 def test_value_weight_within_the_interval_is_the_plain_one(scale):
     """For V and V_old of this size, a clip of 0.2 and advantages of the same size."""
