@@ -1,9 +1,14 @@
-"""Checks the shapes in signatures during the test run, and keeps torch to one thread so that workers do not fight."""
+"""Checks the shapes in signatures during the test run, keeps torch to one thread so that workers do not fight, and makes
+hypothesis draw the same examples every time, however slow the machine is."""
 
 import importlib
 
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 install_import_hook("pgprim", "beartype.beartype")
 importlib.import_module("pgprim.stages")  # sets how numerical libraries compute, before they are imported
 importlib.import_module("torch").set_num_threads(1)
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
