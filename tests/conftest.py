@@ -1,5 +1,8 @@
-"""Checks the shapes in signatures during the test run, keeps torch to one thread so that workers do not fight, and makes
-hypothesis draw the same examples every time, however slow the machine is."""
+"""What holds for the whole test run: checked shapes, one thread, repeatable examples.
+
+The shapes in signatures are checked by beartype; torch keeps to one thread so that workers do not fight; hypothesis draws
+the same examples every time, however slow the machine is.
+"""
 
 import importlib
 
