@@ -1,7 +1,7 @@
 """Draw one figure from what the probes found, and keep the very data it shows beside it.
 
 A probe's module `pgprim.probes.PROBE.plot` has `FIGURES`, their names; `select(figure, ds, params)`, which makes the
-dataset of a figure; and `plot(ds)`, which draws it. It is imported by name, so that figures do not depend on each
+dataset of a figure; and `plot(ds)`, which draws it as one figure or a list of pages. It is imported by name, so that figures do not depend on each
 other's code.
 """
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.patches import Rectangle
 
 from pgprim.plotting.choose import choose
 from pgprim.plotting.combine import combine
@@ -150,6 +152,32 @@ def test_saving_replaces_whole_files_and_leaves_nothing_behind(tmp_path):
         save(broken, path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["figure.png"]
+
+
+def _page(width, colour):
+    page = Figure(figsize=(width, 1))
+    page.add_artist(Rectangle((0, 0), 1, 1, color=colour))
+    return page
+
+
+def test_several_figures_are_pages_of_one_file(tmp_path):
+    for run in ("once", "again"):
+        save([_page(2, "red"), _page(1, "blue")], tmp_path / f"{run}.pdf", tmp_path / f"{run}.png")
+    for suffix in ("pdf", "png"):
+        assert (tmp_path / f"once.{suffix}").read_bytes() == (tmp_path / f"again.{suffix}").read_bytes()
+    pdf = (tmp_path / "once.pdf").read_bytes()
+    assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") == 2 and b"Date" not in pdf
+    image = imread(tmp_path / "once.png")
+    dpi = STYLE["savefig.dpi"]
+    assert image.shape == (2 * dpi, 2 * dpi, 4)
+    assert image[0, 0].tolist() == [1, 0, 0, 1]
+    assert image[-1, 0].tolist() == [0, 0, 1, 1] and image[-1, -1].tolist() == [1, 1, 1, 1]
+
+
+def test_one_page_is_the_figure_itself(tmp_path):
+    save([_page(1, "red")], tmp_path / "list.png")
+    save(_page(1, "red"), tmp_path / "alone.png")
+    assert (tmp_path / "list.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
 
 
 def test_other_formats_are_refused(tmp_path):

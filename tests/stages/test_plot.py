@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 
 from pgprim.stages.plot import load_results, main, plot_module
 from pgprim.store.datasets import load_dataset, save_dataset
@@ -81,6 +82,10 @@ def test_the_command_draws_the_same_bytes_in_another_process(repository, figure,
     ]
 
 
+def panels(drawn):
+    return [panel for page in ([drawn] if isinstance(drawn, Figure) else drawn) for panel in page.axes]
+
+
 @pytest.mark.parametrize("figure", FIGURES)
 def test_the_kept_data_alone_draw_the_figure(repository, figure, tmp_path):
     probe, inputs = FIGURES[figure]
@@ -96,8 +101,8 @@ def test_the_kept_data_alone_draw_the_figure(repository, figure, tmp_path):
     save_dataset(tmp_path / "figure.nc", ds)
     read = load_dataset(tmp_path / "figure.nc")
     xr.testing.assert_equal(read, ds)
-    drawn, again = module.plot(ds), module.plot(read)
-    for one, other in zip(drawn.axes, again.axes, strict=True):
+    drawn, again = panels(module.plot(ds)), panels(module.plot(read))
+    for one, other in zip(drawn, again, strict=True):
         for line, same in zip(one.get_lines(), other.get_lines(), strict=True):
             np.testing.assert_array_equal(line.get_xydata(), same.get_xydata())
         assert [text.get_text() for text in one.texts] == [text.get_text() for text in other.texts]
