@@ -1,0 +1,33 @@
+"""Squared norms of scores, pair by pair: the weights of the best baseline."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from pgprim.core.mlp import MLP, activations, signals
+
+
+def squared_score_norms(
+    theta: Float[Tensor, "1 param"],
+    net: MLP,
+    obs: Float[Tensor, "stream pair obs"],
+    act: Float[Tensor, "stream pair act"],
+) -> Float[Tensor, "stream pair"]:
+    """‖∇θ log π_θ(a|s)‖² of each pair.
+
+    No pair's gradient is formed: the score with respect to a layer's weight is the outer product h gᵀ of what the layer
+    reads and the score with respect to its output, so that weight and bias together add (‖h‖² + 1)‖g‖².
+
+    Args:
+        theta: Parameters of one Gaussian policy.
+        net: The policy's mean network with `log_sigma` behind it (`core.mlp.policy_net`).
+        obs: Observations as the policy sees them, normalised.
+        act: Actions taken.
+    """
+    parts = net.split(theta)
+    inverse = (-parts[-1]).exp()
+    acts = activations(parts, obs.flatten(0, 1)[None], len(net.sizes) - 1)
+    z = (act.flatten(0, 1)[None] - acts[-1]) * inverse
+    norms = (z.square() - 1).square().sum(-1)
+    for read, signal in zip(acts, signals(parts, acts, z * inverse), strict=False):
+        norms = norms + (read.square().sum(-1) + 1) * signal.square().sum(-1)
+    return norms.view(obs.shape[:2])
