@@ -43,6 +43,12 @@ ALL = {"train": 1, "checkpoint": 2, "sample": 2, "estimate": 2, "plot": 3}
 """How often which stage runs when everything is computed."""
 
 
+STAGES = ("code", "train", "checkpoint", "sample", "estimate")
+"""The stages of the real dvc.yaml that the toy takes over; figures are its own."""
+
+LISTS = {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0], "lockstep": ["0"], "iterations": [0, 2]}
+
+
 @dataclass
 class Result:
     """What a command said, how long it took, and which toy stages really ran."""
@@ -153,15 +159,27 @@ def make_toy(folder: Path) -> None:
     for name in ("data", "figures"):
         (folder / name).mkdir()
         (folder / name / ".gitkeep").touch()
-    text = (PROJECT / "dvc.yaml").read_text()
-    (folder / "dvc.yaml").write_text(text[: text.index("  figure:")] + FIGURES)
+    head, *stages = re.split(r"(?m)^(?=  \w+:)", (PROJECT / "dvc.yaml").read_text())
+    kept = [stage for stage in stages if stage.split(":")[0].strip() in STAGES]
+    (folder / "dvc.yaml").write_text(head + "".join(kept) + FIGURES)
     (folder / "params.yaml").write_text(yaml.safe_dump(toy_params(), sort_keys=False))
 
 
 def toy_params() -> dict:
-    params = yaml.safe_load((PROJECT / "workflow/scales/default.yaml").read_text())
-    params |= {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0], "lockstep": ["0"], "iterations": [0, 2]}
+    params = narrow(yaml.safe_load((PROJECT / "workflow/scales/default.yaml").read_text()), LISTS)
     params["train"] |= {"iterations": 3, "snapshot_every": 1}
     params["sample"] = {"trials": 4, "truth_streams": 4, "pairs": 1000}
     params["estimate"] = {"gradient": {"budgets": [100, 1000], "level": 0.95}}
     return params
+
+
+def narrow(params: dict, lists: dict[str, list]) -> dict:
+    """Parameters in which every list of tasks, of seeds and so on, in whatever block, is the one given."""
+    return {
+        key: narrow(value, lists)
+        if isinstance(value, dict)
+        else lists[key]
+        if isinstance(value, list) and key in lists
+        else value
+        for key, value in params.items()
+    }
