@@ -13,7 +13,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from pgprim.agents.replay import Pairs, held_out_pairs, join_updates, replay_iteration, sigma_divergence
+from pgprim.agents.replay import (
+    Pairs,
+    held_out_pairs,
+    join_updates,
+    replay_iteration,
+    sigma_divergence,
+    time_limit,
+)
 from pgprim.stages.command import load_params, make_parser, run
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.replays import replays_dataset, save_replays
@@ -73,6 +80,7 @@ def main(args: argparse.Namespace) -> None:
     attrs = {
         "env_id": first.env_id,
         "num_pairs": settings.pairs,
+        "time_limit": time_limit(first.env_id),
         "settings": json.dumps(first.settings, sort_keys=True),
         "params": json.dumps({"replay": params["replay"]}, sort_keys=True),
         "snapshots_sha256": digest.hexdigest(),

@@ -43,7 +43,8 @@ def replays_dataset(
         algo: Name of the algorithm.
         seeds: The agents' seeds.
         iterations: Training iterations that were done again.
-        attrs: Where the replays come from; `num_pairs` is T, of which an update is made.
+        attrs: Where the replays come from; `num_pairs` is T, of which an update is made, and `time_limit` the pairs
+            after which an episode is ended.
     """
     dims = ("seed", "iteration", "part", "t")
     variables = {

@@ -1,0 +1,94 @@
+"""Value prediction error after an iteration's value update: Figs. 3, 11, 12.
+
+On the pairs that the update was made from and on as many fresh pairs of the same policy, against value targets (Eq. 4) and
+against returns, as published and exact (`core.value_errors` says what that means).
+"""
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from pgprim.core.value_errors import (
+    elapsed_steps,
+    gae_targets_as_published,
+    gae_targets_exact,
+    relative_errors,
+    returns_as_published,
+    returns_exact,
+)
+
+TARGETS = ("gae", "returns")
+DEFINITIONS = ("as_published", "exact")
+
+ESTIMATES = {
+    "mre": ("mean relative error", "1"),
+    "median_re": ("median relative error", "1"),
+}
+"""Long name and unit."""
+
+COORDS = {
+    "task": "task",
+    "algo": "algorithm",
+    "part": "the update's own pairs, or fresh ones",
+    "target": "what V is compared to: V_old + A_GAE, or the return",
+    "definition": "what stands for what a cut leaves out",
+}
+
+
+def run(replay: xr.Dataset, params: dict) -> xr.Dataset:
+    """The probe: errors of each agent at each replayed iteration.
+
+    Args:
+        replay: Replayed iterations of one lock-step group.
+        params: Not used: the probe has no settings.
+    """
+    settings, limit = json.loads(replay.attrs["settings"]), replay.attrs["time_limit"]
+    num_pairs, gamma, lam = settings["pairs"], settings["gamma"], settings["lam"]
+    dims, shape = (
+        ("seed", "iteration", "part"),
+        tuple(replay.sizes[dim] for dim in ("seed", "iteration", "part")),
+    )
+    found = {name: np.empty((*shape, len(TARGETS), len(DEFINITIONS))) for name in ESTIMATES}
+    for k in range(shape[1]):
+        rew, val, next_val, val_new, terminated, truncated = (
+            replay[name]
+            .isel(iteration=k)
+            .transpose("seed", "part", "t")
+            .values.reshape(-1, replay.sizes["t"])
+            for name in ("rew_norm", "val_old", "next_val_old", "val_new", "terminated", "truncated")
+        )
+        val, next_val = val.astype(np.float64), next_val.astype(np.float64)
+        elapsed = elapsed_steps(terminated | truncated)
+        targets = {
+            ("gae", "as_published"): gae_targets_as_published(
+                rew, val, terminated, truncated, num_pairs, gamma, lam
+            ),
+            ("gae", "exact"): gae_targets_exact(
+                rew, val, next_val, terminated, truncated, num_pairs, gamma, lam
+            ),
+            ("returns", "as_published"): returns_as_published(rew, terminated, truncated, num_pairs, gamma),
+            ("returns", "exact"): returns_exact(rew, terminated, truncated, elapsed, limit, num_pairs, gamma),
+        }
+        for (target, definition), array in targets.items():
+            errors = relative_errors(val_new[:, :num_pairs].astype(np.float64), array)
+            place = (slice(None), k, slice(None), TARGETS.index(target), DEFINITIONS.index(definition))
+            found["mre"][place] = np.nanmean(errors, axis=1).reshape(shape[0], shape[2])
+            found["median_re"][place] = np.nanmedian(errors, axis=1).reshape(shape[0], shape[2])
+    variables = {
+        name: (
+            ("task", "algo", *dims, "target", "definition"),
+            array[None, None],
+            dict(zip(("long_name", "units"), ESTIMATES[name], strict=True)),
+        )
+        for name, array in found.items()
+    }
+    values = {
+        "task": [replay.attrs["task"]],
+        "algo": [replay.attrs["algo"]],
+        "part": list(replay.part.values),
+    }
+    values |= {"target": list(TARGETS), "definition": list(DEFINITIONS)}
+    coords = {name: (name, values[name], {"long_name": COORDS[name]}) for name in COORDS}
+    coords |= {name: (name, replay[name].values, replay[name].attrs) for name in ("seed", "iteration")}
+    return xr.Dataset(variables, coords)
