@@ -166,6 +166,7 @@ def _cross(params: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
     yield from _cross_seeds(params)
     yield from _cross_training(params)
     yield from _cross_probes(params)
+    yield from _cross_landscape(params)
 
 
 def _cross_agents(params: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
@@ -236,3 +237,23 @@ def _cross_probes(params: dict[str, Any]) -> Iterator[str]:
                 f"estimate.steps.budgets starts with {budgets[0]}, but must be at least {2 * minibatches}, "
                 f"2 pairs for each of train.minibatches ({minibatches})"
             )
+
+
+def _cross_landscape(params: dict[str, Any]) -> Iterator[str]:
+    block = params["landscape"]
+    for key in ("tasks", "algos", "seeds", "iterations"):
+        for index, value in enumerate(block[key]):
+            if value not in params[key]:
+                yield (
+                    f"landscape.{key}[{index}] is {_show(value)}, but must be one of {key}, {_show(params[key])}, "
+                    "because landscapes lie around checkpoints"
+                )
+    low, high = block["plane"]["extent"]
+    if low >= high:
+        yield f"landscape.plane.extent is {_show([low, high])}, but must rise from left to right"
+    for kind, key in (("few", "budgets"), ("few", "trajectories"), ("many", "budgets"), ("steps", "budgets")):
+        if block[kind][key] != sorted(block[kind][key]):
+            yield f"landscape.{kind}.{key} is {_show(block[kind][key])}, but must rise from left to right"
+    pairs = params["train"]["pairs"]
+    if block["many"]["pairs"] < pairs:
+        yield f"landscape.many.pairs is {block['many']['pairs']}, but must be at least train.pairs ({pairs})"

@@ -14,6 +14,7 @@ from pgprim.store.datasets import load_dataset, open_gradients
 from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint
 from pgprim.types.params import load
+from tests.dag.checkouts import narrow
 
 DEFAULT = Path(__file__).parents[2] / "workflow" / "scales" / "default.yaml"
 ALGO = "trpo"  # rewards and observations as they are
@@ -21,14 +22,8 @@ ALGO = "trpo"  # rewards and observations as they are
 
 def write_params(task, env_id, budgets, trials, truth_streams, **train):
     """A parameter file in the current folder: the default set with one task, one algorithm and a sampler to measure."""
-    params = load(DEFAULT)
-    params |= {
-        "tasks": [task],
-        "algos": [ALGO],
-        "seeds": [0],
-        "lockstep": ["0"],
-        "env": {task: {"id": env_id}},
-    }
+    params = narrow(load(DEFAULT), {"tasks": [task], "algos": [ALGO], "seeds": [0], "lockstep": ["0"]})
+    params["env"] = {task: {"id": env_id}}
     params["agents"] = {ALGO: {"all": params["agents"][ALGO]["all"], task: {"delta": 0.01, "value_lr": 1e-4}}}
     params["train"] |= train
     params["sample"] = {"trials": trials, "truth_streams": truth_streams, "pairs": budgets[-1]}

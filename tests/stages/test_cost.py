@@ -13,6 +13,7 @@ from pgprim.stages.cost import HELD_BYTES, Cost, costs, measure, table
 from pgprim.stages.scale import find_set, render
 from pgprim.types.errors import UserError
 from pgprim.types.params import check, read
+from tests.dag.checkouts import narrow
 
 ROOT = Path(__file__).parents[2]
 SCALES = ROOT / "workflow" / "scales"
@@ -24,9 +25,8 @@ def params_of(name: str) -> dict:
 
 @pytest.fixture
 def small() -> dict:
-    params = params_of("default")
-    params |= {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0, 1, 2], "lockstep": ["0-1", "2"]}
-    params |= {"iterations": [0, 10]}
+    lists = {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0, 1, 2], "lockstep": ["0-1", "2"]}
+    params = narrow(params_of("default"), lists | {"iterations": [0, 10]})
     params["train"] |= {"iterations": 20, "snapshot_every": 10, "pairs": 128}
     params["sample"] = {"trials": 3, "truth_streams": 5, "pairs": 1000}
     params["estimate"] = {

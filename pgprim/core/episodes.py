@@ -1,0 +1,72 @@
+"""What the complete episodes of one stream say about a policy's expected return."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+
+class Episodes(NamedTuple):
+    """The complete episodes of one stream of pairs, in order; the stream starts with a reset.
+
+    Attributes:
+        stop: Pairs of the stream up to and including each episode's last.
+        ret: Undiscounted return of each.
+    """
+
+    stop: Int[np.ndarray, " episode"]
+    ret: Float[np.ndarray, " episode"]
+
+
+class ReturnEstimate(NamedTuple):
+    """A mean return and how far it is to be trusted.
+
+    Attributes:
+        mean: Mean return; NaN without an episode.
+        se: Its standard error; NaN with fewer than two.
+        num: Number of episodes.
+        halves: Mean of every other episode, from the first and from the second on; NaN where there is none.
+    """
+
+    mean: float
+    se: float
+    num: int
+    halves: tuple[float, float]
+
+
+def complete_episodes(rew: Float[np.ndarray, " t"], ended: Bool[np.ndarray, " t"]) -> Episodes:
+    """The episodes that ended within a stream; what is cut at its end is left out.
+
+    Args:
+        rew: Raw rewards.
+        ended: Whether an episode ended with the pair, by termination or time limit.
+    """
+    stop = np.flatnonzero(ended) + 1
+    if not stop.size:
+        return Episodes(stop, np.zeros(0))
+    return Episodes(stop, np.add.reduceat(rew[: stop[-1]], np.concatenate([[0], stop[:-1]])))
+
+
+def within(episodes: Episodes, num_pairs: int) -> Float[np.ndarray, " episode"]:
+    """Returns of the episodes that are complete within the first `num_pairs` pairs of the stream."""
+    return episodes.ret[episodes.stop <= num_pairs]
+
+
+def estimate_return(ret: Float[np.ndarray, " episode"]) -> ReturnEstimate:
+    """Mean return of the complete episodes of *one* stream, with its standard error.
+
+    Of one stream of M pairs this mean is unbiased whenever no episode can be longer than M. That a stream has n complete
+    episodes, no more and no less, is a statement about their lengths in which their order plays no role; so, given n,
+    each of them is distributed like the first, and the mean of their returns is expected to be E[return of the first |
+    it is no longer than M]. This holds for the first few of them too, however few. It does not hold for several streams
+    whose episodes are thrown together: streams with short episodes then count for more. Hence one stream per point of
+    a landscape, however many pairs.
+
+    Args:
+        ret: Returns in the order of the stream.
+    """
+    num = len(ret)
+    halves = tuple(float(half.mean()) if half.size else np.nan for half in (ret[0::2], ret[1::2]))
+    mean = float(ret.mean()) if num else np.nan
+    se = float(ret.std(ddof=1) / np.sqrt(num)) if num > 1 else np.nan
+    return ReturnEstimate(mean, se, num, halves)

@@ -1,0 +1,549 @@
+"""Landscapes: Figs. 5-7 and 13-20 as surfaces and as heat maps, and how far surrogate and reward agree, as numbers."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter
+
+from pgprim.core.seeding import generator
+from pgprim.core.surfaces import (
+    flatness,
+    noise_share,
+    rank_correlation_of_sample,
+    rank_correlation_of_surface,
+)
+from pgprim.plotting.choose import choose
+from pgprim.plotting.cosines import percent
+from pgprim.plotting.labels import algo_label, count_label, task_label
+from pgprim.plotting.panels import legend_above, name_row, panel_grid
+from pgprim.plotting.style import GREY, WIDTH, shades, style
+from pgprim.types.errors import UserError
+
+CONCENTRATION = {"fig5": (150,), "fig19": None, "fig20": None}
+"""Iterations of each figure of true reward by the budget; None for all that there are."""
+
+SURROGATE = {"fig6": (0, 300), "fig7": (0, 300)} | {f"fig{number}": None for number in range(13, 19)}
+"""The same for the figures of surrogate beside true reward."""
+
+FIGURES = (*CONCENTRATION, *SURROGATE, "trajectories", "alignment")
+
+BATCHES = {"few": "step by few pairs", "many": "step by many pairs"}
+KINDS = {
+    "few": ("plane of a step by few pairs", "#009E73", "o"),
+    "many": ("plane of a step by many pairs", "#CC79A7", "s"),
+    "steps": ("independent steps", "#000000", "D"),
+}
+"""Name, colour and marker of what a rank correlation is over."""
+
+ROW, HEAD = 1.45, 0.5
+"""Height of a row of surfaces, and of what is above the first [inch]."""
+
+CONTOURS = 6
+COLOURS = "viridis"
+
+
+def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
+    """The dataset that a figure draws.
+
+    A figure of surfaces has the panels of every row as `shown[row, panel, alpha, beta]`, with what is written above
+    them: trajectories per point, and the share of the variance over the surface that is noise. `alignment` has the rank
+    correlations of surrogate and reward, and all shares of noise.
+
+    Args:
+        figure: One of `FIGURES`.
+        ds: All landscapes that are to be drawn; of several agents' the first one's are drawn.
+        params: The parameter file; of it only `landscape.level` is used.
+
+    Raises:
+        UserError: If `ds` does not hold the landscapes.
+    """
+    level = params["landscape"]["level"]
+    if figure == "alignment":
+        return _select_alignment(ds, level).assign_attrs(figure=figure, level=level)
+    kinds = ["few"] if figure in CONCENTRATION or figure == "trajectories" else list(BATCHES)
+    names = [
+        "surrogate",
+        "reward",
+        "reward_half",
+        "num_trajectories",
+        "step_norm",
+        "random_norm",
+        "batch_pairs",
+    ]
+    if figure == "trajectories":
+        names += ["first_reward", "first_reward_half", "first_num_trajectories"]
+    chosen = choose(ds, names)
+    chosen = chosen.isel(seed=0).sel(batch=[kind for kind in kinds if kind in chosen.batch])
+    wanted = (CONCENTRATION | SURROGATE).get(figure)
+    if wanted is not None:
+        there = [iteration for iteration in wanted if iteration in chosen.iteration]
+        chosen = chosen.sel(iteration=there or chosen.iteration.values[-1:])
+    if not np.isfinite(chosen.reward).any():
+        source = ds.encoding.get("source", "the dataset")
+        raise UserError(f"{source}: has no landscape of the kind {kinds[0]!r}; add it to landscape.kinds")
+    rows = [
+        chosen.sel(task=task, algo=algo, iteration=iteration)
+        for task in chosen.task.values
+        for algo in chosen.algo.values
+        for iteration in chosen.iteration.values
+    ]
+    rows = [row for row in rows if np.isfinite(row.reward).any()]
+    panels = [list(_panels(figure, row, level)) for row in rows]
+    return _panels_dataset(panels, rows, chosen).assign_attrs(figure=figure, level=level)
+
+
+def plot(ds: xr.Dataset) -> list[Figure]:
+    """Two pages: surfaces and heat maps; or rank correlations and shares of noise."""
+    with style():
+        if ds.attrs["figure"] == "alignment":
+            return [plot_correlations(ds), plot_noise(ds)]
+        return [plot_surfaces(ds), plot_heat_maps(ds)]
+
+
+def _budgets(ds: xr.Dataset) -> list[int]:
+    """The budgets that one landscape or set of steps has."""
+    known = np.isfinite(ds).any([dim for dim in ds.dims if dim != "budget"])
+    return ds.budget.values[known.values].tolist()
+
+
+def _panels(figure: str, row: xr.Dataset, level: float) -> Iterator[dict[str, Any]]:
+    """What the panels of one row show, from left to right."""
+    if figure == "trajectories":
+        few = row.sel(batch="few")
+        for count in row.trajectories.values:
+            some = few.sel(trajectories=count)
+            surface = some.first_reward, some.first_num_trajectories, some.first_reward_half
+            yield _reward_panel(f"{count} trajectories", *surface, few, level)
+        return
+    if figure in CONCENTRATION:
+        few = row.sel(batch="few")
+        for budget in _budgets(few.reward):
+            some = few.sel(budget=budget)
+            surface = some.reward, some.num_trajectories, some.reward_half
+            yield _reward_panel(f"{count_label(budget)} pairs", *surface, few, level)
+        return
+    batches = [batch for batch in row.batch.values if np.isfinite(row.reward.sel(batch=batch)).any()]
+    common = set.intersection(*(set(_budgets(row.reward.sel(batch=batch))) for batch in batches))
+    for batch in batches:
+        one = row.sel(batch=batch)
+        size = f"step by {count_label(float(one.batch_pairs))} pairs"
+        yield {"title": f"surrogate\n{size}", "is_reward": 0, "shown": one.surrogate.values, **_about(one)}
+        budget = max(common or _budgets(one.reward))
+        some = one.sel(budget=budget)
+        surface = some.reward, some.num_trajectories, some.reward_half
+        yield _reward_panel(f"reward, {count_label(budget)} pairs\n{size}", *surface, one, level)
+
+
+def _reward_panel(
+    title: str, reward: xr.DataArray, num: xr.DataArray, halves: xr.DataArray, one: xr.Dataset, level: float
+) -> dict[str, Any]:
+    share = noise_share(halves.transpose("alpha", "beta", "half").values.reshape(-1, 2), level)
+    least, middle, most = np.nanquantile(num.values, [0, 0.5, 1])
+    return {
+        "title": title,
+        "is_reward": 1,
+        "shown": reward.values,
+        "trajectories_min": least,
+        "trajectories_median": middle,
+        "trajectories_max": most,
+        "noise_share": share.value,
+        "noise_share_low": share.low,
+        "noise_share_high": share.high,
+        **_about(one),
+    }
+
+
+def _about(one: xr.Dataset) -> dict[str, float]:
+    return {name: float(one[name]) for name in ("step_norm", "random_norm")}
+
+
+PANEL_NUMBERS = {
+    "trajectories_min": ("fewest complete trajectories at a point", "episodes"),
+    "trajectories_median": ("median of the complete trajectories per point", "episodes"),
+    "trajectories_max": ("most complete trajectories at a point", "episodes"),
+    "noise_share": ("share of the variance over the surface that is noise", "1"),
+    "noise_share_low": ("lower end of the interval of the share of noise", "1"),
+    "noise_share_high": ("upper end of the interval of the share of noise", "1"),
+    "step_norm": ("Euclidean norm of the update step", "1"),
+    "random_norm": ("Euclidean norm of the random direction", "1"),
+}
+
+
+def _panels_dataset(panels: list[list[dict[str, Any]]], rows: list[xr.Dataset], ds: xr.Dataset) -> xr.Dataset:
+    columns = max(map(len, panels))
+    size = (len(panels), columns)
+    shown = np.full((*size, ds.alpha.size, ds.beta.size), np.nan)
+    numbers = {name: np.full(size, np.nan) for name in PANEL_NUMBERS}
+    titles, is_reward = np.full(size, "", object), np.zeros(size)
+    for place, panel in (
+        (place, panels[place[0]][place[1]]) for place in np.ndindex(size) if place[1] < len(panels[place[0]])
+    ):
+        shown[place], titles[place], is_reward[place] = panel["shown"], panel["title"], panel["is_reward"]
+        for name in PANEL_NUMBERS:
+            numbers[name][place] = panel.get(name, np.nan)
+    several = {name for name in ("task", "algo") if len({str(row[name].values) for row in rows}) > 1}
+    words = [
+        " ".join(
+            [task_label(str(row.task.values))] * ("task" in several)
+            + [algo_label(str(row.algo.values))] * ("algo" in several)
+            + [f"iteration {int(row.iteration)}"]
+        )
+        for row in rows
+    ]
+    dims = ("row", "panel")
+    described = {
+        "long_name": "surrogate or mean return over the plane",
+        "units": "reward, or 1 for the surrogate",
+    }
+    variables = {
+        "shown": ((*dims, "alpha", "beta"), shown, described),
+        "title": (dims, titles, {"long_name": "what the panel shows", "units": "1"}),
+        "is_reward": (
+            dims,
+            is_reward,
+            {"long_name": "1 for the true reward, 0 for the surrogate", "units": "1"},
+        ),
+        "row_name": (("row",), np.array(words, object), {"long_name": "whose row it is", "units": "1"}),
+    }
+    for name, (long_name, units) in PANEL_NUMBERS.items():
+        variables[name] = (dims, numbers[name], {"long_name": long_name, "units": units})
+    coords = {name: ds[name] for name in ("alpha", "beta")}
+    attrs = {"task": str(rows[0].task.values), "algo": str(rows[0].algo.values), "seed": int(ds.seed)}
+    return xr.Dataset(variables, coords, attrs | {"algos_differ": int("algo" in several)})
+
+
+def plot_surfaces(ds: xr.Dataset) -> Figure:
+    """3-D surfaces as in the paper: the step along one axis, the random direction along the other."""
+    rows, columns = ds.title.shape
+    height = ROW * rows + HEAD
+    figure = Figure(figsize=(WIDTH, height))
+    grid = figure.subplots(
+        rows, columns, squeeze=False, subplot_kw={"projection": "3d", "computed_zorder": False}
+    )
+    alpha, beta = np.meshgrid(ds.alpha.values, ds.beta.values, indexing="ij")
+    for row, column, scale in _scales(ds):
+        panel, shown = grid[row, column], ds.shown.values[row, column]
+        panel.plot_surface(
+            alpha, beta, shown, cmap=COLOURS, norm=scale, linewidth=0.1, edgecolor="0.3", rstride=1, cstride=1
+        )
+        panel.plot(
+            ds.alpha, np.full(ds.alpha.size, ds.beta.values[0]), shown[:, 0], color="red", linewidth=1.0
+        )
+        panel.set_zlim(scale.vmin, scale.vmax)
+        panel.view_init(elev=28, azim=-128)
+        panel.set_box_aspect(None, zoom=0.88 if columns > 3 else 1.02)
+        panel.tick_params(labelsize=5, pad=-4)
+        panel.tick_params(axis="z", pad=-2)
+        panel.set_xlabel("step", fontsize=6, labelpad=-11)
+        panel.set_ylabel("random", fontsize=6, labelpad=-11)
+        panel.set_title(_caption(ds, row, column), fontsize=6.5, y=0.97, pad=0)
+        for axis, bins in (("x", 3), ("y", 3), ("z", 4)):
+            panel.locator_params(axis=axis, nbins=bins)
+    _remove_blank(ds, grid)
+    for row, name in enumerate(ds.row_name.values):
+        middle = 1 - (HEAD + ROW * (row + 0.5)) / height
+        figure.text(0.985, middle, name, rotation=270, ha="right", va="center", fontsize=8)
+    figure.subplots_adjust(
+        left=0.03, right=0.95, bottom=0.06 / height, top=1 - (HEAD + 0.1) / height, wspace=0.12, hspace=0.12
+    )
+    figure.suptitle(_headline(ds), y=1 - 0.06 / height, va="top", fontsize=8.5)
+    return figure
+
+
+def plot_heat_maps(ds: xr.Dataset) -> Figure:
+    """The same seen from above, with contours and the step; one colour scale per row for all that compares."""
+    rows, columns = ds.title.shape
+    figure, axes = panel_grid(rows, columns, height=1.55, extra=0.55, sharey=False)
+    extent = (float(ds.alpha.min()), float(ds.alpha.max()))
+    drawn: dict[tuple[int, bool], ScalarMappable] = {}
+    for row, column, scale in _scales(ds):
+        panel, shown = axes[row, column], ds.shown.values[row, column]
+        mesh = panel.pcolormesh(
+            ds.alpha, ds.beta, shown.T, cmap=COLOURS, norm=scale, shading="nearest", rasterized=True
+        )
+        drawn[row, bool(ds.is_reward[row, column])] = mesh
+        if np.ptp(shown[np.isfinite(shown)]) > 0:
+            panel.contour(
+                ds.alpha, ds.beta, shown.T, CONTOURS, colors="white", linewidths=0.4, linestyles="solid"
+            )
+        panel.annotate(
+            "",
+            (1, 0),
+            (0, 0),
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": "red",
+                "linewidth": 1.0,
+                "shrinkA": 0,
+                "shrinkB": 0,
+                "mutation_scale": 6,
+            },
+        )
+        panel.set_title(_caption(ds, row, column), fontsize=6.5)
+        panel.set_aspect("equal")
+        panel.grid(False)
+        panel.set_xticks(np.linspace(*extent, 4))
+        panel.set_yticks(np.linspace(*extent, 4))
+        panel.tick_params(labelsize=6, labelleft=column == 0, labelbottom=row == rows - 1)
+    _remove_blank(ds, axes)
+    for (row, is_reward), mesh in drawn.items():
+        bar = figure.colorbar(
+            mesh, ax=axes[row, :].tolist(), location="right", fraction=0.03, pad=0.01, aspect=14
+        )
+        bar.ax.tick_params(labelsize=5.5)
+        bar.ax.set_title("reward" if is_reward else "surr.", fontsize=6)
+        bar.outline.set_linewidth(0.4)
+        bar.ax.locator_params(nbins=5)
+    for row in range(rows):
+        axes[row, 0].set_ylabel(str(ds.row_name.values[row]), fontsize=8)
+    figure.supxlabel("multiples of the update step (arrow: the step itself)")
+    figure.supylabel("multiples of the random direction")
+    figure.suptitle(_headline(ds), fontsize=8.5)
+    return figure
+
+
+def _scales(ds: xr.Dataset) -> Iterator[tuple[int, int, Normalize]]:
+    """Row, column and colour scale of each panel that shows anything."""
+    for row, column in np.ndindex(*ds.title.shape):
+        if not np.isfinite(ds.shown.values[row, column]).any():
+            continue
+        alike = ds.is_reward.values[row] == ds.is_reward.values[row, column]
+        values = ds.shown.values[row][alike]
+        low, high = np.nanmin(values), np.nanmax(values)
+        yield row, column, Normalize(low, high if high > low else low + 1)
+
+
+def _remove_blank(ds: xr.Dataset, grid: np.ndarray) -> None:
+    for place in np.ndindex(*grid.shape):
+        if not np.isfinite(ds.shown.values[place]).any():
+            grid[place].remove()
+
+
+def _caption(ds: xr.Dataset, row: int, column: int) -> str:
+    """The column's name above the first row; the step's norm, or the trajectories per point and the share of noise."""
+    head = f"{ds.title.values[row, column]}\n" if row == 0 else ""
+    if not ds.is_reward.values[row, column]:
+        return f"{head}‖step‖ = {ds.step_norm.values[row, column]:.2g}"
+    least, middle, most = (
+        ds[f"trajectories_{name}"].values[row, column] for name in ("min", "median", "max")
+    )
+    count = f"{middle:.0f} traj." if least == most else f"{least:.0f}-{most:.0f} traj."
+    share = ds.noise_share.values[row, column]
+    return head + count + (f", noise {100 * share:.2g} %" if np.isfinite(share) else "")
+
+
+def _headline(ds: xr.Dataset) -> str:
+    algo = "" if ds.attrs["algos_differ"] else f"{algo_label(ds.attrs['algo'])}, "
+    norms = ds.step_norm.values[np.isfinite(ds.step_norm.values)]
+    sizes = f"{norms.min():.2g}" if np.ptp(norms) == 0 else f"{norms.min():.2g} to {norms.max():.2g}"
+    random = float(np.nanmax(ds.random_norm))
+    return f"{algo}{task_label(ds.attrs['task'])}: ‖step‖ {sizes}, ‖random direction‖ {random:.2g}"
+
+
+def _select_alignment(ds: xr.Dataset | None, level: float) -> xr.Dataset:
+    names = ["surrogate", "reward", "reward_se", "reward_half", "num_trajectories"]
+    chosen = choose(ds, names)
+    has_steps = "steps_surrogate" in ds
+    if has_steps:
+        steps = [f"steps_{name}" for name in names]
+        chosen = choose(ds, [*names, *steps])
+    dims = ("task", "algo", "seed", "iteration")
+    grid = [chosen[dim].values for dim in dims]
+    kinds = list(KINDS)
+    budgets = chosen.budget.values
+    size = tuple(map(len, grid))
+    correlation = np.full((*size, len(kinds), 3), np.nan)
+    share = np.full((*size, len(kinds), len(budgets), 3), np.nan)
+    flat = np.full((*size, len(kinds), len(budgets)), np.nan)
+    measured, ceiling = np.full((2, *size, len(kinds)), np.nan)
+    for place in np.ndindex(size):
+        one = chosen.isel(dict(zip(dims, place, strict=True)))
+        name = [str(values[index]) for values, index in zip(grid, place, strict=True)]
+        for k, kind in enumerate(kinds):
+            points = _points_of(one, kind, has_steps)
+            if points is None:
+                continue
+            for b, budget in enumerate(budgets):
+                some = points.sel(budget=budget)
+                share[place][k, b] = noise_share(some.reward_half.transpose("point", "half").values, level)
+                flat[place][k, b] = flatness(
+                    some.reward.values, some.reward_se.values, some.num_trajectories.values
+                ).p
+            measured[place][k] = max(_budgets(points.reward))
+            best = points.sel(budget=measured[place][k])
+            if kind == "steps":
+                found = rank_correlation_of_sample(best.surrogate.values, best.reward.values, level)
+            else:
+                rng = generator("rank correlation", *name, kind)
+                found = rank_correlation_of_surface(
+                    best.surrogate.values, best.reward.values, best.reward_se.values, level, rng
+                )
+            correlation[place][k] = found
+            reliable = 1 - share[place][k, budgets == measured[place][k], 0]
+            ceiling[place][k] = np.sqrt(np.clip(reliable, 0, 1)).item()
+    over = (*dims, "kind")
+    ends = ("", "_low", "_high")
+    words = ("", "lower end of the interval of the ", "upper end of the interval of the ")
+    variables = {
+        f"correlation{end}": (
+            over,
+            correlation[..., k],
+            f"{words[k]}rank correlation of surrogate and reward",
+            "1",
+        )
+        for k, end in enumerate(ends)
+    }
+    variables |= {
+        f"noise_share{end}": (
+            (*over, "budget"), share[..., k], f"{words[k]}share of the reward's variance over the points that is noise", "1",
+        )
+        for k, end in enumerate(ends)
+    }  # fmt: skip
+    variables["flat_p"] = (
+        (*over, "budget"),
+        flat,
+        "p value of the hypothesis that all points have one reward",
+        "1",
+    )
+    variables["ceiling"] = (
+        over,
+        ceiling,
+        "√(1 − share of noise), about the highest correlation that the noise lets through",
+        "1",
+    )
+    variables["correlation_budget"] = (over, measured, "pairs per point behind the rank correlation", "pairs")
+    data = {
+        name: (of, values, {"long_name": long_name, "units": units})
+        for name, (of, values, long_name, units) in variables.items()
+    }
+    coords = {dim: chosen[dim] for dim in (*dims, "budget")} | {
+        "kind": ("kind", kinds, {"long_name": "points"})
+    }
+    return xr.Dataset(data, coords)
+
+
+def _points_of(one: xr.Dataset, kind: str, has_steps: bool) -> xr.Dataset | None:
+    """Surrogate and reward of the points of one kind, if they were measured."""
+    if kind == "steps":
+        if not has_steps:
+            return None
+        names = [name for name in one.data_vars if str(name).startswith("steps_")]
+        points = (
+            one[names].rename({name: str(name).removeprefix("steps_") for name in names}).rename(step="point")
+        )
+    elif kind in one.batch:
+        names = [name for name in one.data_vars if not str(name).startswith("steps_")]
+        points = one[names].sel(batch=kind).stack(point=("alpha", "beta"))
+    else:
+        return None
+    return points if np.isfinite(points.reward).any() else None
+
+
+def plot_correlations(ds: xr.Dataset) -> Figure:
+    """Rank correlation of surrogate and reward against the checkpoint: a row per algorithm, a column per task."""
+    figure, axes = panel_grid(ds.algo.size, ds.task.size, height=1.45, extra=1.0)
+    iterations = ds.iteration.values.astype(float)
+    gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
+    for row, algo in enumerate(ds.algo.values):
+        for column, task in enumerate(ds.task.values):
+            panel = axes[row, column]
+            panel.axhline(0, color=GREY, linewidth=0.6)
+            for shift, (kind, (_, hue, symbol)) in zip((-0.12, 0, 0.12), KINDS.items(), strict=True):
+                for seed in ds.seed.values:
+                    one = ds.sel(task=task, algo=algo, kind=kind, seed=seed)
+                    x = iterations + shift * gap
+                    panel.plot(x, one.correlation, color=hue, marker=symbol, linewidth=0.6, label=kind)
+                    panel.vlines(x, one.correlation_low, one.correlation_high, color=hue, linewidth=0.8)
+                    panel.plot(
+                        x,
+                        one.ceiling,
+                        color=hue,
+                        linestyle="",
+                        marker="_",
+                        markersize=5,
+                        label=f"{kind} ceiling",
+                    )
+            panel.set_xticks(iterations)
+            panel.set_ylim(-1.05, 1.05)
+            panel.tick_params(labelbottom=row == ds.algo.size - 1)
+            if row == 0:
+                panel.set_title(task_label(task))
+        axes[row, 0].set_ylabel("rank correlation of\nsurrogate and reward")
+        name_row(axes[row, -1], algo_label(algo))
+    figure.supxlabel("Training iteration")
+    points = [
+        Line2D([], [], color=hue, marker=symbol, linewidth=0.6, label=name)
+        for name, hue, symbol in KINDS.values()
+    ]
+    meaning = [
+        Line2D(
+            [],
+            [],
+            color=GREY,
+            marker="|",
+            markersize=6,
+            linestyle="",
+            label=f"{percent(ds.attrs['level'])} interval",
+        ),
+        Line2D(
+            [],
+            [],
+            color=GREY,
+            marker="_",
+            markersize=6,
+            linestyle="",
+            label="√(1 − share of noise in the reward)",
+        ),
+    ]
+    legend_above(figure, [points, meaning])
+    return figure
+
+
+def plot_noise(ds: xr.Dataset) -> Figure:
+    """Share of noise in a surface against the pairs per point: a row per algorithm, a column per task."""
+    figure, axes = panel_grid(ds.algo.size, ds.task.size, height=1.45, extra=1.0)
+    lines = list(zip(ds.iteration.values, shades(GREY, ds.iteration.size), strict=True))
+    for row, algo in enumerate(ds.algo.values):
+        for column, task in enumerate(ds.task.values):
+            panel = axes[row, column]
+            panel.axhline(1, color=GREY, linewidth=0.6)
+            for kind, (_, hue, symbol) in KINDS.items():
+                for iteration, shade in zip(ds.iteration.values, shades(hue, ds.iteration.size), strict=True):
+                    one = ds.sel(task=task, algo=algo, kind=kind, iteration=iteration).isel(seed=0)
+                    known = np.isfinite(one.noise_share.values)
+                    x, y = one.budget.values[known], one.noise_share.values[known]
+                    panel.plot(x, y, color=shade, marker=symbol, linewidth=0.6, label=f"{kind} {iteration}")
+                    panel.vlines(
+                        x,
+                        one.noise_share_low.values[known],
+                        one.noise_share_high.values[known],
+                        color=shade,
+                        linewidth=0.6,
+                    )
+            panel.set_xscale("log")
+            panel.xaxis.set_major_locator(FixedLocator(ds.budget.values.tolist()))
+            panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+            panel.xaxis.set_minor_locator(FixedLocator([]))
+            panel.set_ylim(-0.05, 1.5)
+            panel.tick_params(labelbottom=row == ds.algo.size - 1)
+            if row == 0:
+                panel.set_title(task_label(task))
+        axes[row, 0].set_ylabel("share of noise in\nthe reward's variance")
+        name_row(axes[row, -1], algo_label(algo))
+    figure.supxlabel("State-action pairs per point")
+    points = [
+        Line2D([], [], color=hue, marker=symbol, linewidth=0.6, label=name)
+        for name, hue, symbol in KINDS.values()
+    ]
+    checkpoints = [
+        Line2D([], [], color=shade, linewidth=1.5, label=f"iteration {iteration}")
+        for iteration, shade in lines
+    ]
+    legend_above(figure, [points, checkpoints])
+    return figure

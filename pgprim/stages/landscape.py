@@ -1,0 +1,199 @@
+"""Measure one landscape around a checkpoint: surrogate and true reward over a plane, or at the ends of steps.
+
+`few` and `many` are planes, spanned by a random direction and the update step from as many pairs as training uses, or
+from many more; `steps` are the ends of independent update steps. The reward takes hours at large sizes: points are
+measured side by side, in groups, and a killed run goes on with the first group that is not whole.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from pgprim.agents.landscape import (
+    as_one_agent,
+    landscape_purpose,
+    plane,
+    random_direction,
+    run_points,
+    sample_batch,
+    surrogate_gain,
+    take_steps,
+)
+from pgprim.core.episodes import Episodes, complete_episodes, estimate_return, within
+from pgprim.stages.command import load_params, make_parser, run
+from pgprim.store.checkpoints import load_checkpoint
+from pgprim.store.datasets import save_dataset
+from pgprim.store.landscapes import plane_dataset, steps_dataset
+from pgprim.store.unfinished import Pieces
+from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.errors import UserError
+
+CODE = Path("data/code/stages/landscape.txt")
+
+KINDS = ("few", "many", "steps")
+
+GROUP = 25
+"""Points that are measured side by side, at most: enough for the overhead of a step to be small, few enough that a killed
+run loses little. No result depends on it."""
+
+STREAMS = 64
+"""Streams of a batch of many pairs, at most."""
+
+
+def main(args: argparse.Namespace) -> None:
+    """Make, or go on with, one landscape."""
+    torch.set_num_threads(1)
+    if args.threads < 1:
+        raise UserError(f"--threads is {args.threads}, but must be at least 1")
+    params = load_params()["landscape"]
+    checkpoint = load_checkpoint(args.checkpoint)
+    common = params["common_random_numbers"]
+    used = {name: params[name] for name in ("plane", args.kind)} | {"common_random_numbers": common}
+    attrs = {
+        "env_id": checkpoint.env_id,
+        "semantics": checkpoint.settings["semantics"],
+        "params": json.dumps({"landscape": used}, sort_keys=True),
+        "checkpoint_sha256": hashlib.sha256(Path(args.checkpoint).read_bytes()).hexdigest(),
+    }
+    if CODE.exists():
+        attrs["code_sha256"] = hashlib.sha256(CODE.read_bytes()).hexdigest()
+    with Pieces(args.out, attrs | {"kind": args.kind}) as pieces:
+        if (points := pieces.load("points")) is None:
+            points = _make_points(checkpoint, args.kind, used, args.threads)
+            pieces.save("points", points)
+        budgets = used[args.kind]["budgets"]
+        counts = used[args.kind].get("trajectories", [])
+        episodes = list(
+            _measure(checkpoint, args.kind, points["theta"], budgets[-1], common, pieces, args.threads)
+        )
+        rewards = {"budget": _rewards([[within(e, size) for size in budgets] for e in episodes])}
+        if args.kind == "steps":
+            ds = steps_dataset(
+                checkpoint, points["surrogate"], points["norms"], rewards["budget"], budgets, attrs
+            )
+        else:
+            rewards["trajectories"] = _rewards([[e.ret[:size] for size in counts] for e in episodes])
+            axis = _axis(used["plane"])
+            square = (len(axis), len(axis))
+            ds = plane_dataset(
+                checkpoint,
+                args.kind,
+                axis,
+                points["surrogate"].reshape(square),
+                {
+                    size: {name: values.reshape(*square, *values.shape[1:]) for name, values in found.items()}
+                    for size, found in rewards.items()
+                },
+                {"budget": budgets, "trajectories": counts},
+                {name: float(points[name]) for name in ("step_norm", "random_norm", "batch_pairs")},
+                attrs,
+            )
+        save_dataset(args.out, ds)
+
+
+def _axis(settings: dict) -> np.ndarray:
+    return np.linspace(*settings["extent"], settings["points"])
+
+
+def _make_points(checkpoint: Checkpoint, kind: str, used: dict, num_threads: int) -> dict[str, np.ndarray]:
+    """Parameters and surrogate of each point, and what the step was."""
+    few, purpose = checkpoint.settings["pairs"], landscape_purpose(checkpoint, kind)
+    if kind == "steps":
+        batch = sample_batch(checkpoint, used["steps"]["steps"], few, (*purpose, "batch"), num_threads)
+        steps = take_steps(checkpoint, batch, [(*purpose, k) for k in range(used["steps"]["steps"])])
+        theta = checkpoint.state.theta + steps
+        return {
+            "theta": theta.numpy(),
+            "surrogate": surrogate_gain(checkpoint, theta, batch),
+            "norms": steps.double().norm(dim=1).numpy(),
+        }
+    num_streams, num_pairs = _shape_of_batch(used[kind].get("pairs", few), few)
+    sampled = sample_batch(checkpoint, num_streams, num_pairs, (*purpose, "batch"), num_threads)
+    batch = as_one_agent(sampled)
+    step = take_steps(checkpoint, batch, [purpose])[0]
+    direction = random_direction(checkpoint, used["plane"]["random_norm"])
+    theta = plane(checkpoint.state.theta, step, direction, _axis(used["plane"]))
+    return {
+        "theta": theta.numpy(),
+        "surrogate": surrogate_gain(checkpoint, theta, batch),
+        "step_norm": step.double().norm().numpy(),
+        "random_norm": direction.double().norm().numpy(),
+        "batch_pairs": np.array(batch.num_pairs),
+    }
+
+
+def _shape_of_batch(num_pairs: int, few: int) -> tuple[int, int]:
+    """Streams and pairs of each: streams at least as long as training's, all of a length, of `num_pairs` or a few less."""
+    num_streams = max(1, min(STREAMS, num_pairs // few))
+    return num_streams, num_pairs // num_streams
+
+
+def _measure(
+    checkpoint: Checkpoint,
+    kind: str,
+    theta: np.ndarray,
+    num_pairs: int,
+    common: bool,
+    pieces: Pieces,
+    num_threads: int,
+) -> Iterator[Episodes]:
+    """The complete episodes of one stream at every point, in the order of the points."""
+    purpose = (*landscape_purpose(checkpoint, kind), "reward")
+    label = f"landscape {kind} {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
+    num_points = len(theta)
+    groups = np.array_split(np.arange(num_points), ceil(num_points / GROUP))
+    total = num_points * num_pairs
+    with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
+        for group in groups:
+            name = f"{group[0]}-{group[-1]}"
+            if (piece := pieces.load(name)) is not None:
+                progress.initial += len(group) * num_pairs  # no part of the pace
+                progress.update(len(group) * num_pairs)
+            else:
+                purposes = [purpose if common else (*purpose, int(point)) for point in group]
+                rew, ended = np.empty((len(group), num_pairs)), np.empty((len(group), num_pairs), bool)
+                for block in run_points(checkpoint, theta[group], purposes, num_pairs, num_threads):
+                    columns = slice(block.start, block.start + block.rew.shape[1])
+                    rew[:, columns], ended[:, columns] = block.rew, block.terminated | block.truncated
+                    progress.update(block.rew.size)
+                found = [complete_episodes(*stream) for stream in zip(rew, ended, strict=True)]
+                piece = {
+                    "num": np.array([len(episodes.ret) for episodes in found]),
+                    "stop": np.concatenate([episodes.stop for episodes in found]),
+                    "ret": np.concatenate([episodes.ret for episodes in found]),
+                }
+                pieces.save(name, piece)
+            edges = np.cumsum(piece["num"])[:-1]
+            yield from map(Episodes, np.split(piece["stop"], edges), np.split(piece["ret"], edges))
+
+
+def _rewards(returns: list[list[np.ndarray]]) -> dict[str, np.ndarray]:
+    """The estimates of each point and size as arrays by variable."""
+    found = [[estimate_return(ret) for ret in sizes] for sizes in returns]
+    return {
+        name: np.array([[getattr(estimate, field) for estimate in sizes] for sizes in found], np.float64)
+        for name, field in (
+            ("reward", "mean"),
+            ("reward_se", "se"),
+            ("num_trajectories", "num"),
+            ("reward_half", "halves"),
+        )
+    }
+
+
+if __name__ == "__main__":
+    parser = make_parser("pgprim.stages.landscape", __doc__)
+    parser.add_argument("kind", choices=KINDS, help="a plane of a step by few or many pairs, or many steps")
+    parser.add_argument("--checkpoint", required=True, help="the agent, a checkpoint file")
+    parser.add_argument("--out", required=True, help="NetCDF file for the landscape")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="threads that simulate; no effect on the result"
+    )
+    run(main, parser)
