@@ -1,5 +1,5 @@
 # Figures, and whatever else dvc.yaml defines: a stage that has no rule of its own gets this plain one.
-for group in dag.other_groups("train", "checkpoint", "sample", "estimate"):
+for group in dag.other_groups("train", "checkpoint", "sample", "estimate", "landscape"):
 
     rule:
         name:
