@@ -1,14 +1,15 @@
 """The claims themselves: statements of the paper, and the effects by which they are judged."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from pgprim.probes.claims.judge import Claim, Strata, difference, kinds
 
 
-def trained(ds: xr.Dataset) -> xr.Dataset:
+def trained(ds: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
     """The checkpoints of agents that have learned."""
     return ds.sel(iteration=ds.iteration > 0)
 
@@ -34,6 +35,41 @@ def _agreement_of_tasks(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
 def _near_truth(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
     budget = 2 * params["plot"]["regime"]
     return kinds(trained(ds.sel(budget=budget, method="bfill")).truth_cosine_corrected.mean("iteration"))
+
+
+def _value_error(ds: xr.Dataset, target: str, definition: str = "as_published") -> xr.DataArray:
+    return ds.mre.sel(part="held_out", target=target, definition=definition)
+
+
+def _gae_error(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    return kinds(trained(_value_error(ds, "gae")).mean("iteration"))
+
+
+def _returns_error(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    return kinds(trained(_value_error(ds, "returns")).mean("iteration"))
+
+
+def _returns_error_exact(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    return kinds(trained(_value_error(ds, "returns", "exact")).mean("iteration"))
+
+
+def _returns_against_gae(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    ratio = _value_error(ds, "returns") / _value_error(ds, "gae")
+    return kinds(np.log2(trained(ratio)).mean("iteration"))
+
+
+def _baseline_gain(which: str) -> Callable[[xr.Dataset, Mapping[str, Any]], Strata]:
+    """Mean gain in agreement at the largest budget."""
+
+    def gain(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+        return kinds(trained(ds.cosine_difference.sel(difference=which).isel(budget=-1)).mean("iteration"))
+
+    return gain
+
+
+def _baseline_gain_at_regime(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    gain = at_regime(ds, params).cosine_difference.sel(difference="true-value")
+    return kinds(trained(gain).mean("iteration"))
 
 
 def _keeps_delta(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
@@ -87,6 +123,69 @@ CLAIMS = {
         "gradient",
         "fig2",
         _near_truth,
+    ),
+    "value_fits_its_targets": Claim(
+        "Value networks fit the targets they are trained on, on fresh pairs too",
+        "Sec. 2.2, Figs. 3, 12",
+        "mean relative error to V_old + A_GAE on fresh pairs, as published",
+        "1",
+        "value",
+        "fig3",
+        _gae_error,
+    ),
+    "value_misses_returns": Claim(
+        "Value networks are far off the returns, by about half",
+        "Sec. 2.2, Figs. 3, 12",
+        "mean relative error to returns on fresh pairs, as published",
+        "1",
+        "value",
+        "fig3",
+        _returns_error,
+    ),
+    "value_misses_exact_returns": Claim(
+        "The same where returns are not cut and time limits are left out (our definition)",
+        "Sec. 2.2, Figs. 3, 12",
+        "mean relative error to returns on fresh pairs, exact",
+        "1",
+        "value",
+        "fig3",
+        _returns_error_exact,
+    ),
+    "value_misses_returns_by_far_more": Claim(
+        "They are off the returns by far more than off their targets",
+        "Sec. 2.2, Figs. 3, 12",
+        "log₂ of the ratio of the two errors on fresh pairs, as published",
+        "1",
+        "value",
+        "fig3",
+        _returns_against_gae,
+    ),
+    "value_helps_agreement": Claim(
+        "The agent's value network makes gradient estimates agree more than no baseline",
+        "Sec. 2.2, Fig. 4",
+        "gain in mean pairwise cosine at the largest budget",
+        "1",
+        "baselines",
+        "fig4",
+        _baseline_gain("value-zero"),
+    ),
+    "true_value_helps_more": Claim(
+        "The true value function makes them agree more than the agent's",
+        "Sec. 2.2, Fig. 4",
+        "gain in mean pairwise cosine at the largest budget",
+        "1",
+        "baselines",
+        "fig4",
+        _baseline_gain("true-value"),
+    ),
+    "true_value_helps_little_at_2k": Claim(
+        "With the pairs that training uses, the true value function would help little",
+        "Sec. 2.2, Fig. 4",
+        "gain in mean pairwise cosine at 2K pairs",
+        "1",
+        "baselines",
+        "fig4",
+        _baseline_gain_at_regime,
     ),
     "trpo_keeps_delta": Claim(
         "TRPO keeps its bound on the mean KL divergence",
