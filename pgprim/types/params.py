@@ -257,3 +257,9 @@ def _cross_landscape(params: dict[str, Any]) -> Iterator[str]:
     pairs = params["train"]["pairs"]
     if block["many"]["pairs"] < pairs:
         yield f"landscape.many.pairs is {block['many']['pairs']}, but must be at least train.pairs ({pairs})"
+    few, many = block["few"]["budgets"], block["many"]["budgets"]
+    if many[-1] not in few:
+        yield (
+            f"landscape.many.budgets ends with {many[-1]}, but must end with one of landscape.few.budgets, {_show(few)}, "
+            "because both stand side by side in figures"
+        )
