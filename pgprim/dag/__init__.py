@@ -7,6 +7,7 @@
 | `job` | one job: look up, restore, or run and record |
 | `traces` | the memory: which run made which bytes |
 | `pipeline` | dvc.yaml as a graph of stages and files |
+| `memory` | what takes long to find out, kept between runs |
 | `digests` | code as an input that comments do not change |
 | `dvcapi` | everything that touches DVC's Python |
 """

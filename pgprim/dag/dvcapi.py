@@ -16,16 +16,18 @@ Used here, and nowhere else:
 | format 2.0 of dvc.lock | read and written with libyaml: DVC's own round trip takes 10 s for a thousand stages |
 """
 
-import copy
+import hashlib
 import logging
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import dvc
 import yaml
 from dvc.dvcfile import load_file
 from dvc.repo import Repo
@@ -38,12 +40,15 @@ from dvc_data.hashfile.meta import Meta
 from dvc_data.hashfile.transfer import transfer
 from dvc_data.hashfile.tree import Tree
 
+from pgprim.dag.memory import Memory
 from pgprim.types.errors import UserError
 
 # How dvc.lock writes one file or folder: {"hash": "md5", "md5": ..., "size": ..., "nfiles": ...}.
 Hash = dict[str, Any]
 # How dvc.lock writes one stage: {"cmd": ..., "deps": [...], "params": {...}, "outs": [...]}.
 Entry = dict[str, Any]
+# Inode, size and modification time of a file; for a folder those of all that is in it, by name.
+Trace = tuple[Any, ...]
 
 logging.getLogger("dvc").setLevel(logging.CRITICAL)
 
@@ -61,6 +66,9 @@ class Repository:
         self.repo = Repo(str(root), config={"core": {"no_scm": True}}, _wait_for_lock=True)
         self.root = Path(self.repo.root_dir)
         self.cache = self.repo.cache.local
+        self.memory = Memory(self.root / ".dvc" / "tmp" / "pgprim" / "memory")
+        self._ignored = _digest(self.root / ".dvcignore")
+        self._hashes: dict[str, tuple[Trace, Hash]] = self.memory.recall("hashes", self._ignored, dict)
         if "hardlink" in self.cache.cache_types:
             # equal outputs would share one inode, hence one modification time, and be write-protected
             raise UserError("DVC's cache.type is hardlink, but must be `dvc config cache.type reflink,copy`")
@@ -86,13 +94,19 @@ class Repository:
     def definitions(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """dvc.yaml's stages as written, and resolved by stage name."""
         self.repo._reset()
+        key = [dvc.__version__, *(_digest(self.root / name) for name in ("dvc.yaml", "params.yaml"))]
+        return self.memory.recall("definitions", key, self._resolve)
+
+    def _resolve(self) -> tuple[dict[str, Any], dict[str, Any]]:
         # not `.stages`, which reads dvc.lock too: that takes DVC seconds for a thousand stages
-        dvcfile = load_file(self.repo, "dvc.yaml")
+        dvcfile = load_file(self.repo, str(self.root / "dvc.yaml"))
+        if "vars" in dvcfile.contents:
+            raise UserError("dvc.yaml has `vars`, but values must come from params.yaml")
         return dvcfile.contents.get("stages", {}), dvcfile.resolver.resolve().get("stages", {})
 
     def definition(self, name: str) -> dict[str, Any]:
         """One resolved stage of dvc.yaml."""
-        return load_file(self.repo, "dvc.yaml").resolver.resolve_one(name)[name]
+        return load_file(self.repo, str(self.root / "dvc.yaml")).resolver.resolve_one(name)[name]
 
     def params(self) -> dict[str, Any]:
         """The parameter file, read as DVC reads it."""
@@ -103,6 +117,9 @@ class Repository:
 
     def read_lock(self) -> dict[str, Entry]:
         """The entries of dvc.lock by stage name."""
+        return self.memory.recall("lock", _digest(self.root / "dvc.lock"), self._parse_lock)
+
+    def _parse_lock(self) -> dict[str, Entry]:
         try:
             text = (self.root / "dvc.lock").read_text()
         except FileNotFoundError:
@@ -120,9 +137,25 @@ class Repository:
     def hash(self, path: str) -> Hash | None:
         """The hash of what lies in the workspace, None if nothing does.
 
-        DVC's state database knows it without reading, as long as size, inode and modification time stay.
+        It is known without reading as long as inode, size and modification time of every file stay.
         """
         full = os.path.join(self.root, path)
+        trace = _trace(full)
+        if trace is None:
+            return None
+        known = self._hashes.get(path)
+        if known and known[0] == trace:
+            return known[1]
+        found = self._hash(full)
+        if found:
+            self._hashes[path] = trace, found
+        return found
+
+    def keep_hashes(self) -> None:
+        """Have the next process know the hashes that this one found, without asking DVC."""
+        self.memory.keep("hashes", self._ignored, self._hashes)
+
+    def _hash(self, full: str) -> Hash | None:
         try:
             if os.path.isdir(full):
                 _, meta, obj = build(
@@ -169,7 +202,7 @@ class Repository:
     @staticmethod
     def key(entry: Entry) -> str:
         """The key of a run: its command, parameters, hashes of dependencies, and paths of outputs."""
-        return _get_cache_hash(copy.deepcopy(entry), key=True)
+        return _get_cache_hash(dict(entry), key=True)
 
     def runs(self, key: str) -> list[Entry]:
         """What the run cache has recorded under a key, newest first."""
@@ -183,11 +216,27 @@ class Repository:
 
     def record(self, entry: Entry) -> None:
         """Put an entry into the run cache, from where `dvc repro` too restores it."""
-        key = self.key(entry)
-        path = Path(self.repo.stage_cache.cache_dir, key[:2], key, _get_cache_hash(copy.deepcopy(entry)))
+        path = Path(self.repo.stage_cache.cache_dir, self._place(entry))
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_yaml(path, entry)
+
+    def record_lock(self) -> None:
+        """Put all entries of dvc.lock into the run cache, from where DVC would not bring them back otherwise."""
+        entries = {name: entry for name, entry in self.read_lock().items() if "outs" in entry}
+        places = self.memory.recall(
+            "places",
+            _digest(self.root / "dvc.lock"),
+            lambda: {name: self._place(entry) for name, entry in entries.items()},
+        )
+        for name, place in places.items():
+            if not os.path.exists(os.path.join(self.repo.stage_cache.cache_dir, place)):
+                self.record(entries[name])
+
+    def _place(self, entry: Entry) -> str:
+        """Where the run cache has an entry."""
+        key = self.key(entry)
+        return os.path.join(key[:2], key, _get_cache_hash(dict(entry)))
 
     # --- objects ------------------------------------------------------------------------------
 
@@ -344,6 +393,22 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.md5(path.read_bytes() if path.exists() else b"").hexdigest()
+
+
+def _trace(path: str) -> Trace | None:
+    """What tells without reading that a file, or a folder with all in it, is as it was; None if it is not there."""
+    try:
+        found = os.stat(path)
+        if not stat.S_ISDIR(found.st_mode):
+            return found.st_ino, found.st_size, found.st_mtime_ns
+        with os.scandir(path) as entries:
+            return tuple(sorted((entry.name, _trace(entry.path)) for entry in entries))
+    except FileNotFoundError:
+        return None
 
 
 def _as_hash(meta: Meta, info: HashInfo) -> Hash:

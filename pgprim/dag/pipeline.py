@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -152,6 +152,7 @@ class Pipeline:
         return {name: sorted(found) for name, found in values.items()}
 
 
+@cache
 def is_folder(path: str) -> bool:
     """Whether an output is a folder. Snakemake must know beforehand: files have a suffix, folders none or `.zarr`."""
     return PurePosixPath(path).suffix in ("", ".zarr")

@@ -100,6 +100,7 @@ class Plan:
             recorded = {out["path"]: out for out in status.entry["outs"]} if status.entry else {}
             for out in stage.outs:
                 known[out.path] = None if status.verdict == "stale" else _bare(recorded[out.path])
+        self.repository.keep_hashes()
 
     def _hash(self, dep: str, known: dict[str, Hash | None]) -> Hash | None:
         members = self.pipeline.made_of(dep)
@@ -156,9 +157,7 @@ class Plan:
             self._sweep(dry_run)
             self.classify()
             if not dry_run:
-                for entry in self._locked.values():
-                    if "outs" in entry:
-                        self.repository.record(entry)
+                self.repository.record_lock()
             self._bring_in_line(dry_run)
         done = sum(status.verdict in ("fresh", "behind") for status in self.status.values())
         self.say(f"dvc: {done} of {len(self.status)} stages up to date")
@@ -295,10 +294,14 @@ class Plan:
     def _align(self) -> None:
         """Touch only what tells Snakemake something else than the hashes do."""
         now = time.time()
+        times: dict[str, float] = {}
         for name in self.pipeline.order:
             stage = self.pipeline.stages[name]
-            deps = [path for dep in stage.deps for path in (self.pipeline.made_of(dep) or [dep])]
-            newest = max((_mtime(path) for path in deps if os.path.exists(path)), default=0.0)
+            for dep in stage.deps:
+                if dep not in times:  # what makes it came before, and touches it no more
+                    made = self.pipeline.made_of(dep) or [dep]
+                    times[dep] = max((_mtime(path) for path in made if os.path.exists(path)), default=0.0)
+            newest = max((times[dep] for dep in stage.deps), default=0.0)
             wrong = self.status[name].verdict in ("stale", "altered")
             for path in (out.path for out in stage.outs if os.path.exists(out.path)):
                 if wrong and _mtime(path) > EPOCH:

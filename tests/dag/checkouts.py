@@ -174,12 +174,7 @@ def toy_params() -> dict:
 
 
 def narrow(params: dict, lists: dict[str, list]) -> dict:
-    """Parameters in which every list of tasks, of seeds and so on, in whatever block, is the one given."""
-    return {
-        key: narrow(value, lists)
-        if isinstance(value, dict)
-        else lists[key]
-        if isinstance(value, list) and key in lists
-        else value
-        for key, value in params.items()
-    }
+    """Parameters whose lists of tasks, of seeds and so on are those given; blocks that name some of them get the last."""
+    ends = {key: values[-1:] for key, values in lists.items()}
+    found = {key: narrow(value, ends) if isinstance(value, dict) else value for key, value in params.items()}
+    return found | {key: values for key, values in lists.items() if isinstance(found.get(key), list)}
