@@ -8,7 +8,7 @@ from pgprim.types.errors import UserError
 from tests.plotting import drawn
 from tests.plotting.synthetic import record, records
 
-PARAMS = {"plot": {"seeds": 10}}
+PARAMS = {"plot": {"seeds": 10, "published": {}}}
 
 
 def dataset(**kwargs):
@@ -35,7 +35,11 @@ def test_a_panel_per_task_with_seeds_mean_and_band_as_in_the_dataset():
 
 
 def test_at_most_so_many_seeds_are_drawn_but_all_are_averaged():
-    ds = select("fig8", combine({"a": record("hopper", "ppo", range(12), 20)}), {"plot": {"seeds": 2}})
+    ds = select(
+        "fig8",
+        combine({"a": record("hopper", "ppo", range(12), 20)}),
+        {"plot": {"seeds": 2, "published": {}}},
+    )
     (panel,) = plot(ds).axes
     assert drawn.labels(panel) == {"ppo 0", "ppo 1", "ppo mean"}
     (mean,) = drawn.lines(panel, "ppo mean")
@@ -88,3 +92,18 @@ def test_nothing_covers_anything(tasks):
 def test_other_results_are_refused():
     with pytest.raises(UserError, match="has no variable 'return_mean'"):
         select("fig8", combine({"a": record("hopper", "ppo")}).drop_vars("return_mean"), PARAMS)
+
+
+def test_published_returns_are_dotted_lines_unless_far_above():
+    published = {"hopper": {"ppo": 60.0, "trpo": 1e9}}
+    ds = select("fig8", combine(records(iterations=30)), {"plot": {"seeds": 10, "published": published}})
+    panels = plot(ds).axes
+    for panel, task in zip(panels, ds.task.values, strict=True):
+        marked = [label for label in drawn.labels(panel) if label.endswith("published")]
+        assert sorted(marked) == (["ppo published", "trpo published"] if task == "hopper" else [])
+        if marked:
+            (line,) = drawn.lines(panel, "ppo published")
+            assert set(line[:, 1]) == {60.0}
+            assert panel.get_ylim()[1] < 1e6
+    assert "published for the -v2 task" in drawn.texts(plot(ds))
+    assert "published for the -v2 task" not in drawn.texts(plot(dataset(iterations=30)))

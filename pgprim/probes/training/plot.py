@@ -19,6 +19,10 @@ from pgprim.plotting.style import GREY, colour, style
 FIGURES = ("fig8",)
 LEVEL = 0.95
 COLUMNS = 3
+DOTS = (0, (1, 1.5))
+FAR = 1.5
+"""A published return is shown if it is below so many times the highest return."""
+
 POINTS = 50
 """Points along a curve at most: an iteration has a handful of episodes, whose returns vary more than agents do."""
 
@@ -33,7 +37,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All training records that are to be drawn.
-        params: The parameter file; of it only `plot.seeds` is used.
+        params: The parameter file; of it only `plot.seeds` and `plot.published` are used.
 
     Raises:
         UserError: If `ds` does not hold training records.
@@ -53,8 +57,18 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         seeds_mean=mean.assign_attrs(units, long_name="mean episode return over seeds"),
         seeds_low=low.assign_attrs(units, long_name=f"lower end {between}"),
         seeds_high=high.assign_attrs(units, long_name=f"upper end {between}"),
+        published=_published(ds, params["plot"]["published"]).assign_attrs(
+            units, long_name="return that was published for the -v2 task after about a million pairs"
+        ),
         drawn_seeds=((), params["plot"]["seeds"], {"long_name": "most seeds drawn one by one", "units": "1"}),
     ).assign_attrs(figure=figure, level=LEVEL, iterations_per_point=width)
+
+
+def _published(ds: xr.Dataset, returns: Mapping[str, Mapping[str, float]]) -> xr.DataArray:
+    """Published returns over (task, algo), NaN where there is none."""
+    tasks, algos = ds.task.values, ds.algo.values
+    values = [[returns.get(task, {}).get(algo, np.nan) for algo in algos] for task in tasks]
+    return xr.DataArray(values, {"task": tasks, "algo": algos}, ("task", "algo"))
 
 
 def _over_seeds(returns: np.ndarray) -> tuple[float, float, float]:
@@ -66,7 +80,8 @@ def plot(ds: xr.Dataset) -> Figure:
     """Fig. 8: mean episode return against iteration, a panel per task.
 
     Thin lines are seeds, at most `drawn_seeds` of them per algorithm; the thick line is the mean over all seeds and
-    the band its interval between agents.
+    the band its interval between agents. Dotted lines are the returns that were published for the -v2 tasks, which
+    differ from ours (docs/deviations.md): for orientation, not for comparison to the digit.
     """
     with style():
         tasks = ds.task.values
@@ -114,12 +129,17 @@ def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
                 label=f"{algo} {seed}",
             )  # fmt: skip
         panel.plot(one.iteration, one.seeds_mean, color=hue, linewidth=1.1, label=f"{algo} mean")
+        if np.isfinite(one.published):
+            panel.axhline(
+                float(one.published), color=hue, linewidth=0.7, linestyle=DOTS, label=f"{algo} published"
+            )
     panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     panel.set_xlim(float(ds.iteration.min()), float(ds.iteration.max()))
     low, high = float(ds.return_mean.min()), float(ds.return_mean.max())
-    if np.isfinite(
-        high - low
-    ):  # wide bands of few seeds end at the frame and leave room for the returns themselves
+    near = ds.published.where(ds.published < FAR * high)
+    high = max(high, float(near.max().fillna(high)))
+    # Wide bands of few seeds, and published returns far above, end at the frame and leave room for the returns themselves.
+    if np.isfinite(high - low):
         panel.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
 
 
@@ -130,4 +150,6 @@ def _handles(ds: xr.Dataset) -> list[list]:
         for algo in algos
     ]
     one = Line2D([], [], color=GREY, linewidth=0.4, label="one seed")
-    return [means, [one, band_handle(f"{100 * LEVEL:g} % interval between agents")]]
+    band = band_handle(f"{100 * LEVEL:g} % interval between agents")
+    published = Line2D([], [], color=GREY, linewidth=0.7, linestyle=DOTS, label="published for the -v2 task")
+    return [means, [one, band], [published] if ds.published.notnull().any() else []]
