@@ -8,7 +8,6 @@ measured about it.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
-import gymnasium
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Float64
@@ -176,11 +175,6 @@ def held_out_pairs(
         held = Pairs(block.rew, rew_norm, block.terminated, block.truncated, next_val_old=next_val, **seen)
     if held is not None:
         yield held
-
-
-def time_limit(env_id: str) -> int | None:
-    """Pairs after which a time limit ends an episode of a task; None if there is no limit."""
-    return gymnasium.spec(env_id).max_episode_steps
 
 
 def join_updates(updates: Sequence[Update]) -> Update:

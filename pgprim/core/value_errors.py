@@ -148,6 +148,23 @@ def relative_errors(
         return np.where(target == 0, np.nan, np.abs(val - target) / np.abs(target))
 
 
+def known_mean(values: Float[np.ndarray, "first *rest"], axis: int = 0) -> Float[np.ndarray, "..."]:
+    """Mean of what is a number along an axis; not a number where nothing is."""
+    known = np.isfinite(values)
+    count = known.sum(axis)
+    return np.where(known, values, 0.0).sum(axis) / np.where(count, count, np.nan)
+
+
+def known_median(values: Float[np.ndarray, "first *rest"], axis: int = 0) -> Float[np.ndarray, "..."]:
+    """Median of what is a number along an axis; not a number where nothing is."""
+    return np.apply_along_axis(_median, axis, values)
+
+
+def _median(values: Float[np.ndarray, " value"]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else np.nan
+
+
 def perfect_error(val: Float[np.ndarray, " branch"], target: Float[np.ndarray, " branch"]) -> float:
     """What V^π itself would show at one state: E |V^π(s) − target| / |target| over independent continuations.
 

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from pgprim.agents.limits import time_limit
 from pgprim.agents.replay import (
     Pairs,
     held_out_pairs,
     join_updates,
     replay_iteration,
     sigma_divergence,
-    time_limit,
 )
 from pgprim.stages.command import load_params, make_parser, run
 from pgprim.store.checkpoints import load_checkpoint

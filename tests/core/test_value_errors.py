@@ -8,6 +8,8 @@ from pgprim.core.value_errors import (
     elapsed_steps,
     gae_targets_as_published,
     gae_targets_exact,
+    known_mean,
+    known_median,
     pair_products,
     perfect_error,
     relative_errors,
@@ -106,6 +108,13 @@ def test_the_tail_is_the_least_that_leaves_one_percent(gamma):
 def test_a_target_of_nothing_has_no_relative_error():
     found = relative_errors(np.array([1.0, 1.0, 3.0]), np.array([0.0, np.nan, -2.0]))
     np.testing.assert_array_equal(found, [np.nan, np.nan, 2.5])
+
+
+def test_means_and_medians_are_of_what_is_known():
+    values = np.array([[1.0, np.nan, 5.0, 3.0], [np.nan] * 4, [2.0, 2.0, 8.0, np.inf]])
+    np.testing.assert_array_equal(known_mean(values, axis=1), [3, np.nan, 4])
+    np.testing.assert_array_equal(known_median(values, axis=1), [3, np.nan, 2])
+    np.testing.assert_array_equal(known_mean(values[:, 2:]), [6.5, 3])
 
 
 @pytest.mark.parametrize(("num_branches", "bias"), [(3, 0.035), (5, 0.0114), (8, 0.005)])

@@ -13,6 +13,8 @@ from pgprim.core.value_errors import (
     elapsed_steps,
     gae_targets_as_published,
     gae_targets_exact,
+    known_mean,
+    known_median,
     relative_errors,
     returns_as_published,
     returns_exact,
@@ -73,8 +75,8 @@ def run(replay: xr.Dataset, params: dict) -> xr.Dataset:
         for (target, definition), array in targets.items():
             errors = relative_errors(val_new[:, :num_pairs].astype(np.float64), array)
             place = (slice(None), k, slice(None), TARGETS.index(target), DEFINITIONS.index(definition))
-            found["mre"][place] = np.nanmean(errors, axis=1).reshape(shape[0], shape[2])
-            found["median_re"][place] = np.nanmedian(errors, axis=1).reshape(shape[0], shape[2])
+            found["mre"][place] = known_mean(errors, axis=1).reshape(shape[0], shape[2])
+            found["median_re"][place] = known_median(errors, axis=1).reshape(shape[0], shape[2])
     variables = {
         name: (
             ("task", "algo", *dims, "target", "definition"),

@@ -1,0 +1,152 @@
+"""Floors and noise-free errors of value networks on the linear-quadratic regulator, where V^π is known.
+
+The policy does nothing but explore, a = σz, so that V^π(x) = −xᵀPx − c with P = Q + γAᵀPA and
+c = (σ²(R + γBᵀPB) + γw² tr P)/(1 − γ). The network under test says the same everywhere. What V^π itself would show at the
+states that were continued is found by simulating the linear system anew, thousands of times from each.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import solve_discrete_lyapunov
+
+from pgprim.agents.branch import fork_stream
+from pgprim.agents.normalise import make_moments
+from pgprim.core.adam import adam_init
+from pgprim.core.mlp import policy_net, value_net
+from pgprim.core.value_errors import perfect_error, tail_length
+from pgprim.probes.value.floor import look, run
+from pgprim.types.agent import make_settings
+from pgprim.types.checkpoint import AgentState, Checkpoint
+from tests.agents.examples import TRPO
+from tests.oracles.environments import ACTION_COST, CONTROL, DRIFT_STD, DYNAMICS, HORIZON, STATE_COST
+
+GAMMA, LAM, SIGMA, SAID = 0.7, 0.9, 0.6, -1.0
+NUM_PAIRS, BEYOND, STATES, BRANCHES = 110, 40, 55, 8
+COST = solve_discrete_lyapunov(np.sqrt(GAMMA) * DYNAMICS.T, STATE_COST)
+CURVATURE = ACTION_COST + GAMMA * CONTROL.T @ COST @ CONTROL
+CONSTANT = (SIGMA**2 * CURVATURE.item() + GAMMA * DRIFT_STD**2 * np.trace(COST)) / (1 - GAMMA)
+
+
+def value_of(x):
+    return -np.einsum("...i,ij,...j->...", x, COST, x) - CONSTANT
+
+
+def make_checkpoint(seed):
+    settings = TRPO | {"gamma": GAMMA, "lam": LAM, "pairs": NUM_PAIRS, "hidden": [4]}
+    theta = torch.zeros(1, policy_net(2, 1, (4,)).num_params)
+    theta[:, -1] = np.log(SIGMA)
+    phi = torch.zeros(1, value_net(2, (4,)).num_params)
+    phi[:, -1] = SAID
+    moments = [make_moments(1, 2), make_moments(1, 1)]
+    state = AgentState(theta, phi, adam_init(theta), adam_init(phi), *moments)
+    name = "tests.oracles.environments:Regulator-v0"
+    return Checkpoint("regulator", name, "trpo", seed, 0, 2, 1, settings, state)
+
+
+def simulate(x, count, num_pairs, rng):
+    """Rewards of independent continuations: [continuation, t]."""
+    x, rewards = np.tile(x, (count, 1)), []
+    for _ in range(num_pairs):
+        act = SIGMA * rng.standard_normal((count, 1))
+        rewards.append(
+            -np.einsum("ni,ij,nj->n", x, STATE_COST, x) - np.einsum("ni,ij,nj->n", act, ACTION_COST, act)
+        )
+        x = x @ DYNAMICS.T + act @ CONTROL.T + DRIFT_STD * rng.standard_normal((count, 2))
+    return np.stack(rewards, 1)
+
+
+def targets_by_hand(rew, t, elapsed):
+    """What the four definitions compare V to, for V_old = SAID everywhere; the exact return where it is kept."""
+    to_limit, to_cut = HORIZON - elapsed, NUM_PAIRS - t
+    discounts = GAMMA ** np.arange(BEYOND)
+    delta = rew + GAMMA * SAID - SAID
+    soft = (GAMMA * LAM) ** np.arange(BEYOND)
+    cut = min(to_limit, to_cut)
+    published = delta.copy()
+    if to_limit <= to_cut:
+        published[:, to_limit - 1] -= GAMMA * SAID  # taken for a termination
+    near = to_limit < tail_length(GAMMA)
+    return [
+        [
+            SAID + published[:, :cut] @ soft[:cut],
+            SAID + delta[:, :to_limit] @ soft[:to_limit],
+        ],
+        [
+            rew[:, :cut] @ discounts[:cut],
+            np.full(len(rew), np.nan) if near else rew[:, :to_limit] @ discounts[:to_limit],
+        ],
+    ]
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """Forks of three agents' streams."""
+    positions = list(range(1, NUM_PAIRS, NUM_PAIRS // STATES))
+    return [
+        (checkpoint, list(fork_stream(checkpoint, positions, BRANCHES, BEYOND)))
+        for checkpoint in map(make_checkpoint, range(3))
+    ]
+
+
+def test_returns_of_branches_have_the_value_for_their_mean(measured):
+    for checkpoint, forks in measured:
+        settings = make_settings(checkpoint.settings)
+        found = np.stack([look(checkpoint, fork, HORIZON, settings)[1] for fork in forks])
+        right = value_of(np.stack([fork.branches.obs[0, 0] for fork in forks]).astype(float))
+        errors = found.mean(1) - right
+        assert abs(errors.mean()) < 4 * errors.std() / len(forks) ** 0.5
+        z = errors / (found.std(1, ddof=1) / BRANCHES**0.5)
+        assert np.mean(np.abs(z) > 3.5) < 0.05  # t with 7 degrees of freedom leaves 1 %
+
+
+def test_the_squared_error_is_free_of_noise(measured):
+    for checkpoint, forks in measured:
+        ds = run(checkpoint, forks, HORIZON, {}).squeeze()
+        right = value_of(np.stack([fork.branches.obs[0, 0] for fork in forks]).astype(float))
+        assert ds.squared_noise > 0.1
+        # The states are the same on both sides: only the returns' noise is left between them.
+        error = np.sqrt(4 * ds.squared_error * ds.squared_noise / BRANCHES / len(forks)).item()
+        assert abs(ds.squared_error.item() - np.square(SAID - right).mean()) < 4 * error
+        assert abs(ds.squared_value.item() - np.square(right).mean()) < 4 * np.sqrt(
+            4 * np.square(right).mean() * ds.squared_noise.item() / BRANCHES / len(forks)
+        )
+
+
+def test_floors_are_what_the_true_value_shows(measured):
+    rng = np.random.default_rng(0)
+    differences, floors = [], []
+    for checkpoint, forks in measured:
+        right = []
+        for fork in forks:
+            x = fork.branches.obs[0, 0].astype(float)
+            rew = simulate(x, 500, BEYOND, rng)
+            targets = np.array(targets_by_hand(rew, fork.t, fork.elapsed))
+            right.append(np.mean(np.abs(value_of(x) - targets) / np.abs(targets), axis=-1))
+        right = np.array(right)
+        looks = [look(checkpoint, fork, HORIZON, make_settings(checkpoint.settings)) for fork in forks]
+        found = np.array([[[perfect_error(ret, of) for of in row] for row in rows] for _, ret, rows in looks])
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(right))
+        assert 0.2 < np.isnan(found[:, 1, 1]).mean() < 0.8
+        differences.append(found - right)
+        floors.append(right)
+        ds = run(checkpoint, forks, HORIZON, {})
+        np.testing.assert_allclose(ds.floor.values.squeeze(), np.nanmean(found, axis=0), rtol=1e-9)
+    differences, floors = np.concatenate(differences), np.concatenate(floors)
+    count = np.isfinite(differences).sum(0)
+    error = np.nanstd(differences, axis=0) / np.sqrt(count)
+    mean = np.nanmean(floors, axis=0)
+    assert (np.abs(np.nanmean(differences, axis=0)) < 4 * error + 0.01 * mean).all()
+    assert (error < 0.12 * mean).all()
+
+
+def test_v_itself_is_that_of_the_checkpoint(measured):
+    checkpoint, forks = measured[0]
+    settings = make_settings(checkpoint.settings)
+    assert look(checkpoint, forks[0], HORIZON, settings)[0] == SAID
+    phi = checkpoint.state.phi.clone()
+    phi[:, -1] = 2.0
+    other = replace(checkpoint, state=replace(checkpoint.state, phi=phi))
+    assert look(other, forks[0], HORIZON, settings)[0] == 2.0
