@@ -166,6 +166,7 @@ def _cross(params: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
     yield from _cross_seeds(params)
     yield from _cross_training(params)
     yield from _cross_probes(params)
+    yield from _cross_baselines(params)
     yield from _cross_landscape(params)
 
 
@@ -237,6 +238,31 @@ def _cross_probes(params: dict[str, Any]) -> Iterator[str]:
                 f"estimate.steps.budgets starts with {budgets[0]}, but must be at least {2 * minibatches}, "
                 f"2 pairs for each of train.minibatches ({minibatches})"
             )
+
+
+def _cross_baselines(params: dict[str, Any]) -> Iterator[str]:
+    block, pairs = params["baselines"], params["sample"]["pairs"]
+    for key in ("tasks", "iterations"):
+        for index, value in enumerate(block[key]):
+            if value not in params[key]:
+                yield (
+                    f"baselines.{key}[{index}] is {_show(value)}, but must be one of {key}, {_show(params[key])}, "
+                    "because baselines are tried on their rollouts"
+                )
+    budgets, lambdas = block["budgets"], block["lambdas"]
+    if budgets != sorted(budgets):
+        yield f"baselines.budgets is {_show(budgets)}, but must rise from left to right"
+    if budgets[-1] > pairs:
+        yield f"baselines.budgets ends with {budgets[-1]}, but must not exceed sample.pairs ({pairs})"
+    if block["pairs"] > pairs:
+        yield f"baselines.pairs is {block['pairs']}, but must not exceed sample.pairs ({pairs})"
+    if lambdas != sorted(lambdas) or lambdas[-1] != 1:
+        yield f"baselines.lambdas is {_show(lambdas)}, but must rise from left to right and end with 1, which has no bias"
+    if block["fit"]["beyond"] >= pairs:
+        yield (
+            f"baselines.fit.beyond is {block['fit']['beyond']}, but must be less than sample.pairs ({pairs}), "
+            "because no return would be settled otherwise"
+        )
 
 
 def _cross_landscape(params: dict[str, Any]) -> Iterator[str]:

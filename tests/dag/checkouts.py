@@ -170,6 +170,7 @@ def toy_params() -> dict:
     params["train"] |= {"iterations": 3, "snapshot_every": 1}
     params["sample"] = {"trials": 4, "truth_streams": 4, "pairs": 1000}
     params["estimate"] = {"gradient": {"budgets": [100, 1000], "level": 0.95}}
+    params["baselines"] |= {"budgets": [100, 1000], "pairs": 100}
     return params
 
 

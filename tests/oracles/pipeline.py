@@ -28,6 +28,8 @@ def write_params(task, env_id, budgets, trials, truth_streams, **train):
     params["train"] |= train
     params["sample"] = {"trials": trials, "truth_streams": truth_streams, "pairs": budgets[-1]}
     params["estimate"] = {"gradient": {"budgets": budgets, "level": 0.95}}
+    params["baselines"] |= {"iterations": params["iterations"][-1:], "budgets": budgets, "pairs": budgets[-1]}
+    params["baselines"]["fit"] |= {"beyond": min(500, budgets[0])}
     with Path("params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
     return load()

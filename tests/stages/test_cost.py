@@ -33,6 +33,7 @@ def small() -> dict:
         "gradient": {"budgets": [100, 1000], "level": 0.95},
         "steps": {"budgets": [100, 500, 1000], "level": 0.95},
     }
+    params["baselines"] |= {"budgets": [500, 1000], "pairs": 500}
     check(params)
     return params
 

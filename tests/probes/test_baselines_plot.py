@@ -1,0 +1,174 @@
+"""Fig. 4 and gae: what is on the panels is what the dataset says."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pgprim.plotting.combine import combine
+from pgprim.probes.baselines.plot import FIGURES, plot, select
+from pgprim.types.errors import UserError
+from tests.plotting import drawn
+
+PARAMS = {"plot": {"regime": 2048, "seeds": 10}}
+BUDGETS = (500, 2048, 6000, 10000)
+LAMBDAS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
+BASELINES, SUBTRACTED = ("zero", "value", "true"), ("zero", "value", "true", "optimal")
+DIFFERENCES = (("value", "zero"), ("true", "value"), ("true", "zero"))
+SCALES = {"zero": 30_000.0, "value": 9_000.0, "true": 6_000.0}
+"""Noise scale with each baseline at the first checkpoint [pairs]."""
+
+
+def estimate(task, algo, seed, iteration, budgets=BUDGETS, lambdas=LAMBDAS, trials=4):
+    """One file of the model: cosines N/(N + B), bias falling and variance rising with λ."""
+    rng = np.random.default_rng([*task.encode(), *algo.encode(), seed, iteration])
+    growth = (1 + iteration / 150) * (1.5 if algo == "trpo" else 1.0)
+    budget, lam = np.array(budgets), np.array(lambdas)
+    cosine = np.array([budget / (budget + SCALES[name] * growth) for name in BASELINES])
+    cosine = cosine + 0.02 * rng.standard_normal(cosine.shape)
+    by_name = dict(zip(BASELINES, cosine, strict=True))
+    bias, variance = 0.3 * (1 - lam) ** 2, 0.02 / (1.02 - lam)
+    share = np.array([0.0, 0.8, 0.9, 1.0]) + 0.05 * rng.standard_normal(4) * [0, 1, 1, 0]
+    values = {
+        "cosine": (("baseline", "budget"), cosine, 0.05),
+        "cosine_difference": (
+            ("difference", "budget"), np.array([by_name[a] - by_name[b] for a, b in DIFFERENCES]), 0.03,
+        ),
+        "lam_bias": (("lam",), bias, 0.01),
+        "lam_variance": (("lam",), variance, 0.05),
+        "lam_error": (("lam",), bias + variance, 0.05),
+        "lam_alignment": (("lam",), 0.3 + 0.1 * lam * (1.05 - lam), 0.05),
+        "signal": ((), np.array(0.08), 0.03),
+        "gain_share": (("subtracted",), share, 0.04),
+        "return_variance": (("subtracted",), 1 - 0.8 * share, 0.04),
+    }  # fmt: skip
+    agent = {"task": [task], "algo": [algo], "seed": [seed], "iteration": [iteration]}
+    variables = {}
+    for name, (dims, array, half) in values.items():
+        for end, sign in (("", 0), ("_low", -1), ("_high", 1)):
+            variables[name + end] = (
+                (*agent, *dims),
+                (array + sign * half)[(None,) * 4],
+                {"units": "1", "long_name": name},
+            )
+    for name, value in (("fit_explained_variance", 0.7), ("fit_value_explained_variance", 0.4)):
+        variables[name] = (tuple(agent), np.full((1,) * 4, value), {"units": "1", "long_name": name})
+    coords = agent | {
+        "budget": ("budget", budget, {"units": "pairs", "long_name": "state-action pairs per estimate"}),
+        "lam": lam, "baseline": list(BASELINES), "subtracted": list(SUBTRACTED), "difference": ["-".join(d) for d in DIFFERENCES],
+    }  # fmt: skip
+    return xr.Dataset(variables, coords, {"level": 0.95})
+
+
+def dataset(
+    figure,
+    tasks=("hopper", "walker2d"),
+    algos=("ppo", "trpo"),
+    seeds=(0, 1, 2),
+    iterations=(150, 300, 450),
+    **kwargs,
+):
+    parts = {
+        f"{task}/{algo}/{seed}/{iteration}.nc": estimate(task, algo, seed, iteration, **kwargs)
+        for task in tasks for algo in algos for seed in seeds for iteration in iterations
+    }  # fmt: skip
+    return select(figure, combine(parts), PARAMS)
+
+
+def test_fig4_has_a_panel_per_agent_kind_and_checkpoint_with_the_datasets_values():
+    ds = dataset("fig4")
+    agreement, differences = plot(ds)
+    rows = [("walker2d", "ppo"), ("walker2d", "trpo"), ("hopper", "ppo"), ("hopper", "trpo")]
+    for page, name, dim, names in (
+        (agreement, "cosine", "baseline", BASELINES),
+        (differences, "cosine_difference", "difference", [f"{a}-{b}" for a, b in DIFFERENCES]),
+    ):
+        assert len(page.axes) == 12
+        assert [panel.get_title() for panel in page.axes[:3]] == [f"iteration {i}" for i in (150, 300, 450)]
+        for place, panel in enumerate(page.axes):
+            task, algo = rows[place // 3]
+            one = ds.sel(task=task, algo=algo, iteration=ds.iteration[place % 3])
+            assert panel.get_xscale() == "linear"
+            for which in names:
+                for seed in (0, 1, 2):
+                    line = one.sel({dim: which, "seed": seed})
+                    (points,) = drawn.lines(panel, f"{which} {seed}")
+                    np.testing.assert_array_equal(points, np.stack([BUDGETS, line[name]], axis=1))
+                    low, high = drawn.band(panel, f"{which} {seed}")
+                    np.testing.assert_allclose(low, line[f"{name}_low"])
+                    np.testing.assert_allclose(high, line[f"{name}_high"])
+            assert any(set(line.get_xdata()) == {2048} for line in panel.get_lines())
+    assert "Walker2d, PPO" in drawn.texts(agreement)
+    assert "true less value" in drawn.texts(differences)
+
+
+def test_gae_shows_bias_variance_and_their_sum_at_each_lambda():
+    ds = dataset("gae")
+    errors, alignment, shares = plot(ds)
+    panel = errors.axes[5]  # second row, third column
+    one = ds.sel(task="walker2d", algo="trpo", iteration=450, seed=1)
+    for name in ("lam_bias", "lam_variance", "lam_error"):
+        (points,) = drawn.lines(panel, f"{name} 1")
+        expected = one[name].where(one[name] >= panel.get_ylim()[0])
+        np.testing.assert_array_equal(points[:, 1], expected)
+        np.testing.assert_allclose(points[:, 0], np.arange(8), atol=0.2)
+    assert np.isnan(drawn.lines(panel, "lam_bias 1")[0][-1, 1]), "0 has no place on a logarithmic axis"
+    (points,) = drawn.lines(alignment.axes[3], "trpo 2")
+    expected = ds.lam_alignment.sel(task="hopper", algo="trpo", iteration=150, seed=2)
+    np.testing.assert_array_equal(points[:, 1], expected)
+    (points,) = drawn.lines(shares.axes[3], "true ppo 0")
+    expected = ds.gain_share.sel(task="hopper", algo="ppo", seed=0, subtracted="true")
+    np.testing.assert_array_equal(points[:, 1], expected)
+    np.testing.assert_allclose(points[:, 0], ds.iteration, atol=50)
+
+
+def test_a_bar_ends_at_the_frame():
+    ds = dataset("gae", seeds=(0,), algos=("ppo",), tasks=("hopper",))
+    panel = plot(ds)[0].axes[0]
+    (bars,) = [c for c in panel.collections if c.get_label() == "lam_bias 0"]
+    ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+    assert ends.min() == panel.get_ylim()[0]
+    assert (ds.lam_bias_low < 0).any()
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {},
+        {"tasks": ("humanoid",), "algos": ("ppo", "ppo_m", "trpo")},
+        {"seeds": (0,), "iterations": (2,), "budgets": (300, 1000), "lambdas": (0.0, 0.95, 1.0)},
+        {
+            "tasks": ("hopper",),
+            "seeds": (0,),
+            "iterations": (0,),
+            "algos": ("trpo",),
+            "budgets": (100,),
+            "lambdas": (1.0,),
+        },
+    ],
+)
+def test_nothing_covers_anything(figure, grid):
+    for page in plot(dataset(figure, **grid)):
+        assert drawn.overlaps(page) == []
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_what_was_not_estimated_stays_blank(figure):
+    ds = dataset(figure, seeds=(0, 1))
+    for name in ds.data_vars:
+        if "seed" in ds[name].dims:
+            ds[name].loc[{"task": "hopper", "algo": "trpo", "seed": 1}] = np.nan
+    panel = plot(ds)[0].axes[9]
+    assert {label for label in drawn.labels(panel) if label.endswith("1")} == set()
+    assert {label for label in drawn.labels(panel) if label.endswith("0")} != set()
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_other_results_are_refused(figure):
+    ds = combine({"a.nc": estimate("hopper", "ppo", 0, 150)})
+    name = "cosine" if figure == "fig4" else "lam_bias"
+    with pytest.raises(UserError, match=f"has no variable '{name}'"):
+        select(figure, ds.drop_vars(name), PARAMS)
+    del ds.attrs["level"]
+    with pytest.raises(UserError, match="different levels"):
+        select(figure, ds, PARAMS)
