@@ -21,7 +21,9 @@ def main(args: argparse.Namespace) -> None:
     """Run the probe and keep its vectors and its numbers."""
     torch.set_num_threads(1)
     params = load_params()
-    used = {"sample": params["sample"], "baselines": params["baselines"]}
+    chosen = {name: params["baselines"][name] for name in ("budgets", "level", "lambdas", "pairs")}
+    chosen["fit"] = {"beyond": params["baselines"]["fit"]["beyond"]}
+    used = {"sample": params["sample"], "baselines": chosen}
     checkpoint, rollouts = load_checkpoint(args.checkpoint), open_rollouts(args.rollouts)
     fit = load_fit(args.fit)
     for path, found in ((args.rollouts, rollouts.attrs), (args.fit, vars(fit))):

@@ -99,7 +99,7 @@ def plot_budgets(ds: xr.Dataset, name: str, dim: str, names: Mapping[str, str]) 
     first.set(xlim=(0, 1.04 * max(int(ds.budget.max()), int(ds.regime))), ylim=_limits(ds, name))
     for panel in axes.flat:
         panel.set_xlim(first.get_xlim())
-        panel.xaxis.set_major_locator(MaxNLocator(2))
+        panel.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
     figure.supylabel(axis_label(ds[name]))
     figure.supxlabel(axis_label(ds.budget))
