@@ -463,8 +463,8 @@ def _label(
         "score_adv_sum": ((*trials, "param"), score_adv),
         "adv_sum": (trials, adv),
         "adv_sq_sum": (trials, adv_sq),
-        "lam_grad": (("lam", "stream", "param"), graded),
-        "return_grad": (("subtracted", "trial", "param"), returned),
+        "lam_grad": (("lam", "stream", "param"), graded.astype(np.float32)),
+        "return_grad": (("subtracted", "trial", "param"), returned.astype(np.float32)),
         "residual_sums": (("subtracted", "trial", "sum"), residuals),
     }
     variables = {
