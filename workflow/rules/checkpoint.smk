@@ -13,8 +13,8 @@ rule checkpoint:
     priority: 90
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=500,  # max_rss 71 MiB
+        runtime=5,  # 1 s
     params:
         stage=dag.stage("checkpoint"),
     shell:

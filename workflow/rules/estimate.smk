@@ -12,8 +12,8 @@ rule estimate:
         **dag.wildcards("estimate"),
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=2500,  # max_rss 1558 MiB, steps on Humanoid
+        runtime=minutes(SAMPLED, 4400),  # 17 800 pairs/s, steps on Humanoid
     params:
         stage=dag.stage("estimate"),
     shell:

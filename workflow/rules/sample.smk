@@ -12,8 +12,8 @@ rule sample:
         **dag.wildcards("sample"),
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=1000,  # max_rss 480 MiB, Humanoid
+        runtime=minutes(SAMPLED, 450),  # 1800 pairs/s, Humanoid
     params:
         stage=dag.stage("sample"),
     shell:

@@ -14,8 +14,13 @@ rule train:
     priority: lambda wildcards: 100 + config["tasks"].index(wildcards.task)
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=1000,  # max_rss 471 MiB; 3000 pairs/s; both Humanoid
+        runtime=lambda wildcards: minutes(
+            config["train"]["iterations"]
+            * config["train"]["pairs"]
+            * len(wildcards.seeds.split("-")),
+            750,
+        ),
     params:
         stage=dag.stage("train"),
     shell:
