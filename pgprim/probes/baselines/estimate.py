@@ -14,7 +14,8 @@ second part is for, estimates over a grid of λ on the truth streams, where λ =
 
 The third part asks for the floor. The variance of a mean of s·(R − b(s)) is, pair by pair, E‖s‖²(R − b)², and b* of
 `agents.fit` makes it least among functions of the state. What V and V* reach of the way from no baseline to b* is
-measured on the trial streams.
+measured on the trial streams. b* is itself a fit to other streams, so that what it leaves lies a little above the floor
+and shares are a little too large, by as much as its fit misses.
 """
 
 from collections.abc import Iterator
