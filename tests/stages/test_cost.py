@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from pgprim.probes.steps import estimate as steps
 from pgprim.stages import cost as cost_stage
-from pgprim.stages.cost import HELD_BYTES, Cost, costs, measure, table
+from pgprim.stages.cost import HELD_BYTES, NUM_FIGURES, Cost, costs, measure, table
 from pgprim.stages.scale import find_set, render
 from pgprim.types.errors import UserError
 from pgprim.types.params import check, read
@@ -39,7 +39,16 @@ def small() -> dict:
 
 
 RATES = {
-    "start": {"train": 1, "checkpoint": 2, "sample": 3, "gradient": 4, "steps": 5, "plot": 6},
+    "start": {
+        "train": 1,
+        "checkpoint": 2,
+        "sample": 3,
+        "gradient": 4,
+        "steps": 5,
+        "plot": 6,
+        "fit": 1,
+        "baselines": 2,
+    },
     "figure_bytes": 7,
     "environments": {
         "Hopper-v5": {
@@ -51,6 +60,8 @@ RATES = {
                 "sample": {"pairs_per_second": 100, "bytes": 3},
                 "gradient": {"pairs_per_second": 1000, "bytes": 4},
                 "steps": {"pairs_per_second": 500, "bytes": 5},
+                "fit": {"pairs_per_second": 10000, "bytes": 6},
+                "baselines": {"pairs_per_second": 100, "bytes": 2},
             },
         }
     },
@@ -69,7 +80,11 @@ def test_worked_numbers(small):
     assert found["gradient"] == Cost("gradient", 6, 48_000, 6 * 4 + 48.0, 6 * 11 * 4.0)
     # 3 trials × (100 + 500 + 1000) pairs and 5 truth streams × 1000; 3 trials × 3 budgets and a large one are kept
     assert found["steps"] == Cost("steps", 6, 58_800, 6 * 5 + 58_800 / 500, 6 * 10 * 5.0)
-    assert found["plot"] == Cost("plot", 8, 0, 8 * 6.0, 8 * 7.0)
+    # 3 seeds at the last checkpoint; 30 epochs over 5 truth streams × 1000 pairs
+    assert found["fit"] == Cost("fit", 3, 450_000, 3 * 1 + 45.0, 3 * 6.0)
+    # 3 trials × 1000 pairs and 5 truth streams × 500; vectors of 3 trials × 2 budgets, 3 × 4 and 5 streams × 8 λ
+    assert found["baselines"] == Cost("baselines", 3, 16_500, 3 * 2 + 165.0, 3 * (66 + 12 + 40) * 2.0)
+    assert found["plot"] == Cost("plot", NUM_FIGURES, 0, NUM_FIGURES * 6.0, NUM_FIGURES * 7.0)
 
 
 def test_the_number_of_figures_is_that_of_the_pipeline(small):
@@ -116,7 +131,7 @@ def test_the_table_adds_up(small):
     rows = {line.split()[0]: line for line in lines}
     assert rows["sample"].split() == ["sample", "6", "48", "k", f"{498 / 3600:.2f}", "144", "kB"]
     total = sum(cost.seconds for cost in costs(small, RATES)) / 3600
-    assert rows["all"].split() == ["all", "34", "162", "k", f"{total:.2f}", "145", "kB"]
+    assert rows["all"].split() == ["all", f"{32 + NUM_FIGURES}", "629", "k", f"{total:.2f}", "146", "kB"]
 
 
 def test_the_repository_s_sets_cost_what_they_are_meant_to():
@@ -137,18 +152,22 @@ README_ROWS = {
     "Figs. 9, 10": (["walker2d", "hopper"], ["gradient"]),
     "noise scale": (["hopper", "walker2d", "humanoid"], ["gradient"]),
     "steps": (["hopper", "walker2d", "humanoid"], ["steps"]),
+    "Fig. 4": (["walker2d", "hopper"], ["fit", "baselines"]),
+    "gae": (["walker2d", "hopper"], ["fit", "baselines"]),
     "Fig. 8": (["hopper", "walker2d", "humanoid"], []),
 }
+ROLLOUTS = ["checkpoint", "sample"]
 
 
 @pytest.mark.parametrize("row", README_ROWS)
 def test_the_readme_says_what_a_figure_costs(row):
-    tasks, probes = README_ROWS[row]
-    params = params_of("default")
-    params |= {"tasks": tasks, "estimate": {probe: params["estimate"][probe] for probe in probes}}
+    tasks, kinds = README_ROWS[row]
+    params = params_of("default") | {"tasks": tasks}
+    if "fit" in kinds:
+        params["iterations"] = params["baselines"]["iterations"]
     found = costs(params, read(ROOT / "workflow" / "rates.yaml"))
-    needed = [cost for cost in found if probes or cost.kind == "train"]
-    hours = sum(cost.seconds for cost in needed if cost.kind != "plot") / 3600
+    needed = [cost for cost in found if cost.kind in ["train", *kinds, *(ROLLOUTS if kinds else [])]]
+    hours = sum(cost.seconds for cost in needed) / 3600
     line = next(
         line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| {row} |")
     )
