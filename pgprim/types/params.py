@@ -166,6 +166,7 @@ def _cross(params: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
     yield from _cross_seeds(params)
     yield from _cross_training(params)
     yield from _cross_probes(params)
+    yield from _cross_replays(params)
     yield from _cross_baselines(params)
     yield from _cross_landscape(params)
 
@@ -237,6 +238,36 @@ def _cross_probes(params: dict[str, Any]) -> Iterator[str]:
             yield (
                 f"estimate.steps.budgets starts with {budgets[0]}, but must be at least {2 * minibatches}, "
                 f"2 pairs for each of train.minibatches ({minibatches})"
+            )
+
+
+def _cross_replays(params: dict[str, Any]) -> Iterator[str]:
+    train = params["train"]
+    every, snapshots, gamma = params["replay"]["every"], train["snapshot_every"], train["gamma"]
+    if every % snapshots:
+        yield (
+            f"replay.every is {every}, but must be a multiple of train.snapshot_every ({snapshots}), because iterations "
+            "are done again from snapshots"
+        )
+    if gamma == 1:
+        yield "train.gamma is 1, but must be below 1, because returns that are rolled on past a cut would not settle"
+    tail = math.ceil(math.log(0.01) / math.log(gamma)) if 0 < gamma < 1 else 1
+    for block in ("replay", "floor"):
+        if params[block]["beyond"] < tail:
+            yield (
+                f"{block}.beyond is {params[block]['beyond']}, but must be at least {tail}, because fewer pairs hold less "
+                f"than 99 % of a return at train.gamma ({gamma})"
+            )
+    for index, probe in enumerate(params["assess"]):
+        if probe not in ("value", "trust_region") and not (PROBES / probe / "estimate.py").is_file():
+            yield (
+                f"assess[{index}] is {_show(probe)}, but must be a probe with a module pgprim/probes/{probe}/estimate.py"
+            )
+    for index, iteration in enumerate(params["floor"]["iterations"]):
+        if iteration not in params["iterations"]:
+            yield (
+                f"floor.iterations[{index}] is {iteration}, but must be one of iterations, "
+                f"{_show(params['iterations'])}, because floors are measured at checkpoints"
             )
 
 

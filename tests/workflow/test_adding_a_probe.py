@@ -16,6 +16,7 @@ TINY = {
     "tasks": ["hopper"], "algos": ["ppo"], "seeds": [0], "lockstep": ["0"], "iterations": [0, 1],
     "train": {"iterations": 2, "snapshot_every": 1}, "sample": {"trials": 3, "truth_streams": 3, "pairs": 700},
     "estimate": {"gradient": {"budgets": [300, 700]}, "steps": {"budgets": [300]}},
+    "floor": {"iterations": [1], "states": 3, "branches": 3},
     "baselines": {"tasks": ["hopper"], "iterations": [1], "budgets": [300, 700], "pairs": 300, "fit": {"beyond": 100}},
     "landscape": {"tasks": ["hopper"], "algos": ["ppo"], "iterations": [1]},
 }  # fmt: skip
