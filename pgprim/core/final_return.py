@@ -1,0 +1,25 @@
+"""What a training run came to, as one number."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from pgprim.core.value_errors import known_mean
+
+
+def final_return(
+    returns: Float[np.ndarray, "*run iteration"], diverged: Bool[np.ndarray, "*run"], share: float
+) -> Float[np.ndarray, "*run"]:
+    """Mean episode return over the last share of the iterations.
+
+    A run that diverged has no final policy. It counts with the return of its first iteration, that of an untrained
+    agent: leaving it out, or taking its last good iterations, would favour settings that sometimes fail.
+
+    Args:
+        returns: Mean return of the episodes that ended in each iteration; NaN where none did, and behind the end of a
+            run that diverged.
+        diverged: Which runs did.
+        share: Of the iterations, at least one.
+    """
+    last = max(1, round(share * returns.shape[-1]))
+    final = known_mean(returns[..., -last:], axis=-1)
+    return np.where(diverged, returns[..., 0], final)

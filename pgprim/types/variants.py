@@ -1,0 +1,125 @@
+"""Studies that train agents with some settings changed: which runs a variant consists of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from pgprim.types.agent import settings_of
+from pgprim.types.errors import UserError
+
+STUDIED = "ppo"
+"""The algorithm of `ablation` and `regime`: only PPO has all four switches, and a learning rate for its policy."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a variant, for as many seeds as there are.
+
+    Attributes:
+        algo: Name of the algorithm.
+        labels: What tells the run's records from those of other runs of its study: coordinates beside task, algorithm,
+            seed and iteration.
+        values: All settings, as a plain dict.
+        iterations: Iterations to train.
+        purpose: What the runs' random numbers are for; the seed follows.
+        agreement_at: Iterations in which the halves of the batch are compared.
+    """
+
+    algo: str
+    labels: dict[str, str | int | float]
+    values: dict[str, Any]
+    iterations: int
+    purpose: tuple[str | int, ...]
+    agreement_at: tuple[int, ...] = ()
+
+
+def make_runs(params: dict[str, Any], study: str, task: str, variant: str) -> list[Run]:
+    """The runs of one variant of a study.
+
+    Args:
+        params: The parameter file.
+        study: A key of `STUDIES`.
+        task: Name of the task.
+        variant: A learning rate of `ablation`, a number of pairs of `regime`, or an algorithm of `semantics`.
+
+    Raises:
+        UserError: The study does not have this variant.
+    """
+    return STUDIES[study](params, task, variant)
+
+
+def other_semantics(semantics: str) -> str:
+    """The one of `exact` and `paper` that is not given."""
+    return "paper" if semantics == "exact" else "exact"
+
+
+def regime_iterations(block: dict[str, Any], pairs: int) -> int:
+    """Iterations of so many pairs in a run of `regime`."""
+    return round(block["total_pairs"] / pairs)
+
+
+def _ablation_runs(params: dict[str, Any], task: str, rate: str) -> list[Run]:
+    """A learning rate; one run per cell of the factorial design.
+
+    Every cell and rate has random numbers of its own, so that intervals may take them for independent.
+    """
+    block = params["ablation"]
+    multiple = _find(rate, "ablation.rates", block["rates"])
+    names = list(block["switches"])
+    runs = []
+    for levels in product(*([False, True] for _ in names)):
+        cell = "".join(str(int(level)) for level in levels)
+        changes = {name: block["switches"][name][level] for name, level in zip(names, levels, strict=True)}
+        values = _with_rate(params, task, multiple, block["iterations"]) | {"pairs": block["pairs"]} | changes
+        labels, purpose = {"cell": cell, "rate": multiple}, ("ablation", task, cell, str(multiple))
+        runs.append(Run(STUDIED, labels, values, block["iterations"], purpose))
+    return runs
+
+
+def _regime_runs(params: dict[str, Any], task: str, pairs: str) -> list[Run]:
+    """A number of pairs per iteration, for as many pairs in all as any other; one run per learning rate."""
+    block = params["regime"]
+    number = _find(pairs, "regime.pairs", block["pairs"])
+    iterations = regime_iterations(block, number)
+    points = min(block["agreement_points"], iterations)
+    return [
+        Run(
+            STUDIED,
+            {"pairs": number, "rate": rate},
+            _with_rate(params, task, rate, iterations) | {"pairs": number},
+            iterations,
+            ("regime", task, number, str(rate)),
+            tuple(k * iterations // points for k in range(points)),
+        )
+        for rate in block["rates"]
+    ]
+
+
+def _semantics_runs(params: dict[str, Any], task: str, algo: str) -> list[Run]:
+    """Training with the other semantics, from the same new agents and with the very random numbers of training."""
+    block = params["semantics"]
+    _find(algo, "semantics.algos", block["algos"])
+    values = settings_of(params, task, algo)
+    values["semantics"] = other_semantics(values["semantics"])
+    return [Run(algo, {}, values, block["train_iterations"], ("train", task, algo))]
+
+
+STUDIES: dict[str, Callable[[dict[str, Any], str, str], list[Run]]] = {
+    "ablation": _ablation_runs,
+    "regime": _regime_runs,
+    "semantics": _semantics_runs,
+}
+
+
+def _with_rate(params: dict[str, Any], task: str, rate: float, iterations: int) -> dict[str, Any]:
+    """PPO's own settings with its policy's learning rate times `rate`, and annealing that ends with the run."""
+    values = settings_of(params, task, STUDIED)
+    return values | {"policy_lr": rate * values["policy_lr"], "anneal_over": iterations}
+
+
+def _find(given: str, key: str, known: list) -> Any:
+    for value in known:
+        if str(value) == given:
+            return value
+    raise UserError(f"--variant {given}: not one of {key} in params.yaml, {', '.join(map(str, known))}")
