@@ -4,7 +4,7 @@ A point is θ + α·step + β·u: `step` is the whole update that the algorithm 
 point there is the surrogate, what the algorithm maximises, and the true reward, what the policy of that point earns.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -76,7 +76,12 @@ def run_points(
 
 
 def sample_batch(
-    checkpoint: Checkpoint, num_streams: int, num_pairs: int, purpose: Purpose, num_threads: int = 1
+    checkpoint: Checkpoint,
+    num_streams: int,
+    num_pairs: int,
+    purpose: Purpose,
+    num_threads: int = 1,
+    advance: Callable[[int], object] = lambda num_pairs: None,
 ) -> Batch:
     """Fresh pairs of the checkpoint's own policy, as its next update would see them: one agent per stream.
 
@@ -88,11 +93,15 @@ def sample_batch(
         num_pairs: Pairs of each.
         purpose: What the pairs are for.
         num_threads: Threads that simulate.
+        advance: Told of pairs as they come.
     """
     settings = make_settings(checkpoint.settings)
     purposes = [(*purpose, stream) for stream in range(num_streams)]
     blocks = run_points(checkpoint, checkpoint.state.theta.numpy(), purposes, num_pairs, num_threads)
-    parts = list(appraise(checkpoint, blocks))
+    parts = []
+    for part in appraise(checkpoint, blocks):
+        parts.append(part)
+        advance(part.rew.size)
 
     def along(name: str) -> np.ndarray:
         return np.concatenate([np.asarray(getattr(part, name)) for part in parts], axis=1)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import xarray as xr
 from tqdm import tqdm
 
 from pgprim.agents.landscape import (
@@ -64,58 +65,87 @@ def main(args: argparse.Namespace) -> None:
     }
     if CODE.exists():
         attrs["code_sha256"] = hashlib.sha256(CODE.read_bytes()).hexdigest()
-    with Pieces(args.out, attrs | {"kind": args.kind}) as pieces:
+    most = used[args.kind]["budgets"][-1]
+    shape = _shape_of_batch(checkpoint, args.kind, used)
+    num_points = shape[0] if args.kind == "steps" else used["plane"]["points"] ** 2
+    label = (
+        f"landscape {args.kind} {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
+    )
+    total = shape[0] * shape[1] + num_points * most
+    with (
+        Pieces(args.out, attrs | {"kind": args.kind}) as pieces,
+        tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress,
+    ):
         if (points := pieces.load("points")) is None:
-            points = _make_points(checkpoint, args.kind, used, args.threads)
+            points = _make_points(checkpoint, args.kind, used, shape, args.threads, progress)
             pieces.save("points", points)
-        budgets = used[args.kind]["budgets"]
-        counts = used[args.kind].get("trajectories", [])
-        episodes = list(
-            _measure(checkpoint, args.kind, points["theta"], budgets[-1], common, pieces, args.threads)
-        )
-        rewards = {"budget": _rewards([[within(e, size) for size in budgets] for e in episodes])}
-        if args.kind == "steps":
-            ds = steps_dataset(
-                checkpoint, points["surrogate"], points["norms"], rewards["budget"], budgets, attrs
-            )
         else:
-            rewards["trajectories"] = _rewards([[e.ret[:size] for size in counts] for e in episodes])
-            axis = _axis(used["plane"])
-            square = (len(axis), len(axis))
-            ds = plane_dataset(
-                checkpoint,
-                args.kind,
-                axis,
-                points["surrogate"].reshape(square),
-                {
-                    size: {name: values.reshape(*square, *values.shape[1:]) for name, values in found.items()}
-                    for size, found in rewards.items()
-                },
-                {"budget": budgets, "trajectories": counts},
-                {name: float(points[name]) for name in ("step_norm", "random_norm", "batch_pairs")},
-                attrs,
-            )
-        save_dataset(args.out, ds)
+            _skip(progress, shape[0] * shape[1])
+        theta = points["theta"]
+        measured = _measure(checkpoint, args.kind, theta, most, common, pieces, args.threads, progress)
+        episodes = list(measured)
+        save_dataset(args.out, _assemble(checkpoint, args.kind, used, points, episodes, attrs))
+
+
+def _assemble(
+    checkpoint: Checkpoint,
+    kind: str,
+    used: dict,
+    points: dict[str, np.ndarray],
+    episodes: list[Episodes],
+    attrs: dict[str, str],
+) -> xr.Dataset:
+    """The labelled result."""
+    sizes = {"budget": used[kind]["budgets"], "trajectories": used[kind].get("trajectories", [])}
+    rewards = {
+        "budget": _rewards([[within(some, size) for size in sizes["budget"]] for some in episodes]),
+        "trajectories": _rewards([[some.ret[:size] for size in sizes["trajectories"]] for some in episodes]),
+    }
+    surrogate = points["surrogate"]
+    if kind == "steps":
+        return steps_dataset(
+            checkpoint, surrogate, points["norms"], rewards["budget"], sizes["budget"], attrs
+        )
+    axis = _axis(used["plane"])
+    square = (len(axis), len(axis))
+    for found in rewards.values():
+        for name, values in found.items():
+            found[name] = values.reshape(*square, *values.shape[1:])
+    scalars = {name: float(points[name]) for name in ("step_norm", "random_norm", "batch_pairs")}
+    return plane_dataset(checkpoint, kind, axis, surrogate.reshape(square), rewards, sizes, scalars, attrs)
 
 
 def _axis(settings: dict) -> np.ndarray:
     return np.linspace(*settings["extent"], settings["points"])
 
 
-def _make_points(checkpoint: Checkpoint, kind: str, used: dict, num_threads: int) -> dict[str, np.ndarray]:
-    """Parameters and surrogate of each point, and what the step was."""
-    few, purpose = checkpoint.settings["pairs"], landscape_purpose(checkpoint, kind)
+def _shape_of_batch(checkpoint: Checkpoint, kind: str, used: dict) -> tuple[int, int]:
+    """Streams, and pairs of each: one stream per step, or for one step streams at least as long as training's.
+
+    Streams of one step are all of a length, which may make its pairs a few less than asked for.
+    """
+    few = checkpoint.settings["pairs"]
     if kind == "steps":
-        batch = sample_batch(checkpoint, used["steps"]["steps"], few, (*purpose, "batch"), num_threads)
-        steps = take_steps(checkpoint, batch, [(*purpose, k) for k in range(used["steps"]["steps"])])
+        return used["steps"]["steps"], few
+    num_pairs = used[kind].get("pairs", few)
+    num_streams = max(1, min(STREAMS, num_pairs // few))
+    return num_streams, num_pairs // num_streams
+
+
+def _make_points(
+    checkpoint: Checkpoint, kind: str, used: dict, shape: tuple[int, int], num_threads: int, progress: tqdm
+) -> dict[str, np.ndarray]:
+    """Parameters and surrogate of each point, and what the step was."""
+    purpose = landscape_purpose(checkpoint, kind)
+    sampled = sample_batch(checkpoint, *shape, (*purpose, "batch"), num_threads, progress.update)
+    if kind == "steps":
+        steps = take_steps(checkpoint, sampled, [(*purpose, k) for k in range(shape[0])])
         theta = checkpoint.state.theta + steps
         return {
             "theta": theta.numpy(),
-            "surrogate": surrogate_gain(checkpoint, theta, batch),
+            "surrogate": surrogate_gain(checkpoint, theta, sampled),
             "norms": steps.double().norm(dim=1).numpy(),
         }
-    num_streams, num_pairs = _shape_of_batch(used[kind].get("pairs", few), few)
-    sampled = sample_batch(checkpoint, num_streams, num_pairs, (*purpose, "batch"), num_threads)
     batch = as_one_agent(sampled)
     step = take_steps(checkpoint, batch, [purpose])[0]
     direction = random_direction(checkpoint, used["plane"]["random_norm"])
@@ -129,12 +159,6 @@ def _make_points(checkpoint: Checkpoint, kind: str, used: dict, num_threads: int
     }
 
 
-def _shape_of_batch(num_pairs: int, few: int) -> tuple[int, int]:
-    """Streams and pairs of each: streams at least as long as training's, all of a length, of `num_pairs` or a few less."""
-    num_streams = max(1, min(STREAMS, num_pairs // few))
-    return num_streams, num_pairs // num_streams
-
-
 def _measure(
     checkpoint: Checkpoint,
     kind: str,
@@ -143,35 +167,36 @@ def _measure(
     common: bool,
     pieces: Pieces,
     num_threads: int,
+    progress: tqdm,
 ) -> Iterator[Episodes]:
     """The complete episodes of one stream at every point, in the order of the points."""
     purpose = (*landscape_purpose(checkpoint, kind), "reward")
-    label = f"landscape {kind} {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
-    num_points = len(theta)
-    groups = np.array_split(np.arange(num_points), ceil(num_points / GROUP))
-    total = num_points * num_pairs
-    with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
-        for group in groups:
-            name = f"{group[0]}-{group[-1]}"
-            if (piece := pieces.load(name)) is not None:
-                progress.initial += len(group) * num_pairs  # no part of the pace
-                progress.update(len(group) * num_pairs)
-            else:
-                purposes = [purpose if common else (*purpose, int(point)) for point in group]
-                rew, ended = np.empty((len(group), num_pairs)), np.empty((len(group), num_pairs), bool)
-                for block in run_points(checkpoint, theta[group], purposes, num_pairs, num_threads):
-                    columns = slice(block.start, block.start + block.rew.shape[1])
-                    rew[:, columns], ended[:, columns] = block.rew, block.terminated | block.truncated
-                    progress.update(block.rew.size)
-                found = [complete_episodes(*stream) for stream in zip(rew, ended, strict=True)]
-                piece = {
-                    "num": np.array([len(episodes.ret) for episodes in found]),
-                    "stop": np.concatenate([episodes.stop for episodes in found]),
-                    "ret": np.concatenate([episodes.ret for episodes in found]),
-                }
-                pieces.save(name, piece)
-            edges = np.cumsum(piece["num"])[:-1]
-            yield from map(Episodes, np.split(piece["stop"], edges), np.split(piece["ret"], edges))
+    for group in np.array_split(np.arange(len(theta)), ceil(len(theta) / GROUP)):
+        name = f"{group[0]}-{group[-1]}"
+        if (piece := pieces.load(name)) is not None:
+            _skip(progress, len(group) * num_pairs)
+        else:
+            purposes = [purpose if common else (*purpose, int(point)) for point in group]
+            rew, ended = np.empty((len(group), num_pairs)), np.empty((len(group), num_pairs), bool)
+            for block in run_points(checkpoint, theta[group], purposes, num_pairs, num_threads):
+                columns = slice(block.start, block.start + block.rew.shape[1])
+                rew[:, columns], ended[:, columns] = block.rew, block.terminated | block.truncated
+                progress.update(block.rew.size)
+            found = [complete_episodes(*stream) for stream in zip(rew, ended, strict=True)]
+            piece = {
+                "num": np.array([len(episodes.ret) for episodes in found]),
+                "stop": np.concatenate([episodes.stop for episodes in found]),
+                "ret": np.concatenate([episodes.ret for episodes in found]),
+            }
+            pieces.save(name, piece)
+        edges = np.cumsum(piece["num"])[:-1]
+        yield from map(Episodes, np.split(piece["stop"], edges), np.split(piece["ret"], edges))
+
+
+def _skip(progress: tqdm, num_pairs: int) -> None:
+    """Count pairs of an earlier run as done, but not into the pace."""
+    progress.initial += num_pairs
+    progress.update(num_pairs)
 
 
 def _rewards(returns: list[list[np.ndarray]]) -> dict[str, np.ndarray]:
