@@ -25,7 +25,7 @@ def test_the_page_names_tests_that_exist():
 def test_every_test_of_a_behaviour_is_on_the_page():
     wholes = [
         functions(PROJECT / "tests/dag", f"test_{name}.py")
-        for name in ("clones", "rebuilding", "faults", "cluster")
+        for name in ("clones", "rebuilding", "faults", "cluster", "remotes")
     ]
     behaviours = {name for name in set().union(*wholes) if re.match(r"test_[a-k]\d?_", name)}
     assert behaviours <= set(re.findall(r"`(test_\w+)`", PAGE))
