@@ -28,7 +28,7 @@ from pgprim.types.errors import UserError
 from pgprim.types.params import check, load, read
 
 RATES = Path("workflow/rates.yaml")
-NUM_FIGURES = 8
+NUM_FIGURES = 27
 """Stages of dvc.yaml that draw."""
 
 HELD_BYTES = 3 << 27
@@ -124,7 +124,42 @@ def _jobs(params: dict[str, Any], num_obs: dict[str, int]) -> Iterator[tuple[str
                         algo,
                         num_checkpoints * units,
                     )
+    yield from _baseline_jobs(params)
+    yield from _landscape_jobs(params)
     yield "plot", NUM_FIGURES, 0, "", "", NUM_FIGURES
+
+
+def _baseline_jobs(params: dict[str, Any]) -> Iterator[tuple[str, int, int, str, str, int]]:
+    """The same for fits, which go through their pairs once per epoch, and for estimates with several baselines."""
+    block, sample = params["baselines"], params["sample"]
+    trials, truth, fit = sample["trials"], sample["truth_streams"], block["fit"]
+    fitted = min(truth * sample["pairs"], fit["pairs"]) * fit["epochs"]
+    estimated = trials * max(block["budgets"][-1], block["pairs"]) + truth * block["pairs"]
+    # Vectors of single precision.
+    kept = trials * (11 * len(block["budgets"]) + 4) + truth * len(block["lambdas"])
+    jobs = len(params["seeds"]) * len(block["iterations"])
+    for kind, pairs, units in (("fit", fitted, 1), ("baselines", estimated, kept)):
+        for task in block["tasks"]:
+            for algo in params["algos"] if task in params["tasks"] else ():
+                yield kind, jobs, jobs * pairs, params["env"][task]["id"], algo, jobs * units
+
+
+def _landscape_jobs(params: dict[str, Any]) -> Iterator[tuple[str, int, int, str, str, int]]:
+    """The same for landscapes: what is sampled for the steps and at the points, and the numbers kept of each point."""
+    block, few = params["landscape"], params["train"]["pairs"]
+    plane = block["plane"]["points"] ** 2
+    sampled = {"few": few, "many": block["many"]["pairs"], "steps": block["steps"]["steps"] * few}
+    points = {"few": plane, "many": plane, "steps": block["steps"]["steps"]}
+    pairs = sum(sampled[kind] + points[kind] * block[kind]["budgets"][-1] for kind in block["kinds"])
+    units = sum(
+        points[kind] * len(block[kind]["budgets"] + block[kind].get("trajectories", []))
+        for kind in block["kinds"]
+    )
+    agents = len(block["seeds"]) * len(block["iterations"])
+    for task in filter(params["tasks"].__contains__, block["tasks"]):
+        for algo in filter(params["algos"].__contains__, block["algos"]):
+            env_id = params["env"][task]["id"]
+            yield "landscape", agents * len(block["kinds"]), agents * pairs, env_id, algo, agents * units
 
 
 def _estimate_work(
@@ -238,6 +273,10 @@ def _run_stages(
         "train": f"train --task {task} --algo {algo} --seeds {seeds} --snapshots training/{seeds} --records records/a.zarr",
         "checkpoint": f"checkpoint --training training --seed {params['seeds'][0]} --iteration {iteration} --out {checkpoint}",
         "sample": f"sample --checkpoint {checkpoint} --out rollouts.zarr",
+        "fit": f"fit --checkpoint {checkpoint} --rollouts rollouts.zarr --out fit.safetensors",
+        "baselines": f"baselines --checkpoint {checkpoint} --rollouts rollouts.zarr --fit fit.safetensors"
+        " --gradients baselines.zarr --out baselines.nc",
+        "landscape": f"landscape few --checkpoint {checkpoint} --out landscape.nc",
         "plot": "plot fig8 --probe training --out plot.pdf --png plot.png --data plot.nc records",
     } | {
         probe: f"estimate {probe} --checkpoint {checkpoint} --rollouts rollouts.zarr"
@@ -249,6 +288,9 @@ def _run_stages(
         "snapshots": ["training"],
         "checkpoint": [checkpoint],
         "sample": ["rollouts.zarr"],
+        "fit": ["fit.safetensors"],
+        "baselines": ["baselines.zarr", "baselines.nc"],
+        "landscape": ["landscape.nc"],
         "plot": ["plot.pdf", "plot.png", "plot.nc"],
     } | {probe: [f"{probe}.zarr", f"{probe}.nc"] for probe in probes}
     seconds = {kind: _cpu_seconds(command.split(), folder) for kind, command in commands.items()}
@@ -273,9 +315,15 @@ def _resized(params: dict[str, Any], task: str, algo: str, size: dict[str, int])
     params["iterations"] = [size["iterations"]]
     params["train"] |= {"iterations": size["iterations"], "snapshot_every": 1}
     params["sample"] = {"trials": MEASURED_STREAMS, "truth_streams": MEASURED_STREAMS, "pairs": size["pairs"]}
-    for block in params["estimate"].values():
+    for block in (*params["estimate"].values(), params["baselines"]):
         if "budgets" in block:
             block["budgets"] = [size["pairs"] // 2, size["pairs"]]
+    params["baselines"] |= {"tasks": [task], "iterations": params["iterations"], "pairs": size["pairs"] // 4}
+    params["baselines"]["fit"] |= {"beyond": 1, "patience": params["baselines"]["fit"]["epochs"]}
+    params["landscape"] |= {name: params[name] for name in ("tasks", "algos", "iterations")}
+    params["landscape"] |= {"seeds": seeds[:1], "kinds": ["few"]}
+    params["landscape"]["plane"]["points"] = 4  # 16 points side by side
+    params["landscape"]["few"]["budgets"] = params["landscape"]["many"]["budgets"] = [size["pairs"]]
     check(params, "the parameters to measure")
     return params
 

@@ -34,6 +34,12 @@ def small() -> dict:
         "steps": {"budgets": [100, 500, 1000], "level": 0.95},
     }
     params["baselines"] |= {"budgets": [500, 1000], "pairs": 500}
+    params["landscape"]["plane"]["points"] = 3
+    params["landscape"] |= {
+        "few": {"budgets": [100, 500], "trajectories": [5, 10]},
+        "many": {"pairs": 1000, "budgets": [500]},
+        "steps": {"steps": 4, "budgets": [200]},
+    }
     check(params)
     return params
 
@@ -48,6 +54,7 @@ RATES = {
         "plot": 6,
         "fit": 1,
         "baselines": 2,
+        "landscape": 3,
     },
     "figure_bytes": 7,
     "environments": {
@@ -62,6 +69,7 @@ RATES = {
                 "steps": {"pairs_per_second": 500, "bytes": 5},
                 "fit": {"pairs_per_second": 10000, "bytes": 6},
                 "baselines": {"pairs_per_second": 100, "bytes": 2},
+                "landscape": {"pairs_per_second": 1000, "bytes": 8},
             },
         }
     },
@@ -84,6 +92,9 @@ def test_worked_numbers(small):
     assert found["fit"] == Cost("fit", 3, 450_000, 3 * 1 + 45.0, 3 * 6.0)
     # 3 trials × 1000 pairs and 5 truth streams × 500; vectors of 3 trials × 2 budgets, 3 × 4 and 5 streams × 8 λ
     assert found["baselines"] == Cost("baselines", 3, 16_500, 3 * 2 + 165.0, 3 * (66 + 12 + 40) * 2.0)
+    # one checkpoint: 9 points × 500 pairs and a step by 128, the same and a step by 1000, 4 steps × (128 + 200)
+    # 9 points × (2 budgets + 2 numbers of trajectories), 9 × 1 and 4 × 1 are kept
+    assert found["landscape"] == Cost("landscape", 3, 11_440, 3 * 3 + 11.44, 49 * 8.0)
     assert found["plot"] == Cost("plot", NUM_FIGURES, 0, NUM_FIGURES * 6.0, NUM_FIGURES * 7.0)
 
 
@@ -107,6 +118,7 @@ def test_the_large_sample_of_the_steps_probe_is_as_large_as_the_probe_says():
 def test_twice_the_seeds_cost_twice_as_much(small):
     once = {cost.kind: cost for cost in costs(small, RATES)}
     small |= {"seeds": [0, 1, 2, 3, 4, 5], "lockstep": ["0-1", "2", "3-4", "5"]}
+    small["landscape"]["seeds"] = [2, 5]
     twice = {cost.kind: cost for cost in costs(small, RATES)}
     for kind in once.keys() - {"plot"}:
         for name in ("jobs", "pairs", "seconds", "num_bytes"):
@@ -120,7 +132,7 @@ def test_what_was_not_measured_is_named(small, change):
     elif change == "algo":
         small["algos"] = ["trpo"]
     else:
-        small["estimate"]["landscape"] = {}
+        small["estimate"]["returns"] = {}
     with pytest.raises(UserError, match=r"rates\.yaml has no rate for .*--measure"):
         costs(small, RATES)
 
@@ -131,7 +143,7 @@ def test_the_table_adds_up(small):
     rows = {line.split()[0]: line for line in lines}
     assert rows["sample"].split() == ["sample", "6", "48", "k", f"{498 / 3600:.2f}", "144", "kB"]
     total = sum(cost.seconds for cost in costs(small, RATES)) / 3600
-    assert rows["all"].split() == ["all", f"{32 + NUM_FIGURES}", "629", "k", f"{total:.2f}", "146", "kB"]
+    assert rows["all"].split() == ["all", f"{35 + NUM_FIGURES}", "640", "k", f"{total:.2f}", "146", "kB"]
 
 
 def test_the_repository_s_sets_cost_what_they_are_meant_to():
@@ -154,6 +166,11 @@ README_ROWS = {
     "steps": (["hopper", "walker2d", "humanoid"], ["steps"]),
     "Fig. 4": (["walker2d", "hopper"], ["fit", "baselines"]),
     "gae": (["walker2d", "hopper"], ["fit", "baselines"]),
+    "Figs. 5, 19, 20": (["humanoid"], ["landscape"]),
+    "Figs. 6, 7, 13, 14": (["humanoid"], ["landscape"]),
+    "Figs. 15, 16": (["walker2d"], ["landscape"]),
+    "Figs. 17, 18": (["hopper"], ["landscape"]),
+    "alignment": (["hopper", "walker2d", "humanoid"], ["landscape"]),
     "Fig. 8": (["hopper", "walker2d", "humanoid"], []),
 }
 ROLLOUTS = ["checkpoint", "sample"]
@@ -166,7 +183,8 @@ def test_the_readme_says_what_a_figure_costs(row):
     if "fit" in kinds:
         params["iterations"] = params["baselines"]["iterations"]
     found = costs(params, read(ROOT / "workflow" / "rates.yaml"))
-    needed = [cost for cost in found if cost.kind in ["train", *kinds, *(ROLLOUTS if kinds else [])]]
+    below = [] if not kinds else ["checkpoint"] if kinds == ["landscape"] else ROLLOUTS
+    needed = [cost for cost in found if cost.kind in ["train", *kinds, *below]]
     hours = sum(cost.seconds for cost in needed) / 3600
     line = next(
         line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| {row} |")
