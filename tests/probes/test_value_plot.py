@@ -75,7 +75,7 @@ def test_panels_show_what_the_dataset_says(figure):
 def test_a_page_says_what_it_shows():
     pages = plot(select("fig11", results(), {}))
     for page, words in zip(pages, PAGES.values(), strict=True):
-        assert f"{words} (on the update's own pairs)" in drawn.texts(page)
+        assert f"{words}\n(on the update's own pairs)" in drawn.texts(page)
 
 
 def test_a_floor_that_came_out_negative_is_not_drawn():

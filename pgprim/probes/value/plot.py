@@ -93,7 +93,7 @@ def plot_page(ds: xr.Dataset, definition: str) -> Figure:
         definition: One of `PAGES`.
     """
     tasks = ds.task.values
-    figure, axes = panel_grid(tasks.size, len(COLUMNS), height=1.35, extra=1.0)
+    figure, axes = panel_grid(tasks.size, len(COLUMNS), height=1.35, extra=1.15)
     one = ds.sel(definition=definition)
     for row, task in zip(axes, tasks, strict=True):
         for panel, target in zip(row, COLUMNS, strict=True):
@@ -107,7 +107,7 @@ def plot_page(ds: xr.Dataset, definition: str) -> Figure:
     for panel in axes[:-1].flat:
         panel.tick_params(labelbottom=False)
     binary_axis(axes[0, 0])
-    words = f"{PAGES[definition]} (on {PART_LABELS[ds.attrs['part']]})"
+    words = f"{PAGES[definition]}\n(on {PART_LABELS[ds.attrs['part']]})"
     figure.supxlabel(f"Training iteration\n\n{words}")
     legend_above(figure, _handles(ds, definition == "exact"))
     return figure
