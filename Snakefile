@@ -43,7 +43,7 @@ onerror:
 
 
 rule all:
-    """Every figure, and the metrics."""
+    """Every figure, the metrics and the claims."""
     default_target: True
     input:
         dag.figures(),

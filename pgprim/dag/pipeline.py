@@ -159,5 +159,5 @@ def is_folder(path: str) -> bool:
 
 
 def figures(paths: Iterable[str]) -> list[str]:
-    """The outputs that people look at: figures, and the metrics that go with them."""
-    return sorted(path for path in paths if path.startswith(("figures/", "data/metrics/")))
+    """The outputs that people look at: figures, the metrics that go with them, and the claims."""
+    return sorted(path for path in paths if path.startswith(("figures/", "data/metrics/", "data/claims")))

@@ -63,7 +63,7 @@ class Workflow:
         self._plan.finish()
 
     def figures(self) -> list[str]:
-        """All figures and metrics: the default target."""
+        """All figures, metrics and claims: the default target."""
         return figures(self._pipeline.maker)
 
     def other_groups(self, *mentioned: str) -> list[str]:
