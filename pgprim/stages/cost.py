@@ -124,9 +124,27 @@ def _jobs(params: dict[str, Any], num_obs: dict[str, int]) -> Iterator[tuple[str
                         algo,
                         num_checkpoints * units,
                     )
+    yield from _replay_jobs(params)
     yield from _baseline_jobs(params)
     yield from _landscape_jobs(params)
     yield "plot", NUM_FIGURES, 0, "", "", NUM_FIGURES
+
+
+def _replay_jobs(params: dict[str, Any]) -> Iterator[tuple[str, int, int, str, str, int]]:
+    """The same for replays, for what is assessed in them, and for floors, whose continuations may end early."""
+    train, replay, block = params["train"], params["replay"], params["floor"]
+    updates = len(params["seeds"]) * len(range(0, train["iterations"], replay["every"]))
+    kept = updates * 2 * (train["pairs"] + replay["beyond"])
+    floors = len(params["seeds"]) * len(block["iterations"])
+    continued = floors * block["states"] * block["branches"] * block["beyond"]
+    groups = len(params["lockstep"])
+    for task in params["tasks"]:
+        for algo in params["algos"]:
+            env_id = params["env"][task]["id"]
+            yield "replay", groups, kept + updates * train["pairs"], env_id, algo, kept
+            for probe in params["assess"]:
+                yield probe, groups, kept, env_id, algo, updates
+            yield "floor", floors, continued, env_id, algo, floors
 
 
 def _baseline_jobs(params: dict[str, Any]) -> Iterator[tuple[str, int, int, str, str, int]]:
@@ -181,7 +199,10 @@ def _rate(rates: dict[str, Any], kind: str, env_id: str, algo: str) -> dict[str,
     if kind == "plot":
         return {"bytes": rates["figure_bytes"]}
     try:
-        return rates["environments"][env_id][algo][kind]
+        known = rates["environments"][env_id][algo]
+        if kind == "floor":  # the untrained agents that rates are measured with fall at once
+            return known[kind] | {"pairs_per_second": known["sample"]["pairs_per_second"]}
+        return known[kind]
     except KeyError:
         raise UserError(
             f"{RATES} has no rate for {kind} of {algo} on {env_id}; choose a parameter set that has it and run "
@@ -273,6 +294,8 @@ def _run_stages(
         "train": f"train --task {task} --algo {algo} --seeds {seeds} --snapshots training/{seeds} --records records/a.zarr",
         "checkpoint": f"checkpoint --training training --seed {params['seeds'][0]} --iteration {iteration} --out {checkpoint}",
         "sample": f"sample --checkpoint {checkpoint} --out rollouts.zarr",
+        "replay": f"replay --training training/{seeds} --out replay.zarr",
+        "floor": f"floor --checkpoint {checkpoint} --out floor.nc",
         "fit": f"fit --checkpoint {checkpoint} --rollouts rollouts.zarr --out fit.safetensors",
         "baselines": f"baselines --checkpoint {checkpoint} --rollouts rollouts.zarr --fit fit.safetensors"
         " --gradients baselines.zarr --out baselines.nc",
@@ -283,16 +306,20 @@ def _run_stages(
         f" --gradients {probe}.zarr --out {probe}.nc"
         for probe in probes
     }
+    commands |= {probe: f"assess {probe} --replay replay.zarr --out {probe}.nc" for probe in params["assess"]}
     outputs = {
         "train": ["records"],
         "snapshots": ["training"],
         "checkpoint": [checkpoint],
         "sample": ["rollouts.zarr"],
+        "replay": ["replay.zarr"],
+        "floor": ["floor.nc"],
         "fit": ["fit.safetensors"],
         "baselines": ["baselines.zarr", "baselines.nc"],
         "landscape": ["landscape.nc"],
         "plot": ["plot.pdf", "plot.png", "plot.nc"],
     } | {probe: [f"{probe}.zarr", f"{probe}.nc"] for probe in probes}
+    outputs |= {probe: [f"{probe}.nc"] for probe in params["assess"]}
     seconds = {kind: _cpu_seconds(command.split(), folder) for kind, command in commands.items()}
     found = {}
     for kind, jobs, pairs, _, _, units in _jobs(params, {}):
@@ -318,6 +345,8 @@ def _resized(params: dict[str, Any], task: str, algo: str, size: dict[str, int])
     for block in (*params["estimate"].values(), params["baselines"]):
         if "budgets" in block:
             block["budgets"] = [size["pairs"] // 2, size["pairs"]]
+    params["replay"]["every"] = 1
+    params["floor"] |= {"iterations": params["iterations"], "states": 2 * size["iterations"]}
     params["baselines"] |= {"tasks": [task], "iterations": params["iterations"], "pairs": size["pairs"] // 4}
     params["baselines"]["fit"] |= {"beyond": 1, "patience": params["baselines"]["fit"]["epochs"]}
     params["landscape"] |= {name: params[name] for name in ("tasks", "algos", "iterations")}

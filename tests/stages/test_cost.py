@@ -52,6 +52,10 @@ RATES = {
         "gradient": 4,
         "steps": 5,
         "plot": 6,
+        "replay": 4,
+        "value": 5,
+        "trust_region": 6,
+        "floor": 7,
         "fit": 1,
         "baselines": 2,
         "landscape": 3,
@@ -67,6 +71,10 @@ RATES = {
                 "sample": {"pairs_per_second": 100, "bytes": 3},
                 "gradient": {"pairs_per_second": 1000, "bytes": 4},
                 "steps": {"pairs_per_second": 500, "bytes": 5},
+                "replay": {"pairs_per_second": 8, "bytes": 40},
+                "value": {"pairs_per_second": 1000, "bytes": 30},
+                "trust_region": {"pairs_per_second": 2000, "bytes": 30},
+                "floor": {"pairs_per_second": 1000000, "bytes": 50},
                 "fit": {"pairs_per_second": 10000, "bytes": 6},
                 "baselines": {"pairs_per_second": 100, "bytes": 2},
                 "landscape": {"pairs_per_second": 1000, "bytes": 8},
@@ -88,6 +96,12 @@ def test_worked_numbers(small):
     assert found["gradient"] == Cost("gradient", 6, 48_000, 6 * 4 + 48.0, 6 * 11 * 4.0)
     # 3 trials × (100 + 500 + 1000) pairs and 5 truth streams × 1000; 3 trials × 3 budgets and a large one are kept
     assert found["steps"] == Cost("steps", 6, 58_800, 6 * 5 + 58_800 / 500, 6 * 10 * 5.0)
+    # 3 seeds × 2 iterations × (twice 128 + 500 pairs, of which all are kept, and 128 for the update)
+    assert found["replay"] == Cost("replay", 2, 8_304, 2 * 4 + 8_304 / 8, 7_536 * 40.0)
+    assert found["value"] == Cost("value", 2, 7_536, 2 * 5 + 7.536, 6 * 30.0)
+    assert found["trust_region"] == Cost("trust_region", 2, 7_536, 2 * 6 + 3.768, 6 * 30.0)
+    # 3 seeds at the last checkpoint × 64 states × 4 continuations of at most 500 pairs, at the pace of sampling
+    assert found["floor"] == Cost("floor", 3, 384_000, 3 * 7 + 3840.0, 3 * 50.0)
     # 3 seeds at the last checkpoint; 30 epochs over 5 truth streams × 1000 pairs
     assert found["fit"] == Cost("fit", 3, 450_000, 3 * 1 + 45.0, 3 * 6.0)
     # 3 trials × 1000 pairs and 5 truth streams × 500; vectors of 3 trials × 2 budgets, 3 × 4 and 5 streams × 8 λ
@@ -143,7 +157,7 @@ def test_the_table_adds_up(small):
     rows = {line.split()[0]: line for line in lines}
     assert rows["sample"].split() == ["sample", "6", "48", "k", f"{498 / 3600:.2f}", "144", "kB"]
     total = sum(cost.seconds for cost in costs(small, RATES)) / 3600
-    assert rows["all"].split() == ["all", f"{35 + NUM_FIGURES}", "640", "k", f"{total:.2f}", "146", "kB"]
+    assert rows["all"].split() == ["all", f"{44 + NUM_FIGURES}", "1.05", "M", f"{total:.2f}", "448", "kB"]
 
 
 def test_the_repository_s_sets_cost_what_they_are_meant_to():
