@@ -1,0 +1,173 @@
+"""What PPO's implementation choices do: effects and interactions of four switches (the paper's first version)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from pgprim.core.factorial import best_choice, contrast, contrasts
+from pgprim.core.final_return import final_return
+from pgprim.plotting.choose import choose
+from pgprim.plotting.labels import axis_label, task_label
+from pgprim.plotting.panels import legend_above, panel_grid
+from pgprim.plotting.style import GREY, style
+
+FIGURES = ("ablation",)
+SWITCHES = {
+    "rew_norm": "reward normalisation",
+    "init": "orthogonal weights",
+    "anneal": "annealing",
+    "value_clip": "value clipping",
+}
+"""What switching on means; a switch that is not here goes by its own name."""
+
+RULES = {"best": ("#0072B2", "o", "each cell's best rate"), "mean": ("#D55E00", "s", "mean over rates")}
+"""How a cell's learning rates become one number: colour, marker and words."""
+
+LEVELS = {"off": (GREY, (0, (3, 1.5))), "on": ("#009E73", "-")}
+"""Colour and dashes of the two halves of the design that a switch makes."""
+
+
+def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
+    """The dataset that the figure draws: final returns of all runs, and effects with their intervals.
+
+    With `best`, each cell counts with the learning rate that earned most over the seeds `ablation.choose`, and is
+    reported on the others only. With `mean`, a seed counts with its mean over all rates, and all seeds do, because
+    none of them chose anything. Intervals say what other seeds would change (`core.factorial.contrast`).
+
+    Args:
+        figure: One of `FIGURES`.
+        ds: All records of the ablation.
+        params: The parameter file; of it only `ablation` is used.
+
+    Raises:
+        UserError: If `ds` does not hold records of the ablation.
+    """
+    block = params["ablation"]
+    ds = choose(ds, ["return_mean", "diverged"]).squeeze("algo", drop=True)
+    ds = ds.transpose("task", "cell", "rate", "seed", "iteration")
+    finals = final_return(ds.return_mean.values, ds.diverged.values.astype(bool), block["final"])
+    names = list(block["switches"])
+    on = np.array([[digit == "1" for digit in cell] for cell in ds.cell.values])
+    chooses = np.isin(ds.seed.values, block["choose"])
+    coefficients = contrasts(on)
+    found = np.empty((len(RULES), ds.task.size, len(coefficients), 3))
+    chosen = np.empty((ds.task.size, len(on)))
+    for place, values in enumerate(finals):
+        best = best_choice(values, chooses)
+        chosen[place] = ds.rate.values[best]
+        repeats = {
+            "best": list(values[np.arange(len(on)), best][:, ~chooses]),
+            "mean": list(values.mean(1)),
+        }
+        for rule, cells in repeats.items():
+            row = list(RULES).index(rule)
+            found[row, place] = [contrast(c, cells, block["level"]) for c in coefficients.values()]
+    units = ds.return_mean.attrs["units"]
+    ends = f"of the {100 * block['level']:g} % interval of the effect on the final return"
+    words = ("effect on the final return", f"lower end {ends}", f"upper end {ends}")
+    variables = {
+        name: (("rule", "task", "effect"), found[..., k], {"long_name": words[k], "units": units})
+        for k, name in enumerate(("effect_size", "effect_low", "effect_high"))
+    }
+    final_name = f"mean return over the last {100 * block['final']:g} % of the iterations"
+    described = {"long_name": "final return", "comment": final_name, "units": units}
+    variables["final_return"] = (("task", "cell", "rate", "seed"), finals, described)
+    variables["best_rate"] = (
+        ("task", "cell"),
+        chosen,
+        {"long_name": "learning rate that earned most over the seeds that choose", "units": "1"},
+    )
+    variables["diverged"] = (("task", "cell", "rate", "seed"), ds.diverged.values, ds.diverged.attrs)
+    variables["is_on"] = (("cell", "switch"), on.astype(np.int8), {"long_name": "switch is on", "units": "1"})
+    coords = {name: ds[name] for name in ("task", "cell", "rate", "seed")} | {
+        "rule": list(RULES),
+        "switch": names,
+        "effect": [" × ".join(names[k] for k in effect) for effect in coefficients],
+    }
+    attrs = {"figure": figure, "level": block["level"], "iterations": ds.iteration.size}
+    return xr.Dataset(variables, coords, attrs)
+
+
+def plot(ds: xr.Dataset) -> list[Figure]:
+    """Two pages: effects and two-way interactions with intervals, and final returns split by each switch."""
+    with style():
+        return [plot_effects(ds), plot_distributions(ds)]
+
+
+def plot_effects(ds: xr.Dataset) -> Figure:
+    """A row per effect, a panel per task: what switching on changes, under both ways to treat learning rates."""
+    height = 0.19 * ds.effect.size + 0.4
+    figure, axes = panel_grid(1, ds.task.size, height=height, extra=0.75)
+    rows = np.arange(ds.effect.size, dtype=float)
+    for panel, task in zip(axes[0], ds.task.values, strict=True):
+        panel.axvline(0, color=GREY, linewidth=0.8)
+        for offset, (rule, (hue, marker, _)) in zip((-0.16, 0.16), RULES.items(), strict=True):
+            one = ds.sel(task=task, rule=rule)
+            reach = np.abs(np.stack([one.effect_low, one.effect_high]) - one.effect_size.values)
+            panel.errorbar(
+                one.effect_size, rows + offset, xerr=np.nan_to_num(reach), fmt=marker, color=hue, markersize=3,
+                elinewidth=0.8, label=rule,
+            )  # fmt: skip
+        panel.set_title(task_label(task))
+        panel.axhline(ds.switch.size - 0.5, color=GREY, linewidth=0.4)
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes[0, 0].set_yticks(rows, [effect_label(name) for name in ds.effect.values])
+    axes[0, 0].set_ylim(rows[-1] + 0.6, -0.6)
+    figure.supxlabel(f"Effect on the final return [{ds.effect_size.attrs['units']}]")
+    marks = [
+        Line2D([], [], color=hue, marker=marker, linestyle="", label=words)
+        for hue, marker, words in RULES.values()
+    ]
+    bars = Line2D(
+        [], [], color=GREY, linewidth=0.8, label=f"{100 * ds.attrs['level']:g} % interval over seeds"
+    )
+    legend_above(figure, [marks, [bars]])
+    return figure
+
+
+def plot_distributions(ds: xr.Dataset) -> Figure:
+    """A row per task, a panel per switch: the share of runs that earned no more than so much, with it on and off.
+
+    All cells, learning rates and seeds count, as in the paper's first version.
+    """
+    figure, axes = panel_grid(ds.task.size, ds.switch.size, height=1.35, extra=0.65)
+    for line, task in zip(axes, ds.task.values, strict=True):
+        for panel, switch in zip(line, ds.switch.values, strict=True):
+            draw_split(panel, ds.sel(task=task), switch)
+        line[0].set_ylabel(f"{task_label(task)}: share of runs" if ds.task.size > 1 else "Share of runs")
+    for panel, switch in zip(axes[0], ds.switch.values, strict=True):
+        panel.set_title(effect_label(switch))
+    figure.supxlabel(axis_label(ds.final_return))
+    handles = [
+        Line2D([], [], color=hue, linestyle=dashes, linewidth=1.1, label=level)
+        for level, (hue, dashes) in LEVELS.items()
+    ]
+    legend_above(figure, [[handle] for handle in handles])
+    return figure
+
+
+def draw_split(panel: Axes, ds: xr.Dataset, switch: str) -> None:
+    """The final returns' distribution functions with a switch off and on.
+
+    Args:
+        panel: The axes to draw into.
+        ds: What `select` gives, for one task.
+        switch: Which.
+    """
+    is_on = ds.is_on.sel(switch=switch).values.astype(bool)
+    for level, (hue, dashes) in LEVELS.items():
+        values = np.sort(ds.final_return.values[is_on == (level == "on")].ravel())
+        panel.ecdf(values[np.isfinite(values)], color=hue, linestyle=dashes, linewidth=1.1, label=level)
+    panel.xaxis.set_major_locator(MaxNLocator(nbins=3))
+    panel.set_ylim(0, 1)
+
+
+def effect_label(name: str) -> str:
+    """`rew_norm × anneal` -> `reward normalisation × annealing`."""
+    return " × ".join(SWITCHES.get(part, part.replace("_", " ")) for part in name.split(" × "))

@@ -1,0 +1,187 @@
+"""Training with more pairs per iteration: what better gradients buy, and at which learning rate (the paper's text)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+
+from pgprim.core.final_return import final_return
+from pgprim.core.statistics import between_agents
+from pgprim.plotting.choose import choose
+from pgprim.plotting.labels import axis_label, count_label, task_label
+from pgprim.plotting.panels import legend_above, panel_grid
+from pgprim.plotting.style import GREY, colour, shades, style
+from pgprim.types.variants import regime_iterations
+
+FIGURES = ("sample_regime",)
+MARKERS = ("o", "s", "^", "D", "v", "P")
+SMOOTH = 25
+"""Points along a curve of returns at most: neighbouring iterations are averaged."""
+
+
+def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
+    """The dataset that the figure draws: curves of every number of pairs and rate, and what runs came to.
+
+    Curves are means over seeds, along the iterations of each run. The interval of the final return is between agents.
+
+    Args:
+        figure: One of `FIGURES`.
+        ds: All records of the study.
+        params: The parameter file; of it only `regime` is used.
+
+    Raises:
+        UserError: If `ds` does not hold records of the study.
+    """
+    block = params["regime"]
+    ds = choose(ds, ["return_mean", "half_cosine", "diverged"]).squeeze("algo", drop=True)
+    ds = ds.transpose("task", "pairs", "rate", "seed", "iteration")
+    counts = [regime_iterations(block, int(pairs)) for pairs in ds.pairs.values]
+    shape = tuple(ds.sizes[name] for name in ("task", "pairs", "rate"))
+    finals = np.empty((*shape, ds.seed.size))
+    for place, count in enumerate(counts):
+        one = ds.isel(pairs=place, iteration=slice(0, count))
+        finals[:, place] = final_return(
+            one.return_mean.values, one.diverged.values.astype(bool), block["final"]
+        )
+    ends = np.array([between_agents(values, block["level"]) for values in finals.reshape(-1, ds.seed.size)])
+    units = ds.return_mean.attrs["units"]
+    between = f"of the {100 * block['level']:g} % interval between agents of the mean final return"
+    words = ("mean final return over seeds", f"lower end {between}", f"upper end {between}")
+    dims = ("task", "pairs", "rate")
+    variables = {
+        name: (dims, ends[:, k].reshape(shape), {"long_name": words[k], "units": units})
+        for k, name in enumerate(("final_mean", "final_low", "final_high"))
+    }
+    variables["final_return"] = (
+        (*dims, "seed"),
+        finals,
+        {
+            "long_name": "final return",
+            "comment": f"mean return over the last {100 * block['final']:g} % of the iterations",
+            "units": units,
+        },
+    )
+    variables["num_iterations"] = ("pairs", counts, {"long_name": "iterations of a run", "units": "1"})
+    curves = {
+        "return_curve": (ds.return_mean, "mean episode return"),
+        "agreement_curve": (ds.half_cosine, "cosine between gradients of the batch's halves"),
+    }
+    for name, (array, long_name) in curves.items():
+        mean = array.mean("seed", skipna=True)
+        variables[name] = mean.assign_attrs(long_name=long_name, units=array.attrs["units"])
+    coords = {name: ds[name] for name in ("task", "pairs", "rate", "seed", "iteration")}
+    return xr.Dataset(
+        variables | {"diverged": ds.diverged}, coords, {"figure": figure, "level": block["level"]}
+    )
+
+
+def plot(ds: xr.Dataset) -> list[Figure]:
+    """A page of curves per task, and a page of final returns against the learning rate."""
+    with style():
+        return [*(plot_curves(ds.sel(task=task)) for task in ds.task.values), plot_finals(ds)]
+
+
+def plot_curves(ds: xr.Dataset) -> Figure:
+    """One task, a column per learning rate: return against pairs and against iterations, and agreement of the halves."""
+    figure, axes = panel_grid(3, ds.rate.size, height=1.3, extra=0.95, sharey="row")
+    hues = regime_hues(ds)
+    for column, rate in zip(axes.T, ds.rate.values, strict=True):
+        for place, (hue, marker) in enumerate(zip(hues, MARKERS, strict=False)):
+            one = ds.sel(rate=rate).isel(pairs=place, iteration=slice(0, int(ds.num_iterations[place])))
+            draw_run(column, one, hue, marker)
+        column[0].set_title(rate_label(rate))
+        for panel in (column[0], column[2]):
+            panel.set_xlim(0, float((ds.pairs * ds.num_iterations).max()))
+            panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
+            panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+        column[1].set_xscale("log")
+        column[1].set_xlim(1, float(ds.num_iterations.max()))
+        column[0].set_xlabel("Pairs so far")
+        column[1].set_xlabel("Iterations so far")
+        column[2].set_xlabel("Pairs so far")
+        column[2].axhline(0, color=GREY, linewidth=0.6)
+    for panel, name in zip(axes[:, 0], ("return_curve", "return_curve", "agreement_curve"), strict=True):
+        panel.set_ylabel(axis_label(ds[name], width=22))
+    legend_above(figure, [[handle] for handle in _handles(ds)])
+    figure.suptitle(task_label(str(ds.task.values)), x=0.02, ha="left")
+    return figure
+
+
+def draw_run(column: np.ndarray, ds: xr.Dataset, hue: str, marker: str) -> None:
+    """One number of pairs at one learning rate, into the three panels of a column.
+
+    Args:
+        column: Axes of return by pairs, return by iterations, and agreement.
+        ds: What `select` gives, for one task, number of pairs and rate, along the iterations of its runs.
+        hue: Colour.
+        marker: Marker.
+    """
+    label = f"{int(ds.pairs)}"
+    width = -(-ds.iteration.size // SMOOTH)
+    smooth = ds.return_curve.coarsen(iteration=width, boundary="pad", side="left").mean()
+    for panel, so_far in ((column[0], smooth.iteration * ds.pairs), (column[1], smooth.iteration + 1)):
+        panel.plot(so_far, smooth, color=hue, marker=marker, label=label)
+    known = np.isfinite(ds.agreement_curve.values)
+    column[2].plot(
+        (ds.iteration * ds.pairs)[known], ds.agreement_curve[known], color=hue, marker=marker, label=label
+    )
+
+
+def plot_finals(ds: xr.Dataset) -> Figure:
+    """A panel per task: the mean final return against the learning rate, a line per number of pairs."""
+    figure, axes = panel_grid(1, ds.task.size, height=1.8, extra=0.7, sharey=False)
+    for panel, task in zip(axes[0], ds.task.values, strict=True):
+        draw_finals(panel, ds.sel(task=task))
+        panel.set_title(task_label(task))
+    axes[0, 0].set_ylabel(axis_label(ds.final_mean, width=22))
+    figure.supxlabel("Learning rate of the policy, in multiples of the task's own")
+    bars = Line2D(
+        [], [], color=GREY, linewidth=0.7, label=f"{100 * ds.attrs['level']:g} % interval between agents"
+    )
+    legend_above(figure, [_handles(ds), [bars]])
+    return figure
+
+
+def draw_finals(panel: Axes, ds: xr.Dataset) -> None:
+    """Final returns of one task.
+
+    Args:
+        panel: The axes to draw into.
+        ds: What `select` gives, for one task.
+    """
+    rates = ds.rate.values
+    for place, (hue, marker) in enumerate(zip(regime_hues(ds), MARKERS, strict=False)):
+        one = ds.isel(pairs=place)
+        beside = rates * 1.04 ** (place - (ds.pairs.size - 1) / 2)
+        reach = np.abs(np.stack([one.final_low, one.final_high]) - one.final_mean.values)
+        panel.errorbar(
+            beside, one.final_mean, yerr=np.nan_to_num(reach), color=hue, marker=marker, elinewidth=0.7,
+            label=f"{int(one.pairs)}",
+        )  # fmt: skip
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(FixedLocator(rates))
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlim(rates.min() / 1.4, rates.max() * 1.4)
+
+
+def regime_hues(ds: xr.Dataset) -> list:
+    """PPO's colour, darker for more pairs."""
+    return shades(colour("ppo"), ds.pairs.size)
+
+
+def rate_label(rate: float) -> str:
+    """`0.3` -> `learning rate × 0.3`."""
+    return f"learning rate × {rate:g}"
+
+
+def _handles(ds: xr.Dataset) -> list[Line2D]:
+    return [
+        Line2D([], [], color=hue, marker=marker, label=f"{count_label(pairs)} pairs per iteration")
+        for pairs, hue, marker in zip(ds.pairs.values, regime_hues(ds), MARKERS, strict=False)
+    ]

@@ -1,0 +1,305 @@
+"""What the released code's handling of time limits and cuts changes: in training, and in what each probe finds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from pgprim.core.statistics import between_agents
+from pgprim.core.value_errors import known_mean
+from pgprim.plotting.choose import choose
+from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
+from pgprim.plotting.panels import budget_axis, legend_above, panel_grid, regime_handle, text_handle
+from pgprim.plotting.style import GREY, WIDTH, colour, marker, shades, style
+from pgprim.types.errors import UserError
+from pgprim.types.variants import other_semantics
+
+FIGURES = ("semantics",)
+SEMANTICS = {"exact": "-", "paper": (0, (2.5, 1.2))}
+"""Line styles."""
+
+TRAINING = {
+    "return_mean": "mean episode return",
+    "value_loss": "value loss after the update",
+    "explained_variance": "explained variance before the update",
+}
+"""Rows of the page on training: short names of the records."""
+
+COMPARED = ("between_cosine", "norm_ratio", "cosine_by_semantics", "truth_cosine_by_semantics")
+POINTS = 50
+"""Points along a curve of training at most: neighbouring iterations are averaged."""
+
+DEFINITIONS = {"exact": "exact", "paper": "as_published"}
+"""Which definition of `probes.value` belongs to which semantics."""
+
+_LABEL_WIDTH, _ROW_HEIGHT = 2.3, 0.165  # inch
+
+
+def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
+    """The dataset that the figure draws: curves of training, comparisons of estimates, and a table of both.
+
+    Training with the other semantics starts from the same new agents as training itself, and what is estimated with
+    both is estimated from the same pairs, so differences are within seeds; their interval is between seeds.
+
+    Args:
+        figure: One of `FIGURES`.
+        ds: Training records, records with the other semantics, and comparisons; value prediction errors if there are.
+        params: The parameter file: `semantics`, `train.semantics` and `plot.regime`.
+
+    Raises:
+        UserError: If `ds` does not hold these.
+    """
+    block, own = params["semantics"], params["train"]["semantics"]
+    optional = ["mre"] if ds is not None and "mre" in ds else []
+    names = [*TRAINING, *(f"other_{name}" for name in TRAINING), *COMPARED, *optional]
+    ds = choose(ds, names)
+    ds = ds.sel(
+        task=[task for task in ds.task.values if task in block["tasks"]],
+        algo=[algo for algo in ds.algo.values if algo in block["algos"]],
+    )
+    curves = _training(ds, own, block["train_iterations"])
+    quantities = {
+        f"training: {words}": _last(curves[name], block["final"])
+        for name, words in zip(TRAINING, ("final return", "value loss", "explained variance"), strict=True)
+    }
+    regime = params["plot"]["regime"]
+    for probe in ds.probe.values:
+        one = ds.sel(probe=probe)
+        known = one.budget.values[np.isfinite(one.cosine_by_semantics).any(_but(one, "budget")).values]
+        budget = known[np.abs(known - regime).argmin()]
+        for name, words in (("cosine", "pairwise cosine"), ("truth_cosine", "cosine to the truth")):
+            array = one[f"{name}_by_semantics"].sel(budget=budget)
+            quantities[f"{probe} at {count_label(budget)} pairs: {words}"] = array
+    if optional:
+        held_out = ds.mre.sel(part="held_out")
+        for target, words in (("gae", "GAE"), ("returns", "returns")):
+            array = held_out.sel(target=target, definition=list(DEFINITIONS.values())).drop_vars("target")
+            array = array.rename(definition="semantics").assign_coords(semantics=list(DEFINITIONS))
+            quantities[f"{words} MRE, held-out pairs"] = array
+    smooth = -(-block["train_iterations"] // POINTS)
+    coarse = curves.coarsen(iteration=smooth, boundary="pad", side="left").mean(keep_attrs=True)
+    coarse = coarse.rename(iteration="training_iteration")
+    compared = ds[list(COMPARED)].dropna("iteration", how="all")
+    table = _table(quantities, block["level"])
+    found = xr.merge([coarse, compared, table], combine_attrs="override", join="outer")
+    attrs = {"figure": figure, "level": block["level"], "regime": regime, "iterations_per_point": smooth}
+    return found.drop_vars("definition", errors="ignore").assign_attrs(attrs)
+
+
+def _training(ds: xr.Dataset, own: str, num_iterations: int) -> xr.Dataset:
+    """Records of both semantics along `semantics`, of the iterations that both have."""
+    iterations = [k for k in ds.iteration.values if k < num_iterations]
+    if not iterations:
+        raise UserError(
+            "no training iteration is below semantics.train_iterations; give the training records"
+        )
+    found = {}
+    for name, words in TRAINING.items():
+        both = {own: ds[name], other_semantics(own): ds[f"other_{name}"]}
+        array = xr.concat([both[one].sel(iteration=iterations) for one in SEMANTICS], "semantics")
+        found[name] = array.assign_attrs(long_name=words, units=ds[name].attrs["units"])
+    return xr.Dataset(found).assign_coords(semantics=list(SEMANTICS))
+
+
+def _last(array: xr.DataArray, share: float) -> xr.DataArray:
+    """The last share of the iterations."""
+    return array.isel(iteration=slice(-max(1, round(share * array.sizes["iteration"])), None))
+
+
+def _but(ds: xr.Dataset, *kept: str) -> list[str]:
+    return [dim for dim in ds.cosine_by_semantics.dims if dim not in kept]
+
+
+def _table(quantities: dict[str, xr.DataArray], level: float) -> xr.Dataset:
+    """Means over seeds of each quantity with both semantics, and the mean difference with its interval over seeds."""
+    tasks, algos = (next(iter(quantities.values()))[name].values for name in ("task", "algo"))
+    cells = np.full((len(quantities), len(tasks), len(algos), 5), np.nan)
+    for row, array in enumerate(quantities.values()):
+        for place in np.ndindex(len(tasks), len(algos)):
+            one = array.sel(task=tasks[place[0]], algo=algos[place[1]]).transpose("semantics", "seed", ...)
+            seeds = known_mean(one.values.reshape(*one.shape[:2], -1), axis=2)
+            seeds = seeds[:, np.isfinite(seeds).all(0)]
+            if seeds.size:
+                cells[row, *place] = *seeds.mean(1), *between_agents(seeds[1] - seeds[0], level)
+    ends = f"of the {100 * level:g} % interval between seeds of the difference"
+    words = {
+        "table_exact": "with semantics exact",
+        "table_paper": "with semantics paper",
+        "table_difference": "paper less exact",
+        "table_low": f"lower end {ends}",
+        "table_high": f"upper end {ends}",
+    }
+    dims = ("quantity", "task", "algo")
+    variables = {
+        name: (dims, cells[..., k], {"long_name": long_name, "units": "1"})
+        for k, (name, long_name) in enumerate(words.items())
+    }
+    return xr.Dataset(variables, {"quantity": list(quantities), "task": tasks, "algo": algos})
+
+
+def plot(ds: xr.Dataset) -> list[Figure]:
+    """Three pages: training with both semantics, estimates with both from the same pairs, and the table."""
+    with style():
+        return [plot_training(ds), plot_estimates(ds), plot_table(ds)]
+
+
+def plot_training(ds: xr.Dataset) -> Figure:
+    """A row per record, a column per task: thin lines are seeds, thick ones their mean."""
+    algos = tuple(order_algos(ds.algo.values.tolist()))
+    figure, axes = panel_grid(len(TRAINING), ds.task.size, height=1.3, extra=0.75, sharey=False)
+    for line, name in zip(axes, TRAINING, strict=True):
+        for panel, task in zip(line, ds.task.values, strict=True):
+            for algo in algos:
+                draw_curves(panel, ds[name].sel(task=task, algo=algo), colour(algo, algos))
+        line[0].set_ylabel(axis_label(ds[name], width=22))
+    for panel, task in zip(axes[0], ds.task.values, strict=True):
+        panel.set_title(task_label(task))
+    for panel in axes.flat:
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    width = int(ds.attrs["iterations_per_point"])
+    figure.supxlabel("Training iteration" + (f" (means over {width} iterations)" if width > 1 else ""))
+    seed = Line2D([], [], color=GREY, linewidth=0.4, label="one seed")
+    legend_above(figure, [_algo_handles(algos), _semantics_handles(), [seed]])
+    return figure
+
+
+def draw_curves(panel: Axes, array: xr.DataArray, hue: str) -> None:
+    """One record of one algorithm on one task with both semantics.
+
+    Args:
+        panel: The axes to draw into.
+        array: The record along `semantics`, `seed` and `training_iteration`.
+        hue: The algorithm's colour.
+    """
+    array = array.transpose("semantics", "seed", "training_iteration")
+    for name, dashes in SEMANTICS.items():
+        one = array.sel(semantics=name)
+        for seed in one.values:
+            panel.plot(
+                one.training_iteration,
+                seed,
+                color=hue,
+                linestyle=dashes,
+                linewidth=0.4,
+                alpha=0.5,
+                label="seed",
+            )
+        panel.plot(
+            one.training_iteration,
+            known_mean(one.values),
+            color=hue,
+            linestyle=dashes,
+            linewidth=1.1,
+            label=name,
+        )
+
+
+def plot_estimates(ds: xr.Dataset) -> Figure:
+    """A column per task; for each probe how near both semantics' vectors are, and how well the vectors of each agree."""
+    algos = tuple(order_algos(ds.algo.values.tolist()))
+    figure, axes = panel_grid(2 * ds.probe.size, ds.task.size, height=1.3, extra=0.75, sharey="row")
+    for place, probe in enumerate(ds.probe.values):
+        near, agree = axes[2 * place], axes[2 * place + 1]
+        for column, task in enumerate(ds.task.values):
+            one = ds.sel(probe=probe, task=task)
+            for algo in algos:
+                draw_budgets(near[column], one.between_cosine.sel(algo=algo), algo, algos, "-")
+                for name, dashes in SEMANTICS.items():
+                    array = one.cosine_by_semantics.sel(algo=algo, semantics=name)
+                    draw_budgets(agree[column], array, algo, algos, dashes)
+            for panel in (near[column], agree[column]):
+                budget_axis(panel, ds.budget.values, int(ds.attrs["regime"]))
+        near[0].set_ylabel(f"{task_label(probe)}: cosine\nexact to paper")
+        agree[0].set_ylabel(f"{task_label(probe)}:\npairwise cosine")
+    for panel, task in zip(axes[0], ds.task.values, strict=True):
+        panel.set_title(task_label(task))
+    figure.supxlabel(axis_label(ds.budget))
+    others = [regime_handle(int(ds.attrs["regime"])), text_handle("darker: later checkpoints")]
+    legend_above(figure, [_algo_handles(algos), _semantics_handles(), others])
+    return figure
+
+
+def draw_budgets(panel: Axes, array: xr.DataArray, algo: str, algos: tuple[str, ...], dashes: Any) -> None:
+    """One line per checkpoint, darker for later ones, the mean over seeds.
+
+    Args:
+        panel: The axes to draw into.
+        array: Along `seed`, `iteration` and `budget`.
+        algo: Whose colour and marker it has.
+        algos: All that are drawn.
+        dashes: Line style.
+    """
+    hues = shades(colour(algo, algos), array.iteration.size)
+    means = known_mean(array.transpose("seed", "iteration", "budget").values)
+    for iteration, values, hue in zip(array.iteration.values, means, hues, strict=True):
+        known = np.isfinite(values)
+        if known.any():
+            panel.plot(
+                array.budget[known], values[known], color=hue, linestyle=dashes, marker=marker(algo, algos),
+                label=f"{algo} {int(iteration)}",
+            )  # fmt: skip
+
+
+def plot_table(ds: xr.Dataset) -> Figure:
+    """The table: a row per quantity, for each task and algorithm both semantics and the difference with its interval."""
+    groups = [(task, algo) for task in ds.task.values for algo in ds.algo.values]
+    lines = [(group, name) for group in groups for name in ds.quantity.values]
+    heads = ("exact", "paper", f"difference [{100 * ds.attrs['level']:g} % interval]")
+    figure = Figure(figsize=(WIDTH, (len(lines) + len(groups) + 1.8) * _ROW_HEIGHT))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, WIDTH), ylim=(len(lines) + len(groups) + 0.4, -1.4))
+    axes.set_axis_off()
+    centres = (_LABEL_WIDTH + 0.4, _LABEL_WIDTH + 1.05, _LABEL_WIDTH + 2.3)
+    for centre, head in zip(centres, heads, strict=True):
+        axes.text(centre, -0.6, head, ha="center", va="center", weight="bold")
+    y = 0
+    for group in groups:
+        title = f"{task_label(group[0])}, {algo_label(group[1])}"
+        axes.text(0.08, y + 0.55, title, va="center", style="italic")
+        for name in ds.quantity.values:
+            y += 1
+            one = ds.sel(task=group[0], algo=group[1], quantity=name)
+            numbers = [float(one[f"table_{key}"]) for key in ("exact", "paper", "difference", "low", "high")]
+            axes.text(0.2, y + 0.5, str(name), va="center")
+            for centre, text in zip(centres, row_text(*numbers), strict=True):
+                axes.text(centre, y + 0.5, text, ha="center", va="center")
+        y += 1
+    for line, weight in ((-1.15, 1.0), (-0.05, 0.6), (y + 0.2, 1.0)):
+        axes.plot([0.05, WIDTH - 0.05], [line, line], color="black", linewidth=weight)
+    return figure
+
+
+def row_text(exact: float, paper: float, difference: float, low: float, high: float) -> tuple[str, str, str]:
+    """Three cells: both numbers, and the difference with its interval where there is one; a dash for none."""
+    if not np.isfinite(exact):
+        return "–", "–", "–"
+    ends = f" [{_signed(low)}, {_signed(high)}]" if np.isfinite(low) else ""
+    return _short(exact), _short(paper), f"{_signed(difference)}{ends}"
+
+
+def _short(number: float, sign: str = "") -> str:
+    """Three digits, and all of those before the point."""
+    text = f"{number:{sign}.0f}" if abs(number) >= 1000 else f"{number:{sign}.3g}"
+    return text.replace("-", "−")
+
+
+def _signed(number: float) -> str:
+    return _short(number, "+")
+
+
+def _algo_handles(algos: tuple[str, ...]) -> list[Line2D]:
+    return [
+        Line2D([], [], color=colour(algo, algos), linewidth=1.1, label=algo_label(algo)) for algo in algos
+    ]
+
+
+def _semantics_handles() -> list[Line2D]:
+    return [
+        Line2D([], [], color=GREY, linestyle=dashes, label=f"semantics {name}")
+        for name, dashes in SEMANTICS.items()
+    ]
