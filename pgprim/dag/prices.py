@@ -40,7 +40,9 @@ def _hours(stages: list[Stage]) -> float:
 def _kind(stage: Stage) -> tuple[str, str, str]:
     """What a stage's cost depends on: its kind (the probe for estimates), task and algorithm."""
     parts = stage.outs[0].path.split("/")
-    if match := re.fullmatch(r"train|checkpoint|sample|fit|estimate|baselines|landscape|replay|assess|floor", stage.group):
+    if match := re.fullmatch(
+        r"train|checkpoint|sample|fit|estimate|baselines|landscape|replay|assess|floor", stage.group
+    ):
         is_probe = parts[1] == "estimates"
         kind, start = (parts[2], 3) if is_probe else (match.group(), 2)
         return kind, parts[start], parts[start + 1]
