@@ -60,6 +60,15 @@ def test_d_repro_after_snakemake_and_snakemake_after_repro(whole):
     assert not whole.run("dvc repro").ran
 
 
+@pytest.mark.slow
+def test_d_an_experiment_sets_a_parameter_and_runs_what_reads_it(whole):
+    result = whole.run("dvc exp run -n half -S estimate.gradient.level=0.5")
+    assert result.ran == {"estimate": 2, "plot": 2}
+    assert "level: 0.5" in (whole.path / "params.yaml").read_text()
+    assert "half" in whole.run("dvc exp list --name-only").text
+    assert not whole.snakemake().ran
+
+
 def test_d_git_checkout_and_dvc_checkout_give_a_fresh_state(whole):
     before = (whole.path / "figures/fig2.pdf").read_bytes()
     whole.edit("params.yaml", "level: 0.95", "level: 0.5")
