@@ -21,7 +21,7 @@ CODE = Path("data/code/stages/floor.txt")
 def main(args: argparse.Namespace) -> None:
     """Continue some states of a batch, and keep what that says."""
     torch.set_num_threads(1)
-    params = load_params()["floor"]
+    params = {name: value for name, value in load_params()["floor"].items() if name != "iterations"}
     checkpoint = load_checkpoint(args.checkpoint)
     name = ("floor", checkpoint.env_id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
     # Equally far apart, so that every part of the batch is seen, from a random first one on.
@@ -32,7 +32,7 @@ def main(args: argparse.Namespace) -> None:
     label = "floor {task} {algo} {seed} {iteration}".format(**vars(checkpoint))
     forks = fork_stream(checkpoint, positions, params["branches"], params["beyond"])
     with tqdm(forks, total=len(positions), desc=label, unit="state", mininterval=5) as states:
-        ds = estimate(checkpoint, states, time_limit(checkpoint.env_id), attrs)
+        ds = estimate(checkpoint, iter(states), time_limit(checkpoint.env_id), attrs)
     save_dataset(args.out, ds)
 
 
