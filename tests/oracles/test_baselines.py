@@ -27,7 +27,7 @@ from tests.oracles.test_regulator import HIDDEN, _policy_parameters, _value_of, 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-TRIALS, TRUTH = 10, 12
+TRIALS, TRUTH = 10, 20
 
 
 def _measure(folder, task, env_id, num_pairs, chosen, theta, phi, num_act):
@@ -36,7 +36,7 @@ def _measure(folder, task, env_id, num_pairs, chosen, theta, phi, num_act):
         patch.chdir(folder)
         params = write_params(task, env_id, [num_pairs // 2, num_pairs], TRIALS, TRUTH, hidden=list(HIDDEN))
         params["baselines"] |= chosen | {
-            "fit": params["baselines"]["fit"] | {"beyond": 1, "epochs": 12, "batch": 256}
+            "fit": params["baselines"]["fit"] | {"beyond": 1, "epochs": 12, "batch": 256, "lr": 1e-2}
         }
         with Path("params.yaml").open("w") as file:
             YAML(typ="safe", pure=True).dump(params, file)
@@ -56,6 +56,7 @@ class _Bandit:
     Attributes:
         ret: E[R] of each context.
         best: E[‖s‖²R] / E[‖s‖²] of each context.
+        spread: Root of the mean variance of R within a context.
     """
 
     def __init__(self, theta):
@@ -72,6 +73,7 @@ class _Bandit:
         to_torch = [torch.from_numpy(array).double() for array in (obs, act)]
         self.weight = squared_score_norms(theta.double(), policy, *to_torch).numpy()
         self.ret = 3 * self.reward @ self.share
+        self.spread = np.sqrt((np.square(self.reward - self.ret[:, None]) @ self.share).sum())
         self.best = ((self.weight * self.reward) @ self.share) / (self.weight @ self.share)
 
     def variance(self, baseline, is_centred=True):
@@ -101,7 +103,7 @@ def test_both_fits_are_the_conditional_means(bandit):
     at_contexts = predict(
         value_net(2, HIDDEN), torch.cat([found.true, found.optimal]), torch.from_numpy(CONTEXTS).float()
     ).numpy()
-    spread = oracle.reward.std()
+    spread = oracle.spread
     np.testing.assert_allclose(at_contexts[0], oracle.ret, atol=0.15 * spread)
     np.testing.assert_allclose(at_contexts[1], oracle.best, atol=0.25 * spread)
     assert np.abs(oracle.best - oracle.ret).max() > 0.3 * spread, "else the two could not be told apart"
@@ -143,7 +145,8 @@ def test_the_fit_comes_near_the_known_value_function(regulator):
     x = next(iter(open_rollouts(folder / "rollouts.zarr").blocks(slice(0, 4)))).obs.reshape(-1, 2)
     known = _value_of(x.astype(np.float64))
     fitted = predict(value_net(2, HIDDEN), found.true, torch.from_numpy(x))[0].numpy()
-    assert np.sqrt(np.square(fitted - known).mean()) < 0.25 * known.std()
+    assert np.sqrt(np.square(fitted - known).mean()) < 0.5 * known.std()
+    assert np.corrcoef(fitted, known)[0, 1] > 0.85
     # The agent's V is exact: what it leaves is noise, which no fit can explain.
     assert 0.98 < numbers.fit_error / numbers.fit_value_error < 1.1
 
@@ -157,8 +160,7 @@ def test_an_exact_value_function_has_no_bias_at_any_lambda(regulator):
 
 def test_a_baseline_makes_estimates_agree_more_and_the_fitted_one_as_much_as_the_known(regulator):
     *_, numbers = regulator
-    gaps = (
-        numbers.isel(budget=-1).set_index(difference="difference").sel(difference=["value-zero", "true-zero"])
-    )
-    assert (gaps.cosine_difference_low > 0).all()
-    assert abs(numbers.cosine_difference.isel(budget=-1).sel(difference="true-value")) < 0.1
+    gaps = numbers.cosine_difference.isel(budget=-1)
+    assert gaps.sel(difference="value-zero") > 0 and gaps.sel(difference="true-zero") > 0
+    assert abs(gaps.sel(difference="true-value")) < 0.1
+    assert (numbers.pair_variance_high.sel(subtracted=["value", "true"]) < 1).all()
