@@ -28,8 +28,11 @@ from pgprim.types.errors import UserError
 from pgprim.types.params import check, load, read
 
 RATES = Path("workflow/rates.yaml")
-NUM_FIGURES = 27
+NUM_FIGURES = 30
 """Stages of dvc.yaml that draw."""
+
+VARIED = ("ablation", "regime", "semantics_training")
+"""Stages of dvc.yaml that train agents with settings changed."""
 
 HELD_BYTES = 3 << 27
 """What the observations of the large sample of `probes.steps.estimate` may take, without importing torch to learn it."""
@@ -87,7 +90,10 @@ def costs(params: dict[str, Any], rates: dict[str, Any]) -> list[Cost]:
             old.jobs + jobs,
             old.pairs + pairs,
             old.seconds
-            + float(jobs * rates["start"].get(kind, 0) + (pairs / rate["pairs_per_second"] if pairs else 0)),
+            + float(
+                jobs * rates["start"].get(_measured_as(kind), 0)
+                + (pairs / rate["pairs_per_second"] if pairs else 0)
+            ),
             old.num_bytes + float(units * rate["bytes"]),
         )
     return list(found.values())
@@ -127,6 +133,7 @@ def _jobs(params: dict[str, Any], num_obs: dict[str, int]) -> Iterator[tuple[str
     yield from _replay_jobs(params)
     yield from _baseline_jobs(params)
     yield from _landscape_jobs(params)
+    yield from _variant_jobs(params, num_obs)
     yield "plot", NUM_FIGURES, 0, "", "", NUM_FIGURES
 
 
@@ -180,6 +187,44 @@ def _landscape_jobs(params: dict[str, Any]) -> Iterator[tuple[str, int, int, str
             yield "landscape", agents * len(block["kinds"]), agents * pairs, env_id, algo, agents * units
 
 
+def _variant_jobs(
+    params: dict[str, Any], num_obs: dict[str, int]
+) -> Iterator[tuple[str, int, int, str, str, int]]:
+    """The same for agents trained with settings changed, and for what is estimated with other semantics."""
+    ablation, regime, semantics = params["ablation"], params["regime"], params["semantics"]
+    rates, cells = len(ablation["rates"]), 2 ** len(ablation["switches"])
+    for env_id, algo in _agents(params, ablation):
+        records = rates * cells * ablation["iterations"] * _num_seeds(ablation)
+        jobs = rates * len(ablation["lockstep"])
+        yield "ablation", jobs, records * ablation["pairs"], env_id, algo, records
+    for pairs in regime["pairs"]:
+        iterations, runs = round(regime["total_pairs"] / pairs), len(regime["rates"]) * _num_seeds(regime)
+        again = min(regime["agreement_points"], iterations)
+        for env_id, algo in _agents(params, regime):
+            work = runs * (iterations + again) * pairs
+            yield "regime", len(regime["lockstep"]), work, env_id, algo, runs * iterations
+    checkpoints = len(semantics["seeds"]) * len(params["iterations"])
+    for env_id, algo in _agents(params, semantics):
+        records = semantics["train_iterations"] * _num_seeds(semantics)
+        work = records * params["train"]["pairs"]
+        yield "semantics_training", len(semantics["lockstep"]), work, env_id, algo, records
+        for probe in filter(params["estimate"].__contains__, semantics["probes"]):
+            block, seen = params["estimate"][probe], num_obs.get(env_id, 1)
+            work, _ = _estimate_work(probe, block, params["sample"], seen)
+            yield f"semantics_{probe}", checkpoints, checkpoints * work, env_id, algo, 0
+
+
+def _agents(params: dict[str, Any], block: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Environment and algorithm of each kind of agent that a study trains; without `algos` it is PPO."""
+    for task in filter(params["tasks"].__contains__, block["tasks"]):
+        for algo in filter(params["algos"].__contains__, block.get("algos", ["ppo"])):
+            yield params["env"][task]["id"], algo
+
+
+def _num_seeds(block: dict[str, Any]) -> int:
+    return sum(len(group.split("-")) for group in block["lockstep"])
+
+
 def _estimate_work(
     probe: str, block: dict[str, Any], sample: dict[str, Any], num_obs: int
 ) -> tuple[int, int]:
@@ -195,7 +240,13 @@ def _estimate_work(
     return (trials + truth) * sample["pairs"], trials * len(budgets) + truth
 
 
+def _measured_as(kind: str) -> str:
+    """The kind whose rate counts: trainings with settings changed are trainings, estimates with other semantics estimates."""
+    return "train" if kind in VARIED else kind.removeprefix("semantics_")
+
+
 def _rate(rates: dict[str, Any], kind: str, env_id: str, algo: str) -> dict[str, Any]:
+    kind = _measured_as(kind)
     if kind == "plot":
         return {"bytes": rates["figure_bytes"]}
     try:
@@ -323,6 +374,8 @@ def _run_stages(
     seconds = {kind: _cpu_seconds(command.split(), folder) for kind, command in commands.items()}
     found = {}
     for kind, jobs, pairs, _, _, units in _jobs(params, {}):
+        if kind not in outputs:
+            continue
         share = max(jobs, 1)
         num_bytes = sum(_size(folder / name) for name in outputs[kind])
         found[kind] = (

@@ -169,6 +169,7 @@ def _cross(params: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
     yield from _cross_replays(params)
     yield from _cross_baselines(params)
     yield from _cross_landscape(params)
+    yield from _cross_variants(params)
 
 
 def _cross_agents(params: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
@@ -320,3 +321,48 @@ def _cross_landscape(params: dict[str, Any]) -> Iterator[str]:
             f"landscape.many.budgets ends with {many[-1]}, but must end with one of landscape.few.budgets, {_show(few)}, "
             "because both stand side by side in figures"
         )
+
+
+def _cross_variants(params: dict[str, Any]) -> Iterator[str]:
+    smallest = 2 * params["train"]["minibatches"]
+    for study in ("ablation", "regime", "semantics"):
+        block = params[study]
+        algos = block.get("algos", ["ppo"])
+        for index, task in enumerate(block["tasks"]):
+            for algo in algos:
+                if task not in params["env"] or task not in params["agents"].get(algo, {}):
+                    yield (
+                        f"{study}.tasks[{index}] is {_show(task)}, but must be a task of env and of agents.{algo}, "
+                        "because agents are trained there"
+                    )
+        seeds = [seed for group in block["lockstep"] for seed in group.split("-")]
+        if len(set(seeds)) < len(seeds):
+            yield f"{study}.lockstep is {_show(block['lockstep'])}, but its groups must hold each seed once"
+        for key in ("rates", "pairs"):
+            values = block.get(key)
+            if isinstance(values, list) and values != sorted(values):
+                yield f"{study}.{key} is {_show(values)}, but must rise from left to right"
+    ablation, regime = params["ablation"], params["regime"]
+    seeds = {int(seed) for group in ablation["lockstep"] for seed in group.split("-")}
+    if not set(ablation["choose"]) < seeds:
+        yield (
+            f"ablation.choose is {_show(ablation['choose'])}, but must be some and not all of the seeds of "
+            f"ablation.lockstep, {_show(sorted(seeds))}, because the others are reported"
+        )
+    for key, pairs in (("ablation.pairs", ablation["pairs"]), ("regime.pairs", regime["pairs"][0])):
+        if pairs < smallest:
+            yield (
+                f"{key} begins with {pairs}, but must be at least {smallest}, "
+                f"2 pairs for each of train.minibatches ({params['train']['minibatches']})"
+            )
+    if regime["total_pairs"] < regime["pairs"][-1]:
+        yield (
+            f"regime.total_pairs is {regime['total_pairs']}, but must be at least the largest of regime.pairs "
+            f"({regime['pairs'][-1]}), one iteration of it"
+        )
+    for index, probe in enumerate(params["semantics"]["probes"]):
+        if not (PROBES / probe / "estimate.py").is_file():
+            yield (
+                f"semantics.probes[{index}] is {_show(probe)}, but must be a probe with a module "
+                f"pgprim/probes/{probe}/estimate.py"
+            )

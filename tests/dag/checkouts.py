@@ -175,7 +175,13 @@ def toy_params() -> dict:
 
 
 def narrow(params: dict, lists: dict[str, list]) -> dict:
-    """Parameters whose lists of tasks, of seeds and so on are those given; blocks that name some of them get the last."""
+    """Parameters whose lists of tasks, of seeds and so on are those given; blocks that name some of them get the last.
+
+    A block in which some seeds choose for others keeps its own seeds.
+    """
     ends = {key: values[-1:] for key, values in lists.items()}
     found = {key: narrow(value, ends) if isinstance(value, dict) else value for key, value in params.items()}
-    return found | {key: values for key, values in lists.items() if isinstance(found.get(key), list)}
+    own = {"lockstep"} if "choose" in found else set()
+    return found | {
+        key: values for key, values in lists.items() if isinstance(found.get(key), list) and key not in own
+    }

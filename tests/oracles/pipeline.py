@@ -24,7 +24,11 @@ def write_params(task, env_id, budgets, trials, truth_streams, **train):
     """A parameter file in the current folder: the default set with one task, one algorithm and a sampler to measure."""
     params = narrow(load(DEFAULT), {"tasks": [task], "algos": [ALGO], "seeds": [0], "lockstep": ["0"]})
     params["env"] = {task: {"id": env_id}}
-    params["agents"] = {ALGO: {"all": params["agents"][ALGO]["all"], task: {"delta": 0.01, "value_lr": 1e-4}}}
+    all_ppo, ppo = (params["agents"]["ppo"][key] for key in ("all", "hopper"))
+    params["agents"] = {
+        ALGO: {"all": params["agents"][ALGO]["all"], task: {"delta": 0.01, "value_lr": 1e-4}},
+        "ppo": {"all": all_ppo, task: ppo},
+    }
     params["train"] |= train
     params["sample"] = {"trials": trials, "truth_streams": truth_streams, "pairs": budgets[-1]}
     params["estimate"] = {"gradient": {"budgets": budgets, "level": 0.95}}

@@ -40,6 +40,9 @@ def small() -> dict:
         "many": {"pairs": 1000, "budgets": [500]},
         "steps": {"steps": 4, "budgets": [200]},
     }
+    params["ablation"] |= {"rates": [1.0], "lockstep": ["0-1"], "choose": [0], "iterations": 5, "pairs": 128}
+    params["regime"] |= {"pairs": [128, 512], "total_pairs": 1024, "rates": [0.5, 1.0]}
+    params["semantics"] |= {"train_iterations": 10}
     check(params)
     return params
 
@@ -109,6 +112,14 @@ def test_worked_numbers(small):
     # one checkpoint: 9 points × 500 pairs and a step by 128, the same and a step by 1000, 4 steps × (128 + 200)
     # 9 points × (2 budgets + 2 numbers of trajectories), 9 × 1 and 4 × 1 are kept
     assert found["landscape"] == Cost("landscape", 3, 11_440, 3 * 3 + 11.44, 49 * 8.0)
+    # 16 cells × 5 iterations × 2 seeds × 128 pairs, at the pace of training
+    assert found["ablation"] == Cost("ablation", 1, 20_480, 1 + 2048.0, 160.0)
+    # 2 rates × (8 + 3 iterations of 128 pairs, then 2 + 2 of 512), those again whose halves are compared
+    assert found["regime"] == Cost("regime", 2, 6_912, 2 * 1 + 691.2, 2 * (8 + 2) * 1.0)
+    assert found["semantics_training"] == Cost("semantics_training", 1, 1_280, 1 + 128.0, 10.0)
+    # one seed at 2 checkpoints; as the estimates themselves, of which nothing large is kept
+    assert found["semantics_gradient"] == Cost("semantics_gradient", 2, 16_000, 2 * 4 + 16.0, 0.0)
+    assert found["semantics_steps"] == Cost("semantics_steps", 2, 19_600, 2 * 5 + 39.2, 0.0)
     assert found["plot"] == Cost("plot", NUM_FIGURES, 0, NUM_FIGURES * 6.0, NUM_FIGURES * 7.0)
 
 
@@ -133,6 +144,9 @@ def test_twice_the_seeds_cost_twice_as_much(small):
     once = {cost.kind: cost for cost in costs(small, RATES)}
     small |= {"seeds": [0, 1, 2, 3, 4, 5], "lockstep": ["0-1", "2", "3-4", "5"]}
     small["landscape"]["seeds"] = [2, 5]
+    small["ablation"]["lockstep"] = ["0-1", "2-3"]
+    small["regime"]["lockstep"] = ["2", "5"]
+    small["semantics"] |= {"lockstep": ["2", "5"], "seeds": [2, 5]}
     twice = {cost.kind: cost for cost in costs(small, RATES)}
     for kind in once.keys() - {"plot"}:
         for name in ("jobs", "pairs", "seconds", "num_bytes"):
@@ -157,7 +171,7 @@ def test_the_table_adds_up(small):
     rows = {line.split()[0]: line for line in lines}
     assert rows["sample"].split() == ["sample", "6", "48", "k", f"{498 / 3600:.2f}", "144", "kB"]
     total = sum(cost.seconds for cost in costs(small, RATES)) / 3600
-    assert rows["all"].split() == ["all", f"{44 + NUM_FIGURES}", "1.05", "M", f"{total:.2f}", "448", "kB"]
+    assert rows["all"].split() == ["all", f"{52 + NUM_FIGURES}", "1.11", "M", f"{total:.2f}", "448", "kB"]
 
 
 def test_the_repository_s_sets_cost_what_they_are_meant_to():

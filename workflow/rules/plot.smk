@@ -1,5 +1,7 @@
 # Figures, and whatever else dvc.yaml defines: a stage that has no rule of its own gets this plain one.
-for group in dag.other_groups("train", "checkpoint", "sample", "estimate", "landscape"):
+for group in dag.other_groups(
+    "train", "checkpoint", "sample", "estimate", "landscape", *VARIED
+):
 
     rule:
         name:
