@@ -31,7 +31,8 @@ def noise_share(halves: Float[np.ndarray, "point 2"], level: float) -> Interval:
     With A and B the means of either half of a point's episodes, T = (A + B)/2 is the surface that is drawn and
     D = (A − B)/2 has its noise but nothing of its shape, so the share is Var D / Var T over the points. What all points
     have in common, as with common random numbers, moves neither. 1 says that the surface's shape is all noise; the
-    estimate may exceed it. The interval leaves out points one by one: how surely the share is known from so many.
+    estimate may exceed it. The interval, by a jackknife over the points on the scale of the logarithm, says how surely
+    the share is known from so many.
 
     Args:
         halves: A and B of each point; points without them are left out.
@@ -43,8 +44,12 @@ def noise_share(halves: Float[np.ndarray, "point 2"], level: float) -> Interval:
     both, gap = known.sum(1) / 2, (known[:, 0] - known[:, 1]) / 2
     if not both.var() > 0:
         return Interval(np.nan, np.nan, np.nan)
+    value = gap.var(ddof=1) / both.var(ddof=1)
     left_out = _var_leave_one_out(gap) / _var_leave_one_out(both)
-    return jackknife(gap.var(ddof=1) / both.var(ddof=1), left_out, level)
+    if not left_out.min() > 0:
+        return Interval(float(value), np.nan, np.nan)
+    _, low, high = np.exp(jackknife(np.log(value), np.log(left_out), level))
+    return Interval(float(value), float(low), float(high))
 
 
 def noise_variance(halves: Float[np.ndarray, "point 2"], level: float) -> Interval:

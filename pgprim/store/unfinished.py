@@ -37,8 +37,8 @@ class Pieces:
     def load(self, name: str) -> dict[str, np.ndarray] | None:
         """A piece, or None if it is not there or not whole."""
         try:
-            with np.load(self._folder / f"{name}.npz") as arrays:
-                return dict(arrays)
+            with (self._folder / f"{name}.npz").open("rb") as file:
+                return dict(np.load(file))
         except (FileNotFoundError, zipfile.BadZipFile, ValueError, EOFError):
             return None
 

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 
 def lines(panel: Axes, label: str) -> list[np.ndarray]:
@@ -28,7 +29,7 @@ def band(panel: Axes, label: str) -> tuple[np.ndarray, np.ndarray]:
 def texts(figure: Figure) -> str:
     """All words on a figure, one text a line."""
     figure.draw_without_rendering()
-    found = figure.findobj(lambda artist: hasattr(artist, "get_text"))
+    found = figure.findobj(Text)
     return "\n".join(text.get_text() for text in found if text.get_visible())
 
 
