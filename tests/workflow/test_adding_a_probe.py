@@ -1,25 +1,16 @@
 """The page on adding a probe, done to the letter in a copy of the project, at a tiny scale."""
 
 import re
-import shutil
 
 import numpy as np
 import pytest
-import yaml
 
 from pgprim.store.datasets import load_dataset
 from pgprim.store.rollouts import open_rollouts
 from tests.dag.checkouts import PROJECT, Checkout
+from tests.workflow.projects import copy_project
 
 PAGE = (PROJECT / "docs/adding_a_probe.md").read_text()
-TINY = {
-    "tasks": ["hopper"], "algos": ["ppo"], "seeds": [0], "lockstep": ["0"], "iterations": [0, 1],
-    "train": {"iterations": 2, "snapshot_every": 1}, "sample": {"trials": 3, "truth_streams": 3, "pairs": 700},
-    "estimate": {"gradient": {"budgets": [300, 700]}, "steps": {"budgets": [300]}},
-    "floor": {"iterations": [1], "states": 3, "branches": 3},
-    "baselines": {"tasks": ["hopper"], "iterations": [1], "budgets": [300, 700], "pairs": 300, "fit": {"beyond": 100}},
-    "landscape": {"tasks": ["hopper"], "algos": ["ppo"], "iterations": [1]},
-}  # fmt: skip
 ESTIMATE = "data/estimates/returns/hopper/ppo/0/0.nc"
 
 
@@ -50,22 +41,7 @@ def do(checkout: Checkout, said: str, language: str, code: str) -> None:
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory) -> Checkout:
     """A copy of the project in which the page was followed from top to bottom."""
-    scratch = tmp_path_factory.mktemp("probe")
-    checkout = Checkout(scratch / "copy", scratch)
-    copied = (
-        "Snakefile", "dvc.yaml", "profiles", "workflow", "pgprim", "pyproject.toml", ".dvcignore",
-        ".gitignore", ".dvc/config", ".dvc/.gitignore", "data/.gitkeep", "figures/.gitkeep",
-    )  # fmt: skip
-    for name in copied:
-        source, target = PROJECT / name, checkout.path / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        elif source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
-    (checkout.path / "remote").mkdir()
-    (checkout.path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
-    checkout.run("git init -q && python -m pgprim.stages.scale tiny.yaml")
+    checkout = copy_project(tmp_path_factory.mktemp("probe"))
     for block in blocks():
         do(checkout, *block)
     return checkout

@@ -1,0 +1,44 @@
+"""Copies of the whole project with their own parameters, cache and remote."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from tests.dag.checkouts import PROJECT, Checkout
+
+COPIED = (
+    "Snakefile", "dvc.yaml", "profiles", "workflow", "pgprim", "pyproject.toml", ".dvcignore",
+    ".gitignore", ".dvc/config", ".dvc/.gitignore", "data/.gitkeep", "figures/.gitkeep",
+)  # fmt: skip
+
+TINY = {
+    "tasks": ["hopper"], "algos": ["ppo"], "seeds": [0], "lockstep": ["0"], "iterations": [0, 1],
+    "train": {"iterations": 2, "snapshot_every": 1}, "sample": {"trials": 3, "truth_streams": 3, "pairs": 700},
+    "estimate": {"gradient": {"budgets": [300, 700]}, "steps": {"budgets": [300]}},
+    "floor": {"iterations": [1], "states": 3, "branches": 3},
+    "baselines": {"tasks": ["hopper"], "iterations": [1], "budgets": [300, 700], "pairs": 300, "fit": {"beyond": 100}},
+    "landscape": {"tasks": ["hopper"], "algos": ["ppo"], "iterations": [1]},
+}  # fmt: skip
+"""What differs from the default set at a scale of seconds."""
+
+
+def copy_project(scratch: Path, **changes: object) -> Checkout:
+    """The project as it is on disk, in a folder and Git repository of its own, with the parameters `TINY`.
+
+    Args:
+        scratch: An empty folder.
+        changes: Keys of `TINY` that are to be different.
+    """
+    checkout = Checkout(scratch / "copy", scratch)
+    for name in COPIED:
+        source, target = PROJECT / name, checkout.path / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+    (checkout.path / "remote").mkdir()
+    (checkout.path / "tiny.yaml").write_text(yaml.safe_dump(TINY | changes, default_flow_style=None))
+    checkout.run("git init -q -b main && python -m pgprim.stages.scale tiny.yaml")
+    return checkout

@@ -1,0 +1,100 @@
+"""What `docs/pipeline.md` promises, on the real stages at a tiny scale; `tests/dag` has the same on toys, and more."""
+
+import re
+import shutil
+
+import pytest
+
+from tests.dag.checkouts import Checkout
+from tests.workflow.projects import copy_project
+
+FIGURES = "figures/fig8.pdf figures/noise_scale.pdf figures/steps.pdf"
+
+pytestmark = pytest.mark.slow
+
+
+def planned(checkout: Checkout, targets: str = FIGURES) -> dict[str, int]:
+    """How many jobs of each kind a dry run would start, not counting what it turns out not to need."""
+    text = checkout.run(f"snakemake -n {targets}").text
+    found = re.search(r"unless inputs turn out the same: (.*?), at most", text)
+    if not found:
+        assert "Nothing to be done" in text, text
+        return {}
+    return {kind: int(number) for number, kind in (part.split() for part in found[1].split(", "))}
+
+
+def test_a_change_redoes_what_depends_on_it_and_nothing_else(tmp_path):
+    project = copy_project(tmp_path)
+    first = project.snakemake(FIGURES)
+    assert "1 train, 2 checkpoint, 2 sample, 4 estimate, 3 figure" in first.text
+    project.run("git add -A && git commit -qm everything")
+
+    # (d) Both front ends agree that there is nothing to do.
+    assert planned(project) == {}
+    stages = "train checkpoint sample estimate figure@fig8 figure@noise_scale figure@steps"
+    assert "up to date" in project.run(f"dvc status {stages}").text
+
+    # (b) What means nothing to Python, and files that are only touched, redo nothing; nor does what no figure needs.
+    returns = project.path / "pgprim/core/returns.py"
+    returns.write_text(returns.read_text() + "\n# A remark.\n")
+    project.run("touch dvc.yaml data/records/hopper/ppo/0.zarr figures/fig8.pdf")
+    rollouts = project.path / "data/rollouts/hopper/ppo/0/1.zarr"
+    shutil.rmtree(rollouts)
+    assert planned(project) == {}
+
+    # (b) A figure's code redraws its figures, a probe's parameter redoes that probe.
+    project.edit("pgprim/probes/steps/plot.py", "FIGURES = (", "REDRAWN = True\nFIGURES = (")
+    assert planned(project) == {"figure": 1}
+    drawn = (project.path / "figures/steps.pdf").read_bytes()
+    project.snakemake(FIGURES)
+    assert (project.path / "figures/steps.pdf").read_bytes() == drawn
+    text = (project.path / "params.yaml").read_text()
+    (project.path / "params.yaml").write_text(re.sub(r"(  steps:\n.*\n +level:) 0.95", r"\1 0.9", text))
+    assert planned(project) == {"estimate": 2, "figure": 1}
+
+    # (f) What the cache has comes back when it is needed, and going back computes nothing.
+    changed = project.snakemake(FIGURES)
+    assert "restored" in changed.text and rollouts.is_dir()
+    (project.path / "params.yaml").write_text(text)
+    assert planned(project) == {}
+    assert (
+        "0 of 0 steps" in project.snakemake(FIGURES).text
+        or "Nothing to be done" in project.snakemake(FIGURES).text
+    )
+    assert (project.path / "figures/steps.pdf").read_bytes() == drawn
+
+    # (b) One more checkpoint is that much more work: no agent is trained again.
+    project.edit("params.yaml", "iterations: [0, 1]", "iterations: [0, 1, 2]")
+    assert planned(project) == {"checkpoint": 1, "sample": 1, "estimate": 2, "figure": 2}
+
+
+def test_a_clone_takes_what_is_shared_and_an_experiment_runs_what_it_changes(tmp_path):
+    project = copy_project(tmp_path)
+    project.snakemake(FIGURES)
+    project.run("git add -A && git commit -qm everything && python -m pgprim.dag push && git add -A remote")
+    project.run("git diff --cached --quiet || git commit -qm shared")
+
+    # (a) A pull of one figure is enough for it; (a') without a pull a target is fetched, and nothing more.
+    clone = Checkout(tmp_path / "clone", tmp_path)
+    project.run(f"git clone -q . {clone.path}")
+    clone.run("dvc pull figures/steps.pdf")
+    assert planned(clone, "figures/steps.pdf") == {}
+    fetched = clone.snakemake("figures/fig8.pdf")
+    assert "fetched" in fetched.text and fetched.jobs == 0
+    assert not (clone.path / "data/rollouts/hopper").exists()
+    for name in ("figures/steps.pdf", "figures/fig8.pdf"):
+        assert (clone.path / name).read_bytes() == (project.path / name).read_bytes()
+
+    # (a'') An edited plot in the clone fetches the estimates that it reads, and samples nothing.
+    clone.edit("pgprim/probes/steps/plot.py", "FIGURES = (", "REDRAWN = True\nFIGURES = (")
+    redrawn = clone.snakemake("figures/steps.pdf")
+    assert redrawn.jobs == 1 and "estimate" in redrawn.text
+    assert (clone.path / "figures/steps.pdf").read_bytes() == (
+        project.path / "figures/steps.pdf"
+    ).read_bytes()
+    assert not (clone.path / "data/rollouts/hopper").exists()
+
+    # (d) An experiment of DVC's runs what the parameter changes; Snakemake finds its results.
+    project.run("dvc exp run -S estimate.steps.level=0.9 figure@steps")
+    assert "0.9" in (project.path / "params.yaml").read_text()
+    assert planned(project, "figures/steps.pdf") == {}
