@@ -1,6 +1,12 @@
 """The landscape stage: labelled results, the same bytes however points are grouped and wherever a run was stopped."""
 
 import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +25,7 @@ from tests.oracles.pipeline import make_agent, write_params
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 HIDDEN = (4, 4)
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -115,6 +122,34 @@ def test_a_stopped_run_goes_on_with_the_first_group_that_is_not_whole(workplace,
     assert run("few", "stopped.nc") == expected
     assert measured == [2, 2, 1], "one group again and the two that were never measured"
     assert not (UNFINISHED / "stopped.nc").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_process_goes_on_where_it_was(workplace):
+    """SIGKILL after the first of two groups: the next run takes its file as it is and ends with the same bytes."""
+    workplace["landscape"]["plane"]["points"] = 6
+    workplace["landscape"]["few"]["budgets"] = workplace["landscape"]["many"]["budgets"] = [4000]
+    write(workplace)
+    expected = run("few", "expected.nc")
+    command = [sys.executable, "-m", "pgprim.stages.landscape", "few"]
+    options = ["--checkpoint", "agent.safetensors", "--out", "killed.nc"]
+    settings = {"env": os.environ | {"PYTHONPATH": str(ROOT)}, "stderr": subprocess.DEVNULL}
+    first = UNFINISHED / "killed.nc" / "0-17.npz"
+    process = subprocess.Popen([*command, *options], **settings)
+    deadline = time.monotonic() + 300
+    while not first.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert first.exists() and not Path("killed.nc").exists()
+    written = first.stat().st_mtime_ns
+    again = subprocess.Popen([*command, *options], **settings)
+    while again.poll() is None and first.exists():
+        with contextlib.suppress(FileNotFoundError):  # it goes when all is done
+            assert first.stat().st_mtime_ns == written
+        time.sleep(0.01)
+    assert again.wait() == 0
+    assert Path("killed.nc").read_bytes() == expected
 
 
 def test_pieces_of_other_parameters_are_not_taken(workplace, monkeypatch):
