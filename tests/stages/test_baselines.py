@@ -81,7 +81,7 @@ def test_the_commands_repeat_themselves_to_the_byte(here):
     found = run_fit()
     numbers, _ = run_baselines(), run_baselines("again.nc")
     assert Path("numbers.nc").read_bytes() == Path("again.nc").read_bytes()
-    assert float(numbers.fit_error) == found.numbers["fit_error"]
+    assert numbers.fit_error.item() == found.numbers["fit_error"]
     assert numbers.attrs["probe"] == "baselines"
     assert "batch" not in numbers.attrs["params"], "how V* was fitted is told by the fit"
     assert found.made_from["checkpoint_sha256"] == numbers.attrs["checkpoint_sha256"]
