@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from pgprim.core.statistics import trial_mean
+from pgprim.core.statistics import Interval, trial_mean
+from pgprim.core.value_errors import known_mean
 from pgprim.store.estimates import LABELS
 from pgprim.types.errors import UserError
 
@@ -45,13 +46,15 @@ def compare(
             f"{probe}: what is stored has {trials[0].shape[:2]} budgets and trials, but params.yaml asks for "
             f"{trials[1].shape[:2]}; estimate again"
         )
-    between, ratio = cosine(*trials), norm(trials[1]) / norm(trials[0])
-    ends = np.array([trial_mean(row, level) for row in between])
+    between, norms = cosine(*trials), [norm(each) for each in trials]
+    both = np.isfinite(between)  # trials in which a step was taken with both
+    ends = np.array([_mean(row[known], level) for row, known in zip(between, both, strict=True)])
+    ratio = np.divide(norms[1], norms[0], out=np.full(both.shape, np.nan), where=both)
     found = {
         "between_cosine": (("budget",), ends[:, 0]),
         "between_cosine_low": (("budget",), ends[:, 1]),
         "between_cosine_high": (("budget",), ends[:, 2]),
-        "norm_ratio": (("budget",), ratio.mean(1)),
+        "norm_ratio": (("budget",), known_mean(ratio, axis=1)),
         "truth_between_cosine": ((), cosine(*truths)),
     }
     first = numbers[SEMANTICS[0]]
@@ -89,6 +92,13 @@ def trial_vectors(vectors: xr.Dataset, probe: str) -> Float[np.ndarray, "budget 
 def truth_vector(vectors: xr.Dataset, probe: str) -> Float[np.ndarray, " param"]:
     """The vector of the large sample."""
     return _only(vectors, ("param",), probe)
+
+
+def _mean(cosines: Float[np.ndarray, " trial"], level: float) -> Interval:
+    """Their mean with its interval, which takes two trials."""
+    if len(cosines) < 2:
+        return Interval(cosines.mean() if len(cosines) else np.nan, np.nan, np.nan)
+    return trial_mean(cosines, level)
 
 
 def _only(vectors: xr.Dataset, dims: tuple[str, ...], probe: str) -> np.ndarray:
