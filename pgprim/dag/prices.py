@@ -40,6 +40,10 @@ def _hours(stages: list[Stage]) -> float:
 def _kind(stage: Stage) -> tuple[str, str, str]:
     """What a stage's cost depends on: its kind (the probe for estimates), task and algorithm."""
     parts = stage.outs[0].path.split("/")
+    if stage.group in ("ablation", "regime"):
+        return stage.group, parts[3], "ppo"
+    if stage.group in ("semantics", "semantics_training"):
+        return f"semantics_{parts[2]}", parts[3], parts[4]
     if match := re.fullmatch(
         r"train|checkpoint|sample|fit|estimate|baselines|landscape|replay|assess|floor", stage.group
     ):
