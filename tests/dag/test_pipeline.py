@@ -133,6 +133,13 @@ def test_prices_add_up_and_follow_the_work(monkeypatch):
         float(price(stages("train", "data/training/humanoid/ppo/{}", n)).split()[-2]) for n in (10, 20)
     ]
     assert minutes[1] == pytest.approx(2 * minutes[0], rel=0.05)
+    for group, path in (
+        ("ablation", "data/variants/ablation/hopper/{}/0-1-2-3-4.zarr"),
+        ("regime", "data/variants/regime/hopper/{}/0-1-2.zarr"),
+        ("semantics_training", "data/semantics/training/walker2d/ppo/{}.zarr"),
+        ("semantics", "data/semantics/gradient/humanoid/ppo/0/{}.nc"),
+    ):
+        assert price(stages(group, path, 3)).startswith(", at most about ")
     assert price(stages("figure", "figures/fig{}.pdf", 1)) == ", at most about 1 core-minutes"
 
 
