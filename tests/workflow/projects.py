@@ -19,6 +19,9 @@ TINY = {
     "floor": {"iterations": [1], "states": 3, "branches": 3},
     "baselines": {"tasks": ["hopper"], "iterations": [1], "budgets": [300, 700], "pairs": 300, "fit": {"beyond": 100}},
     "landscape": {"tasks": ["hopper"], "algos": ["ppo"], "iterations": [1]},
+    "ablation": {"rates": [1.0], "lockstep": ["0-1-2"], "choose": [0], "iterations": 1, "pairs": 128},
+    "regime": {"pairs": [128], "total_pairs": 256, "rates": [1.0], "lockstep": ["0-1"]},
+    "semantics": {"tasks": ["hopper"], "lockstep": ["0"], "train_iterations": 2, "probes": ["gradient"]},
 }  # fmt: skip
 """What differs from the default set at a scale of seconds."""
 
