@@ -70,7 +70,8 @@ def best_choice(
     Report it on the others only: a maximum over noisy choices is too large where it was found.
 
     Args:
-        values: What each choice earned.
+        values: What each choice earned; a choice that is not a number for any of those that choose is the last one.
         chooses: Which repeats choose.
     """
-    return values[:, :, chooses].mean(2).argmax(1)
+    means = values[:, :, chooses].mean(2)
+    return np.where(np.isnan(means), -np.inf, means).argmax(1)

@@ -91,6 +91,8 @@ def test_the_best_choice_is_made_by_the_repeats_that_choose():
     values[1, 2, 0] = 1.0
     chooses = np.array([True, True, False, False])
     np.testing.assert_array_equal(best_choice(values, chooses), [1, 2])
+    values[0, 1, 0] = np.nan
+    np.testing.assert_array_equal(best_choice(values - 1, chooses), [0, 2])
 
 
 def test_reporting_on_other_repeats_does_not_flatter():

@@ -55,6 +55,13 @@ def test_a_run_that_diverged_counts_as_untrained():
     assert ds.final_return.isel(task=0, **run).item() == pytest.approx(first.item())
 
 
+def test_a_run_in_which_no_episode_ended_does_not_count():
+    parts = varied.ablation(noise=0.0)
+    parts.return_mean[{"cell": 3, "seed": 2}] = np.nan
+    ds = select("ablation", combine({"a": parts}), PARAMS)
+    np.testing.assert_allclose(ds.effect_size.sel(rule="best", task="hopper")[:4], varied.EFFECTS)
+
+
 def test_effects_are_drawn_with_their_intervals_and_named():
     ds = dataset(tasks=("hopper", "walker2d"))
     effects, distributions = plot(ds)

@@ -66,8 +66,8 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
             "mean": list(values.mean(1)),
         }
         for rule, cells in repeats.items():
-            row = list(RULES).index(rule)
-            found[row, place] = [contrast(c, cells, block["level"]) for c in coefficients.values()]
+            row, known = list(RULES).index(rule), [cell[np.isfinite(cell)] for cell in cells]
+            found[row, place] = [contrast(c, known, block["level"]) for c in coefficients.values()]
     units = ds.return_mean.attrs["units"]
     ends = f"of the {100 * block['level']:g} % interval of the effect on the final return"
     words = ("effect on the final return", f"lower end {ends}", f"upper end {ends}")
