@@ -53,6 +53,7 @@ def test_a_run_that_diverged_counts_as_untrained():
     ds = select("ablation", combine({"a": parts}), PARAMS)
     first = parts.return_mean.isel(iteration=0, task=0, algo=0, **run)
     assert ds.final_return.isel(task=0, **run).item() == pytest.approx(first.item())
+    assert "1 of 240 runs diverged" in drawn.texts(plot(ds)[1])
 
 
 def test_a_run_in_which_no_episode_ended_does_not_count():

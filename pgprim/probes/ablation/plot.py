@@ -14,7 +14,7 @@ from pgprim.core.factorial import best_choice, contrast, contrasts
 from pgprim.core.final_return import final_return
 from pgprim.plotting.choose import choose
 from pgprim.plotting.labels import axis_label, task_label
-from pgprim.plotting.panels import legend_above, panel_grid
+from pgprim.plotting.panels import legend_above, panel_grid, text_handle
 from pgprim.plotting.style import GREY, style
 
 FIGURES = ("ablation",)
@@ -148,7 +148,8 @@ def plot_distributions(ds: xr.Dataset) -> Figure:
         Line2D([], [], color=hue, linestyle=dashes, linewidth=1.1, label=level)
         for level, (hue, dashes) in LEVELS.items()
     ]
-    legend_above(figure, [[handle] for handle in handles])
+    count = text_handle(f"{int(ds.diverged.sum())} of {ds.diverged.size} runs diverged")
+    legend_above(figure, [[handle] for handle in (*handles, count)])
     return figure
 
 

@@ -101,6 +101,8 @@ def plot_curves(ds: xr.Dataset) -> Figure:
             panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
         column[1].set_xscale("log")
         column[1].set_xlim(1, float(ds.num_iterations.max()))
+        column[1].xaxis.set_major_formatter("{x:g}")
+        column[1].xaxis.set_minor_formatter(NullFormatter())
         column[0].set_xlabel("Pairs so far")
         column[1].set_xlabel("Iterations so far")
         column[2].set_xlabel("Pairs so far")
