@@ -106,10 +106,10 @@ def plot(ds: xr.Dataset) -> list[Figure]:
         return [plot_surfaces(ds), plot_heat_maps(ds)]
 
 
-def _budgets(ds: xr.Dataset) -> list[int]:
+def _budgets(reward: xr.DataArray) -> list[int]:
     """The budgets that one landscape or set of steps has."""
-    known = np.isfinite(ds).any([dim for dim in ds.dims if dim != "budget"])
-    return ds.budget.values[known.values].tolist()
+    known = np.isfinite(reward).any([dim for dim in reward.dims if dim != "budget"])
+    return reward.budget.values[known.values].tolist()
 
 
 def _panels(figure: str, row: xr.Dataset, level: float) -> Iterator[dict[str, Any]]:
