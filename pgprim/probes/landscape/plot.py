@@ -528,7 +528,7 @@ def plot_noise(ds: xr.Dataset) -> Figure:
                     )
             panel.set_xscale("log")
             panel.xaxis.set_major_locator(FixedLocator(ds.budget.values.tolist()))
-            panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+            panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(float(value))))
             panel.xaxis.set_minor_locator(FixedLocator([]))
             panel.set_ylim(-0.05, 1.5)
             panel.tick_params(labelbottom=row == ds.algo.size - 1)
