@@ -114,7 +114,7 @@ def plot_curves(ds: xr.Dataset) -> Figure:
     return figure
 
 
-def draw_run(column: np.ndarray, ds: xr.Dataset, hue: str, marker: str) -> None:
+def draw_run(column: np.ndarray, ds: xr.Dataset, hue: tuple[float, float, float], marker: str) -> None:
     """One number of pairs at one learning rate, into the three panels of a column.
 
     Args:
@@ -172,7 +172,7 @@ def draw_finals(panel: Axes, ds: xr.Dataset) -> None:
     panel.set_xlim(rates.min() / 1.4, rates.max() * 1.4)
 
 
-def regime_hues(ds: xr.Dataset) -> list:
+def regime_hues(ds: xr.Dataset) -> list[tuple[float, float, float]]:
     """PPO's colour, darker for more pairs."""
     return shades(colour("ppo"), ds.pairs.size)
 
@@ -184,6 +184,6 @@ def rate_label(rate: float) -> str:
 
 def _handles(ds: xr.Dataset) -> list[Line2D]:
     return [
-        Line2D([], [], color=hue, marker=marker, label=f"{count_label(pairs)} pairs per iteration")
+        Line2D([], [], color=hue, marker=marker, label=f"{count_label(int(pairs))} pairs per iteration")
         for pairs, hue, marker in zip(ds.pairs.values, regime_hues(ds), MARKERS, strict=False)
     ]

@@ -71,7 +71,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     for probe in ds.probe.values:
         one = ds.sel(probe=probe)
         known = one.budget.values[np.isfinite(one.cosine_by_semantics).any(_but(one, "budget")).values]
-        budget = known[np.abs(known - regime).argmin()]
+        budget = int(known[np.abs(known - regime).argmin()])
         for name, words in (("cosine", "pairwise cosine"), ("truth_cosine", "cosine to the truth")):
             array = one[f"{name}_by_semantics"].sel(budget=budget)
             quantities[f"{probe} at {count_label(budget)} pairs: {words}"] = array
