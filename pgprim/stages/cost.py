@@ -211,7 +211,8 @@ def _variant_jobs(
         for probe in filter(params["estimate"].__contains__, semantics["probes"]):
             block, seen = params["estimate"][probe], num_obs.get(env_id, 1)
             work, _ = _estimate_work(probe, block, params["sample"], seen)
-            yield f"semantics_{probe}", checkpoints, checkpoints * work, env_id, algo, 0
+            # A comparison is smaller than one vector.
+            yield f"semantics_{probe}", checkpoints, checkpoints * work, env_id, algo, checkpoints
 
 
 def _agents(params: dict[str, Any], block: dict[str, Any]) -> Iterator[tuple[str, str]]:
