@@ -38,7 +38,7 @@ HELD_BYTES = 3 << 27
 """What the observations of the large sample of `probes.steps.estimate` may take, without importing torch to learn it."""
 
 SMALL = {"iterations": 1, "pairs": 512}
-LARGE = {"iterations": 9, "pairs": 8192}
+LARGE = {"iterations": 5, "pairs": 4096}
 """The two sizes at which rates are measured: their difference gives the rate, what is left the start."""
 MEASURED_STREAMS = 5
 HEADER = """\

@@ -8,7 +8,6 @@ import pytest
 from ruamel.yaml import YAML
 
 from pgprim.probes.steps import estimate as steps
-from pgprim.stages import cost as cost_stage
 from pgprim.stages.cost import HELD_BYTES, NUM_FIGURES, Cost, costs, measure, table
 from pgprim.stages.scale import find_set, render
 from pgprim.types.errors import UserError
@@ -228,7 +227,6 @@ def test_the_readme_s_table_is_what_the_command_prints():
 @pytest.mark.slow
 def test_measuring_runs_the_stages_and_gives_rates_for_all_of_them(small, monkeypatch):
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(cost_stage, "LARGE", {"iterations": 5, "pairs": 4096})
     del small["estimate"]["steps"]
     before = copy.deepcopy(small)
     rates = measure(small)
