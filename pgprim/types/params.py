@@ -222,13 +222,14 @@ def _cross_training(params: dict[str, Any]) -> Iterator[str]:
 
 def _cross_probes(params: dict[str, Any]) -> Iterator[str]:
     pairs, minibatches = params["sample"]["pairs"], params["train"]["minibatches"]
-    declared = ("gradient", "steps")
+    modules = {found.parent.name for found in PROBES.glob("*/estimate.py")}
+    # The probes of replays are listed in `assess`, and probes with inputs of their own have a block of their own.
+    known = {"gradient", "steps", *modules} - {*params["assess"], *params}
     for probe, block in params["estimate"].items():
-        if probe not in declared and not (PROBES / probe / "estimate.py").is_file():
-            known = sorted({*declared, *(found.parent.name for found in PROBES.glob("*/estimate.py"))})
+        if probe not in known:
             yield (
                 f"estimate.{probe} is given, but must be a probe with a module "
-                f"pgprim/probes/{probe}/estimate.py; known: {', '.join(known)}"
+                f"pgprim/probes/{probe}/estimate.py; known: {', '.join(sorted(known))}"
             )
         budgets = block.get("budgets", [])
         if budgets != sorted(budgets):

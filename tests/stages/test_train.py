@@ -19,6 +19,7 @@ from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.records import load_records
 from pgprim.types.agent import make_settings
 from pgprim.types.errors import UserError
+from tests.dag.checkouts import narrow
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -31,7 +32,7 @@ SNAPSHOTS, RECORDS_AT = "data/training/hopper/{algo}/{seeds}", "data/records/hop
 def write_params(folder: Path, **train) -> None:
     """The default set with few, small iterations."""
     small = {"iterations": 4, "snapshot_every": 2, "pairs": 128, "minibatches": 4, "value_epochs": 1}
-    params = DEFAULT | {"iterations": [0], "train": DEFAULT["train"] | small | train}
+    params = narrow(DEFAULT, {"iterations": [0]}) | {"train": DEFAULT["train"] | small | train}
     with (folder / "params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
 

@@ -68,7 +68,7 @@ def test_a_number_may_be_written_in_any_usual_way(tmp_path, text):
         ("env.hopper.id", 5, ["env.hopper.id is 5", "Gymnasium"]),
         ("train.gamma", MISSING, ["train.gamma is missing", "between 0 and 1"]),
         ("sample.trials", MISSING, ["sample.trials is missing", "at least 3"]),
-        ("plot", MISSING, ["plot is missing", "regime and seeds"]),
+        ("plot", MISSING, ["plot is missing", "regime, seeds and published"]),
         ("train", None, ["train is null", "mapping"]),
         ("train.gamma", 1.5, ["train.gamma is 1.5", "between 0 and 1"]),
         ("train.gamma", "0.9", ['train.gamma is "0.9"', "a number"]),
