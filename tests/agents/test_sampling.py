@@ -143,8 +143,11 @@ def workplace(tmp_path):
 
     def parameters(**sample: int) -> None:
         estimate = {"gradient": {"budgets": [100], "level": 0.95}}
+        fit = PARAMS["baselines"]["fit"] | {"beyond": 100}
+        baselines = PARAMS["baselines"] | {"budgets": [600], "pairs": 600, "fit": fit}
         with (tmp_path / "params.yaml").open("w") as file:
-            YAML(typ="safe", pure=True).dump(PARAMS | {"sample": sample, "estimate": estimate}, file)
+            changed = {"sample": sample, "estimate": estimate, "baselines": baselines}
+            YAML(typ="safe", pure=True).dump(PARAMS | changed, file)
 
     parameters(trials=3, truth_streams=4, pairs=600)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

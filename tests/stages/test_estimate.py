@@ -30,6 +30,8 @@ def here(tmp_path, monkeypatch):
     params["estimate"] = {
         probe: {"budgets": [100, 512, PAIRS], "level": 0.95} for probe in ("gradient", "steps")
     }
+    few = {"budgets": [PAIRS], "pairs": PAIRS, "fit": params["baselines"]["fit"] | {"beyond": 100}}
+    params["baselines"] |= few  # they must fit into the streams, too
     _write(params)
     checkpoint = make_checkpoint(PPO)
     save_checkpoint("agent.safetensors", checkpoint)

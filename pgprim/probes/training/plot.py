@@ -64,7 +64,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     ).assign_attrs(figure=figure, level=LEVEL, iterations_per_point=width)
 
 
-def _published(ds: xr.Dataset, returns: Mapping[str, Mapping[str, float]]) -> xr.DataArray:
+def _published(ds: xr.Dataset, returns: Mapping[str, Mapping[str, float | int]]) -> xr.DataArray:
     """Published returns over (task, algo), NaN where there is none."""
     tasks, algos = ds.task.values, ds.algo.values
     values = [[returns.get(task, {}).get(algo, np.nan) for algo in algos] for task in tasks]
