@@ -91,7 +91,7 @@ def test_the_kept_data_alone_draw_the_figure(repository, figure, tmp_path):
     probe, inputs = FIGURES[figure]
     module = plot_module(probe, figure)
     params = {
-        "plot": {"regime": 2048, "seeds": 10},
+        "plot": {"regime": 2048, "seeds": 10, "published": {}},
         "tasks": ["hopper"],
         "algos": ["ppo"],
         "train": {"pairs": 2048, "gamma": 0.99},
