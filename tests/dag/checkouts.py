@@ -171,6 +171,7 @@ def toy_params() -> dict:
     params["sample"] = {"trials": 4, "truth_streams": 4, "pairs": 1000}
     params["estimate"] = {"gradient": {"budgets": [100, 1000], "level": 0.95}}
     params["baselines"] |= {"budgets": [100, 1000], "pairs": 100}
+    params["semantics"]["probes"] = ["gradient"]
     return params
 
 
