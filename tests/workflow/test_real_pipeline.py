@@ -52,9 +52,17 @@ def test_a_change_redoes_what_depends_on_it_and_nothing_else(tmp_path):
     (project.path / "params.yaml").write_text(re.sub(r"(  steps:\n.*\n +level:) 0.95", r"\1 0.9", text))
     assert planned(project) == {"estimate": 2, "figure": 1}
 
-    # (f) What was removed comes back when it is needed.
+    # (f) What was removed comes back when it is needed, and going back computes nothing.
     project.snakemake(FIGURES)
     assert rollouts.is_dir()
+    (project.path / "params.yaml").write_text(text)
+    back = project.snakemake(FIGURES)
+    assert "Nothing to be done" in back.text, back.text
+    assert (project.path / "figures/steps.pdf").read_bytes() == drawn
+
+    # (b) One more checkpoint is that much more work: no agent is trained again.
+    project.edit("params.yaml", "iterations: [0, 1]", "iterations: [0, 1, 2]")
+    assert planned(project) == {"checkpoint": 1, "sample": 1, "estimate": 2, "figure": 2}
 
 
 def test_a_clone_takes_what_is_shared_and_an_experiment_runs_what_it_changes(tmp_path):
