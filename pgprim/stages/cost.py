@@ -107,7 +107,7 @@ def _jobs(params: dict[str, Any], num_obs: dict[str, int]) -> Iterator[tuple[str
     for kind in ("train", "checkpoint", "sample", *params["estimate"]):
         for task in params["tasks"]:
             env_id = params["env"][task]["id"]
-            for algo in params["algos"]:
+            for algo in params["algos" if kind == "train" else "probed"]:
                 if kind == "train":
                     iterations = num_seeds * train["iterations"]
                     yield kind, len(params["lockstep"]), iterations * train["pairs"], env_id, algo, iterations
@@ -151,6 +151,7 @@ def _replay_jobs(params: dict[str, Any]) -> Iterator[tuple[str, int, int, str, s
             yield "replay", groups, kept + updates * train["pairs"], env_id, algo, kept
             for probe in params["assess"]:
                 yield probe, groups, kept, env_id, algo, updates
+        for algo in params["probed"]:
             yield "floor", floors, continued, env_id, algo, floors
 
 
@@ -165,7 +166,7 @@ def _baseline_jobs(params: dict[str, Any]) -> Iterator[tuple[str, int, int, str,
     jobs = len(params["seeds"]) * len(block["iterations"])
     for kind, pairs, units in (("fit", fitted, 1), ("baselines", estimated, kept)):
         for task in block["tasks"]:
-            for algo in params["algos"] if task in params["tasks"] else ():
+            for algo in params["probed"] if task in params["tasks"] else ():
                 yield kind, jobs, jobs * pairs, params["env"][task]["id"], algo, jobs * units
 
 
@@ -182,7 +183,7 @@ def _landscape_jobs(params: dict[str, Any]) -> Iterator[tuple[str, int, int, str
     )
     agents = len(block["seeds"]) * len(block["iterations"])
     for task in filter(params["tasks"].__contains__, block["tasks"]):
-        for algo in filter(params["algos"].__contains__, block["algos"]):
+        for algo in filter(params["probed"].__contains__, block["algos"]):
             env_id = params["env"][task]["id"]
             yield "landscape", agents * len(block["kinds"]), agents * pairs, env_id, algo, agents * units
 
@@ -392,7 +393,7 @@ def _resized(params: dict[str, Any], task: str, algo: str, size: dict[str, int])
     """The parameters of one task and algorithm with the first lock-step group, one checkpoint, and few samples."""
     params = copy.deepcopy(params)
     seeds = [int(seed) for seed in params["lockstep"][0].split("-")]
-    params |= {"tasks": [task], "algos": [algo], "seeds": seeds, "lockstep": params["lockstep"][:1]}
+    params |= {"tasks": [task], "algos": [algo], "probed": [algo], "seeds": seeds, "lockstep": params["lockstep"][:1]}
     params["iterations"] = [size["iterations"]]
     params["train"] |= {"iterations": size["iterations"], "snapshot_every": 1}
     params["sample"] = {"trials": MEASURED_STREAMS, "truth_streams": MEASURED_STREAMS, "pairs": size["pairs"]}
@@ -404,6 +405,7 @@ def _resized(params: dict[str, Any], task: str, algo: str, size: dict[str, int])
     params["baselines"] |= {"tasks": [task], "iterations": params["iterations"], "pairs": size["pairs"] // 4}
     params["baselines"]["fit"] |= {"beyond": 1, "patience": params["baselines"]["fit"]["epochs"]}
     params["landscape"] |= {name: params[name] for name in ("tasks", "algos", "iterations")}
+    params["semantics"] |= {"tasks": [task], "algos": [algo], "seeds": seeds[:1]}
     params["landscape"] |= {"seeds": seeds[:1], "kinds": ["few"]}
     params["landscape"]["plane"]["points"] = 4  # 16 points side by side
     params["landscape"]["few"]["budgets"] = params["landscape"]["many"]["budgets"] = [size["pairs"]]

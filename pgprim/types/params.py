@@ -179,6 +179,12 @@ def _cross_agents(params: dict[str, Any], schema: dict[str, Any]) -> Iterator[st
     for algo in params["algos"]:
         if algo not in params["agents"]:
             yield f"algos names {_show(algo)}, but agents.{algo} is missing and must hold its hyperparameters"
+    for index, algo in enumerate(params["probed"]):
+        if algo not in params["algos"]:
+            yield (
+                f"probed[{index}] is {_show(algo)}, but must be one of algos, {_show(params['algos'])}, "
+                "because only trained agents have checkpoints"
+            )
     for algo, agent in params["agents"].items():
         known = schema["$defs"][algo.split("_")[0]]["additionalProperties"]["properties"]
         for task in agent:
@@ -300,13 +306,7 @@ def _cross_baselines(params: dict[str, Any]) -> Iterator[str]:
 
 def _cross_landscape(params: dict[str, Any]) -> Iterator[str]:
     block = params["landscape"]
-    for key in ("tasks", "algos", "seeds", "iterations"):
-        for index, value in enumerate(block[key]):
-            if value not in params[key]:
-                yield (
-                    f"landscape.{key}[{index}] is {_show(value)}, but must be one of {key}, {_show(params[key])}, "
-                    "because landscapes lie around checkpoints"
-                )
+    yield from _at_checkpoints(params, "landscape", ("tasks", "algos", "seeds", "iterations"))
     low, high = block["plane"]["extent"]
     if low >= high:
         yield f"landscape.plane.extent is {_show([low, high])}, but must rise from left to right"
@@ -322,6 +322,18 @@ def _cross_landscape(params: dict[str, Any]) -> Iterator[str]:
             f"landscape.many.budgets ends with {many[-1]}, but must end with one of landscape.few.budgets, {_show(few)}, "
             "because both stand side by side in figures"
         )
+
+
+def _at_checkpoints(params: dict[str, Any], name: str, keys: tuple[str, ...]) -> Iterator[str]:
+    """What a block demands that names checkpoints: the set must make them."""
+    for key in keys:
+        whole = "probed" if key == "algos" else key
+        for index, value in enumerate(params[name][key]):
+            if value not in params[whole]:
+                yield (
+                    f"{name}.{key}[{index}] is {_show(value)}, but must be one of {whole}, {_show(params[whole])}, "
+                    "because it is about their checkpoints"
+                )
 
 
 def _cross_variants(params: dict[str, Any]) -> Iterator[str]:
@@ -343,6 +355,7 @@ def _cross_variants(params: dict[str, Any]) -> Iterator[str]:
             values = block.get(key)
             if isinstance(values, list) and values != sorted(values):
                 yield f"{study}.{key} is {_show(values)}, but must rise from left to right"
+    yield from _at_checkpoints(params, "semantics", ("tasks", "algos", "seeds"))
     ablation, regime = params["ablation"], params["regime"]
     seeds = {int(seed) for group in ablation["lockstep"] for seed in group.split("-")}
     if not set(ablation["choose"]) < seeds:

@@ -180,6 +180,7 @@ def narrow(params: dict, lists: dict[str, list]) -> dict:
 
     A block in which some seeds choose for others keeps its own seeds.
     """
+    lists = {"probed": lists["algos"]} | lists if "algos" in lists else lists
     ends = {key: values[-1:] for key, values in lists.items()}
     found = {key: narrow(value, ends) if isinstance(value, dict) else value for key, value in params.items()}
     own = {"lockstep"} if "choose" in found else set()

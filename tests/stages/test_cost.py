@@ -157,7 +157,7 @@ def test_what_was_not_measured_is_named(small, change):
     if change == "env":
         small["env"]["hopper"]["id"] = "Ant-v5"
     elif change == "algo":
-        small["algos"] = ["trpo"]
+        small["algos"] = small["probed"] = ["trpo"]
     else:
         small["estimate"]["returns"] = {}
     with pytest.raises(UserError, match=r"rates\.yaml has no rate for .*--measure"):

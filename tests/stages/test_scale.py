@@ -76,7 +76,7 @@ def test_comments_give_the_source_of_the_number_that_stands_there(here):
     overlay = here / "workflow/scales/mine.yaml"
     overlay.write_text(
         "# Mine.\nseeds: [7]  # my lucky number\nlockstep: ['7']\ntrain:\n  gamma: 0.5\nplot: {seeds: 3}\n"
-        "landscape:\n  seeds: [7]\n"
+        "landscape:\n  seeds: [7]\nsemantics:\n  seeds: [7]\n"
     )
     text = render(overlay)
     assert text.startswith("# Mine.\n")

@@ -13,7 +13,7 @@ COPIED = (
 )  # fmt: skip
 
 TINY = {
-    "tasks": ["hopper"], "algos": ["ppo"], "seeds": [0], "lockstep": ["0"], "iterations": [0, 1],
+    "tasks": ["hopper"], "algos": ["ppo"], "probed": ["ppo"], "seeds": [0], "lockstep": ["0"], "iterations": [0, 1],
     "train": {"iterations": 2, "snapshot_every": 1}, "sample": {"trials": 3, "truth_streams": 3, "pairs": 700},
     "estimate": {"gradient": {"budgets": [300, 700]}, "steps": {"budgets": [300]}},
     "floor": {"iterations": [1], "states": 3, "branches": 3},
