@@ -30,7 +30,8 @@ def _hours(stages: list[Stage]) -> float:
     seconds = 0.0
     for kind, task, algo in jobs:
         if task:
-            known = {cost.kind: cost for cost in costs({**params, "tasks": [task], "algos": [algo], "probed": [algo]}, rates)}
+            one = params | {"tasks": [task], "algos": [algo], "probed": [algo]}
+            known = {cost.kind: cost for cost in costs(one, rates)}
             seconds += jobs[kind, task, algo] * known[kind].seconds / known[kind].jobs
         else:
             seconds += jobs[kind, task, algo] * rates["start"].get("plot", 0)

@@ -393,7 +393,8 @@ def _resized(params: dict[str, Any], task: str, algo: str, size: dict[str, int])
     """The parameters of one task and algorithm with the first lock-step group, one checkpoint, and few samples."""
     params = copy.deepcopy(params)
     seeds = [int(seed) for seed in params["lockstep"][0].split("-")]
-    params |= {"tasks": [task], "algos": [algo], "probed": [algo], "seeds": seeds, "lockstep": params["lockstep"][:1]}
+    params |= {"tasks": [task], "algos": [algo], "probed": [algo]}
+    params |= {"seeds": seeds, "lockstep": params["lockstep"][:1]}
     params["iterations"] = [size["iterations"]]
     params["train"] |= {"iterations": size["iterations"], "snapshot_every": 1}
     params["sample"] = {"trials": MEASURED_STREAMS, "truth_streams": MEASURED_STREAMS, "pairs": size["pairs"]}
