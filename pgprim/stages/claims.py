@@ -13,6 +13,7 @@ from pgprim.probes.claims.table import insert
 from pgprim.stages.command import load_params, make_parser, run
 from pgprim.stages.plot import load_results
 from pgprim.stages.scale import write
+from pgprim.store.datasets import load_dataset
 from pgprim.types.errors import UserError
 
 
@@ -22,11 +23,12 @@ def main(args: argparse.Namespace) -> None:
         show(args.out, args.into)
         return
     params = load_params()
-    results = {folder.name: load_results([folder]) for folder in args.inputs}
+    results = {
+        path.stem: load_dataset(path) if path.suffix == ".nc" else load_results([path])
+        for path in args.inputs
+    }
     if missing := sorted({claim.reads for claim in CLAIMS.values()} - set(results)):
-        raise UserError(
-            f"no results of {missing[0]} are given; give their directory, data/estimates/{missing[0]}"
-        )
+        raise UserError(f"no results of {missing[0]} are given; give their directory, as dvc.yaml does")
     rows = judge(CLAIMS, results, params)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write(args.out, json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
@@ -53,7 +55,11 @@ if __name__ == "__main__":
     parser.add_argument("--out", required=True, type=Path, metavar="JSON", help="the rows")
     parser.add_argument("--into", type=Path, metavar="PAGE", help="a Markdown page to show the kept rows in")
     parser.add_argument(
-        "inputs", nargs="*", type=Path, metavar="INPUT_DIR", help="directories of estimates, one per probe"
+        "inputs",
+        nargs="*",
+        type=Path,
+        metavar="INPUT",
+        help="estimates of a probe (a directory) or the data of a figure (NetCDF)",
     )
     parser.parse_args = parser.parse_intermixed_args
     run(main, parser)

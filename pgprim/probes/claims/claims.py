@@ -8,6 +8,9 @@ import xarray as xr
 
 from pgprim.probes.claims.judge import Claim, Strata, difference, kinds
 
+CLEAR = 0.5
+"""A rank correlation says something of the surrogate where the noise in the reward lets at least this much through."""
+
 
 def trained(ds: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
     """The checkpoints of agents that have learned."""
@@ -39,25 +42,27 @@ def _near_truth(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
     return kinds(trained(enough.isel(budget=0)).truth_cosine_corrected.mean("iteration"))
 
 
-def _value_error(ds: xr.Dataset, target: str, definition: str = "as_published") -> xr.DataArray:
-    return ds.mre.sel(part="held_out", target=target, definition=definition)
+def _errors(ds: xr.Dataset, params: Mapping[str, Any], definition: str = "as_published") -> xr.DataArray:
+    """Value errors of the algorithms that the paper shows, on fresh pairs."""
+    shown = ds.sel(algo=ds.algo.isin(params["probed"]))
+    return trained(shown.mre.sel(part="held_out", definition=definition))
 
 
 def _gae_error(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    return kinds(trained(_value_error(ds, "gae")).mean("iteration"))
+    return kinds(_errors(ds, params).sel(target="gae").mean("iteration"))
 
 
 def _returns_error(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    return kinds(trained(_value_error(ds, "returns")).mean("iteration"))
+    return kinds(_errors(ds, params).sel(target="returns").mean("iteration"))
 
 
 def _returns_error_exact(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    return kinds(trained(_value_error(ds, "returns", "exact")).mean("iteration"))
+    return kinds(_errors(ds, params, "exact").sel(target="returns").mean("iteration"))
 
 
 def _returns_against_gae(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    ratio = _value_error(ds, "returns") / _value_error(ds, "gae")
-    return kinds(np.log2(trained(ratio)).mean("iteration"))
+    errors = _errors(ds, params)
+    return kinds(np.log2(errors.sel(target="returns") / errors.sel(target="gae")).mean("iteration"))
 
 
 def _baseline_gain(which: str) -> Callable[[xr.Dataset, Mapping[str, Any]], Strata]:
@@ -87,6 +92,58 @@ def _kl_on_fresh_pairs(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
 def _breaks_eps(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
     ppo = ds.sel(algo=ds.algo == "ppo", part="train")
     return kinds((ppo.ratio_max > ppo.ratio_bound).mean("iteration"))
+
+
+def _ppo_m_beyond_delta(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    """PPO-M has no δ of its own: it is held against the one that TRPO has on the task."""
+    if not {"ppo_m", "trpo"} <= set(ds.algo.values):
+        return []
+    ppo_m, delta = ds.sel(algo=["ppo_m"], part="train"), ds.delta.sel(algo="trpo", drop=True)
+    return kinds((ppo_m.kl_mean > delta).where(delta.notnull()).mean("iteration"))
+
+
+def _ppo_m_kl_growth(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    kl = ds.kl_mean.sel(algo=ds.algo == "ppo_m", part="train")
+    quarter = max(1, kl.iteration.size // 4)
+    first, last = kl.isel(iteration=slice(quarter)), kl.isel(iteration=slice(-quarter, None))
+    return kinds(np.log2(last.mean("iteration") / first.mean("iteration")))
+
+
+def _over_kinds(values: xr.DataArray) -> Strata:
+    """One number per task and algorithm as one array, so that intervals are between kinds of agents.
+
+    Landscapes are of one agent of each kind, whose seeds have no spread to tell.
+    """
+    return [values.mean([dim for dim in values.dims if dim not in ("task", "algo")]).values.ravel()]
+
+
+def _noise_at_regime(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    return _over_kinds(trained(at_regime(ds, params).noise_share.sel(kind="few")))
+
+
+def _noise_at_most(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    known = ds.noise_share.sel(kind="few").dropna("budget", how="all")
+    return _over_kinds(trained(known.isel(budget=-1))) if known.budget.size else []
+
+
+def _correlation(kind: str, algos: tuple[str, ...], is_trained: bool):
+    """Rank correlation of surrogate and reward, less what noise takes from it, where noise leaves enough."""
+
+    def correlation(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+        found = ds.sel(kind=kind, algo=ds.algo.isin(algos), iteration=(ds.iteration > 0) == is_trained)
+        corrected = (found.correlation / found.ceiling).clip(-1, 1).where(found.ceiling >= CLEAR)
+        return _over_kinds(corrected)
+
+    return correlation
+
+
+def _all_choices(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    """Final return with all switches on less with all off, of each seed that chose no learning rate."""
+    num, reported = ds.switch.size, ~ds.seed.isin(params["ablation"]["choose"])
+    on, off = (
+        ds.final_return.sel(cell=digit * num).sel(rate=ds.best_rate.sel(cell=digit * num)) for digit in "10"
+    )
+    return list((on - off).sel(seed=reported).transpose("task", "seed").values)
 
 
 CLAIMS = {
@@ -215,6 +272,88 @@ CLAIMS = {
         "trust_region",
         "trust_region",
         _breaks_eps,
+    ),
+    "ppo_m_breaks_delta": Claim(
+        "PPO's clipping alone (PPO-M) does not keep TRPO's bound on the mean KL divergence",
+        "Sec. 2.4 and the first version",
+        "share of iterations with mean KL above the task's δ on the update's own pairs, PPO-M",
+        "1",
+        "trust_region",
+        "trust_region",
+        _ppo_m_beyond_delta,
+    ),
+    "ppo_m_kl_grows": Claim(
+        "The mean KL divergence of PPO-M's updates grows during training",
+        "first version and the talk",
+        "log₂ of the ratio of mean KL, last quarter of the iterations over first, PPO-M",
+        "1",
+        "trust_region",
+        "trust_region",
+        _ppo_m_kl_growth,
+    ),
+    "reward_is_noise_at_2k": Claim(
+        "With the pairs that training uses, rewards cannot tell good steps from bad ones",
+        "Sec. 2.3, Figs. 5, 19, 20",
+        "share of noise in the reward's variance over the plane at 2K pairs per point, checkpoints after 0",
+        "1",
+        "alignment",
+        "alignment",
+        _noise_at_regime,
+    ),
+    "reward_is_clear_with_more": Claim(
+        "With many times more pairs they can",
+        "Sec. 2.3, Figs. 5, 19, 20",
+        "the same at the largest number of pairs per point",
+        "1",
+        "alignment",
+        "alignment",
+        _noise_at_most,
+    ),
+    "surrogate_aligns_at_first": Claim(
+        "Surrogate and reward agree around untrained agents",
+        "Sec. 2.3, Figs. 13-18",
+        "rank correlation over the plane of a step by 2K pairs, less the reward's noise, checkpoint 0",
+        "1",
+        "alignment",
+        "alignment",
+        _correlation("few", ("ppo", "trpo"), is_trained=False),
+    ),
+    "surrogate_misaligns_later": Claim(
+        "Around trained agents they do not",
+        "Sec. 2.3, Figs. 6, 7, 13-18",
+        "the same, checkpoints after 0",
+        "1",
+        "alignment",
+        "alignment",
+        _correlation("few", ("ppo", "trpo"), is_trained=True),
+    ),
+    "trpo_aligns_with_many_pairs": Claim(
+        "TRPO's surrogate agrees with the reward where the step is made of many pairs",
+        "Sec. 2.3, Figs. 6, 14, 16, 18",
+        "rank correlation over the plane of a step by many pairs, less the reward's noise, checkpoints after 0",
+        "1",
+        "alignment",
+        "alignment",
+        _correlation("many", ("trpo",), is_trained=True),
+    ),
+    "ppo_misaligns_with_many_pairs": Claim(
+        "PPO's surrogate does not agree with it even then",
+        "Sec. 2.3, Figs. 7, 13, 15, 17",
+        "the same for PPO",
+        "1",
+        "alignment",
+        "alignment",
+        _correlation("many", ("ppo",), is_trained=True),
+    ),
+    "choices_matter": Claim(
+        "PPO's implementation choices matter for its return",
+        "first version",
+        "final return with reward normalisation, orthogonal weights, annealing and value clipping less without, "
+        "each at its best learning rate",
+        "reward",
+        "ablation",
+        "ablation",
+        _all_choices,
     ),
 }
 """By name; the rule of each stands in the parameter file."""

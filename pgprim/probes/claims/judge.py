@@ -31,7 +31,7 @@ class Claim:
         source: Where the paper makes it.
         effect: What is measured.
         units: Its unit.
-        reads: The results it is computed from: a folder of estimates, or `records`.
+        reads: The results it is computed from, by the name of their folder or file.
         figure: The figure that shows it.
         strata: (results, parameters) ↦ the effect of each agent, one array per kind of agent.
     """

@@ -11,18 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from pgprim.core.seeding import generator
-from pgprim.core.surfaces import (
-    flatness,
-    noise_share,
-    rank_correlation_of_sample,
-    rank_correlation_of_surface,
-)
+from pgprim.core.surfaces import noise_share
 from pgprim.plotting.choose import choose
 from pgprim.plotting.cosines import percent
 from pgprim.plotting.labels import algo_label, count_label, task_label
 from pgprim.plotting.panels import legend_above, name_row, panel_grid
 from pgprim.plotting.style import GREY, WIDTH, shades, style
+from pgprim.probes.landscape.alignment import align, budgets_of
 from pgprim.types.errors import UserError
 
 CONCENTRATION = {"fig5": (150,), "fig19": None, "fig20": None}
@@ -34,7 +29,7 @@ SURROGATE = {"fig6": (0, 300), "fig7": (0, 300)} | {f"fig{number}": None for num
 FIGURES = (*CONCENTRATION, *SURROGATE, "trajectories", "alignment")
 
 BATCHES = {"few": "step by few pairs", "many": "step by many pairs"}
-KINDS = {
+LOOKS = {
     "few": ("plane of a step by few pairs", "#009E73", "o"),
     "many": ("plane of a step by many pairs", "#CC79A7", "s"),
     "steps": ("independent steps", "#000000", "D"),
@@ -65,7 +60,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     """
     level = params["landscape"]["level"]
     if figure == "alignment":
-        return _select_alignment(ds, level).assign_attrs(figure=figure, level=level)
+        return align(ds, level).assign_attrs(figure=figure, level=level)
     kinds = ["few"] if figure in CONCENTRATION or figure == "trajectories" else list(BATCHES)
     names = [
         "surrogate",
@@ -106,12 +101,6 @@ def plot(ds: xr.Dataset) -> list[Figure]:
         return [plot_surfaces(ds), plot_heat_maps(ds)]
 
 
-def _budgets(reward: xr.DataArray) -> list[int]:
-    """The budgets that one landscape or set of steps has."""
-    known = np.isfinite(reward).any([dim for dim in reward.dims if dim != "budget"])
-    return reward.budget.values[known.values].tolist()
-
-
 def _panels(figure: str, row: xr.Dataset, level: float) -> Iterator[dict[str, Any]]:
     """What the panels of one row show, from left to right."""
     if figure == "trajectories":
@@ -123,18 +112,18 @@ def _panels(figure: str, row: xr.Dataset, level: float) -> Iterator[dict[str, An
         return
     if figure in CONCENTRATION:
         few = row.sel(batch="few")
-        for budget in _budgets(few.reward):
+        for budget in budgets_of(few.reward):
             some = few.sel(budget=budget)
             surface = some.reward, some.num_trajectories, some.reward_half
             yield _reward_panel(f"{count_label(budget)} pairs", *surface, few, level)
         return
     batches = [batch for batch in row.batch.values if np.isfinite(row.reward.sel(batch=batch)).any()]
-    common = set.intersection(*(set(_budgets(row.reward.sel(batch=batch))) for batch in batches))
+    common = set.intersection(*(set(budgets_of(row.reward.sel(batch=batch))) for batch in batches))
     for batch in batches:
         one = row.sel(batch=batch)
         size = f"step by {count_label(float(one.batch_pairs))} pairs"
         yield {"title": f"surrogate\n{size}", "is_reward": 0, "shown": one.surrogate.values, **_about(one)}
-        budget = max(common or _budgets(one.reward))
+        budget = max(common or budgets_of(one.reward))
         some = one.sel(budget=budget)
         surface = some.reward, some.num_trajectories, some.reward_half
         yield _reward_panel(f"reward, {count_label(budget)} pairs\n{size}", *surface, one, level)
@@ -346,105 +335,6 @@ def _headline(ds: xr.Dataset) -> str:
     return f"{algo}{task_label(ds.attrs['task'])}: ‖step‖ {sizes}, ‖random direction‖ {random:.2g}"
 
 
-def _select_alignment(ds: xr.Dataset | None, level: float) -> xr.Dataset:
-    names = ["surrogate", "reward", "reward_se", "reward_half", "num_trajectories"]
-    chosen = choose(ds, names)
-    has_steps = "steps_surrogate" in ds
-    if has_steps:
-        steps = [f"steps_{name}" for name in names]
-        chosen = choose(ds, [*names, *steps])
-    dims = ("task", "algo", "seed", "iteration")
-    grid = [chosen[dim].values for dim in dims]
-    kinds = list(KINDS)
-    budgets = chosen.budget.values
-    size = tuple(map(len, grid))
-    correlation = np.full((*size, len(kinds), 3), np.nan)
-    share = np.full((*size, len(kinds), len(budgets), 3), np.nan)
-    flat = np.full((*size, len(kinds), len(budgets)), np.nan)
-    measured, ceiling = np.full((2, *size, len(kinds)), np.nan)
-    for place in np.ndindex(size):
-        one = chosen.isel(dict(zip(dims, place, strict=True)))
-        name = [str(values[index]) for values, index in zip(grid, place, strict=True)]
-        for k, kind in enumerate(kinds):
-            points = _points_of(one, kind, has_steps)
-            if points is None:
-                continue
-            for b, budget in enumerate(budgets):
-                some = points.sel(budget=budget)
-                share[place][k, b] = noise_share(some.reward_half.transpose("point", "half").values, level)
-                flat[place][k, b] = flatness(
-                    some.reward.values, some.reward_se.values, some.num_trajectories.values
-                ).p
-            measured[place][k] = max(_budgets(points.reward))
-            best = points.sel(budget=measured[place][k])
-            if kind == "steps":
-                found = rank_correlation_of_sample(best.surrogate.values, best.reward.values, level)
-            else:
-                rng = generator("rank correlation", *name, kind)
-                found = rank_correlation_of_surface(
-                    best.surrogate.values, best.reward.values, best.reward_se.values, level, rng
-                )
-            correlation[place][k] = found
-            reliable = 1 - share[place][k, budgets == measured[place][k], 0]
-            ceiling[place][k] = np.sqrt(np.clip(reliable, 0, 1)).item()
-    over = (*dims, "kind")
-    ends = ("", "_low", "_high")
-    words = ("", "lower end of the interval of the ", "upper end of the interval of the ")
-    variables = {
-        f"correlation{end}": (
-            over,
-            correlation[..., k],
-            f"{words[k]}rank correlation of surrogate and reward",
-            "1",
-        )
-        for k, end in enumerate(ends)
-    }
-    variables |= {
-        f"noise_share{end}": (
-            (*over, "budget"), share[..., k], f"{words[k]}share of the reward's variance over the points that is noise", "1",
-        )
-        for k, end in enumerate(ends)
-    }  # fmt: skip
-    variables["flat_p"] = (
-        (*over, "budget"),
-        flat,
-        "p value of the hypothesis that all points have one reward",
-        "1",
-    )
-    variables["ceiling"] = (
-        over,
-        ceiling,
-        "√(1 − share of noise), about the highest correlation that the noise lets through",
-        "1",
-    )
-    variables["correlation_budget"] = (over, measured, "pairs per point behind the rank correlation", "pairs")
-    data = {
-        name: (of, values, {"long_name": long_name, "units": units})
-        for name, (of, values, long_name, units) in variables.items()
-    }
-    coords = {dim: chosen[dim] for dim in (*dims, "budget")} | {
-        "kind": ("kind", kinds, {"long_name": "points"})
-    }
-    return xr.Dataset(data, coords)
-
-
-def _points_of(one: xr.Dataset, kind: str, has_steps: bool) -> xr.Dataset | None:
-    """Surrogate and reward of the points of one kind, if they were measured."""
-    if kind == "steps":
-        if not has_steps:
-            return None
-        names = [name for name in one.data_vars if str(name).startswith("steps_")]
-        points = (
-            one[names].rename({name: str(name).removeprefix("steps_") for name in names}).rename(step="point")
-        )
-    elif kind in one.batch:
-        names = [name for name in one.data_vars if not str(name).startswith("steps_")]
-        points = one[names].sel(batch=kind).stack(point=("alpha", "beta"))
-    else:
-        return None
-    return points if np.isfinite(points.reward).any() else None
-
-
 def plot_correlations(ds: xr.Dataset) -> Figure:
     """Rank correlation of surrogate and reward against the checkpoint: a row per algorithm, a column per task."""
     figure, axes = panel_grid(ds.algo.size, ds.task.size, height=1.45, extra=1.0)
@@ -454,7 +344,7 @@ def plot_correlations(ds: xr.Dataset) -> Figure:
         for column, task in enumerate(ds.task.values):
             panel = axes[row, column]
             panel.axhline(0, color=GREY, linewidth=0.6)
-            for shift, (kind, (_, hue, symbol)) in zip((-0.12, 0, 0.12), KINDS.items(), strict=True):
+            for shift, (kind, (_, hue, symbol)) in zip((-0.12, 0, 0.12), LOOKS.items(), strict=True):
                 for seed in ds.seed.values:
                     one = ds.sel(task=task, algo=algo, kind=kind, seed=seed)
                     x = iterations + shift * gap
@@ -479,7 +369,7 @@ def plot_correlations(ds: xr.Dataset) -> Figure:
     figure.supxlabel("Training iteration")
     points = [
         Line2D([], [], color=hue, marker=symbol, linewidth=0.6, label=name)
-        for name, hue, symbol in KINDS.values()
+        for name, hue, symbol in LOOKS.values()
     ]
     meaning = [
         Line2D(
@@ -513,7 +403,7 @@ def plot_noise(ds: xr.Dataset) -> Figure:
         for column, task in enumerate(ds.task.values):
             panel = axes[row, column]
             panel.axhline(1, color=GREY, linewidth=0.6)
-            for kind, (_, hue, symbol) in KINDS.items():
+            for kind, (_, hue, symbol) in LOOKS.items():
                 for iteration, shade in zip(ds.iteration.values, shades(hue, ds.iteration.size), strict=True):
                     one = ds.sel(task=task, algo=algo, kind=kind, iteration=iteration).isel(seed=0)
                     known = np.isfinite(one.noise_share.values)
@@ -539,7 +429,7 @@ def plot_noise(ds: xr.Dataset) -> Figure:
     figure.supxlabel("State-action pairs per point")
     points = [
         Line2D([], [], color=hue, marker=symbol, linewidth=0.6, label=name)
-        for name, hue, symbol in KINDS.values()
+        for name, hue, symbol in LOOKS.values()
     ]
     checkpoints = [
         Line2D([], [], color=shade, linewidth=1.5, label=f"iteration {iteration}")
