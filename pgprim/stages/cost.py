@@ -306,12 +306,11 @@ def measure(params: dict[str, Any]) -> dict[str, Any]:
             with tempfile.TemporaryDirectory(prefix="pgprim-cost-") as scratch:
                 small = _run_stages(params, task, algo, SMALL, Path(scratch, "small"))
                 large = _run_stages(params, task, algo, LARGE, Path(scratch, "large"))
-                num_obs = json.loads(Path(scratch, "large", "rollouts.zarr/obs/zarr.json").read_text())[
-                    "shape"
-                ][-1]
-            found = environments.setdefault(params["env"][task]["id"], {"num_obs": num_obs}).setdefault(
-                algo, {}
-            )
+                env = environments.setdefault(params["env"][task]["id"], {})
+                if algo in params["probed"]:
+                    array = json.loads(Path(scratch, "large", "rollouts.zarr/obs/zarr.json").read_text())
+                    env["num_obs"] = array["shape"][-1]
+            found = env.setdefault(algo, {})
             for kind, (seconds, pairs, num_bytes, units) in large.items():
                 found[kind] = {"bytes": round(num_bytes / units, 2)}
                 slope = 0.0
@@ -337,7 +336,11 @@ def measure(params: dict[str, Any]) -> dict[str, Any]:
 def _run_stages(
     params: dict[str, Any], task: str, algo: str, size: dict[str, int], folder: Path
 ) -> dict[str, tuple[float, int, int, int]]:
-    """Run one job of every kind at one size: its CPU seconds, pairs, bytes, and the units that take these bytes."""
+    """Run one job of every kind at one size: its CPU seconds, pairs, bytes, and the units that take these bytes.
+
+    Agents that are not probed are only trained and replayed.
+    """
+    is_probed = algo in params["probed"]
     params = _resized(params, task, algo, size)
     folder.mkdir()
     (folder / PARAMS).write_text(_dump(params))
@@ -373,6 +376,10 @@ def _run_stages(
         "plot": ["plot.pdf", "plot.png", "plot.nc"],
     } | {probe: [f"{probe}.zarr", f"{probe}.nc"] for probe in probes}
     outputs |= {probe: [f"{probe}.nc"] for probe in params["assess"]}
+    if not is_probed:
+        kinds = ("train", "snapshots", "replay", *params["assess"], "plot")
+        outputs = {kind: outputs[kind] for kind in kinds}
+        commands = {kind: command for kind, command in commands.items() if kind in kinds}
     seconds = {kind: _cpu_seconds(command.split(), folder) for kind, command in commands.items()}
     found = {}
     for kind, jobs, pairs, _, _, units in _jobs(params, {}):
