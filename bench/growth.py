@@ -107,9 +107,7 @@ def work(name: str, panel: str, size: int) -> dict[str, float]:
     """Do one work in this process, in the current folder: its size, CPU time [s] and peak memory [MiB]."""
     if name == "nothing to do":
         return run_nothing(size)
-    import importlib
-
-    from bench.projects import CHECKPOINT, run_stage
+    from bench.projects import CHECKPOINT, import_modules, run_stage
     from pgprim.store.checkpoints import load_checkpoint
 
     stage, arguments = {
@@ -120,7 +118,7 @@ def work(name: str, panel: str, size: int) -> dict[str, float]:
         ),
         "landscape": ("landscape", {"kind": "few", "out": "landscape.nc", "threads": 1}),
     }[name]
-    importlib.import_module(f"pgprim.stages.{stage}")
+    import_modules(f"stages.{stage}", "probes.gradient.estimate")
     if panel == "parameters":
         size = load_checkpoint(CHECKPOINT).state.theta.shape[1]
     start = time.process_time()

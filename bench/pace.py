@@ -153,7 +153,7 @@ def estimation(agent: "Checkpoint", pairs: int) -> Iterator[int]:
 
 def landscape(agent: "Checkpoint", pairs: int) -> Iterator[int]:
     """The stage `landscape` with a plane of the default set: batch, step, surrogate, and the reward at all points."""
-    with project(agent, pairs) as params:
+    with project(agent, pairs, "stages.landscape") as params:
         points, (budget,) = params["landscape"]["plane"]["points"] ** 2, params["landscape"]["few"]["budgets"]
         yield 0
         run_stage("landscape", kind="few", out="landscape.nc", threads=1)
@@ -162,7 +162,8 @@ def landscape(agent: "Checkpoint", pairs: int) -> Iterator[int]:
 
 def steps(agent: "Checkpoint", pairs: int) -> Iterator[int]:
     """The stages `sample` and `estimate steps`."""
-    with project(agent, pairs) as params:
+    modules = ("stages.sample", "stages.estimate", "probes.steps.estimate")
+    with project(agent, pairs, *modules) as params:
         yield 0
         run_stage("sample", out="rollouts.zarr", threads=1)
         run_stage("estimate", probe="steps", rollouts="rollouts.zarr", gradients="steps.zarr", out="steps.nc")
@@ -171,7 +172,7 @@ def steps(agent: "Checkpoint", pairs: int) -> Iterator[int]:
 
 def baselines(agent: "Checkpoint", pairs: int) -> Iterator[int]:
     """The stages `sample`, `fit` and `baselines`."""
-    with project(agent, pairs) as params:
+    with project(agent, pairs, "stages.sample", "stages.fit", "stages.baselines") as params:
         yield 0
         run_stage("sample", out="rollouts.zarr", threads=1)
         run_stage("fit", rollouts="rollouts.zarr", out="fit.safetensors")
@@ -263,10 +264,11 @@ def write(agent: "Checkpoint", path: Path, pairs: int) -> int:
 
 
 @contextmanager
-def project(agent: "Checkpoint", pairs: int) -> Iterator[dict]:
-    """A folder with the agent and `probe_params`, entered."""
-    from bench.projects import default_params, make_project
+def project(agent: "Checkpoint", pairs: int, *modules: str) -> Iterator[dict]:
+    """A folder with the agent and `probe_params`, entered; the modules of pgprim are imported."""
+    from bench.projects import default_params, import_modules, make_project
 
+    import_modules(*modules)
     params = probe_params(default_params(), pairs)
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         make_project(Path(folder), agent, params)

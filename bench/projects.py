@@ -56,6 +56,12 @@ def make_project(folder: Path, agent: Checkpoint, params: dict) -> None:
     save_checkpoint(folder / CHECKPOINT, agent)
 
 
+def import_modules(*names: str) -> None:
+    """Import modules of pgprim ahead, so that what is timed is work alone."""
+    for name in names:
+        importlib.import_module(f"pgprim.{name}")
+
+
 def run_stage(name: str, **arguments: str | int) -> None:
     """Run a stage of the current folder's project in this process."""
     module = importlib.import_module(f"pgprim.stages.{name}")
