@@ -83,23 +83,17 @@ def prepare(panel: str, size: int) -> None:
 
 def resized(params: dict, num_streams: int, length: int, points: int) -> dict:
     """Parameters with so many streams of so many pairs, and so many points of a plane."""
-    trials, scape = num_streams // 4, params["landscape"]
-    budgets = [length // 4, length]
+    trials, budgets = num_streams // 4, [length // 4, length]
+    scape, baselines = params["landscape"], params["baselines"]
+    fit = baselines["fit"] | {"beyond": length - 1}  # not used here, but checked
     return params | {
         "sample": {"trials": trials, "truth_streams": num_streams - trials, "pairs": length},
         "estimate": {"gradient": params["estimate"]["gradient"] | {"budgets": budgets}},
-        "baselines": params["baselines"]
-        | {
-            "budgets": budgets,
-            "pairs": length,
-            "fit": params["baselines"]["fit"] | {"beyond": length - 1},
-        },
+        "baselines": baselines | {"budgets": budgets, "pairs": length, "fit": fit},
         "semantics": params["semantics"] | {"probes": ["gradient"]},
         "landscape": scape
-        | {
-            "plane": scape["plane"] | {"points": math.isqrt(points)},
-        }
-        | {kind: scape[kind] | {"budgets": [POINT_PAIRS]} for kind in ("few", "many")},
+        | {kind: scape[kind] | {"budgets": [POINT_PAIRS]} for kind in ("few", "many")}
+        | {"plane": scape["plane"] | {"points": math.isqrt(points)}},
     }
 
 
@@ -118,7 +112,7 @@ def work(name: str, panel: str, size: int) -> dict[str, float]:
         ),
         "landscape": ("landscape", {"kind": "few", "out": "landscape.nc", "threads": 1}),
     }[name]
-    import_modules(f"stages.{stage}", "probes.gradient.estimate")
+    import_modules(f"stages.{stage}", *(["probes.gradient.estimate"] if stage == "estimate" else []))
     if panel == "parameters":
         size = load_checkpoint(CHECKPOINT).state.theta.shape[1]
     start = time.process_time()
@@ -197,29 +191,51 @@ def page(numbers: dict) -> str:
 
 
 def draw(numbers: dict) -> "Figure":
-    """Time above, memory below, one column per quantity; dashed: linear through the last point."""
+    """Time above, memory below, one column per quantity; dashed: linear through each last point."""
     import numpy as np
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+    from pgprim.plotting.labels import count_label
+    from pgprim.plotting.panels import legend_above
     from pgprim.plotting.style import GREY, WIDTH, colour, style
 
     panels = numbers["panels"]
     names = list(dict.fromkeys(name for works in panels.values() for name in works))
-    looks = {name: (colour(name, tuple(names)), "osv^"[names.index(name)]) for name in names}
+    counts = FuncFormatter(lambda value, _: count_label(value))
+    guide = {"color": GREY, "linewidth": 0.8, "linestyle": (0, (3, 2))}
+    looks = {
+        name: {"color": colour(name, tuple(names)), "marker": marker, "markersize": 3.5}
+        for name, marker in zip(names, "osv^", strict=False)
+    }
     with style():
         figure = Figure(figsize=(1.5 * WIDTH, 3.6), layout="constrained")
         axes = figure.subplots(2, len(panels), sharex="col", sharey="row", squeeze=False)
         for column, (panel, works) in zip(axes.T, panels.items(), strict=True):
             for axis, key in zip(column, ("seconds", "memory"), strict=True):
+                axis.set(xscale="log", yscale="log")
                 for name, found in works.items():
                     size, value = (np.array([point[what] for point in found]) for what in ("size", key))
-                    axis.plot(size, value[-1] * size / size[-1], color=GREY, linestyle=(0, (3, 2)), zorder=1)
-                    axis.plot(size, value, color=looks[name][0], marker=looks[name][1], markersize=3.5)
-                axis.set(xscale="log", yscale="log")
-            column[0].set_title(PANELS[panel].rest)
-            column[1].set_xlabel(PANELS[panel].label)
+                    axis.plot(size, value, **looks[name])
+            column[1].set_xlabel(f"{PANELS[panel].label}\n{PANELS[panel].rest}")
+            column[1].xaxis.set_major_locator(FixedLocator([size[0], size[-1]]))
+            column[1].xaxis.set_major_formatter(counts)
+            column[1].xaxis.set_minor_locator(NullLocator())
+        # Guides come last: they cross the panels and do not widen them.
+        for axis in axes.flat:
+            low, high = axis.get_ylim()
+            for line in axis.get_lines():
+                size, value = line.get_data()
+                axis.plot(size, value[-1] * size / size[-1], zorder=1, **guide)
+            axis.set_ylim(low, high)
         axes[0, 0].set_ylabel("CPU time [s]")
         axes[1, 0].set_ylabel("peak memory [MiB]")
+        axes[1, 0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes[1, 0].yaxis.set_major_formatter(counts)
+        axes[1, 0].yaxis.set_minor_formatter(NullFormatter())
+        handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
+        legend_above(figure, [[handle] for handle in (*handles, Line2D([], [], label="linear", **guide))])
     return figure
 
 

@@ -1,6 +1,7 @@
 """What the jobs of the last run took: time, memory, and how busy they kept the cores.
 
-`make bench-stages` reads the files that Snakemake writes below `benchmarks/`, one per job; so run `snakemake` first. The
+`make bench-stages` reads the files that Snakemake writes below `benchmarks/`, one per job; so run `snakemake` first. A job
+ended when its log was last written to: what is done before Snakemake plans sets all benchmarks' own times anew. The
 folder may hold jobs of several runs: a time without any job that is longer than `--gap` lies between two of them and is
 not counted. Busy is the CPU time of all jobs over the cores and the time that is counted.
 """
@@ -19,17 +20,35 @@ from bench.records import judged, save, table
 MEMORY_LIMIT = 2048
 """Most memory that a stage may take [MiB]."""
 
+DENSE, SPARSE = 15.5, 30.0
+"""Snakemake looks at a job twice a second in its first `DENSE` seconds, and every `SPARSE` seconds from then on."""
 
-def read_jobs(folder: Path) -> pd.DataFrame:
-    """One row per job: stage, seconds, CPU seconds, largest memory [MiB], end [seconds since the epoch]."""
+
+def read_jobs(folder: Path, logs: Path) -> pd.DataFrame:
+    """One row per job: stage, seconds, CPU seconds, largest memory [MiB], end [seconds since the epoch].
+
+    CPU seconds are those at Snakemake's last look, scaled to the whole of the job. Memory is the largest that it saw.
+
+    Args:
+        folder: Snakemake's benchmark files.
+        logs: The jobs' logs, under the same names.
+    """
     rows = []
     for path in sorted(folder.glob("**/*.tsv")):
         job = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
-        stage = path.relative_to(folder).parts[0].removesuffix(".tsv")
+        name = path.relative_to(folder)
+        stage = name.parts[0].removesuffix(".tsv")
         if stage == "estimate":
             stage += f" {path.name.split('-')[0]}"
-        rows.append((stage, job["s"], job["cpu_time"], job["max_rss"], path.stat().st_mtime))
+        end = (logs / name).with_suffix(".log").stat().st_mtime
+        cpu = job["cpu_time"] * job["s"] / last_look(job["s"])
+        rows.append((stage, job["s"], cpu, job["max_rss"], end))
     return pd.DataFrame(rows, columns=["stage", "seconds", "cpu", "memory", "end"])
+
+
+def last_look(seconds: float) -> float:
+    """When Snakemake last looked at a job that took so many seconds."""
+    return seconds if seconds < DENSE else DENSE + SPARSE * ((seconds - DENSE) // SPARSE)
 
 
 def summarise(jobs: pd.DataFrame) -> pd.DataFrame:
@@ -88,6 +107,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--folder", type=Path, default=Path("benchmarks"), help="Snakemake's benchmark files")
+    parser.add_argument("--logs", type=Path, default=Path("logs"), help="the jobs' logs")
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="cores that the jobs had")
     parser.add_argument(
         "--gap", type=float, default=60, help="a longer time without jobs is between two runs [s]"
@@ -99,7 +119,7 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, help="file for the numbers")
     args = parser.parse_args()
-    jobs = read_jobs(args.folder)
+    jobs = read_jobs(args.folder, args.logs)
     if args.since:
         jobs = jobs[jobs.end >= args.since.timestamp()]
     if jobs.empty:

@@ -39,3 +39,8 @@ def test_prose_stays_and_what_was_not_measured_is_told():
 def test_a_page_without_a_mark_is_refused():
     with pytest.raises(ValueError, match="<!-- dag -->"):
         render(PAGE.replace("<!-- dag -->", ""), RECORDS)
+
+
+def test_make_runs_every_benchmark():
+    found = re.search(r"^BENCHMARKS := (.*)$", (DOCS.parent / "Makefile").read_text(), re.MULTILINE)[1]
+    assert found.split() == [f"bench-{name}" for name in BENCHMARKS]
