@@ -37,13 +37,18 @@ def read_jobs(folder: Path, logs: Path) -> pd.DataFrame:
     for path in sorted(folder.glob("**/*.tsv")):
         job = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
         name = path.relative_to(folder)
-        stage = name.parts[0].removesuffix(".tsv")
-        if stage == "estimate":
-            stage += f" {path.name.split('-')[0]}"
         end = (logs / name).with_suffix(".log").stat().st_mtime
         cpu = job["cpu_time"] * job["s"] / last_look(job["s"])
-        rows.append((stage, job["s"], cpu, job["max_rss"], end))
+        rows.append((stage_of(name), job["s"], cpu, job["max_rss"], end))
     return pd.DataFrame(rows, columns=["stage", "seconds", "cpu", "memory", "end"])
+
+
+def stage_of(name: Path) -> str:
+    """The stage of a benchmark file, and the probe or study where there are several."""
+    stage = name.parts[0].removesuffix(".tsv")
+    if stage == "estimate":
+        return f"estimate {name.name.split('-')[0]}"
+    return f"{stage} {name.parts[1]}" if stage in ("estimates", "semantics", "variants") else stage
 
 
 def last_look(seconds: float) -> float:

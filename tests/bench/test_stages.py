@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.stages import durations, last_look, main, page, read_jobs, summarise
+from bench.stages import durations, last_look, main, page, read_jobs, stage_of, summarise
 from tests.bench.examples import RECORDS
 
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
@@ -34,6 +34,20 @@ def test_jobs_are_read_by_stage_and_probe(jobs):
     assert table.jobs.to_dict() == {"sample": 2, "estimate steps": 2}
     assert table.memory["estimate steps"] == 300
     assert table.cpu_hours["sample"] == pytest.approx((20 * 7.75 / 15.5 + 5) / 3600)
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("claims.tsv", "claims"),
+        ("fits/hopper/ppo/0/150.tsv", "fits"),
+        ("estimate/steps-hopper-ppo-0-0.tsv", "estimate steps"),
+        ("estimates/floor/hopper/ppo/0/0.tsv", "estimates floor"),
+        ("semantics/training/hopper/ppo/0.tsv", "semantics training"),
+    ],
+)
+def test_a_file_names_its_stage(name, stage):
+    assert stage_of(Path(name)) == stage
 
 
 def test_time_between_runs_is_not_counted_and_time_within_is(jobs):
