@@ -140,13 +140,17 @@ def run_nothing(size: int) -> dict[str, float]:
 
 
 def measure(panel: str, size: int) -> dict[str, dict[str, float]]:
-    """Every work of a panel at one size, each in a process of its own."""
+    """Every work of a panel at one size, each in a process of its own.
+
+    This process must stay small: Linux counts the memory of the process that starts another to the peak of that one.
+    """
     found = {}
     with tempfile.TemporaryDirectory(prefix="pgprim-growth-") as folder:
         for name in ("prepare", *PANELS[panel].works):
             command = [sys.executable, "-m", "bench.growth", "--work", name, "--panels", panel]
             command += ["--sizes", str(size), "--folder", folder]
-            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+            env = os.environ | {"TQDM_DISABLE": "1"}
+            done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)
             if name != "prepare":
                 found[name] = json.loads(done.stdout.splitlines()[-1])
                 print(f"{panel:12} {name:20} {done.stdout.splitlines()[-1]}", file=sys.stderr, flush=True)

@@ -14,14 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.projects import default_params, import_modules, make_project, run_stage, untrained
 from bench.records import judged, save, table
-
-if TYPE_CHECKING:
-    from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.checkpoint import Checkpoint
 
 ROOT = Path(__file__).parents[1]
 TASKS = ("hopper", "walker2d", "humanoid")
@@ -34,7 +32,7 @@ Turn = dict[str, float]
 """The pace of each workload: pairs (or bytes) per second."""
 
 
-def physics(agent: "Checkpoint", pairs: int) -> Iterator[int]:
+def physics(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """`mujoco.rollout` alone: transitions such as the sampler's, from recorded states and actions of the agent."""
     import gymnasium
     import mujoco
@@ -65,7 +63,7 @@ def physics(agent: "Checkpoint", pairs: int) -> Iterator[int]:
     yield times * STREAMS * LENGTH
 
 
-def sampling(agent: "Checkpoint", pairs: int) -> Iterator[int]:
+def sampling(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Our sampler: a frozen policy in many streams, closed loop."""
     from pgprim.agents.sampling import sample_streams
 
@@ -77,7 +75,7 @@ def sampling(agent: "Checkpoint", pairs: int) -> Iterator[int]:
     yield STREAMS * length
 
 
-def vector(agent: "Checkpoint", pairs: int) -> Iterator[int]:
+def vector(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Gymnasium's own vector environment with the same policy."""
     import gymnasium
     from gymnasium.vector import SyncVectorEnv
@@ -92,9 +90,8 @@ def vector(agent: "Checkpoint", pairs: int) -> Iterator[int]:
     yield max(1, pairs // STREAMS) * STREAMS
 
 
-def training(agent: "Checkpoint", pairs: int, algo: str) -> Iterator[int]:
+def training(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
     """Our whole training loop, `SEEDS` agents in lock step, from the start of training."""
-    from bench.projects import untrained
     from pgprim.agents.train import train
     from pgprim.types.agent import make_settings
     from pgprim.types.checkpoint import stack_agents
@@ -110,7 +107,7 @@ def training(agent: "Checkpoint", pairs: int, algo: str) -> Iterator[int]:
     yield iterations * SEEDS * settings.pairs
 
 
-def peer(agent: "Checkpoint", pairs: int, algo: str) -> Iterator[int]:
+def peer(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
     """stable-baselines3's PPO or sb3-contrib's TRPO: same batch, epochs and networks, observations and rewards normalised."""
     import gymnasium
     import torch
@@ -134,7 +131,7 @@ def peer(agent: "Checkpoint", pairs: int, algo: str) -> Iterator[int]:
     yield iterations * 2048
 
 
-def estimation(agent: "Checkpoint", pairs: int) -> Iterator[int]:
+def estimation(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The gradient probe on stored rollouts."""
     from pgprim.probes.gradient.estimate import run
     from pgprim.store.rollouts import open_rollouts
@@ -151,7 +148,7 @@ def estimation(agent: "Checkpoint", pairs: int) -> Iterator[int]:
         yield STREAMS * length
 
 
-def landscape(agent: "Checkpoint", pairs: int) -> Iterator[int]:
+def landscape(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The stage `landscape` with a plane of the default set: batch, step, surrogate, and the reward at all points."""
     with project(agent, pairs, "stages.landscape") as params:
         points, (budget,) = params["landscape"]["plane"]["points"] ** 2, params["landscape"]["few"]["budgets"]
@@ -160,7 +157,7 @@ def landscape(agent: "Checkpoint", pairs: int) -> Iterator[int]:
         yield agent.settings["pairs"] + points * budget
 
 
-def steps(agent: "Checkpoint", pairs: int) -> Iterator[int]:
+def steps(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The stages `sample` and `estimate steps`."""
     modules = ("stages.sample", "stages.estimate", "probes.steps.estimate")
     with project(agent, pairs, *modules) as params:
@@ -170,7 +167,7 @@ def steps(agent: "Checkpoint", pairs: int) -> Iterator[int]:
         yield num_sampled(params)
 
 
-def baselines(agent: "Checkpoint", pairs: int) -> Iterator[int]:
+def baselines(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The stages `sample`, `fit` and `baselines`."""
     with project(agent, pairs, "stages.sample", "stages.fit", "stages.baselines") as params:
         yield 0
@@ -186,9 +183,8 @@ def baselines(agent: "Checkpoint", pairs: int) -> Iterator[int]:
         yield num_sampled(params)
 
 
-def floors(agent: "Checkpoint", pairs: int) -> Iterator[int]:
+def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """What the stage `floor` does: a stream on Gymnasium, and continuations from copies of its states."""
-    from bench.projects import default_params
     from pgprim.agents.branch import fork_stream
     from pgprim.agents.limits import time_limit
     from pgprim.probes.value.floor import run
@@ -208,7 +204,7 @@ def floors(agent: "Checkpoint", pairs: int) -> Iterator[int]:
     yield sum(simulated)
 
 
-def reading(agent: "Checkpoint", pairs: int) -> Iterator[int]:
+def reading(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Stored rollouts read block by block; bytes instead of pairs."""
     from pgprim.store.rollouts import open_rollouts
 
@@ -222,7 +218,7 @@ def reading(agent: "Checkpoint", pairs: int) -> Iterator[int]:
         )
 
 
-def writing(agent: "Checkpoint", pairs: int) -> Iterator[int]:
+def writing(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Rollouts written as the sampler hands them on; bytes instead of pairs."""
     from pgprim.agents.sampling import sample_streams
     from pgprim.store.rollouts import BLOCK, RolloutWriter
@@ -239,7 +235,7 @@ def writing(agent: "Checkpoint", pairs: int) -> Iterator[int]:
         yield sum(block.obs.nbytes + block.act.nbytes + block.rew.nbytes for block in blocks)
 
 
-def actor(agent: "Checkpoint", num_streams: int):
+def actor(agent: Checkpoint, num_streams: int):
     """(observations, noise) ↦ the agent's actions in so many streams."""
     from pgprim.agents.frozen import make_frozen_actor
     from pgprim.agents.normalise import std
@@ -250,7 +246,7 @@ def actor(agent: "Checkpoint", num_streams: int):
     return make_frozen_actor(*policy, agent.num_act, num_streams)
 
 
-def write(agent: "Checkpoint", path: Path, pairs: int) -> int:
+def write(agent: Checkpoint, path: Path, pairs: int) -> int:
     """Sample into a store; returns the pairs per stream."""
     from pgprim.agents.sampling import sample_streams
     from pgprim.store.rollouts import BLOCK, RolloutWriter
@@ -264,22 +260,13 @@ def write(agent: "Checkpoint", path: Path, pairs: int) -> int:
 
 
 @contextmanager
-def project(agent: "Checkpoint", pairs: int, *modules: str) -> Iterator[dict]:
+def project(agent: Checkpoint, pairs: int, *modules: str) -> Iterator[dict]:
     """A folder with the agent and `probe_params`, entered; the modules of pgprim are imported."""
-    from bench.projects import default_params, import_modules, make_project
-
     import_modules(*modules)
     params = probe_params(default_params(), pairs)
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         make_project(Path(folder), agent, params)
         yield params
-
-
-def run_stage(name: str, **arguments: str | int) -> None:
-    """Run a stage of the current folder's project."""
-    from bench.projects import run_stage
-
-    run_stage(name, **arguments)
 
 
 def probe_params(params: dict, pairs: int) -> dict:
@@ -396,7 +383,6 @@ def page(numbers: dict) -> str:
 
 def run_work(name: str, task: str, pairs: int, agents: str | None) -> None:
     """One workload in this process: says that it is ready, waits for a line, and prints its pace."""
-    from bench.projects import untrained
     from pgprim.store.checkpoints import load_checkpoint
 
     function, extra = WORKS[name]
@@ -416,7 +402,14 @@ def pace(name: str, task: str, args: argparse.Namespace) -> float:
     command = [sys.executable, "-m", "bench.pace", "--work", name, "--tasks", task, "--pairs", str(pairs)]
     command += ["--agents", args.agents] if args.agents else []
     workers = [
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"TQDM_DISABLE": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(args.cores)
     ]
     for worker in workers:
@@ -452,8 +445,6 @@ def main() -> None:
     if args.work:
         run_work(args.work, *args.tasks, args.pairs, args.agents)
         return
-    from bench.projects import default_params
-
     works = [LIMIT, *(name for name in args.works if name != LIMIT)]
     numbers = {
         "cores": args.cores,

@@ -2,21 +2,17 @@
 
 import argparse
 import importlib
-import os
 from pathlib import Path
 
-importlib.import_module("pgprim.stages")  # sets how numerical libraries compute, before they are imported
-os.environ["TQDM_DISABLE"] = "1"  # read when it is first imported, too
+import torch
+import yaml
 
-import torch  # noqa: E402
-import yaml  # noqa: E402
-
-from pgprim.agents.envs import make_envs  # noqa: E402
-from pgprim.agents.initialise import make_agent  # noqa: E402
-from pgprim.store.checkpoints import save_checkpoint  # noqa: E402
-from pgprim.types.agent import make_settings, settings_of  # noqa: E402
-from pgprim.types.checkpoint import Checkpoint  # noqa: E402
-from pgprim.types.params import check, load  # noqa: E402
+from pgprim.agents.envs import make_envs
+from pgprim.agents.initialise import make_agent
+from pgprim.store.checkpoints import save_checkpoint
+from pgprim.types.agent import make_settings, settings_of
+from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.params import check, load
 
 DEFAULT = Path(__file__).parents[1] / "workflow/scales/default.yaml"
 CHECKPOINT = "checkpoint.safetensors"
