@@ -49,13 +49,17 @@ test: $(INSTALLED) ## all tests
 smoke: $(INSTALLED) ## the whole pipeline at the smoke set, from nothing, in a scratch folder (DIR=... names it)
 	CORES=$(CORES) workflow/smoke.sh $(DIR)
 
-BENCHMARKS := $(patsubst bench/%.py,bench-%,$(wildcard bench/*.py))
+BENCHMARKS := bench-pace bench-growth bench-dag bench-stages
 
 .PHONY: bench $(BENCHMARKS)
-bench: $(BENCHMARKS) ## all benchmarks, on an idle machine; bench-NAME is bench/NAME.py alone
+bench: $(BENCHMARKS) ## all benchmarks, on an idle machine; bench-NAME is bench/NAME.py alone (JSON=FOLDER keeps the numbers)
 
 $(BENCHMARKS): bench-%: $(INSTALLED)
-	python bench/$*.py
+	python -m bench.$* $(if $(JSON),--json $(JSON)/$*.json)
+
+.PHONY: bench-report
+bench-report: $(INSTALLED) ## docs/performance.md and its figure from the numbers in docs/performance
+	python -m bench.report
 
 .PHONY: lint
 lint: $(INSTALLED) ## all linters

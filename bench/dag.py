@@ -5,7 +5,7 @@ should be idle.
 """
 
 import argparse
-import json
+import os
 import re
 import runpy
 import shlex
@@ -16,18 +16,18 @@ from pathlib import Path
 
 import yaml
 
+from bench.records import judged, save, table
+from tests.dag.checkouts import Checkout, Result, make_toy, toy_params
+
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT))
-
-from tests.dag.checkouts import Checkout, make_toy, toy_params  # noqa: E402
-
 LOCKSTEP = 10
-# Limits on an idle machine
 TARGETS = {"nothing to do [s]": 3.0, "overhead of a job [s]": 1.0}
+"""Limits on an idle machine."""
 
 
-def checkout(folder: Path, seeds: int) -> Checkout:
-    """A toy with everything computed."""
+def checkout(folder: Path, stages: int) -> Checkout:
+    """A toy of about so many stages with everything computed."""
+    seeds = max(1, round((stages - 5) / 6))
     made = Checkout(folder / f"toy{seeds}", folder)
     make_toy(made.path)
     params = toy_params()
@@ -35,7 +35,8 @@ def checkout(folder: Path, seeds: int) -> Checkout:
     params |= {"seeds": list(range(seeds)), "lockstep": ["-".join(map(str, group)) for group in groups]}
     (made.path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     made.run("git init -q -b main")
-    made.run(f"{sys.executable} {__file__} --compute", PYTHONPATH=str(made.path))
+    paths = os.pathsep.join(map(str, (made.path, ROOT)))  # the toy's pgprim comes before the real one
+    made.run(f"{sys.executable} -m bench.dag --compute", PYTHONPATH=paths)
     return made
 
 
@@ -59,6 +60,12 @@ def compute() -> None:
     plan.finish()
 
 
+def count_stages(result: Result) -> int:
+    """The number of stages, of a run of Snakemake that had nothing to do."""
+    assert "Nothing to be done" in result.text, result.text
+    return int(re.search(r"of (\d+) stages up to date", result.text)[1])
+
+
 def best(function, times: int) -> float:
     """Shortest wall time of several calls [s]."""
     found = []
@@ -71,8 +78,7 @@ def best(function, times: int) -> float:
 
 def measure(made: Checkout, times: int) -> dict[str, float]:
     """The numbers of one toy."""
-    result = made.snakemake()
-    assert "Nothing to be done" in result.text, result.text
+    stages = count_stages(made.snakemake())
     job = "python -m pgprim.dag run figure@fig1"
     command = (
         "python -m pgprim.stages.plot fig1 --probe gradient --out figures/fig1.pdf --png figures/fig1.png"
@@ -80,12 +86,27 @@ def measure(made: Checkout, times: int) -> dict[str, float]:
     )
     alone = best(lambda: made.run(command), times)
     return {
-        "stages": int(re.search(r"of (\d+) stages up to date", result.text)[1]),
+        "stages": stages,
         "nothing to do [s]": best(made.snakemake, times),
         "of which snakemake --version [s]": best(lambda: made.run("snakemake --version"), times),
         "overhead of a known job [s]": best(lambda: made.run(job), times),
         "overhead of a job [s]": best(lambda: made.run(f"{job} --force"), times) - alone,
     }
+
+
+def page(numbers: dict) -> str:
+    """A table with a column per size."""
+    sizes = numbers["sizes"]
+    rows = [
+        (
+            name,
+            f"≤ {TARGETS[name]:g}" if name in TARGETS else "",
+            *(judged(f"{size[name]:.2f}", size[name] <= TARGETS.get(name, size[name])) for size in sizes),
+        )
+        for name in sizes[0]
+        if name != "stages"
+    ]
+    return table(("", "target", *(f"{size['stages']} stages" for size in sizes)), rows)
 
 
 def main() -> int:
@@ -94,16 +115,18 @@ def main() -> int:
     parser.add_argument("--compute", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--stages", type=int, nargs="*", default=[18, 1000], help="sizes, roughly")
     parser.add_argument("--times", type=int, default=3, help="runs to take the best of")
+    parser.add_argument("--json", type=Path, help="file for the numbers")
     arguments = parser.parse_args()
     if arguments.compute:
         compute()
         return 0
-    found = []
     with tempfile.TemporaryDirectory() as folder:
-        for size in arguments.stages:
-            found.append(measure(checkout(Path(folder), max(1, round((size - 5) / 6))), arguments.times))
-            print(json.dumps(found[-1]), flush=True)
-    missed = [name for numbers in found for name, limit in TARGETS.items() if numbers[name] > limit]
+        sizes = [measure(checkout(Path(folder), stages), arguments.times) for stages in arguments.stages]
+    numbers = {"sizes": sizes}
+    print(page(numbers))
+    if arguments.json:
+        save(arguments.json, numbers)
+    missed = [name for size in sizes for name, limit in TARGETS.items() if size[name] > limit]
     return 1 if missed else 0
 
 

@@ -1,68 +1,72 @@
 """How fast pgprim samples, trains, estimates and stores, against the simulator's own pace and against peers.
 
 `make bench-pace` runs every workload in turns, so that a slow moment of the machine hits all alike, and prints the median
-of each pace with its ratio to the physics limit of the same turn. Workloads are processes of their own, one per core,
-side by side. The machine should be idle.
+of each pace and of its ratios to others of the same turn. Workloads are processes of their own, one per core, side by
+side; the start of Python is not counted. The machine should be idle.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
+import numpy as np
 
-import numpy as np  # noqa: E402
+from bench.projects import default_params, import_modules, make_project, run_stage, untrained
+from bench.records import judged, save, table
+from pgprim.types.checkpoint import Checkpoint
 
-TASKS = {"hopper": "Hopper-v5", "walker2d": "Walker2d-v5", "humanoid": "Humanoid-v5"}
+ROOT = Path(__file__).parents[1]
+TASKS = ("hopper", "walker2d", "humanoid")
 SEEDS = 3
 STREAMS = 60
 LENGTH = 16
 """Pairs between two states from which the physics alone is simulated again."""
 
-Work = Callable[[str, int], Iterator[int]]
-"""(task, pairs) ↦ first a 0 when it is ready to begin, then the pairs that were worked on."""
+Turn = dict[str, float]
+"""The pace of each workload: pairs (or bytes) per second."""
 
 
-def physics(task: str, pairs: int) -> Iterator[int]:
-    """`mujoco.rollout` alone: the same transitions as the sampler's, from recorded states and actions."""
+def physics(agent: Checkpoint, pairs: int) -> Iterator[int]:
+    """`mujoco.rollout` alone: transitions such as the sampler's, from recorded states and actions of the agent."""
     import gymnasium
     import mujoco
     from mujoco import rollout
 
-    env = gymnasium.make(TASKS[task]).unwrapped
-    env.reset(seed=0)
+    env = gymnasium.make(agent.env_id).unwrapped
+    obs, _ = env.reset(seed=0)
     spec = mujoco.mjtState.mjSTATE_FULLPHYSICS
-    rng = np.random.default_rng(0)
+    act_of, rng = actor(agent, 1), np.random.default_rng(0)
     state = np.empty(mujoco.mj_stateSize(env.model, spec))
     starts, controls = [], []
     for _ in range(STREAMS):
         mujoco.mj_getState(env.model, env.data, state, spec)
-        acts = rng.standard_normal((LENGTH, env.model.nu))
         starts.append(state.copy())
+        acts = np.zeros((LENGTH, agent.num_act))
+        for t in range(LENGTH):
+            noise = rng.standard_normal((1, agent.num_act), dtype=np.float32)
+            acts[t] = act_of(obs[None].astype(np.float32), noise)[0]
+            obs, _, terminated, _, _ = env.step(acts[t])
+            if terminated:
+                obs, _ = env.reset()
         controls.append(np.repeat(np.clip(acts, *env.model.actuator_ctrlrange.T), env.frame_skip, axis=0))
-        for act in acts:
-            if env.step(act)[2]:
-                env.reset()
-                break
     starts, controls, data = np.array(starts), np.array(controls), mujoco.MjData(env.model)
+    times = max(1, pairs // (STREAMS * LENGTH))
     yield 0
-    for _ in range(max(1, pairs // (STREAMS * LENGTH))):
+    for _ in range(times):
         rollout.rollout(env.model, [data], starts, controls)
-    yield max(1, pairs // (STREAMS * LENGTH)) * STREAMS * LENGTH
+    yield times * STREAMS * LENGTH
 
 
-def sampling(task: str, pairs: int) -> Iterator[int]:
+def sampling(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Our sampler: a frozen policy in many streams, closed loop."""
     from pgprim.agents.sampling import sample_streams
 
-    agent = checkpoint(task, "ppo")
     length = max(1, pairs // STREAMS)
     next(sample_streams(agent, STREAMS, 1, 1))
     yield 0
@@ -71,43 +75,39 @@ def sampling(task: str, pairs: int) -> Iterator[int]:
     yield STREAMS * length
 
 
-def vector(task: str, pairs: int) -> Iterator[int]:
+def vector(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Gymnasium's own vector environment with the same policy."""
     import gymnasium
     from gymnasium.vector import SyncVectorEnv
 
-    from pgprim.agents.acting import make_actor
-
-    envs = SyncVectorEnv([lambda: gymnasium.make(TASKS[task])] * STREAMS)
-    agent = checkpoint(task, "ppo")
-    act_of = make_actor(agent.state.theta.numpy(), agent.num_obs, agent.num_act, (64, 64))
-    rng = np.random.default_rng(0)
+    envs = SyncVectorEnv([lambda: gymnasium.make(agent.env_id)] * STREAMS)
+    act_of, rng = actor(agent, STREAMS), np.random.default_rng(0)
     obs, _ = envs.reset(seed=0)
     yield 0
     for _ in range(max(1, pairs // STREAMS)):
-        noise = rng.standard_normal((1, STREAMS, agent.num_act), dtype=np.float32)
-        obs, *_ = envs.step(act_of(obs[None].astype(np.float32), noise)[0].astype(np.float64))
+        noise = rng.standard_normal((STREAMS, agent.num_act), dtype=np.float32)
+        obs, *_ = envs.step(act_of(obs.astype(np.float32), noise).astype(np.float64))
     yield max(1, pairs // STREAMS) * STREAMS
 
 
-def training(task: str, pairs: int, algo: str) -> Iterator[int]:
-    """Our whole training loop, `SEEDS` agents in lock step."""
+def training(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
+    """Our whole training loop, `SEEDS` agents in lock step, from the start of training."""
     from pgprim.agents.train import train
     from pgprim.types.agent import make_settings
     from pgprim.types.checkpoint import stack_agents
 
-    agents = [checkpoint(task, algo, seed) for seed in range(SEEDS)]
+    agents = [untrained(agent.task, algo, seed) for seed in range(SEEDS)]
     settings = make_settings(agents[0].settings)
     iterations = max(1, pairs // (SEEDS * settings.pairs))
     purposes = [("bench", seed) for seed in range(SEEDS)]
     state = stack_agents([agent.state for agent in agents])
     yield 0
-    for _ in train(TASKS[task], state, settings, purposes, range(iterations)):
+    for _ in train(agent.env_id, state, settings, purposes, range(iterations)):
         pass
     yield iterations * SEEDS * settings.pairs
 
 
-def peer(task: str, pairs: int, algo: str) -> Iterator[int]:
+def peer(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
     """stable-baselines3's PPO or sb3-contrib's TRPO: same batch, epochs and networks, observations and rewards normalised."""
     import gymnasium
     import torch
@@ -116,7 +116,7 @@ def peer(task: str, pairs: int, algo: str) -> Iterator[int]:
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     torch.set_num_threads(1)
-    env = VecNormalize(DummyVecEnv([lambda: gymnasium.make(TASKS[task])]))
+    env = VecNormalize(DummyVecEnv([lambda: gymnasium.make(agent.env_id)]))
     shared = {
         "n_steps": 2048, "batch_size": 64, "device": "cpu",
         "policy_kwargs": {"net_arch": {"pi": [64, 64], "vf": [64, 64]}},
@@ -131,12 +131,11 @@ def peer(task: str, pairs: int, algo: str) -> Iterator[int]:
     yield iterations * 2048
 
 
-def estimation(task: str, pairs: int) -> Iterator[int]:
+def estimation(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The gradient probe on stored rollouts."""
     from pgprim.probes.gradient.estimate import run
     from pgprim.store.rollouts import open_rollouts
 
-    agent = checkpoint(task, "ppo")
     with tempfile.TemporaryDirectory() as folder:
         length = write(agent, Path(folder, "rollouts.zarr"), pairs)
         params = {
@@ -149,12 +148,68 @@ def estimation(task: str, pairs: int) -> Iterator[int]:
         yield STREAMS * length
 
 
-def reading(task: str, pairs: int) -> Iterator[int]:
+def landscape(agent: Checkpoint, pairs: int) -> Iterator[int]:
+    """The stage `landscape` with a plane of the default set: batch, step, surrogate, and the reward at all points."""
+    with project(agent, pairs, "stages.landscape") as params:
+        points, (budget,) = params["landscape"]["plane"]["points"] ** 2, params["landscape"]["few"]["budgets"]
+        yield 0
+        run_stage("landscape", kind="few", out="landscape.nc", threads=1)
+        yield agent.settings["pairs"] + points * budget
+
+
+def steps(agent: Checkpoint, pairs: int) -> Iterator[int]:
+    """The stages `sample` and `estimate steps`."""
+    modules = ("stages.sample", "stages.estimate", "probes.steps.estimate")
+    with project(agent, pairs, *modules) as params:
+        yield 0
+        run_stage("sample", out="rollouts.zarr", threads=1)
+        run_stage("estimate", probe="steps", rollouts="rollouts.zarr", gradients="steps.zarr", out="steps.nc")
+        yield num_sampled(params)
+
+
+def baselines(agent: Checkpoint, pairs: int) -> Iterator[int]:
+    """The stages `sample`, `fit` and `baselines`."""
+    with project(agent, pairs, "stages.sample", "stages.fit", "stages.baselines") as params:
+        yield 0
+        run_stage("sample", out="rollouts.zarr", threads=1)
+        run_stage("fit", rollouts="rollouts.zarr", out="fit.safetensors")
+        run_stage(
+            "baselines",
+            rollouts="rollouts.zarr",
+            fit="fit.safetensors",
+            gradients="baselines.zarr",
+            out="baselines.nc",
+        )
+        yield num_sampled(params)
+
+
+def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
+    """What the stage `floor` does: a stream on Gymnasium, and continuations from copies of its states."""
+    from pgprim.agents.branch import fork_stream
+    from pgprim.agents.limits import time_limit
+    from pgprim.probes.value.floor import run
+
+    floor = default_params()["floor"]
+    num_pairs, states = agent.settings["pairs"], max(2, pairs // (floor["branches"] * floor["beyond"]))
+    positions = [k * num_pairs // states for k in range(states)]
+    simulated = [positions[-1]]
+
+    def forks():
+        for fork in fork_stream(agent, positions, floor["branches"], floor["beyond"]):
+            simulated.append(num_simulated(fork.branches.terminated))
+            yield fork
+
+    yield 0
+    run(agent, forks(), time_limit(agent.env_id), {})
+    yield sum(simulated)
+
+
+def reading(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Stored rollouts read block by block; bytes instead of pairs."""
     from pgprim.store.rollouts import open_rollouts
 
     with tempfile.TemporaryDirectory() as folder:
-        write(checkpoint(task, "ppo"), Path(folder, "rollouts.zarr"), pairs)
+        write(agent, Path(folder, "rollouts.zarr"), pairs)
         reader = open_rollouts(Path(folder, "rollouts.zarr"))
         yield 0
         yield sum(
@@ -163,12 +218,12 @@ def reading(task: str, pairs: int) -> Iterator[int]:
         )
 
 
-def writing(task: str, pairs: int) -> Iterator[int]:
+def writing(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Rollouts written as the sampler hands them on; bytes instead of pairs."""
     from pgprim.agents.sampling import sample_streams
     from pgprim.store.rollouts import BLOCK, RolloutWriter
 
-    agent, length = checkpoint(task, "ppo"), max(1, pairs // STREAMS)
+    length = max(1, pairs // STREAMS)
     blocks = list(sample_streams(agent, STREAMS, length, BLOCK))
     with tempfile.TemporaryDirectory() as folder:
         yield 0
@@ -180,7 +235,18 @@ def writing(task: str, pairs: int) -> Iterator[int]:
         yield sum(block.obs.nbytes + block.act.nbytes + block.rew.nbytes for block in blocks)
 
 
-def write(agent, path: Path, pairs: int) -> int:
+def actor(agent: Checkpoint, num_streams: int):
+    """(observations, noise) ↦ the agent's actions in so many streams."""
+    from pgprim.agents.frozen import make_frozen_actor
+    from pgprim.agents.normalise import std
+    from pgprim.types.agent import make_settings
+
+    settings, moments = make_settings(agent.settings), agent.state.obs_moments
+    policy = (agent.state.theta.numpy(), moments.mean, std(moments), settings.obs_clip, settings.hidden)
+    return make_frozen_actor(*policy, agent.num_act, num_streams)
+
+
+def write(agent: Checkpoint, path: Path, pairs: int) -> int:
     """Sample into a store; returns the pairs per stream."""
     from pgprim.agents.sampling import sample_streams
     from pgprim.store.rollouts import BLOCK, RolloutWriter
@@ -193,28 +259,64 @@ def write(agent, path: Path, pairs: int) -> int:
     return length
 
 
-def checkpoint(task: str, algo: str, seed: int = 0):
-    """An agent at the start of training, with the numbers of the default set."""
-    import torch
+@contextmanager
+def project(agent: Checkpoint, pairs: int, *modules: str) -> Iterator[dict]:
+    """A folder with the agent and `probe_params`, entered; the modules of pgprim are imported."""
+    import_modules(*modules)
+    params = probe_params(default_params(), pairs)
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        make_project(Path(folder), agent, params)
+        yield params
 
-    from pgprim.agents.envs import make_envs
-    from pgprim.agents.initialise import make_agent
-    from pgprim.types.agent import make_settings, settings_of
-    from pgprim.types.checkpoint import Checkpoint
-    from pgprim.types.params import load
 
-    torch.set_num_threads(1)
-    values = settings_of(load(Path(__file__).parents[1] / "workflow/scales/default.yaml"), task, algo)
-    envs = make_envs(TASKS[task], [0])
-    state = make_agent(make_settings(values), envs.obs_dim, envs.act_dim, "bench", seed)
-    envs.close()
-    return Checkpoint(task, TASKS[task], algo, seed, 0, envs.obs_dim, envs.act_dim, values, state)
+def probe_params(params: dict, pairs: int) -> dict:
+    """Parameters with so many pairs of rollouts, or of a landscape's reward, and budgets in proportion."""
+    sample, scape, estimate = params["sample"], params["landscape"], params["estimate"]
+    length = pairs // (sample["trials"] + sample["truth_streams"])
+    reward = {"budgets": [pairs // scape["plane"]["points"] ** 2]}
 
+    def scaled(budgets: list[int], least: int) -> list[int]:
+        return sorted({max(least, budget * length // sample["pairs"]) for budget in budgets})
+
+    return params | {
+        "sample": sample | {"pairs": length},
+        "estimate": {
+            name: block | {"budgets": scaled(block["budgets"], 2 * params["train"]["minibatches"])}
+            for name, block in estimate.items()
+        },
+        "baselines": params["baselines"]
+        | {
+            "budgets": scaled(params["baselines"]["budgets"], 2),
+            "pairs": scaled([params["baselines"]["pairs"]], 2)[0],
+        },
+        "landscape": scape | {kind: scape[kind] | reward for kind in ("few", "many")},
+    }
+
+
+def num_sampled(params: dict) -> int:
+    """Pairs of a checkpoint's rollouts."""
+    sample = params["sample"]
+    return (sample["trials"] + sample["truth_streams"]) * sample["pairs"]
+
+
+def num_simulated(terminated: np.ndarray) -> int:
+    """Pairs that were simulated of continuations `[branch, t]`, which repeat the flag behind their end."""
+    return int((~terminated).sum() + terminated.any(axis=1).sum())
+
+
+LIMIT = "physics limit"
+PROBES = ("landscape", "sample, steps", "sample, fit, baselines")
+"""Workloads that are whole stages, at the default set's size."""
+IN_BYTES = ("rollouts written", "rollouts read")
 
 WORKS: dict[str, tuple[Callable[..., Iterator[int]], tuple[str, ...]]] = {
-    "physics limit": (physics, ()),
+    LIMIT: (physics, ()),
     "sampling": (sampling, ()),
     "gymnasium vector": (vector, ()),
+    "landscape": (landscape, ()),
+    "sample, steps": (steps, ()),
+    "sample, fit, baselines": (baselines, ()),
+    "floors": (floors, ()),
     "training PPO": (training, ("ppo",)),
     "stable-baselines3 PPO": (peer, ("ppo",)),
     "training TRPO": (training, ("trpo",)),
@@ -223,13 +325,69 @@ WORKS: dict[str, tuple[Callable[..., Iterator[int]], tuple[str, ...]]] = {
     "rollouts written": (writing, ()),
     "rollouts read": (reading, ()),
 }
-IN_BYTES = ("rollouts written", "rollouts read")
+"""(agent, pairs) ↦ first a 0 when the work is ready to begin, then the pairs that were worked on."""
+
+RATIOS = (
+    ("sampling", LIMIT, 0.85),
+    ("gymnasium vector", LIMIT, None),
+    ("landscape", LIMIT, 0.75),
+    ("sample, steps", LIMIT, 0.75),
+    ("sample, fit, baselines", LIMIT, 0.75),
+    ("floors", LIMIT, None),
+    ("training PPO", LIMIT, 0.45),
+    ("training PPO", "stable-baselines3 PPO", None),
+    ("training TRPO", LIMIT, 0.6),
+    ("training TRPO", "sb3-contrib TRPO", None),
+    ("gradient estimation", "sampling", 20),
+)
+"""Workload, what it is compared to, and the least ratio that is the target. Estimation is to take 5 % of sampling."""
+
+LEAST_WRITTEN = 200
+"""Target for writing rollouts [MB/s]."""
 
 
-def run_work(name: str, task: str, pairs: int) -> None:
+def ratio(turns: list[Turn], name: str, other: str) -> float | None:
+    """Median of the ratio of two paces of the same turn; None where one was not measured."""
+    found = [turn[name] / turn[other] for turn in turns if name in turn and other in turn]
+    return float(np.median(found)) if found else None
+
+
+def page(numbers: dict) -> str:
+    """Tables of paces and of ratios."""
+    turns, tasks = numbers["turns"], list(numbers["turns"])
+    rows = []
+    for name in WORKS:
+        found = {task: [turn[name] for turn in turns[task] if name in turn] for task in tasks}
+        if not all(found.values()):
+            continue
+        unit, size = ("MB/s", 1e6) if name in IN_BYTES else ("pairs/s", 1)
+        medians = [float(np.median(found[task])) / size for task in tasks]
+        least = LEAST_WRITTEN if name == "rollouts written" else 0
+        rows.append((name, unit, *(judged(f"{median:,.0f}", median >= least) for median in medians)))
+        if name == "landscape":
+            size = numbers["point_pairs"]
+            rows.append((f"... of {size:,} pairs each", "points/s", *(f"{m / size:.2f}" for m in medians)))
+    compared = []
+    for name, other, least in RATIOS:
+        found = [ratio(turns[task], name, other) for task in tasks]
+        if None not in found:
+            cells = [judged(f"{value:.2f}", least is None or value >= least) for value in found]
+            compared.append((f"{name} / {other}", "" if least is None else f"≥ {least:g}", *cells))
+    about = (
+        f"{numbers['cores']} processes side by side, medians of {len(turns[tasks[0]])} turns; agents: "
+        f"{numbers['agents']}; {numbers['pairs']:,} pairs per process and workload, "
+        f"{numbers['probe_pairs']:,} of probes ({'; '.join(PROBES)})."
+    )
+    return "\n\n".join([about, table(("", "", *tasks), rows), table(("ratio", "target", *tasks), compared)])
+
+
+def run_work(name: str, task: str, pairs: int, agents: str | None) -> None:
     """One workload in this process: says that it is ready, waits for a line, and prints its pace."""
+    from pgprim.store.checkpoints import load_checkpoint
+
     function, extra = WORKS[name]
-    work = function(task, pairs, *extra)
+    agent = load_checkpoint(agents.format(task=task)) if agents else untrained(task)
+    work = function(agent, pairs, *extra)
     next(work)
     print("ready", flush=True)
     sys.stdin.readline()
@@ -238,12 +396,21 @@ def run_work(name: str, task: str, pairs: int) -> None:
     print(done / (time.perf_counter() - start), flush=True)
 
 
-def pace(name: str, task: str, pairs: int, cores: int) -> float:
+def pace(name: str, task: str, args: argparse.Namespace) -> float:
     """Pairs (or bytes) per second of one process per core, all at once."""
-    command = [sys.executable, __file__, "--work", name, "--task", task, "--pairs", str(pairs)]
+    pairs = args.probe_pairs if name in PROBES else args.pairs
+    command = [sys.executable, "-m", "bench.pace", "--work", name, "--tasks", task, "--pairs", str(pairs)]
+    command += ["--agents", args.agents] if args.agents else []
     workers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(cores)
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"TQDM_DISABLE": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(args.cores)
     ]
     for worker in workers:
         if worker.stdout.readline() != "ready\n":
@@ -251,44 +418,48 @@ def pace(name: str, task: str, pairs: int, cores: int) -> float:
     for worker in workers:
         worker.stdin.write("go\n")
         worker.stdin.flush()
-    return sum(float(worker.communicate()[0]) for worker in workers)
+    found = round(sum(float(worker.communicate()[0]) for worker in workers), 1)
+    print(f"{task:9} {name:22} {found:14,.0f}", file=sys.stderr, flush=True)
+    return found
 
 
 def main() -> None:
-    """Measure in turns and print a table, and JSON below it."""
+    """Measure in turns and print tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--tasks", nargs="*", choices=TASKS, default=list(TASKS))
     parser.add_argument("--works", nargs="*", choices=WORKS, default=list(WORKS), metavar="WORK")
     parser.add_argument("--pairs", type=int, default=40_000, help="pairs of a workload and process")
+    parser.add_argument("--probe-pairs", type=int, default=400_000, help="the same, of whole probes")
+    parser.add_argument(
+        "--agents",
+        help="path of the agents' checkpoints in the repository, such as data/checkpoints/{task}/ppo/0/450.safetensors;"
+        " without it untrained ones, which soon fall",
+    )
     parser.add_argument("--times", type=int, default=3, help="turns")
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="processes side by side")
+    parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--work", choices=WORKS, help=argparse.SUPPRESS)
-    parser.add_argument("--task", choices=TASKS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
-        run_work(args.work, args.task, args.pairs)
+        run_work(args.work, *args.tasks, args.pairs, args.agents)
         return
-    works = ["physics limit", *(name for name in args.works if name != "physics limit")]
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for task in args.tasks:
-        turns = [
-            {name: pace(name, task, args.pairs, args.cores) for name in works} for _ in range(args.times)
-        ]
-        found[task] = {
-            name: {
-                "per_second": float(np.median([turn[name] for turn in turns])),
-                "of_limit": float(np.median([turn[name] / turn["physics limit"] for turn in turns])),
-            }
-            for name in works
-        }
-        for name, numbers in found[task].items():
-            unit = "MB/s" if name in IN_BYTES else "pairs/s"
-            value = numbers["per_second"] / (1e6 if name in IN_BYTES else 1)
-            ratio = "" if name in IN_BYTES else f"{numbers['of_limit']:8.2f} of the limit"
-            print(f"{task:9} {name:22} {value:12,.0f} {unit:8}{ratio}", flush=True)
-    print(json.dumps({"cores": args.cores, "pairs": args.pairs, "paces": found}))
+    works = [LIMIT, *(name for name in args.works if name != LIMIT)]
+    numbers = {
+        "cores": args.cores,
+        "agents": args.agents or "untrained",
+        "pairs": args.pairs,
+        "probe_pairs": args.probe_pairs,
+        "point_pairs": default_params()["landscape"]["few"]["budgets"][-1],
+        "turns": {
+            task: [{name: pace(name, task, args) for name in works} for _ in range(args.times)]
+            for task in args.tasks
+        },
+    }
+    print(page(numbers))
+    if args.json:
+        save(args.json, numbers)
 
 
 if __name__ == "__main__":

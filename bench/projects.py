@@ -1,0 +1,64 @@
+"""Agents to measure with, and the pipeline's stages in a folder of their own."""
+
+import argparse
+import importlib
+from pathlib import Path
+
+import torch
+import yaml
+
+from pgprim.agents.envs import make_envs
+from pgprim.agents.initialise import make_agent
+from pgprim.store.checkpoints import save_checkpoint
+from pgprim.types.agent import make_settings, settings_of
+from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.params import check, load
+
+DEFAULT = Path(__file__).parents[1] / "workflow/scales/default.yaml"
+CHECKPOINT = "checkpoint.safetensors"
+
+torch.set_num_threads(1)
+
+
+def default_params() -> dict:
+    """The default set."""
+    return load(DEFAULT)
+
+
+def untrained(task: str, algo: str = "ppo", seed: int = 0, hidden: int | None = None) -> Checkpoint:
+    """An agent at the start of training, with the numbers of the default set.
+
+    Args:
+        task: Its task.
+        algo: Its algorithm.
+        seed: Its seed.
+        hidden: Units of each hidden layer, where not the default's.
+    """
+    params = default_params()
+    values = settings_of(params, task, algo)
+    if hidden is not None:
+        values["hidden"] = [hidden] * len(values["hidden"])
+    env_id = params["env"][task]["id"]
+    envs = make_envs(env_id, [0])
+    state = make_agent(make_settings(values), envs.obs_dim, envs.act_dim, "bench", seed)
+    envs.close()
+    return Checkpoint(task, env_id, algo, seed, 0, envs.obs_dim, envs.act_dim, values, state)
+
+
+def make_project(folder: Path, agent: Checkpoint, params: dict) -> None:
+    """Put into a folder what the stages of one checkpoint read."""
+    check(params, "the parameters to measure")
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    save_checkpoint(folder / CHECKPOINT, agent)
+
+
+def import_modules(*names: str) -> None:
+    """Import modules of pgprim ahead, so that what is timed is work alone."""
+    for name in names:
+        importlib.import_module(f"pgprim.{name}")
+
+
+def run_stage(name: str, **arguments: str | int) -> None:
+    """Run a stage of the current folder's project in this process."""
+    module = importlib.import_module(f"pgprim.stages.{name}")
+    module.main(argparse.Namespace(checkpoint=CHECKPOINT, **arguments))

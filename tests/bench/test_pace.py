@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from bench.pace import RATIOS, WORKS, num_sampled, num_simulated, page, probe_params, ratio
+from bench.projects import default_params
+from pgprim.types.params import check
+from tests.bench.examples import RECORDS
+
+TURNS = RECORDS["pace"]["turns"]["hopper"]
+
+
+def test_a_ratio_is_the_median_of_the_turns_own_ratios():
+    assert ratio(TURNS, "sampling", "physics limit") == pytest.approx(
+        0.8
+    )  # of 0.9, 0.8, 0.2; 90/150 would be 0.6
+
+
+def test_a_ratio_to_what_was_not_measured_is_none():
+    assert ratio(TURNS, "training PPO", "stable-baselines3 PPO") is None
+
+
+def test_ratios_are_of_known_workloads():
+    assert {name for *names, _ in RATIOS for name in names} <= set(WORKS)
+
+
+def test_the_page_marks_missed_targets_only():
+    text = page(RECORDS["pace"])
+    assert "**0.80**" in text  # sampling, of at least 0.85
+    assert " 0.75 |\n" in f"{text}\n"  # landscape, of at least 0.75
+    assert "**100**" in text  # MB/s written
+    assert text.count("**") == 4
+    assert "training" not in text
+
+
+def test_points_per_second_are_pairs_over_the_pairs_of_a_point():
+    row = next(line for line in page(RECORDS["pace"]).splitlines() if "points/s" in line)
+    assert row.split("|")[3].strip() == "2.22"  # 111 / 50
+
+
+def test_probes_of_400_000_pairs_are_those_of_the_default_set():
+    params = default_params()
+    found = probe_params(params, 400_000)
+    for block in ("sample", "estimate", "baselines"):
+        assert found[block] == params[block]
+    assert found["landscape"]["few"]["budgets"] == [400_000 // 49]
+
+
+@pytest.mark.parametrize("pairs", [21_000, 400_000, 4_000_000])
+def test_parameters_of_probes_are_valid_and_as_large_as_asked(pairs):
+    found = probe_params(default_params(), pairs)
+    check(found)
+    assert num_sampled(found) == pairs
+    assert found["estimate"]["steps"]["budgets"][-1] == found["sample"]["pairs"]
+
+
+def test_pairs_behind_the_end_of_a_continuation_do_not_count():
+    terminated = np.array([[False, False, True, True], [False] * 4, [True] * 4])
+    assert num_simulated(terminated) == 3 + 4 + 1

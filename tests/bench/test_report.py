@@ -1,0 +1,46 @@
+"""The page says what the records say."""
+
+import re
+
+import pytest
+
+from bench.records import origin
+from bench.report import BENCHMARKS, DOCS, read_records, render
+from tests.bench.examples import RECORDS
+
+PAGE = (DOCS / "performance.md").read_text()
+
+
+def test_the_page_is_what_its_numbers_give():
+    assert render(PAGE, read_records(DOCS / "performance")) == PAGE
+
+
+def test_growth_has_its_figure():
+    for path in re.findall(r"!\[.*\]\((.*)\)", PAGE):
+        assert (DOCS / path).is_file()
+
+
+def test_every_benchmark_has_its_place():
+    text = render(PAGE, RECORDS)
+    for name, module in BENCHMARKS.items():
+        between = re.search(f"<!-- {name} -->\n(.*)\n<!-- /{name} -->", text, re.DOTALL)[1]
+        assert between == f"{origin(RECORDS[name])}\n\n{module.page(RECORDS[name])}"
+    assert render(text, RECORDS) == text
+
+
+def test_prose_stays_and_what_was_not_measured_is_told():
+    text = render(render(PAGE, RECORDS), {})
+    assert re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", "", text, flags=re.DOTALL) == re.sub(
+        r"<!-- (\w+) -->.*?<!-- /\1 -->", "", PAGE, flags=re.DOTALL
+    )
+    assert text.count("Not measured yet") == len(BENCHMARKS)
+
+
+def test_a_page_without_a_mark_is_refused():
+    with pytest.raises(ValueError, match="<!-- dag -->"):
+        render(PAGE.replace("<!-- dag -->", ""), RECORDS)
+
+
+def test_make_runs_every_benchmark():
+    found = re.search(r"^BENCHMARKS := (.*)$", (DOCS.parent / "Makefile").read_text(), re.MULTILINE)[1]
+    assert found.split() == [f"bench-{name}" for name in BENCHMARKS]

@@ -1,0 +1,93 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.stages import durations, last_look, main, page, read_jobs, stage_of, summarise
+from tests.bench.examples import RECORDS
+
+HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+
+
+@pytest.fixture
+def jobs(tmp_path, monkeypatch):
+    """Two runs: jobs in seconds 0-20, 10-40 and 60-70, and an hour later one of 10 seconds."""
+    for name, seconds, memory, cpu, end in (
+        ("sample/a", 20, 100, 7.75, 1020),
+        ("estimate/steps-a", 30, 300, 7.75, 1040),
+        ("estimate/steps-b", 10, 200, "-", 1070),
+        ("sample/b", 10, 90, 5, 4670),
+    ):
+        benchmark, log = tmp_path / f"benchmarks/{name}.tsv", tmp_path / f"logs/{name}.log"
+        for path in (benchmark, log):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        benchmark.write_text(f"{HEADER}{seconds}\t0\t{memory}\t0\t0\t0\t0\t0\t0\t{cpu}\n")
+        log.touch()
+        os.utime(log, (end, end))
+    monkeypatch.chdir(tmp_path)
+    return read_jobs(Path("benchmarks"), Path("logs"))
+
+
+def test_jobs_are_read_by_stage_and_probe(jobs):
+    assert jobs.stage.tolist() == ["estimate steps", "estimate steps", "sample", "sample"]
+    table = summarise(jobs)
+    assert table.jobs.to_dict() == {"sample": 2, "estimate steps": 2}
+    assert table.memory["estimate steps"] == 300
+    assert table.cpu_hours["sample"] == pytest.approx((20 * 7.75 / 15.5 + 5) / 3600)
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("claims.tsv", "claims"),
+        ("fits/hopper/ppo/0/150.tsv", "fits"),
+        ("estimate/steps-hopper-ppo-0-0.tsv", "estimate steps"),
+        ("estimates/floor/hopper/ppo/0/0.tsv", "estimates floor"),
+        ("semantics/training/hopper/ppo/0.tsv", "semantics training"),
+    ],
+)
+def test_a_file_names_its_stage(name, stage):
+    assert stage_of(Path(name)) == stage
+
+
+def test_time_between_runs_is_not_counted_and_time_within_is(jobs):
+    assert durations(jobs, gap=60) == [70, 10]
+    assert durations(jobs, gap=15) == [40, 10, 10]
+    assert durations(jobs, gap=10_000) == [3670]
+
+
+def test_a_long_job_bridges_shorter_ones(jobs):
+    jobs.loc[0, ["seconds", "end"]] = 3600, 4600
+    assert durations(jobs, gap=60) == [3670]
+
+
+def test_busy_is_cpu_time_over_cores_and_counted_time(jobs, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["stages", "--cores", "2"])
+    assert main() == 0
+    assert "busy 19 % of that time" in capsys.readouterr().out  # 10 + 15 + 5 of 2 × 80 seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "looked"), [(3, 3), (15.5, 15.5), (45, 15.5), (46, 45.5), (237.25, 225.5)]
+)
+def test_snakemake_looks_often_at_first_and_rarely_later(seconds, looked):
+    assert last_look(seconds) == looked
+
+
+def test_since_leaves_out_jobs_that_ended_before(jobs, monkeypatch, capsys):
+    arguments = ["stages", "--cores", "1", "--since", "1970-01-01T01:00+00:00"]
+    monkeypatch.setattr("sys.argv", arguments)
+    assert main() == 0
+    assert "1 jobs in 0.2 minutes of 1 run; 1 cores were busy 50 %" in capsys.readouterr().out
+
+
+def test_an_empty_folder_says_what_to_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["stages", "--folder", str(tmp_path)])
+    assert main() == 1
+    assert "run `snakemake` first" in capsys.readouterr().err
+
+
+def test_the_page_marks_memory_above_the_limit():
+    text = page(RECORDS["stages"])
+    assert "3 jobs in 2.0 minutes of 2 runs; 2 cores were busy 75 %" in text
+    assert "**2049**" in text
