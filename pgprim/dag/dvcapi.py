@@ -332,6 +332,14 @@ class Repository:
         if not remote.fs.exists(remote.path) and remote.fs.protocol == "local":
             raise FileNotFoundError(f"{os.path.relpath(remote.path, self.root)} does not exist")
 
+    def offered(
+        self, outs: Iterable[Mapping[str, Any]], remote: str | None = None
+    ) -> list[Mapping[str, Any]]:
+        """The outputs that a remote has; of a folder it asks for the listing, which DVC copies last."""
+        store = self.repo.cloud.get_remote_odb(remote)
+        found = set(store.oids_exist([out["md5"] for out in outs]))
+        return [out for out in outs if out["md5"] in found]
+
     def fetch(self, outs: Iterable[Mapping[str, Any]], remote: str | None = None) -> None:
         """Copy the objects of outputs from a remote to the cache, as far as it has them."""
         infos = [HashInfo("md5", out["md5"]) for out in outs]

@@ -56,6 +56,7 @@ def test_a_change_redoes_what_depends_on_it_and_nothing_else(tmp_path):
     project.snakemake(FIGURES)
     assert rollouts.is_dir()
     (project.path / "params.yaml").write_text(text)
+    assert planned(project) == {}
     back = project.snakemake(FIGURES)
     assert "Nothing to be done" in back.text, back.text
     assert (project.path / "figures/steps.pdf").read_bytes() == drawn
