@@ -428,7 +428,7 @@ class Plan:
         except Exception as problem:  # each kind of remote has exceptions of its own
             self._remotes.remove(remote)
             reason = " ".join(str(problem).split()) or type(problem).__name__
-            self.say(f"dvc: the remote {remote} cannot be used ({reason})")
+            self.say(f"dvc: the remote {remote} cannot be used ({reason}); what only it has is computed instead")
             return None
 
     def _bring(self, outs: list[dict]) -> list[str]:
