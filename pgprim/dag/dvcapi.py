@@ -111,7 +111,9 @@ class Repository:
     def params(self) -> dict[str, Any]:
         """The parameter file, read as DVC reads it."""
         path = self.root / "params.yaml"
-        return load_yaml(str(path)) if path.exists() else {}
+        return self.memory.recall(
+            "params", _digest(path), lambda: load_yaml(str(path)) if path.exists() else {}
+        )
 
     # --- dvc.lock -----------------------------------------------------------------------------
 

@@ -191,8 +191,11 @@ class Plan:
 
     def _write_digests(self) -> None:
         """Run the stage that all others depend on; it takes milliseconds."""
-        folder = self.repository.root / "data" / "code"
-        digests.write_digests(folder, self.repository.root / digests.PACKAGE.name)
+        package = digests.PACKAGE.name
+        texts = self.repository.memory.recall(
+            "digests", self.repository.hash(package), lambda: digests.digests(self.repository.root / package)
+        )
+        digests.write_digests(self.repository.root / "data" / "code", texts)
         stage = self.pipeline.stages["code"]
         asked = traces.question(stage, {}, {path: self.repository.hash(path) for path in stage.deps})
         assert asked is not None
@@ -428,7 +431,9 @@ class Plan:
         except Exception as problem:  # each kind of remote has exceptions of its own
             self._remotes.remove(remote)
             reason = " ".join(str(problem).split()) or type(problem).__name__
-            self.say(f"dvc: the remote {remote} cannot be used ({reason}); what only it has is computed instead")
+            self.say(
+                f"dvc: the remote {remote} cannot be used ({reason}); what only it has is computed instead"
+            )
             return None
 
     def _bring(self, outs: list[dict]) -> list[str]:

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -133,13 +133,15 @@ class Workflow:
         except UserError as error:
             sys.exit(f"pgprim: {error}")
         if self._plan.dry_run:
-            self._pretend(self._plan.brought)
+            self._pretend()
 
-    def _pretend(self, paths: Iterable[str]) -> None:
+    def _pretend(self) -> None:
         """Have Snakemake's dry run take for present what a run would have put in place by now."""
         known, now = self._workflow.iocache, Mtime(local=time.time())
-        for path in paths:
-            known.exists_local[path], known.mtime[path] = True, now
+        for path in self._plan.brought:
+            if self._pipeline.maker[path] not in self._plan.todo:
+                known.exists_local[path], known.mtime[path] = True, now
+                known.size[path] = 1  # not none, or Snakemake would read it
 
     def _wants_everything(self) -> bool:
         settings = self._workflow.dag_settings

@@ -1,6 +1,8 @@
 """What a change rebuilds: exactly what depends on it, and only as far as bytes differ."""
 
 import os
+import re
+import shutil
 
 import pytest
 
@@ -138,10 +140,13 @@ def test_a_block_or_a_figure_without_its_module_is_one_sentence(whole):
 
 def test_a_dry_run_says_what_would_be_done_and_changes_nothing(whole):
     whole.edit("params.yaml", "level: 0.95", "level: 0.5")
+    shutil.rmtree(whole.path / "data/rollouts/hopper/ppo/0/2.zarr")
     before = whole.contents()
     result = whole.snakemake("-n figures/fig2.pdf")
-    assert "2 estimate, 1 figure" in result.text
-    assert not result.ran and not result.promised
+    assert "unless inputs turn out the same: 2 estimate, 1 figure" in result.text
+    assert re.search(r"total +3\n", result.text), "what is restored is no job"
+    assert result.promised == ["restored 1 output of sample from the cache"]
+    assert not result.ran
     assert whole.contents() == before
 
 
