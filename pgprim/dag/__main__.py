@@ -25,9 +25,9 @@ def main() -> int:
     commands.add_parser("status", help="say of every stage whether it is up to date, and change nothing")
     arguments = parser.parse_args()
     if arguments.command == "code":
-        from pgprim.dag.digests import write_digests
+        from pgprim.dag.digests import digests, write_digests
 
-        write_digests(arguments.folder)
+        write_digests(arguments.folder, digests())
         return 0
     # DVC is imported by those who need it only: `code` is run a lot
     from pgprim.dag.dvcapi import Repository

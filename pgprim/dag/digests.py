@@ -11,7 +11,7 @@ that it imports, directly or not.
 import ast
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -20,18 +20,21 @@ PACKAGE = Path(__file__).parents[1]
 # The bridge decides when a stage runs, never what it computes.
 LEFT_OUT = "dag"
 
+# What a module of a package imports from it.
+Find = Callable[[Path, Path], list[Path]]
 
-def write_digests(folder: str | Path, package: Path = PACKAGE) -> None:
-    """Write one digest file per module of the package, remove those of modules that are gone.
+
+def write_digests(folder: str | Path, texts: Mapping[str, str]) -> None:
+    """Write one digest file per module of a package, remove those of modules that are gone.
 
     Files that already say the right thing are left alone, so that their modification times stay.
 
     Args:
         folder: where the digest files go; `a/b.py` gives `folder/a/b.txt`.
-        package: the package's folder.
+        texts: what `digests` finds.
     """
     folder = Path(folder)
-    wanted = {folder / name: text for name, text in digests(package).items()}
+    wanted = {folder / name: text for name, text in texts.items()}
     for path, text in wanted.items():
         if not path.exists() or path.read_text() != text:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,38 +52,44 @@ def write_digests(folder: str | Path, package: Path = PACKAGE) -> None:
 def digests(package: Path = PACKAGE) -> dict[str, str]:
     """The text of every digest file, by its path relative to the digests' folder."""
     found = {}
+    find = cache(imports)  # a module is in many closures
     for path in sorted(package.rglob("*.py")):
         relative = path.relative_to(package)
         if relative.parts[0] != LEFT_OUT and path.name != "__init__.py":
-            found[relative.with_suffix(".txt").as_posix()] = digest(path, package)
+            found[relative.with_suffix(".txt").as_posix()] = digest(path, package, find)
     return found
 
 
-def digest(module: Path, package: Path = PACKAGE) -> str:
+def digest(module: Path, package: Path = PACKAGE, find: Find | None = None) -> str:
     """One line `<md5>  <path>` for each file of the module's import closure, in the order of the paths."""
     return "".join(
         f"{_meaning(path, path.stat().st_mtime_ns)}  {path.relative_to(package).as_posix()}\n"
-        for path in closure(module, package)
+        for path in closure(module, package, find)
     )
 
 
-def closure(module: Path, package: Path = PACKAGE) -> list[Path]:
-    """The module and all files of the package that importing it would read; empty `__init__.py` say nothing."""
+def closure(module: Path, package: Path = PACKAGE, find: Find | None = None) -> list[Path]:
+    """The module and all files of the package that importing it would read; empty `__init__.py` say nothing.
+
+    Args:
+        module: the module's file.
+        package: the package's folder.
+        find: `imports`, or a form of it that remembers.
+    """
     seen: set[Path] = set()
     todo = [module]
     while todo:
         path = todo.pop()
         if path not in seen:
             seen.add(path)
-            todo += imports(path, package)
-            todo += [
-                parent / "__init__.py" for parent in path.parents if package in (parent, *parent.parents)
-            ]
+            todo += (find or imports)(path, package)
     return sorted(path for path in seen if path.name != "__init__.py" or _says_something(path))
 
 
-def imports(module: Path, package: Path = PACKAGE) -> Iterator[Path]:
-    """The files of the package that one module names in its import statements, wherever these stand."""
+def imports(module: Path, package: Path) -> list[Path]:
+    """The files of the package that one module names in its import statements, and those of the packages it is in."""
+    inside = module.relative_to(package.parent).parents
+    found = [package.parent / folder / "__init__.py" for folder in inside if folder.name]
     for node in ast.walk(ast.parse(module.read_bytes()) if module.exists() else ast.Module([], [])):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -94,7 +103,8 @@ def imports(module: Path, package: Path = PACKAGE) -> Iterator[Path]:
         for name in names:
             if name.split(".")[0] == package.name:
                 stem = package.parent.joinpath(*name.split("."))
-                yield from (p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file())
+                found += [p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()]
+    return found
 
 
 def meaning(source: str | bytes) -> str:

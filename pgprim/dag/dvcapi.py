@@ -111,7 +111,9 @@ class Repository:
     def params(self) -> dict[str, Any]:
         """The parameter file, read as DVC reads it."""
         path = self.root / "params.yaml"
-        return load_yaml(str(path)) if path.exists() else {}
+        return self.memory.recall(
+            "params", _digest(path), lambda: load_yaml(str(path)) if path.exists() else {}
+        )
 
     # --- dvc.lock -----------------------------------------------------------------------------
 
@@ -331,6 +333,14 @@ class Repository:
         remote = self.repo.cloud.get_remote(name)
         if not remote.fs.exists(remote.path) and remote.fs.protocol == "local":
             raise FileNotFoundError(f"{os.path.relpath(remote.path, self.root)} does not exist")
+
+    def offered(
+        self, outs: Iterable[Mapping[str, Any]], remote: str | None = None
+    ) -> list[Mapping[str, Any]]:
+        """The outputs that a remote has; of a folder it asks for the listing, which DVC copies last."""
+        store = self.repo.cloud.get_remote_odb(remote)
+        found = set(store.oids_exist([out["md5"] for out in outs]))
+        return [out for out in outs if out["md5"] in found]
 
     def fetch(self, outs: Iterable[Mapping[str, Any]], remote: str | None = None) -> None:
         """Copy the objects of outputs from a remote to the cache, as far as it has them."""

@@ -1,11 +1,11 @@
 """dvc.yaml as Snakemake needs to see it: stages, the files between them, patterns with wildcards."""
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import PurePosixPath
 from typing import Any
 
 
@@ -91,8 +91,9 @@ class Pipeline:
     def _below(self) -> dict[str, list[str]]:
         below = defaultdict(list)
         for path in sorted(self.maker):
-            for parent in PurePosixPath(path).parents:
-                below[str(parent)].append(path)
+            parent = path
+            while parent := os.path.dirname(parent):
+                below[parent].append(path)
         return below
 
     def made_of(self, path: str) -> list[str]:
@@ -155,7 +156,7 @@ class Pipeline:
 @cache
 def is_folder(path: str) -> bool:
     """Whether an output is a folder. Snakemake must know beforehand: files have a suffix, folders none or `.zarr`."""
-    return PurePosixPath(path).suffix in ("", ".zarr")
+    return os.path.splitext(path)[1] in ("", ".zarr")
 
 
 def figures(paths: Iterable[str]) -> list[str]:

@@ -25,6 +25,9 @@ from pgprim.types.errors import UserError
 # stale   nothing is on record: it must become a job
 Verdict = Literal["fresh", "behind", "altered", "stale"]
 
+# Where outputs come from that are not fetched.
+CACHE = "the cache"
+
 # Where directory() outputs carry their modification time.
 STAMP = ".snakemake_timestamp"
 EPOCH = 1.0
@@ -63,6 +66,12 @@ class Plan:
         repository: the DVC repository.
         say: takes one line of text for the user.
         price: says what running some stages may cost, in words.
+        dry_run: find out what a run would put in place and what it would compute, but leave all outputs as they are.
+
+    Attributes:
+        status: by stage, once they are classified.
+        todo: the stages that are left to jobs, once the targets are known.
+        brought: where each output comes from that was put in place, or in a dry run would be.
     """
 
     def __init__(
@@ -70,13 +79,16 @@ class Plan:
         repository: Repository,
         say: Callable[[str], None] = print,
         price: Callable[[Iterable[Stage]], str] = lambda stages: "",
+        dry_run: bool = False,
     ):
         self.repository = repository
         self.say = say
         self.price = price
+        self.dry_run = dry_run
         self.pipeline = Pipeline(*repository.definitions())
         self.status: dict[str, Status] = {}
         self.todo: set[str] = set()
+        self.brought: dict[str, str] = {}
         self._locked: dict[str, Entry] = {}
         self._folders: dict[str, Entry] = {}
         self._unanswered: set[str] = set()
@@ -149,22 +161,22 @@ class Plan:
 
     # --- before the targets are known ---------------------------------------------------------
 
-    def prepare(self, dry_run: bool = False) -> None:
-        """Have the workspace tell Snakemake the truth. A dry run changes modification times and code digests only."""
+    def prepare(self) -> None:
+        """Have the workspace tell Snakemake the truth; in it a dry run changes modification times and code digests only."""
         with self.repository.locked():
             self._write_digests()
             self._clear_placeholders()
-            self._sweep(dry_run)
+            self._sweep()
             self.classify()
-            if not dry_run:
+            if not self.dry_run:
                 self.repository.record_lock()
-            self._bring_in_line(dry_run)
+            self._bring_in_line()
         done = sum(status.verdict in ("fresh", "behind") for status in self.status.values())
         self.say(f"dvc: {done} of {len(self.status)} stages up to date")
 
-    def _bring_in_line(self, dry_run: bool) -> None:
-        if not dry_run:
-            self._mend()
+    def _bring_in_line(self) -> None:
+        self._mend()
+        if not self.dry_run:
             self._refill()
             self._save_unsaved()
             self._write_lock()
@@ -179,8 +191,11 @@ class Plan:
 
     def _write_digests(self) -> None:
         """Run the stage that all others depend on; it takes milliseconds."""
-        folder = self.repository.root / "data" / "code"
-        digests.write_digests(folder, self.repository.root / digests.PACKAGE.name)
+        package = digests.PACKAGE.name
+        texts = self.repository.memory.recall(
+            "digests", self.repository.hash(package), lambda: digests.digests(self.repository.root / package)
+        )
+        digests.write_digests(self.repository.root / "data" / "code", texts)
         stage = self.pipeline.stages["code"]
         asked = traces.question(stage, {}, {path: self.repository.hash(path) for path in stage.deps})
         assert asked is not None
@@ -194,7 +209,7 @@ class Plan:
                 if out.is_linked:
                     placeholders.clear(self.repository.root, out.path)
 
-    def _sweep(self, dry_run: bool) -> None:
+    def _sweep(self) -> None:
         """A folder that a stage reads must hold exactly what the pipeline puts there.
 
         What dvc.yaml no longer lists, say another seed, would be hashed, and read, with the rest. It is removed if
@@ -218,7 +233,7 @@ class Plan:
                             f"{path} is not an output of any stage in dvc.yaml, but lies in {folder}/, which stages "
                             "read as a whole: move it elsewhere or delete it"
                         )
-                    if not dry_run:
+                    if not self.dry_run:
                         self.say(f"dvc: removing {path}, which no stage makes any more (the cache keeps it)")
                         (root / path).unlink()
 
@@ -231,21 +246,28 @@ class Plan:
             wanted = status.altered + (status.absent if is_disturbed and status.entry else [])
             locked = {out["path"]: out for out in self._locked.get(name, {}).get("outs", [])}
             for path in wanted:
-                out, link = status.recorded(path), stage.out(path).is_linked
-                if path in status.altered:
+                out = status.recorded(path)
+                if path in status.altered and not self.dry_run:
                     self._keep_bytes(stage, path, locked.get(path))
-                    if link:
+                    if stage.out(path).is_linked:
                         self.repository.distrust(out)
-                if self.repository.is_cached(out) and self.repository.restore(out, link):
+                if self._restore(out):
+                    self.brought[path] = CACHE
                     if path in status.absent:
                         status.absent.remove(path)
                 elif path in status.altered:
-                    self.say(f"dvc: {path} is not what {name} made, and is removed")
-                    remove(self.repository.root / path)
+                    if not self.dry_run:
+                        self.say(f"dvc: {path} is not what {name} made, and is removed")
+                        remove(self.repository.root / path)
                     status.absent.append(path)
             status.altered = []
             if status.verdict == "altered":
                 status.verdict = "fresh" if status.entry is self._locked.get(name) else "behind"
+
+    def _restore(self, out: dict) -> bool:
+        """Put an output in place from the cache; returns whether the cache has it. A dry run only looks."""
+        link = self.pipeline.stages[self.pipeline.maker[out["path"]]].out(out["path"]).is_linked
+        return self.repository.is_cached(out) and (self.dry_run or self.repository.restore(out, link))
 
     def _keep_bytes(self, stage: Stage, path: str, locked: dict | None) -> None:
         """Have the cache hold the bytes of an output that is about to be replaced, if they are another run's result."""
@@ -302,7 +324,7 @@ class Plan:
                     made = self.pipeline.made_of(dep) or [dep]
                     times[dep] = max((_mtime(path) for path in made if os.path.exists(path)), default=0.0)
             newest = max((times[dep] for dep in stage.deps), default=0.0)
-            wrong = self.status[name].verdict in ("stale", "altered")
+            wrong = self.status[name].verdict == "stale" or name in self.todo
             for path in (out.path for out in stage.outs if os.path.exists(out.path)):
                 if wrong and _mtime(path) > EPOCH:
                     self._touch(path, EPOCH)
@@ -322,32 +344,29 @@ class Plan:
 
     # --- when the targets are known -----------------------------------------------------------
 
-    def settle(self, targets: Iterable[str], dry_run: bool = False) -> None:
+    def settle(self, targets: Iterable[str]) -> None:
         """Have in place what the targets need and DVC has; `todo` then names the stages that are left to jobs.
 
         Args:
             targets: what Snakemake was asked for: files, names of stages in dvc.yaml, `all`; empty means all figures.
-            dry_run: fetch nothing.
         """
         needed = self._outputs_of(targets)
-        self._consult_remote(needed, dry_run)
+        self._consult_remote(needed)
         self.todo, reached, due = set(), set(), set(needed)
         while due:
-            wanted: dict[str, list[dict]] = {}
-            late = set()
+            wanted, late = [], set()
             for path in sorted(due):
                 name = self.pipeline.maker[path]
                 status = self.status[name]
-                if status.verdict in ("stale", "altered"):
+                if status.verdict == "stale":
                     late.add(name)
                 elif path in status.absent:
-                    wanted.setdefault(self.pipeline.stages[name].group, []).append(status.recorded(path))
-            for group in wanted:
-                late |= {self.pipeline.maker[path] for path in self._bring(group, wanted[group], dry_run)}
+                    wanted.append(status.recorded(path))
+            late |= {self.pipeline.maker[path] for path in self._bring(wanted)}
             reached |= due
             due = {path for name in late - self.todo for path in self._reads(name)} - reached
             self.todo |= late
-        if not dry_run:
+        if not self.dry_run:
             self._remember(NEEDED, {self.pipeline.maker[path] for path in needed})
             self._remember(SCHEDULED, self.todo)
         self._align()
@@ -383,10 +402,10 @@ class Plan:
                 raise UserError(f"{name} in dvc.yaml runs {module.as_posix()}, which does not exist")
         return [path for dep in stage.deps for path in self.pipeline.made_of(dep)]
 
-    def _consult_remote(self, needed: list[str], dry_run: bool) -> None:
+    def _consult_remote(self, needed: list[str]) -> None:
         """Ask the remote's run cache for stages that nothing here knows, wave by wave: an answer raises new questions."""
         tried: set[str] = set()
-        while not dry_run and self._is_stale(needed) and (keys := sorted(self._unanswered - tried)):
+        while self._is_stale(needed) and (keys := sorted(self._unanswered - tried)):
             tried.update(keys)
             found = 0
             for remote in list(self._remotes):
@@ -399,7 +418,7 @@ class Plan:
                 return
             with self.repository.locked():
                 self.classify()
-                self._bring_in_line(dry_run)
+                self._bring_in_line()
 
     def _is_stale(self, paths: Iterable[str]) -> bool:
         return any(self.status[self.pipeline.maker[path]].verdict == "stale" for path in paths)
@@ -412,41 +431,47 @@ class Plan:
         except Exception as problem:  # each kind of remote has exceptions of its own
             self._remotes.remove(remote)
             reason = " ".join(str(problem).split()) or type(problem).__name__
-            self.say(f"dvc: the remote {remote} cannot be used ({reason})")
+            self.say(
+                f"dvc: the remote {remote} cannot be used ({reason}); what only it has is computed instead"
+            )
             return None
 
-    def _bring(self, group: str, outs: list[dict], dry_run: bool) -> list[str]:
-        """Put outputs of one group in place; returns the paths of those that neither cache nor remotes have."""
+    def _bring(self, outs: list[dict]) -> list[str]:
+        """Put outputs in place; returns the paths of those that neither cache nor remotes have."""
         missing = self._uncached(outs)
-        if dry_run:
-            return [] if self._remotes else [out["path"] for out in missing]
-        origin = {out["path"]: "the cache" for out in outs if out not in missing}
+        origin = {out["path"]: CACHE for out in outs if out not in missing}
         for remote in list(self._remotes):
             if missing:
-                self._ask(remote, lambda name, outs=tuple(missing): self.repository.fetch(outs, name))
-                still = self._uncached(missing)
+                still = self._fetch(missing, remote)
                 origin |= {out["path"]: f"the remote {remote}" for out in missing if out not in still}
                 missing = still
         for out in outs:
-            name = self.pipeline.maker[out["path"]]
-            link = self.pipeline.stages[name].out(out["path"]).is_linked
-            if (
-                out["path"] in origin
-                and self.repository.is_cached(out)
-                and self.repository.restore(out, link)
-            ):
-                self.status[name].absent.remove(out["path"])
-            else:
-                origin.pop(out["path"], None)
-        for place, count in Counter(origin.values()).items():
-            verb = "restored" if place == "the cache" else "fetched"
-            self.say(f"dvc: {verb} {count} {'output' if count == 1 else 'outputs'} of {group} from {place}")
-        return [out["path"] for out in outs if out["path"] not in origin]
+            path = out["path"]
+            if path in origin and (self.dry_run or self._restore(out)):
+                self.status[self.pipeline.maker[path]].absent.remove(path)
+                self.brought[path] = origin[path]
+        return [out["path"] for out in outs if out["path"] not in self.brought]
+
+    def _fetch(self, outs: list[dict], remote: str) -> list[dict]:
+        """Have outputs in the cache, returns those that the remote lacks. A dry run only asks."""
+        if self.dry_run:
+            offered = self._ask(remote, lambda name: self.repository.offered(outs, name)) or []
+            return [out for out in outs if out not in offered]
+        self._ask(remote, lambda name: self.repository.fetch(outs, name))
+        return self._uncached(outs)
 
     def _uncached(self, outs: Iterable[dict]) -> list[dict]:
         return [out for out in outs if not self.repository.is_cached(out)]
 
     def _announce(self) -> None:
+        origins = Counter(
+            (self.pipeline.stages[self.pipeline.maker[path]].group, place)
+            for path, place in self.brought.items()
+        )
+        for (group, place), count in origins.items():
+            done = "restored" if place == CACHE else "fetched"
+            verb = f"would be {done}:" if self.dry_run else done
+            self.say(f"dvc: {verb} {count} {'output' if count == 1 else 'outputs'} of {group} from {place}")
         if self.todo:
             stages = [stage for name, stage in self.pipeline.stages.items() if name in self.todo]
             counts = Counter(stage.group for stage in stages)

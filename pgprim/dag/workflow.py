@@ -4,12 +4,13 @@ import fcntl
 import os
 import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import directory, report
+from snakemake.io import Mtime, directory, report
 from snakemake.logging import logger
 
 from pgprim.dag.dvcapi import Repository
@@ -50,10 +51,10 @@ class Workflow:
             if workflow.is_main_process:
                 load()
             repository = Repository(".")
-            self._plan = Plan(repository, say=logger.info, price=price)
+            self._plan = Plan(repository, logger.info, price, workflow.output_settings.dryrun)
             if workflow.is_main_process:
                 self._lock = _lock(repository.root)
-                self._plan.prepare(dry_run=workflow.output_settings.dryrun)
+                self._plan.prepare()
         except UserError as error:
             sys.exit(f"pgprim: {error}")  # Snakemake would add where in the Snakefile it happened
         self._pipeline = self._plan.pipeline
@@ -128,11 +129,19 @@ class Workflow:
                 "run with profiles/default (max-checksum-file-size: 0, rerun-triggers: mtime)"
             )
         try:
-            self._plan.settle(
-                sorted(self._workflow.dag_settings.targets), dry_run=self._workflow.output_settings.dryrun
-            )
+            self._plan.settle(sorted(self._workflow.dag_settings.targets))
         except UserError as error:
             sys.exit(f"pgprim: {error}")
+        if self._plan.dry_run:
+            self._pretend()
+
+    def _pretend(self) -> None:
+        """Have Snakemake's dry run take for present what a run would have put in place by now."""
+        known, now = self._workflow.iocache, Mtime(local=time.time())
+        for path in self._plan.brought:
+            if self._pipeline.maker[path] not in self._plan.todo:
+                known.exists_local[path], known.mtime[path] = True, now
+                known.size[path] = 1  # not none, or Snakemake would read it
 
     def _wants_everything(self) -> bool:
         settings = self._workflow.dag_settings

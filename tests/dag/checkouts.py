@@ -65,6 +65,11 @@ class Result:
         return re.findall(r"dvc: ((?:fetched|restored) .*)", self.text)
 
     @property
+    def promised(self) -> list:
+        """The same lines as far as a dry run announces them."""
+        return [" ".join(found) for found in re.findall(r"dvc: would be (fetched|restored): (.*)", self.text)]
+
+    @property
     def jobs(self) -> int:
         found = re.search(r"(\d+) of \1 steps", self.text)
         return int(found[1]) if found else 0
@@ -128,6 +133,11 @@ class Checkout:
         """Files that match a pattern, without those that Snakemake and Git put there."""
         found = (file for file in self.path.glob(pattern) if file.is_file() and file.name[0] != ".")
         return sorted(file.relative_to(self.path).as_posix() for file in found)
+
+    def contents(self) -> dict[str, bytes]:
+        """The bytes of all outputs and of dvc.lock."""
+        paths = [*self.files("data/**/*"), *self.files("figures/*"), "dvc.lock"]
+        return {path: (self.path / path).read_bytes() for path in paths}
 
     def commit(self) -> None:
         self.run("git add -A && git commit -qm toy")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pgprim.dag.dvcapi import Repository
 from tests.dag.checkouts import ALL
 
 
@@ -101,6 +102,11 @@ def test_c_status_polled_and_many_jobs(blank, origin):
     assert result.ran == ALL
     assert is_as(blank, origin)
     assert blank.is_clean()
+
+
+def test_c_a_job_does_not_wait_for_dvc_s_lock(whole):
+    with Repository(whole.path).locked():
+        assert whole.run("timeout 120 python -m pgprim.dag run figure@fig1 --force").runs == ["plot fig1"]
 
 
 @pytest.mark.slow

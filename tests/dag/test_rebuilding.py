@@ -1,6 +1,8 @@
 """What a change rebuilds: exactly what depends on it, and only as far as bytes differ."""
 
 import os
+import re
+import shutil
 
 import pytest
 
@@ -138,7 +140,32 @@ def test_a_block_or_a_figure_without_its_module_is_one_sentence(whole):
 
 def test_a_dry_run_says_what_would_be_done_and_changes_nothing(whole):
     whole.edit("params.yaml", "level: 0.95", "level: 0.5")
+    shutil.rmtree(whole.path / "data/rollouts/hopper/ppo/0/2.zarr")
+    before = whole.contents()
     result = whole.snakemake("-n figures/fig2.pdf")
-    assert "2 estimate, 1 figure" in result.text
+    assert "unless inputs turn out the same: 2 estimate, 1 figure" in result.text
+    assert re.search(r"total +3\n", result.text), "what is restored is no job"
+    assert result.promised == ["restored 1 output of sample from the cache"]
     assert not result.ran
-    assert not whole.run("git status --short dvc.lock").text
+    assert whole.contents() == before
+
+
+def test_f_a_dry_run_after_going_back_says_what_the_run_then_does(whole):
+    first = whole.contents()
+    whole.edit("params.yaml", "level: 0.95", "level: 0.5")
+    whole.edit("params.yaml", "iterations:\n- 0\n- 2", "iterations:\n- 2")
+    assert whole.snakemake().ran == {"estimate": 1, "plot": 2}
+    whole.run("git checkout -q params.yaml")
+    before = whole.contents()
+    dry = whole.snakemake("-n")
+    assert "Nothing to be done" in dry.text
+    # iteration 0 was swept and is absent, iteration 2 is here with the other level
+    assert dry.promised == [
+        "restored 2 outputs of estimate from the cache",
+        "restored 6 outputs of figure from the cache",
+    ]
+    assert whole.contents() == before
+    real = whole.snakemake()
+    assert "Nothing to be done" in real.text
+    assert real.fetched == dry.promised
+    assert whole.contents() == first != before

@@ -1,5 +1,7 @@
 """What `docs/pipeline.md` promises, on the real stages at a tiny scale; `tests/dag` has the same on toys, and more."""
 
+import base64
+import json
 import re
 import shutil
 
@@ -9,6 +11,7 @@ from tests.dag.checkouts import Checkout
 from tests.workflow.projects import copy_project
 
 FIGURES = "figures/fig8.pdf figures/noise_scale.pdf figures/steps.pdf"
+METRICS = "data/metrics/hopper/ppo.json"
 
 pytestmark = pytest.mark.slow
 
@@ -23,11 +26,37 @@ def planned(checkout: Checkout, targets: str = FIGURES) -> dict[str, int]:
     return {kind: int(number) for number, kind in (part.split() for part in found[1].split(", "))}
 
 
+def assert_all_is_shown(project: Checkout) -> None:
+    """DVC shows a row of numbers and all figures, Snakemake's report the figures with captions and parameters."""
+    header, row = project.run("dvc metrics show").text.strip().splitlines()
+    shown = dict(zip(header.split(), row.split(), strict=True))
+    assert shown["Path"] == METRICS
+    numbers = json.loads((project.path / METRICS).read_text())
+    assert float(shown["return"]) == pytest.approx(numbers["return"], abs=1e-5)
+    assert float(shown["agreement.1"]) == pytest.approx(numbers["agreement"]["1"], abs=1e-5)
+
+    project.run("dvc plots show --out ../plots")
+    project.run(f"snakemake -j1 --report ../report.html {FIGURES}")
+    plots, report = ((project.path.parent / name).read_text() for name in ("plots/index.html", "report.html"))
+    words = re.sub(r"(\\n|\s)+", " ", report)
+    for figure, says in {
+        "fig8": "<strong>Figure 8.</strong> Mean return",
+        "noise_scale": "3 trials and 3 truth streams of 700 pairs; budgets 300, 700",
+        "steps": "3 trials and 3 truth streams of 700 pairs; budgets 300;",
+    }.items():
+        picture = (project.path / f"figures/{figure}.png").read_bytes()
+        (source,) = re.findall(rf'src="(static/[^"]*_{figure}\.png)"', plots)
+        assert (project.path.parent / "plots" / source).read_bytes() == picture
+        assert base64.b64encode(picture).decode() in report
+        assert says in words
+
+
 def test_a_change_redoes_what_depends_on_it_and_nothing_else(tmp_path):
     project = copy_project(tmp_path)
-    first = project.snakemake(FIGURES)
-    assert "1 train, 2 checkpoint, 2 sample, 4 estimate, 3 figure" in first.text
+    first = project.snakemake(f"{FIGURES} {METRICS}")
+    assert "1 train, 2 checkpoint, 2 sample, 4 estimate, 1 summary, 3 figure" in first.text
     project.run("git add -A && git commit -qm everything")
+    assert_all_is_shown(project)
 
     # (d) Both front ends agree that there is nothing to do.
     assert planned(project) == {}
@@ -56,6 +85,7 @@ def test_a_change_redoes_what_depends_on_it_and_nothing_else(tmp_path):
     project.snakemake(FIGURES)
     assert rollouts.is_dir()
     (project.path / "params.yaml").write_text(text)
+    assert planned(project) == {}
     back = project.snakemake(FIGURES)
     assert "Nothing to be done" in back.text, back.text
     assert (project.path / "figures/steps.pdf").read_bytes() == drawn
@@ -90,6 +120,24 @@ def test_a_clone_takes_what_is_shared_and_an_experiment_runs_what_it_changes(tmp
         project.path / "figures/steps.pdf"
     ).read_bytes()
     assert not (clone.path / "data/rollouts/hopper").exists()
+
+    # (a') Where the remote cannot be reached, a clone says so, computes instead, and says what that may cost.
+    offline = Checkout(tmp_path / "offline", tmp_path)
+    project.run(
+        f"git clone -q . {offline.path} && cd {offline.path} && dvc remote modify repository url ../gone"
+    )
+    computed = offline.snakemake("figures/fig8.pdf")
+    assert (
+        "dvc: the remote repository cannot be used (../gone does not exist); what only it has is computed instead"
+        in computed.text
+    )
+    assert re.search(
+        "unless inputs turn out the same: 1 train, 1 figure, at most about [0-9]+ core-minutes", computed.text
+    )
+    assert computed.jobs == 2
+    assert (offline.path / "figures/fig8.pdf").read_bytes() == (
+        project.path / "figures/fig8.pdf"
+    ).read_bytes()
 
     # (d) An experiment of DVC's runs what the parameter changes; Snakemake finds its results.
     project.run("dvc exp run -S estimate.steps.level=0.9 figure@steps")
