@@ -51,7 +51,8 @@ class Workflow:
             if workflow.is_main_process:
                 load()
             repository = Repository(".")
-            self._plan = Plan(repository, logger.info, price, workflow.output_settings.dryrun)
+            is_dry = workflow.output_settings.dryrun or "--lint" in sys.argv
+            self._plan = Plan(repository, logger.info, price, is_dry)
             if workflow.is_main_process:
                 self._lock = _lock(repository.root)
                 self._plan.prepare()

@@ -169,3 +169,11 @@ def test_f_a_dry_run_after_going_back_says_what_the_run_then_does(whole):
     assert "Nothing to be done" in real.text
     assert real.fetched == dry.promised
     assert whole.contents() == first != before
+
+
+def test_linting_the_workflow_changes_nothing(whole):
+    whole.edit("params.yaml", "level: 0.95", "level: 0.5")
+    shutil.rmtree(whole.path / "data/rollouts/hopper/ppo/0/2.zarr")
+    before = whole.contents()
+    whole.run("snakemake --lint", check=False)
+    assert whole.contents() == before
