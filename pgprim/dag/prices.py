@@ -14,11 +14,10 @@ def price(stages: Iterable[Stage]) -> str:
         hours = _hours(list(stages))
     except (UserError, ImportError, KeyError, OSError):
         return ""
-    return (
-        f", at most about {hours:.1f} core-hours"
-        if hours >= 0.05
-        else f", at most about {max(1, round(60 * hours))} core-minutes"
-    )
+    if hours >= 0.05:
+        return f", at most about {hours:.1f} core-hours"
+    minutes = max(1, round(60 * hours))
+    return f", at most about {minutes} core-minute{'s' * (minutes > 1)}"
 
 
 def _hours(stages: list[Stage]) -> float:

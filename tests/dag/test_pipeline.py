@@ -140,7 +140,7 @@ def test_prices_add_up_and_follow_the_work(monkeypatch):
         ("semantics", "data/semantics/gradient/humanoid/ppo/0/{}.nc"),
     ):
         assert price(stages(group, path, 3)).startswith(", at most about ")
-    assert price(stages("figure", "figures/fig{}.pdf", 1)) == ", at most about 1 core-minutes"
+    assert price(stages("figure", "figures/fig{}.pdf", 1)) == ", at most about 1 core-minute"
 
 
 def test_no_rate_no_price(monkeypatch):
