@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -337,103 +338,81 @@ def _headline(ds: xr.Dataset) -> str:
 
 def plot_correlations(ds: xr.Dataset) -> Figure:
     """Rank correlation of surrogate and reward against the checkpoint: a row per algorithm, a column per task."""
-    figure, axes = panel_grid(ds.algo.size, ds.task.size, height=1.45, extra=1.0)
+    figure, panels = _grid(ds, "rank correlation of\nsurrogate and reward", "Training iteration")
     iterations = ds.iteration.values.astype(float)
     gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
-    for row, algo in enumerate(ds.algo.values):
-        for column, task in enumerate(ds.task.values):
-            panel = axes[row, column]
-            panel.axhline(0, color=GREY, linewidth=0.6)
-            for shift, (kind, (_, hue, symbol)) in zip((-0.12, 0, 0.12), LOOKS.items(), strict=True):
-                for seed in ds.seed.values:
-                    one = ds.sel(task=task, algo=algo, kind=kind, seed=seed)
-                    x = iterations + shift * gap
-                    panel.plot(x, one.correlation, color=hue, marker=symbol, linewidth=0.6, label=kind)
-                    panel.vlines(x, one.correlation_low, one.correlation_high, color=hue, linewidth=0.8)
-                    panel.plot(
-                        x,
-                        one.ceiling,
-                        color=hue,
-                        linestyle="",
-                        marker="_",
-                        markersize=5,
-                        label=f"{kind} ceiling",
-                    )
-            panel.set_xticks(iterations)
-            panel.set_ylim(-1.05, 1.05)
-            panel.tick_params(labelbottom=row == ds.algo.size - 1)
-            if row == 0:
-                panel.set_title(task_label(task))
-        axes[row, 0].set_ylabel("rank correlation of\nsurrogate and reward")
-        name_row(axes[row, -1], algo_label(algo))
-    figure.supxlabel("Training iteration")
-    points = [
-        Line2D([], [], color=hue, marker=symbol, linewidth=0.6, label=name)
-        for name, hue, symbol in LOOKS.values()
-    ]
-    meaning = [
-        Line2D(
-            [],
-            [],
-            color=GREY,
-            marker="|",
-            markersize=6,
-            linestyle="",
-            label=f"{percent(ds.attrs['level'])} interval",
-        ),
-        Line2D(
-            [],
-            [],
-            color=GREY,
-            marker="_",
-            markersize=6,
-            linestyle="",
-            label="√(1 − share of noise in the reward)",
-        ),
-    ]
-    legend_above(figure, [points, meaning])
+    for panel, agents in panels:
+        panel.axhline(0, color=GREY, linewidth=0.6)
+        for shift, (kind, (_, hue, symbol)) in zip((-0.12, 0, 0.12), LOOKS.items(), strict=True):
+            for seed in ds.seed.values:
+                one = agents.sel(kind=kind, seed=seed)
+                x = iterations + shift * gap
+                panel.plot(x, one.correlation, color=hue, marker=symbol, linewidth=0.6, label=kind)
+                panel.vlines(x, one.correlation_low, one.correlation_high, color=hue, linewidth=0.8)
+                panel.plot(
+                    x, one.ceiling, color=hue, linestyle="", marker="_", markersize=5, label=f"{kind} ceiling"
+                )
+        panel.set_xticks(iterations)
+        panel.set_ylim(-1.05, 1.05)
+    level = percent(ds.attrs["level"])
+    meaning = {"|": f"{level} interval", "_": "√(1 − share of noise in the reward)"}
+    legend_above(figure, [_kind_handles(), [_grey_handle(mark, text) for mark, text in meaning.items()]])
     return figure
 
 
 def plot_noise(ds: xr.Dataset) -> Figure:
     """Share of noise in a surface against the pairs per point: a row per algorithm, a column per task."""
+    figure, panels = _grid(ds, "share of noise in\nthe reward's variance", "State-action pairs per point")
+    for panel, agents in panels:
+        panel.axhline(1, color=GREY, linewidth=0.6)
+        for kind, (_, hue, symbol) in LOOKS.items():
+            for iteration, shade in zip(ds.iteration.values, shades(hue, ds.iteration.size), strict=True):
+                one = (
+                    agents.sel(kind=kind, iteration=iteration)
+                    .isel(seed=0)
+                    .dropna("budget", subset=["noise_share"])
+                )
+                panel.plot(
+                    one.budget, one.noise_share, color=shade, marker=symbol, linewidth=0.6,
+                    label=f"{kind} {iteration}",
+                )  # fmt: skip
+                panel.vlines(
+                    one.budget, one.noise_share_low, one.noise_share_high, color=shade, linewidth=0.6
+                )
+        panel.set_xscale("log")
+        panel.xaxis.set_major_locator(FixedLocator(ds.budget.values.tolist()))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(float(value))))
+        panel.xaxis.set_minor_locator(FixedLocator([]))
+        panel.set_ylim(-0.05, 1.5)
+    checkpoints = [
+        Line2D([], [], color=shade, linewidth=1.5, label=f"iteration {iteration}")
+        for iteration, shade in zip(ds.iteration.values, shades(GREY, ds.iteration.size), strict=True)
+    ]
+    legend_above(figure, [_kind_handles(), checkpoints])
+    return figure
+
+
+def _grid(ds: xr.Dataset, quantity: str, against: str) -> tuple[Figure, list[tuple[Axes, xr.Dataset]]]:
+    """Panels in a row per algorithm and a column per task, each with what it shows."""
     figure, axes = panel_grid(ds.algo.size, ds.task.size, height=1.45, extra=1.0)
-    lines = list(zip(ds.iteration.values, shades(GREY, ds.iteration.size), strict=True))
-    for row, algo in enumerate(ds.algo.values):
-        for column, task in enumerate(ds.task.values):
-            panel = axes[row, column]
-            panel.axhline(1, color=GREY, linewidth=0.6)
-            for kind, (_, hue, symbol) in LOOKS.items():
-                for iteration, shade in zip(ds.iteration.values, shades(hue, ds.iteration.size), strict=True):
-                    one = ds.sel(task=task, algo=algo, kind=kind, iteration=iteration).isel(seed=0)
-                    known = np.isfinite(one.noise_share.values)
-                    x, y = one.budget.values[known], one.noise_share.values[known]
-                    panel.plot(x, y, color=shade, marker=symbol, linewidth=0.6, label=f"{kind} {iteration}")
-                    panel.vlines(
-                        x,
-                        one.noise_share_low.values[known],
-                        one.noise_share_high.values[known],
-                        color=shade,
-                        linewidth=0.6,
-                    )
-            panel.set_xscale("log")
-            panel.xaxis.set_major_locator(FixedLocator(ds.budget.values.tolist()))
-            panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(float(value))))
-            panel.xaxis.set_minor_locator(FixedLocator([]))
-            panel.set_ylim(-0.05, 1.5)
-            panel.tick_params(labelbottom=row == ds.algo.size - 1)
-            if row == 0:
-                panel.set_title(task_label(task))
-        axes[row, 0].set_ylabel("share of noise in\nthe reward's variance")
-        name_row(axes[row, -1], algo_label(algo))
-    figure.supxlabel("State-action pairs per point")
-    points = [
+    for panel, task in zip(axes[0], ds.task.values, strict=True):
+        panel.set_title(task_label(task))
+    for line, algo in zip(axes, ds.algo.values, strict=True):
+        line[0].set_ylabel(quantity)
+        name_row(line[-1], algo_label(algo))
+    for panel in axes[:-1].flat:
+        panel.tick_params(labelbottom=False)
+    figure.supxlabel(against)
+    places = ((row, column) for row in range(ds.algo.size) for column in range(ds.task.size))
+    return figure, [(axes[place], ds.isel(algo=place[0], task=place[1])) for place in places]
+
+
+def _kind_handles() -> list[Line2D]:
+    return [
         Line2D([], [], color=hue, marker=symbol, linewidth=0.6, label=name)
         for name, hue, symbol in LOOKS.values()
     ]
-    checkpoints = [
-        Line2D([], [], color=shade, linewidth=1.5, label=f"iteration {iteration}")
-        for iteration, shade in lines
-    ]
-    legend_above(figure, [points, checkpoints])
-    return figure
+
+
+def _grey_handle(mark: str, text: str) -> Line2D:
+    return Line2D([], [], color=GREY, marker=mark, markersize=6, linestyle="", label=text)
