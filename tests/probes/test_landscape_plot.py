@@ -82,7 +82,7 @@ PANELS = {
     "fig20": (2, ["100 pairs", "1K pairs"]),
     "fig6": (1, ["surrogate", "reward, 1K pairs", "surrogate", "reward, 1K pairs"]),
     "fig13": (2, ["surrogate", "reward, 1K pairs", "surrogate", "reward, 1K pairs"]),
-    "trajectories": (2, ["20 trajectories", "1000 trajectories"]),
+    "trajectories": (2, ["up to 20 trajectories", "up to 1000 trajectories"]),
 }
 
 

@@ -109,7 +109,7 @@ def _panels(figure: str, row: xr.Dataset, level: float) -> Iterator[dict[str, An
         for count in row.trajectories.values:
             some = few.sel(trajectories=count)
             surface = some.first_reward, some.first_num_trajectories, some.first_reward_half
-            yield _reward_panel(f"{count} trajectories", *surface, few, level)
+            yield _reward_panel(f"up to {count} trajectories", *surface, few, level)
         return
     if figure in CONCENTRATION:
         few = row.sel(batch="few")
