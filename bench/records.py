@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from pgprim.stages.cost import machine
+
 PACKAGES = (
     "torch",
     "numpy",
@@ -23,9 +25,10 @@ PACKAGES = (
 
 def save(path: Path, numbers: dict) -> None:
     """Write what a benchmark found, and when and where it did."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     origin = {
         "date": datetime.date.today().isoformat(),
-        "machine": _machine(),
+        "machine": f"{machine()}, {memory:.0f} GiB",
         "versions": {"Python": platform.python_version()} | {name: version(name) for name in PACKAGES},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,14 +62,3 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def judged(text: str, fits: bool | None) -> str:
     """A number in bold type where it misses its target; `None` stands for no target."""
     return f"**{text}**" if fits is False else text
-
-
-def _machine() -> str:
-    """Processor, cores and memory."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{next(names, platform.machine())}, {os.cpu_count()} cores, {memory:.0f} GiB"

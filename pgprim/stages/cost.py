@@ -324,7 +324,7 @@ def measure(params: dict[str, Any]) -> dict[str, Any]:
             figure = found.pop("plot")
     return {
         "date": datetime.date.today().isoformat(),
-        "machine": _machine(),
+        "machine": machine(),
         "start": {
             kind: round(sum(starts[kind]) / len(starts[kind]), 2) for kind in starts if kind != "snapshots"
         },
@@ -444,7 +444,8 @@ def _size(path: Path) -> int:
     )
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Processor and cores of this machine."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

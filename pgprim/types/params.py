@@ -271,23 +271,12 @@ def _cross_replays(params: dict[str, Any]) -> Iterator[str]:
             yield (
                 f"assess[{index}] is {_show(probe)}, but must be a probe with a module pgprim/probes/{probe}/estimate.py"
             )
-    for index, iteration in enumerate(params["floor"]["iterations"]):
-        if iteration not in params["iterations"]:
-            yield (
-                f"floor.iterations[{index}] is {iteration}, but must be one of iterations, "
-                f"{_show(params['iterations'])}, because floors are measured at checkpoints"
-            )
+    yield from _at_checkpoints(params, "floor", ("iterations",))
 
 
 def _cross_baselines(params: dict[str, Any]) -> Iterator[str]:
     block, pairs = params["baselines"], params["sample"]["pairs"]
-    for key in ("tasks", "iterations"):
-        for index, value in enumerate(block[key]):
-            if value not in params[key]:
-                yield (
-                    f"baselines.{key}[{index}] is {_show(value)}, but must be one of {key}, {_show(params[key])}, "
-                    "because baselines are tried on their rollouts"
-                )
+    yield from _at_checkpoints(params, "baselines", ("tasks", "iterations"))
     budgets, lambdas = block["budgets"], block["lambdas"]
     if budgets != sorted(budgets):
         yield f"baselines.budgets is {_show(budgets)}, but must rise from left to right"
