@@ -11,7 +11,6 @@ import torch
 from tqdm import tqdm
 
 from pgprim.agents.fit import FitSettings, Returns, describe, fit_returns, merge_returns, read_returns
-from pgprim.agents.initialise import make_agent
 from pgprim.core.mlp import value_net
 from pgprim.core.seeding import generator
 from pgprim.stages.command import load_params, make_parser, run
@@ -62,12 +61,9 @@ def main(args: argparse.Namespace) -> None:
         )
     settings = make_settings(checkpoint.settings)
     name = ("fit", checkpoint.env_id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
-    phi = torch.cat(
-        [make_agent(settings, checkpoint.num_obs, checkpoint.num_act, *name, "init", k).phi for k in range(2)]
-    )
-    net = value_net(checkpoint.num_obs, settings.hidden)
+    net, start = value_net(checkpoint.num_obs, settings.hidden), checkpoint.state.phi.expand(2, -1)
     fitted = fit_returns(
-        net, phi, train, held_out, chosen, settings.adam_eps, generator(*name, "order"), label
+        net, start, train, held_out, chosen, settings.adam_eps, generator(*name, "order"), label
     )
     identity = {name: getattr(checkpoint, name) for name in ("env_id", *LABELS)}
     made_from = provenance(used, [CODE], Path(args.checkpoint), rollouts.attrs)

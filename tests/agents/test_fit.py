@@ -12,6 +12,7 @@ from pgprim.agents.fit import (
     merge_returns,
     predict,
     read_returns,
+    rescale,
     weighted_errors,
 )
 from pgprim.agents.normalise import normalise_obs, normalise_rew, std
@@ -33,12 +34,14 @@ def _sample(rng, num_pairs: int) -> Returns:
 
 
 def _phi(seed: int = 0) -> torch.Tensor:
-    rng = np.random.default_rng(seed)
-    return torch.from_numpy(0.5 * rng.standard_normal((2, NET.num_params))).float()
+    """Networks that know no more of the returns than where they lie."""
+    phi = torch.from_numpy(0.5 * np.random.default_rng(seed).standard_normal((2, NET.num_params))).float()
+    return rescale(NET, phi, torch.tensor(100.0), torch.tensor(15.0))
 
 
-def _fit(train: Returns, held_out: Returns, settings: FitSettings = CHOSEN):
-    return fit_returns(NET, _phi(), train, held_out, settings, 1e-5, np.random.default_rng(1), "fit")
+def _fit(train: Returns, held_out: Returns, settings: FitSettings = CHOSEN, phi: torch.Tensor | None = None):
+    start = _phi() if phi is None else phi
+    return fit_returns(NET, start, train, held_out, settings, 1e-5, np.random.default_rng(1), "fit")
 
 
 def test_both_networks_find_what_least_squares_asks_for():
@@ -70,8 +73,8 @@ def test_each_network_is_taken_from_its_best_epoch():
         held_out,
         FitSettings(**vars(CHOSEN) | {"batch": 64, "epochs": 300, "patience": 20, "lr": 2e-2}),
     )
-    assert len(fitted.errors) == max(fitted.epoch) + 20
-    assert (np.argmin(fitted.errors, axis=0) + 1).tolist() == fitted.epoch
+    assert len(fitted.errors) == 1 + max(fitted.epoch) + 20
+    assert np.argmin(fitted.errors, axis=0).tolist() == fitted.epoch
     errors = weighted_errors(predict(NET, fitted.phi, held_out.obs), held_out)
     np.testing.assert_allclose(errors, fitted.errors.min(0), rtol=1e-4)
 
@@ -82,10 +85,25 @@ def test_a_fit_does_not_depend_on_the_scale_of_the_returns():
     larger = [
         Returns(part.obs, 64 * part.ret, part.val, part.norm, part.num_left_out) for part in (train, held_out)
     ]
-    one, other = _fit(train, held_out), _fit(*larger)
+    phi = rescale(NET, _phi(), torch.tensor(0.0), torch.tensor(64.0))
+    one, other = _fit(train, held_out), _fit(*larger, phi=phi)
     np.testing.assert_allclose(
         predict(NET, other.phi, held_out.obs), 64 * predict(NET, one.phi, held_out.obs), rtol=1e-4
     )
+
+
+def test_a_fit_goes_on_from_where_it_starts():
+    """Fitted once, a network is nearly the best already; and a start that no epoch betters is what comes out."""
+    rng = np.random.default_rng(4)
+    train, held_out = _sample(rng, 20_000), _sample(rng, 5_000)
+    first = _fit(train, held_out)
+    second = _fit(train, held_out, phi=first.phi)
+    np.testing.assert_allclose(second.errors[0], first.errors.min(0), rtol=1e-4)
+    assert (first.errors[0] > 10 * second.errors[0]).all()
+    hasty = FitSettings(**vars(CHOSEN) | {"lr": 5.0, "epochs": 2})
+    kept = _fit(train, held_out, hasty, phi=first.phi)
+    assert kept.epoch == [0, 0]
+    np.testing.assert_allclose(kept.phi, first.phi, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("settings", [PPO, TRPO, PPO | {"semantics": "paper"}], ids=["ppo", "trpo", "paper"])
