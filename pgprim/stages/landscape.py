@@ -177,11 +177,11 @@ def _measure(
             _skip(progress, len(group) * num_pairs)
         else:
             purposes = [purpose if common else (*purpose, int(point)) for point in group]
-            rew, ended = np.empty((len(group), num_pairs)), np.empty((len(group), num_pairs), bool)
+            blocks = []
             for block in run_points(checkpoint, theta[group], purposes, num_pairs, num_threads):
-                columns = slice(block.start, block.start + block.rew.shape[1])
-                rew[:, columns], ended[:, columns] = block.rew, block.terminated | block.truncated
-                progress.update(block.rew.size)
+                blocks.append(block)
+                progress.update(block[0].size)
+            rew, ended = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
             found = [complete_episodes(*stream) for stream in zip(rew, ended, strict=True)]
             piece = {
                 "num": np.array([len(episodes.ret) for episodes in found]),

@@ -8,6 +8,7 @@ import torch
 
 from pgprim.agents import landscape
 from pgprim.agents.collect import Experience, collect, make_batch
+from pgprim.agents.frozen import run_frozen
 from pgprim.agents.initialise import make_agent
 from pgprim.agents.landscape import (
     as_one_agent,
@@ -23,8 +24,10 @@ from pgprim.agents.normalise import normalise_obs, std
 from pgprim.agents.train import train_iteration
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net
+from pgprim.core.seeding import derive_seed, generator
 from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint, Moments
+from pgprim.types.rollouts import Block
 from tests.agents.examples import ALGOS
 
 ENV = "Hopper-v5"
@@ -61,6 +64,14 @@ def test_the_step_is_the_one_that_training_takes(algo):
     torch.testing.assert_close(step, new.theta - checkpoint.state.theta, rtol=0, atol=0)
 
 
+def frozen_stream(checkpoint: Checkpoint, purpose, num_pairs: int) -> Block:
+    """One stream of the checkpoint's own policy."""
+    settings, moments = make_settings(checkpoint.settings), checkpoint.state.obs_moments
+    policy = (checkpoint.state.theta.numpy(), moments.mean, std(moments), settings.obs_clip, settings.hidden)
+    random = ([derive_seed(*purpose, "env")], [generator(*purpose, "noise")])
+    return next(run_frozen(checkpoint.env_id, *policy, *random, num_pairs, num_pairs))
+
+
 @pytest.mark.parametrize("semantics", ["exact", "paper"])
 def test_the_batch_is_that_of_the_frozen_policy(semantics):
     """Values, advantages and flags as `make_batch` has them for the same pairs, with the normalisers as they are."""
@@ -69,8 +80,7 @@ def test_the_batch_is_that_of_the_frozen_policy(semantics):
     purpose = landscape_purpose(checkpoint, "few", "batch")
     batch = sample_batch(checkpoint, 2, 300, purpose)
     assert batch.adv.shape == (2, 300)
-    blocks = run_points(checkpoint, checkpoint.state.theta.numpy(), [(*purpose, 1)], 301)
-    one = next(iter(blocks))
+    one = frozen_stream(checkpoint, (*purpose, 1), 301)
     np.testing.assert_array_equal(batch.act[1], one.act[0, :300])
     moments = checkpoint.state.obs_moments
     obs = normalise_obs(one.obs, moments.mean[0], std(moments)[0], settings.obs_clip).astype(np.float32)
@@ -190,21 +200,37 @@ def test_a_point_does_not_depend_on_which_others_are_measured_beside_it():
 
     def rewards(some):
         blocks = run_points(checkpoint, theta[some], [purposes[k] for k in some], 200)
-        return np.concatenate([block.rew for block in blocks], axis=1)
+        return np.concatenate([rew for rew, _ in blocks], axis=1)
 
     together = rewards(list(range(16)))
     np.testing.assert_array_equal(rewards([5]), together[[5]])
     np.testing.assert_array_equal(rewards([3, 9, 15]), together[[3, 9, 15]])
 
 
+def test_a_point_earns_what_its_policy_earns_alone():
+    """The stream of `run_frozen` with the same random numbers, up to the last bits of a product of another shape."""
+    checkpoint, num_pairs = make_checkpoint(iteration=2), landscape.BLOCK + 88
+    theta = checkpoint.state.theta.numpy() + np.array([[0.0], [0.01]], np.float32)
+    blocks = list(run_points(checkpoint, theta, [("test", k) for k in range(2)], num_pairs))
+    assert [rew.shape for rew, _ in blocks] == [(2, landscape.BLOCK), (2, 88)]
+    rew, ended = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
+    for k in range(2):
+        state = replace(checkpoint.state, theta=torch.from_numpy(theta[[k]]))
+        alone = frozen_stream(replace(checkpoint, state=state), ("test", k), num_pairs)
+        few = slice(0, 40)  # later, the last bits have grown: falls come a step sooner or later
+        np.testing.assert_allclose(rew[k, few], alone.rew[0, few], rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(ended[k, few], (alone.terminated | alone.truncated)[0, few])
+        assert alone.terminated.sum() > 3 and abs(ended[k].sum() - alone.terminated.sum()) <= 3
+
+
 def test_common_random_numbers_are_those_of_one_purpose():
     """Two points that are one get one stream with them, and two without."""
     checkpoint = make_checkpoint()
     twice = np.repeat(checkpoint.state.theta.numpy(), 2, axis=0)
-    common = next(iter(run_points(checkpoint, twice, [("test", 0)] * 2, 50)))
-    np.testing.assert_array_equal(common.rew[0], common.rew[1])
-    apart = next(iter(run_points(checkpoint, twice, [("test", 0), ("test", 1)], 50)))
-    assert np.abs(apart.rew[0] - apart.rew[1]).max() > 0
+    common, _ = next(run_points(checkpoint, twice, [("test", 0)] * 2, 50))
+    np.testing.assert_array_equal(common[0], common[1])
+    apart, _ = next(run_points(checkpoint, twice, [("test", 0), ("test", 1)], 50))
+    assert np.abs(apart[0] - apart[1]).max() > 0
 
 
 def test_no_other_probe_shares_its_random_numbers():

@@ -151,8 +151,7 @@ def regulator(tmp_path_factory):
 
     def measure(purposes):
         blocks = list(run_points(checkpoint, theta, purposes, EPISODES * HORIZON + 7))
-        rew = np.concatenate([block.rew for block in blocks], axis=1)
-        ended = np.concatenate([block.terminated | block.truncated for block in blocks], axis=1)
+        rew, ended = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
         return np.stack([complete_episodes(*one).ret for one in zip(rew, ended, strict=True)])
 
     own = measure([("test", "own", k) for k in range(len(policies))])
