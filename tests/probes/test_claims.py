@@ -16,7 +16,7 @@ TASKS, ALGOS, ITERATIONS = ["hopper", "humanoid"], ["ppo", "ppo_m", "trpo"], [0,
 
 def effect(name: str, ds: xr.Dataset) -> dict:
     rules = {name: PARAMS["claims"]["rules"][name]}
-    params = PARAMS | {"claims": {"level": 0.95, "rules": rules}}
+    params = PARAMS | {"claims": PARAMS["claims"] | {"rules": rules}}
     return judge({name: CLAIMS[name]}, {CLAIMS[name].reads: ds}, params)[name]
 
 

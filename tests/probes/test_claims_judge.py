@@ -50,7 +50,7 @@ def claim(strata) -> Claim:
 
 
 def row(strata, rule: dict, values: xr.DataArray) -> dict:
-    params = {"claims": {"level": 0.95, "rules": {"it": rule}}}
+    params = {"claims": {"set": "small", "level": 0.95, "rules": {"it": rule}}}
     return judge({"it": claim(strata)}, {"gradient": values.to_dataset()}, params)["it"]
 
 
@@ -77,7 +77,9 @@ def test_a_difference_needs_both_and_is_unknown_without():
 
 
 def test_a_rule_without_a_claim_is_named():
-    params = {"claims": {"level": 0.95, "rules": {"it": {"above": 0.0}, "ti": {"above": 0.0}}}}
+    params = {
+        "claims": {"set": "small", "level": 0.95, "rules": {"it": {"above": 0.0}, "ti": {"above": 0.0}}}
+    }
     with pytest.raises(UserError, match=r"claims\.rules must have exactly the claims it; look at ti"):
         judge({"it": claim(lambda ds, params: kinds(ds.x))}, {"gradient": agents(MEANS).to_dataset()}, params)
 
@@ -88,7 +90,8 @@ def test_the_table_has_a_line_per_claim_and_replaces_the_one_before():
     once = insert(page, rows)
     assert insert(once, rows) == once
     (line,) = [line for line in once.splitlines() if "It is so" in line]
-    assert f"{rows['it']['value']:.3g} [" in line and "above 0.4 | reproduced | `figures/fig1.pdf`" in line
+    assert f"{rows['it']['value']:.3g} [" in line
+    assert "| small, 16 agents | above 0.4 | reproduced | `figures/fig1.pdf`" in line
     assert once.startswith("# Title") and once.endswith("\n\nrest\n")
     with pytest.raises(ValueError, match="has no lines"):
         insert("# Title\n", rows)

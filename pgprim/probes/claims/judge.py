@@ -75,6 +75,7 @@ def judge(
             "units": claim.units,
             **{key: _plain(value) for key, value in effect._asdict().items()},
             "level": level,
+            "set": params["claims"]["set"],
             "agents": int(sum(np.isfinite(values).sum() for values in strata)),
             "rule": rules[name],
             "verdict": verdict(effect, rules[name]),

@@ -7,17 +7,17 @@ BEGIN, END = "<!-- claims: written by pgprim.stages.claims -->", "<!-- end of cl
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """One line per claim: statement, effect with interval, rule, verdict, figure.
+    """One line per claim: statement, effect with interval, parameter set and number of agents, rule, verdict, figure.
 
     Args:
         rows: From `claims.judge`, by name.
     """
-    lines = ["| the paper says | measured | rule | verdict | see |", "|---|---|---|---|---|"]
+    lines = ["| the paper says | measured | set | rule | verdict | see |", "|---|---|---|---|---|---|"]
     for row in rows.values():
         (rule,) = (f"{side} {bound:g}" for side, bound in row["rule"].items())
         lines.append(
-            f"| {row['statement']} ({row['source']}) | {row['effect']}: {_interval(row)} | {rule} | "
-            f"{row['verdict']} | `figures/{row['figure']}.pdf` |"
+            f"| {row['statement']} ({row['source']}) | {row['effect']}: {_interval(row)} | "
+            f"{row['set']}, {row['agents']} agents | {rule} | {row['verdict']} | `figures/{row['figure']}.pdf` |"
         )
     return "\n".join(lines)
 
