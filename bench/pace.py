@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir, closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +61,26 @@ def physics(agent: Checkpoint, pairs: int) -> Iterator[int]:
     for _ in range(times):
         rollout.rollout(env.model, [data], starts, controls)
     yield times * STREAMS * LENGTH
+
+
+def simulator(agent: Checkpoint, pairs: int) -> Iterator[int]:
+    """The sampler's simulator without a policy: the same streams again, from actions that were recorded before."""
+    from pgprim.agents.envs import make_envs
+
+    act_of, rng = actor(agent, STREAMS), np.random.default_rng(0)
+    acts = []
+    with closing(make_envs(agent.env_id, range(STREAMS), 1)) as envs:
+        obs = envs.reset()
+        for _ in range(max(1, pairs // STREAMS)):
+            noise = rng.standard_normal((STREAMS, agent.num_act), dtype=np.float32)
+            acts.append(act_of(obs.astype(np.float32), noise).astype(np.float64))
+            obs = envs.step(acts[-1]).obs
+    yield 0
+    with closing(make_envs(agent.env_id, range(STREAMS), 1)) as envs:
+        envs.reset()
+        for act in acts:
+            envs.step(act)
+    yield len(acts) * STREAMS
 
 
 def sampling(agent: Checkpoint, pairs: int) -> Iterator[int]:
@@ -311,6 +331,7 @@ IN_BYTES = ("rollouts written", "rollouts read")
 
 WORKS: dict[str, tuple[Callable[..., Iterator[int]], tuple[str, ...]]] = {
     LIMIT: (physics, ()),
+    "simulator alone": (simulator, ()),
     "sampling": (sampling, ()),
     "gymnasium vector": (vector, ()),
     "landscape": (landscape, ()),
@@ -328,6 +349,7 @@ WORKS: dict[str, tuple[Callable[..., Iterator[int]], tuple[str, ...]]] = {
 """(agent, pairs) ↦ first a 0 when the work is ready to begin, then the pairs that were worked on."""
 
 RATIOS = (
+    ("simulator alone", LIMIT, None),
     ("sampling", LIMIT, 0.85),
     ("gymnasium vector", LIMIT, None),
     ("landscape", LIMIT, 0.75),
