@@ -215,8 +215,11 @@ def _make_follow(workers: set[int]) -> Callable[[], None] | None:
         core = current_core()
         if core != core_of_workers:
             core_of_workers = core
-            for worker in workers:
-                os.sched_setaffinity(worker, {core})
+            for worker in tuple(workers):
+                try:
+                    os.sched_setaffinity(worker, {core})
+                except ProcessLookupError:  # it only helped to make the environments
+                    workers.discard(worker)
 
     return follow
 

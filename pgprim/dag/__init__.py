@@ -9,5 +9,6 @@
 | `pipeline` | dvc.yaml as a graph of stages and files |
 | `memory` | what takes long to find out, kept between runs |
 | `digests` | code as an input that comments do not change |
+| `equal` | changes of code that are declared to change no result |
 | `dvcapi` | everything that touches DVC's Python |
 """

@@ -17,6 +17,12 @@ def main() -> int:
     run.add_argument("--force", action="store_true", help="run the command even if the result is known")
     code = commands.add_parser("code", help="write one digest per module of the package")
     code.add_argument("folder", help="where to write them")
+    same = commands.add_parser(
+        "same",
+        help="declare that a module's change since the last commit changes no result, so none is stale",
+    )
+    same.add_argument("module", help="its path in the package, such as agents/envs.py")
+    same.add_argument("--why", required=True, help="the reason, for those who review it")
     push = commands.add_parser("push", help="copy results and the run cache to a DVC remote")
     push.add_argument("--remote", help="its name (default: the default remote)")
     push.add_argument(
@@ -24,15 +30,20 @@ def main() -> int:
     )
     commands.add_parser("status", help="say of every stage whether it is up to date, and change nothing")
     arguments = parser.parse_args()
-    if arguments.command == "code":
-        from pgprim.dag.digests import digests, write_digests
-
-        write_digests(arguments.folder, digests())
-        return 0
-    # DVC is imported by those who need it only: `code` is run a lot
-    from pgprim.dag.dvcapi import Repository
-
     try:
+        if arguments.command == "code":
+            from pgprim.dag.digests import digests, write_digests
+
+            write_digests(arguments.folder, digests())
+            return 0
+        if arguments.command == "same":
+            from pgprim.dag.digests import declare_equal
+
+            print(f"{arguments.module} counts as {declare_equal(arguments.module, arguments.why)}")
+            return 0
+        # DVC is imported by those who need it only: `code` is run a lot
+        from pgprim.dag.dvcapi import Repository
+
         if arguments.command == "run":
             from pgprim.dag.job import run as run_stage
 

@@ -4,6 +4,8 @@ Stages depend on these files instead of on the modules themselves. A digest says
 written: comments, docstrings, blank lines and line breaks leave it as it is, and no import can be forgotten, because
 the whole import closure inside the package is part of it.
 
+A change that is declared to change no result (`pgprim.dag.equal`) leaves it as it is, too.
+
 `data/code/stages/train.txt`, for instance, has one line `<md5>  <module>` for `stages/train.py` and for each module
 that it imports, directly or not.
 """
@@ -11,9 +13,13 @@ that it imports, directly or not.
 import ast
 import hashlib
 import os
+import subprocess
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+
+from pgprim.dag.equal import counts_as, declarations, write
+from pgprim.types.errors import UserError
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -63,9 +69,32 @@ def digests(package: Path = PACKAGE) -> dict[str, str]:
 def digest(module: Path, package: Path = PACKAGE, find: Find | None = None) -> str:
     """One line `<md5>  <path>` for each file of the module's import closure, in the order of the paths."""
     return "".join(
-        f"{_meaning(path, path.stat().st_mtime_ns)}  {path.relative_to(package).as_posix()}\n"
+        f"{_counted(path, package)}  {path.relative_to(package).as_posix()}\n"
         for path in closure(module, package, find)
     )
+
+
+def declare_equal(name: str, why: str, package: Path = PACKAGE) -> str:
+    """Let a module count as what the last commit has in its place; returns the digest that it counts as.
+
+    Args:
+        name: The module's path in the package.
+        why: Why the change changes no result.
+        package: The package's folder, in a Git repository.
+
+    Raises:
+        UserError: There is no such module, here or in the last commit.
+    """
+    path = package / name
+    show = ["git", "show", f"HEAD:./{name}"]
+    committed = subprocess.run(show, cwd=package, capture_output=True, check=False)
+    if committed.returncode or not path.is_file():
+        raise UserError(f"{name} is no module of {package.name} that the last commit has as well")
+    before = counts_as(package, name, _md5(meaning(committed.stdout)))
+    today = _md5(meaning(path.read_bytes()))
+    found = {other: entry for other, entry in declarations(package).items() if other != name}
+    write(package, found if today == before else found | {name: {"digest": today, "as": before, "why": why}})
+    return before
 
 
 def closure(module: Path, package: Path = PACKAGE, find: Find | None = None) -> list[Path]:
@@ -116,9 +145,17 @@ def meaning(source: str | bytes) -> str:
     return _text(ast.parse(source))
 
 
+def _counted(path: Path, package: Path) -> str:
+    return counts_as(package, path.relative_to(package).as_posix(), _meaning(path, path.stat().st_mtime_ns))
+
+
 @cache
 def _meaning(path: Path, _mtime_ns: int) -> str:
-    return hashlib.md5(meaning(path.read_bytes()).encode(), usedforsecurity=False).hexdigest()
+    return _md5(meaning(path.read_bytes()))
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _says_something(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """Environments: both backends against each other, streams against their neighbours, the flags, and bad ids."""
 
 import importlib.metadata
+import os
 import threading
 import warnings
 
@@ -9,7 +10,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from pgprim.agents.envs import ENVPOOL_IDS, EnvPoolEnvs, GymnasiumEnvs, make_envs
+from pgprim.agents.envs import ENVPOOL_IDS, EnvPoolEnvs, GymnasiumEnvs, _make_follow, make_envs
 from pgprim.types.errors import UserError
 
 HIDDEN_POSITIONS = {"Hopper": 1, "Walker2d": 1, "Humanoid": 2}
@@ -230,3 +231,25 @@ def test_the_simulators_are_of_one_version():
 def _native_threads() -> int:
     with open("/proc/self/status") as status:
         return int(next(line for line in status if line.startswith("Threads:")).split()[1])
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="the platform moves no threads between cores"
+)
+def test_threads_that_only_helped_to_make_the_environments_are_left_alone():
+    """One that has ended by the first step, and one that works on: it follows its caller all the same."""
+    done = threading.Event()
+    helper, worker = threading.Thread(target=lambda: None), threading.Thread(target=done.wait)
+    helper.start()
+    helper.join()
+    worker.start()
+    follow, allowed = _make_follow({helper.native_id, worker.native_id}), os.sched_getaffinity(0)
+    try:
+        for core in sorted(allowed)[:2]:
+            os.sched_setaffinity(0, {core})
+            follow()
+            assert os.sched_getaffinity(worker.native_id) == {core}
+    finally:
+        os.sched_setaffinity(0, allowed)
+        done.set()
+        worker.join()
