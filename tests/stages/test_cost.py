@@ -104,8 +104,8 @@ def test_worked_numbers(small):
     assert found["trust_region"] == Cost("trust_region", 2, 7_536, 2 * 6 + 3.768, 6 * 30.0)
     # 3 seeds at the last checkpoint × 64 states × 4 continuations of at most 500 pairs, at the pace of sampling
     assert found["floor"] == Cost("floor", 3, 384_000, 3 * 7 + 3840.0, 3 * 50.0)
-    # 3 seeds at the last checkpoint; 30 epochs over 5 truth streams × 1000 pairs
-    assert found["fit"] == Cost("fit", 3, 450_000, 3 * 1 + 45.0, 3 * 6.0)
+    # 3 seeds at the last checkpoint; 3 epochs over 5 truth streams × 1000 pairs
+    assert found["fit"] == Cost("fit", 3, 45_000, 3 * 1 + 4.5, 3 * 6.0)
     # 3 trials × 1000 pairs and 5 truth streams × 500; vectors of 3 trials × 2 budgets, 3 × 4 and 5 streams × 8 λ
     assert found["baselines"] == Cost("baselines", 3, 16_500, 3 * 2 + 165.0, 3 * (66 + 12 + 40) * 2.0)
     # one checkpoint: 9 points × 500 pairs and a step by 128, the same and a step by 1000, 4 steps × (128 + 200)
