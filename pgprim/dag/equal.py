@@ -56,13 +56,9 @@ def write(package: Path, found: dict[str, dict[str, str]]) -> None:
 
 @cache
 def _read(path: Path, _mtime_ns: int) -> dict[str, dict[str, str]]:
-    from ruamel.yaml import YAML  # by those who have declarations only
-    from ruamel.yaml.error import YAMLError
+    from pgprim.types.params import read  # by those who have declarations only
 
-    try:
-        found = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
-    except (YAMLError, ValueError) as error:
-        raise UserError(f"{path}: not valid YAML, {str(error).splitlines()[0]}") from None
+    found = read(path) or {}
     for name, entry in found.items() if isinstance(found, dict) else [("the file", None)]:
         if not isinstance(entry, dict) or sorted(entry) != sorted(KEYS) or not all(entry.values()):
             raise UserError(f"{path}: {name} must be a mapping with the keys {', '.join(KEYS)}, each a text")
