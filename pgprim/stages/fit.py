@@ -25,11 +25,11 @@ from pgprim.types.fit import Fit
 
 CODE = Path("data/code/stages/fit.txt")
 
-BLOCK = 2048
+BLOCK = 1024
 """Pairs of a stream that are read at a time."""
 
-GROUP = 10
-"""Streams that are read at a time."""
+GROUP = 32
+"""Streams that are read at a time: chunks of narrow arrays hold several, and are unpacked whole each time."""
 
 
 def main(args: argparse.Namespace) -> None:

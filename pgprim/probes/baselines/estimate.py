@@ -55,8 +55,8 @@ SUBTRACTED = (*BASELINES, "optimal")
 BLOCK = 2048
 """Most pairs of a stream whose sums are taken at a time. Fixed, because it decides how sums are rounded."""
 
-GROUP = 10
-"""Streams that are worked on at a time."""
+GROUP = 32
+"""Streams that are worked on at a time: chunks of narrow arrays hold several, and are unpacked whole each time."""
 
 VECTORS = {
     "grad": "policy gradient estimate, Eqs. 1 and 15",
@@ -166,11 +166,11 @@ def read_stretch(
         streams: Which streams.
         num_pairs: Pairs of each.
     """
-    joined = {}
+    # One pair more, whose value the cut bootstraps with.
+    raw, joined = list(rollouts.blocks(streams, num_pairs + 1, BLOCK)), {}
     for name, phi in {"value": checkpoint.state.phi, **networks}.items():
         agent = replace(checkpoint, state=replace(checkpoint.state, phi=phi))
-        # One pair more, whose value the cut bootstraps with.
-        joined[name] = list(appraise(agent, rollouts.blocks(streams, num_pairs + 1, BLOCK)))
+        joined[name] = list(appraise(agent, raw))
     blocks = joined["value"]
 
     def of(found: list, name: str) -> Float64[np.ndarray, "stream t"] | Bool[np.ndarray, "stream t"]:
