@@ -49,7 +49,7 @@ test: $(INSTALLED) ## all tests
 smoke: $(INSTALLED) ## the whole pipeline at the smoke set, from nothing, in a scratch folder (DIR=... names it)
 	CORES=$(CORES) workflow/smoke.sh $(DIR)
 
-BENCHMARKS := bench-pace bench-growth bench-dag bench-stages
+BENCHMARKS := bench-pace bench-growth bench-dag bench-stages bench-schedule
 
 .PHONY: bench $(BENCHMARKS)
 bench: $(BENCHMARKS) ## all benchmarks, on an idle machine; bench-NAME is bench/NAME.py alone (JSON=FOLDER keeps the numbers)

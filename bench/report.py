@@ -8,11 +8,11 @@ import json
 import re
 from pathlib import Path
 
-from bench import dag, growth, pace, stages
+from bench import dag, growth, pace, schedule, stages
 from bench.records import origin
 
 DOCS = Path(__file__).parents[1] / "docs"
-BENCHMARKS = {"pace": pace, "growth": growth, "dag": dag, "stages": stages}
+BENCHMARKS = {"pace": pace, "growth": growth, "dag": dag, "stages": stages, "schedule": schedule}
 
 
 def render(text: str, records: dict[str, dict]) -> str:

@@ -1,7 +1,6 @@
 """What running stages may cost, for people who must decide whether to wait."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 
 from pgprim.dag.pipeline import Stage
@@ -11,7 +10,7 @@ from pgprim.types.errors import UserError
 def price(stages: Iterable[Stage]) -> str:
     """The sum of what the stages take at the measured rates, as the end of a sentence; empty if there are no rates."""
     try:
-        hours = _hours(list(stages))
+        hours = sum(seconds(list(stages))) / 3600
     except (UserError, ImportError, KeyError, OSError):
         return ""
     if hours >= 0.05:
@@ -20,21 +19,28 @@ def price(stages: Iterable[Stage]) -> str:
     return f", at most about {minutes} core-minute{'s' * (minutes > 1)}"
 
 
-def _hours(stages: list[Stage]) -> float:
+def seconds(stages: Iterable[Stage]) -> list[float]:
+    """CPU time of one core that each stage takes at the measured rates, with the parameters of `params.yaml`.
+
+    Raises:
+        UserError: The rate of one of them was not measured.
+    """
     from pgprim.stages.cost import RATES, costs
     from pgprim.types.params import load, read
 
     params, rates = load(), read(RATES)
-    jobs = Counter(_kind(stage) for stage in stages)
-    seconds = 0.0
-    for kind, task, algo in jobs:
-        if task:
-            one = params | {"tasks": [task], "algos": [algo], "probed": [algo]}
-            known = {cost.kind: cost for cost in costs(one, rates)}
-            seconds += jobs[kind, task, algo] * known[kind].seconds / known[kind].jobs
-        else:
-            seconds += jobs[kind, task, algo] * rates["start"].get("plot", 0)
-    return seconds / 3600
+    known: dict[tuple[str, str, str], float] = {}
+    found = []
+    for kind in map(_kind, stages):
+        _, task, algo = kind
+        if kind not in known and task:
+            probed = [algo] if algo in params["probed"] else []
+            one = params | {"tasks": [task], "algos": [algo], "probed": probed}
+            known |= {
+                (cost.kind, task, algo): cost.seconds / cost.jobs for cost in costs(one, rates) if cost.jobs
+            }
+        found.append(known[kind] if task else float(rates["start"].get("plot", 0)))
+    return found
 
 
 def _kind(stage: Stage) -> tuple[str, str, str]:

@@ -47,4 +47,12 @@ RECORDS = {
             },
         },
     },
+    "schedule": ORIGIN
+    | {
+        "sets": {
+            "small": {
+                "jobs": 3, "core_seconds": 7200.0, "longest_chain": 3600.0, "runs": {"1": 7200.0, "4": 3600.0}
+            },
+        },
+    },
 }  # fmt: skip

@@ -134,6 +134,7 @@ def test_prices_add_up_and_follow_the_work(monkeypatch):
     ]
     assert minutes[1] == pytest.approx(2 * minutes[0], rel=0.05)
     for group, path in (
+        ("train", "data/training/hopper/ppo_m/{}"),  # trained, but not probed
         ("ablation", "data/variants/ablation/hopper/{}/0-1-2-3-4.zarr"),
         ("regime", "data/variants/regime/hopper/{}/0-1-2.zarr"),
         ("semantics_training", "data/semantics/training/walker2d/ppo/{}.zarr"),
