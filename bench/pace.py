@@ -1,8 +1,9 @@
 """How fast pgprim samples, trains, estimates and stores, against the simulator's own pace and against peers.
 
-`make bench-pace` runs every workload in turns, so that a slow moment of the machine hits all alike, and prints the median
-of each pace and of its ratios to others of the same turn. Workloads are processes of their own, one per core, side by
-side; the start of Python is not counted. The machine should be idle.
+`make bench-pace` runs every workload in turns, with the physics limit measured anew before and after each that is compared
+to it, so that a slow moment of the machine hits both; it prints the medians of paces and of ratios within a turn.
+Workloads are processes of their own, one per core, side by side; the start of Python is not counted. The machine should
+be idle.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, closing, contextmanager
 from pathlib import Path
 
@@ -28,8 +29,8 @@ STREAMS = 60
 LENGTH = 16
 """Pairs between two states from which the physics alone is simulated again."""
 
-Turn = dict[str, float]
-"""The pace of each workload: pairs (or bytes) per second."""
+Turn = dict[str, dict[str, float]]
+"""`paces` of the workloads, pairs (or bytes) per second, and of the `limits` beside those that are compared to it."""
 
 
 def physics(agent: Checkpoint, pairs: int) -> Iterator[int]:
@@ -339,8 +340,8 @@ WORKS: dict[str, tuple[Callable[..., Iterator[int]], tuple[str, ...]]] = {
     "sample, fit, baselines": (baselines, ()),
     "floors": (floors, ()),
     "training PPO": (training, ("ppo",)),
-    "stable-baselines3 PPO": (peer, ("ppo",)),
     "training TRPO": (training, ("trpo",)),
+    "stable-baselines3 PPO": (peer, ("ppo",)),
     "sb3-contrib TRPO": (peer, ("trpo",)),
     "gradient estimation": (estimation, ()),
     "rollouts written": (writing, ()),
@@ -368,9 +369,39 @@ LEAST_WRITTEN = 200
 """Target for writing rollouts [MB/s]."""
 
 
+LIMITED = {name for name, other, _ in RATIOS if other == LIMIT}
+"""Workloads that are compared to the physics limit."""
+
+
+def take_turn(names: Sequence[str], pace_of: Callable[[str], float]) -> Turn:
+    """The pace of each workload, one after the other; the limit beside one is the mean of those before and after it.
+
+    Args:
+        names: The workloads.
+        pace_of: Measures one of them.
+    """
+    paces, limits = {}, {}
+    measured: list[float] = []
+    is_beside = False
+    for name in names:
+        if name in LIMITED and not is_beside:
+            measured.append(pace_of(LIMIT))
+        if name != LIMIT:
+            paces[name] = pace_of(name)
+            is_beside = name in LIMITED
+        if name in LIMITED:
+            measured.append(pace_of(LIMIT))
+            limits[name] = (measured[-2] + measured[-1]) / 2
+    return {"paces": {LIMIT: float(np.median(measured or [pace_of(LIMIT)]))} | paces, "limits": limits}
+
+
 def ratio(turns: list[Turn], name: str, other: str) -> float | None:
     """Median of the ratio of two paces of the same turn; None where one was not measured."""
-    found = [turn[name] / turn[other] for turn in turns if name in turn and other in turn]
+    found = []
+    for turn in turns:
+        beside = turn["limits"].get(name) if other == LIMIT else turn["paces"].get(other)
+        if beside is not None and name in turn["paces"]:
+            found.append(turn["paces"][name] / beside)
     return float(np.median(found)) if found else None
 
 
@@ -379,7 +410,9 @@ def page(numbers: dict) -> str:
     turns, tasks = numbers["turns"], list(numbers["turns"])
     rows = []
     for name in WORKS:
-        found = {task: [turn[name] for turn in turns[task] if name in turn] for task in tasks}
+        found = {
+            task: [turn["paces"][name] for turn in turns[task] if name in turn["paces"]] for task in tasks
+        }
         if not all(found.values()):
             continue
         unit, size = ("MB/s", 1e6) if name in IN_BYTES else ("pairs/s", 1)
@@ -467,21 +500,22 @@ def main() -> None:
     if args.work:
         run_work(args.work, *args.tasks, args.pairs, args.agents)
         return
-    works = [LIMIT, *(name for name in args.works if name != LIMIT)]
     numbers = {
         "cores": args.cores,
         "agents": args.agents or "untrained",
         "pairs": args.pairs,
         "probe_pairs": args.probe_pairs,
         "point_pairs": default_params()["landscape"]["few"]["budgets"][-1],
-        "turns": {
-            task: [{name: pace(name, task, args) for name in works} for _ in range(args.times)]
-            for task in args.tasks
-        },
+        "turns": {task: [] for task in args.tasks},
     }
+    for _ in range(args.times):
+        for task in args.tasks:
+            numbers["turns"][task].append(
+                take_turn(args.works, lambda name, task=task: pace(name, task, args))
+            )
+        if args.json:  # a long run that is stopped keeps its whole turns
+            save(args.json, numbers)
     print(page(numbers))
-    if args.json:
-        save(args.json, numbers)
 
 
 if __name__ == "__main__":

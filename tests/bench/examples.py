@@ -12,9 +12,24 @@ RECORDS = {
         "point_pairs": 50,
         "turns": {
             "hopper": [
-                {"physics limit": 100.0, "sampling": 90.0, "landscape": 75.0, "rollouts written": 3e8},
-                {"physics limit": 200.0, "sampling": 160.0, "landscape": 150.0, "rollouts written": 1e8},
-                {"physics limit": 150.0, "sampling": 30.0, "landscape": 111.0, "rollouts written": 1e8},
+                {
+                    "paces": {
+                        "physics limit": 99.0, "sampling": 90.0, "landscape": 75.0, "rollouts written": 3e8
+                    },
+                    "limits": {"sampling": 100.0, "landscape": 100.0},
+                },
+                {
+                    "paces": {
+                        "physics limit": 199.0, "sampling": 160.0, "landscape": 150.0, "rollouts written": 1e8
+                    },
+                    "limits": {"sampling": 200.0, "landscape": 200.0},
+                },
+                {
+                    "paces": {
+                        "physics limit": 149.0, "sampling": 30.0, "landscape": 111.0, "rollouts written": 1e8
+                    },
+                    "limits": {"sampling": 150.0, "landscape": 150.0},
+                },
             ]
         },
     },

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.pace import RATIOS, WORKS, num_sampled, num_simulated, page, probe_params, ratio
+from bench.pace import RATIOS, WORKS, num_sampled, num_simulated, page, probe_params, ratio, take_turn
 from bench.projects import default_params
 from pgprim.types.params import check
 from tests.bench.examples import RECORDS
@@ -17,6 +17,30 @@ def test_a_ratio_is_the_median_of_the_turns_own_ratios():
 
 def test_a_ratio_to_what_was_not_measured_is_none():
     assert ratio(TURNS, "training PPO", "stable-baselines3 PPO") is None
+
+
+def test_the_limit_is_measured_beside_what_is_compared_to_it():
+    limit, names = "physics limit", ["physics limit", "sampling", "landscape", "rollouts read", "floors"]
+    asked, paces = [], iter([10.0, 6.0, 14.0, 3.0, 2.0, 1e6, 20.0, 9.0, 40.0])
+
+    def pace_of(name):
+        asked.append(name)
+        return next(paces)
+
+    found = take_turn(names, pace_of)
+    assert asked == [limit, "sampling", limit, "landscape", limit, "rollouts read", limit, "floors", limit]
+    assert found["paces"] == {
+        limit: 14.0,
+        "sampling": 6.0,
+        "landscape": 3.0,
+        "rollouts read": 1e6,
+        "floors": 9.0,
+    }
+    assert found["limits"] == {"sampling": 12.0, "landscape": 8.0, "floors": 30.0}
+
+
+def test_the_limit_alone_is_measured_once():
+    assert take_turn(["physics limit"], lambda name: 5.0) == {"paces": {"physics limit": 5.0}, "limits": {}}
 
 
 def test_ratios_are_of_known_workloads():
