@@ -2,14 +2,14 @@
 
 `make bench-stages` reads the files that Snakemake writes below `benchmarks/`, one per job; so run `snakemake` first. A job
 ended when its log was last written to: what is done before Snakemake plans sets all benchmarks' own times anew. The
-folder may hold jobs of several runs: a time without any job that is longer than `--gap` lies between two of them and is
-not counted. Busy is the CPU time of all jobs over the cores and the time that is counted.
+folder may hold jobs of several runs: a time without any job that is longer than `--gap` lies between two of them. How busy
+the cores were is told of the last run: the CPU time of its jobs over its time and the cores.
 """
 
 import argparse
 import os
 import sys
-from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -68,19 +68,23 @@ def summarise(jobs: pd.DataFrame) -> pd.DataFrame:
     return found.sort_values("cpu_hours", ascending=False)
 
 
-def durations(jobs: pd.DataFrame, gap: float) -> list[float]:
-    """How long each run took [s], from its first job's start to its last one's end.
+def split_runs(jobs: pd.DataFrame, gap: float) -> list[pd.DataFrame]:
+    """The jobs of each run, in the order of time.
 
     Args:
         jobs: `read_jobs`.
         gap: Longest time without any job within a run [s].
     """
-    order = np.argsort((jobs.end - jobs.seconds).to_numpy())
-    start, end = (jobs.end - jobs.seconds).to_numpy()[order], jobs.end.to_numpy()[order]
+    jobs = jobs.iloc[np.argsort((jobs.end - jobs.seconds).to_numpy())]
+    start, end = (jobs.end - jobs.seconds).to_numpy(), jobs.end.to_numpy()
     reached = np.maximum.accumulate(end)
-    cuts = np.flatnonzero(start[1:] > reached[:-1] + gap) + 1
-    runs = zip(np.split(start, cuts), np.split(end, cuts), strict=True)
-    return [float(ends.max() - starts.min()) for starts, ends in runs]
+    cuts = [0, *np.flatnonzero(start[1:] > reached[:-1] + gap) + 1, len(jobs)]
+    return [jobs.iloc[first:last] for first, last in pairwise(cuts)]
+
+
+def duration(run: pd.DataFrame) -> float:
+    """How long a run took [s], from its first job's start to its last one's end."""
+    return float(run.end.max() - (run.end - run.seconds).min())
 
 
 def page(numbers: dict) -> str:
@@ -97,11 +101,11 @@ def page(numbers: dict) -> str:
         )
         for name, stage in numbers["stages"].items()
     ]
-    runs = numbers["run_seconds"]
+    last, runs = numbers["last_run"], numbers["runs"]
     about = (
-        f"{sum(stage['jobs'] for stage in numbers['stages'].values())} jobs in {sum(runs) / 60:.1f} minutes of "
-        f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}; {numbers['cores']} cores were busy "
-        f"{100 * numbers['busy']:.0f} % of that time. Target: no stage above {MEMORY_LIMIT} MiB."
+        f"{sum(stage['jobs'] for stage in numbers['stages'].values())} jobs of {runs} {'run' if runs == 1 else 'runs'}. "
+        f"In the last, of {last['jobs']} jobs in {last['seconds'] / 60:.1f} minutes, {numbers['cores']} cores were busy "
+        f"{100 * last['busy']:.0f} % of the time. Target: no stage above {MEMORY_LIMIT} MiB."
     )
     return f"{about}\n\n{table(header, rows)}"
 
@@ -117,24 +121,22 @@ def main() -> int:
     parser.add_argument(
         "--gap", type=float, default=60, help="a longer time without jobs is between two runs [s]"
     )
-    parser.add_argument(
-        "--since",
-        type=datetime.fromisoformat,
-        help="leave out jobs that ended before, such as 2026-11-21T09:30",
-    )
     parser.add_argument("--json", type=Path, help="file for the numbers")
     args = parser.parse_args()
     jobs = read_jobs(args.folder, args.logs)
-    if args.since:
-        jobs = jobs[jobs.end >= args.since.timestamp()]
     if jobs.empty:
         print(f"{args.folder} holds no benchmark files: run `snakemake` first", file=sys.stderr)
         return 1
-    stages, runs = summarise(jobs), durations(jobs, args.gap)
+    stages, runs = summarise(jobs), split_runs(jobs, args.gap)
+    seconds = duration(runs[-1])
     numbers = {
         "cores": args.cores,
-        "run_seconds": runs,
-        "busy": float(jobs.cpu.sum() / (sum(runs) * args.cores)),
+        "runs": len(runs),
+        "last_run": {
+            "jobs": len(runs[-1]),
+            "seconds": round(seconds, 1),
+            "busy": round(float(runs[-1].cpu.sum() / (seconds * args.cores)), 4),
+        },
         "stages": stages.round(4).to_dict("index"),
     }
     print(page(numbers))

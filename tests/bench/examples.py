@@ -54,8 +54,8 @@ RECORDS = {
     "stages": ORIGIN
     | {
         "cores": 2,
-        "run_seconds": [90.0, 30.0],
-        "busy": 0.75,
+        "runs": 2,
+        "last_run": {"jobs": 2, "seconds": 30.0, "busy": 0.75},
         "stages": {
             "sample": {
                 "jobs": 3, "mean_seconds": 20.0, "longest_seconds": 30.0, "cpu_hours": 0.5, "memory": 2049.0

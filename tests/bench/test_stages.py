@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.stages import durations, last_look, main, page, read_jobs, stage_of, summarise
+from bench.stages import duration, last_look, main, page, read_jobs, split_runs, stage_of, summarise
 from tests.bench.examples import RECORDS
 
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
@@ -50,6 +50,10 @@ def test_a_file_names_its_stage(name, stage):
     assert stage_of(Path(name)) == stage
 
 
+def durations(jobs, gap):
+    return [duration(run) for run in split_runs(jobs, gap)]
+
+
 def test_time_between_runs_is_not_counted_and_time_within_is(jobs):
     assert durations(jobs, gap=60) == [70, 10]
     assert durations(jobs, gap=15) == [40, 10, 10]
@@ -61,10 +65,16 @@ def test_a_long_job_bridges_shorter_ones(jobs):
     assert durations(jobs, gap=60) == [3670]
 
 
-def test_busy_is_cpu_time_over_cores_and_counted_time(jobs, monkeypatch, capsys):
+def test_busy_is_cpu_time_over_cores_and_the_time_of_the_last_run(jobs, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["stages", "--cores", "2"])
     assert main() == 0
-    assert "busy 19 % of that time" in capsys.readouterr().out  # 10 + 15 + 5 of 2 × 80 seconds
+    text = capsys.readouterr().out
+    assert (
+        "4 jobs of 2 runs. In the last, of 1 jobs in 0.2 minutes, 2 cores were busy 25 %" in text
+    )  # 5 of 20 s
+    monkeypatch.setattr("sys.argv", ["stages", "--cores", "2", "--gap", "10000"])
+    assert main() == 0
+    assert "busy 0 % of the time" in capsys.readouterr().out  # 10 + 15 + 5 of 2 × 3670 seconds
 
 
 @pytest.mark.parametrize(
@@ -72,13 +82,6 @@ def test_busy_is_cpu_time_over_cores_and_counted_time(jobs, monkeypatch, capsys)
 )
 def test_snakemake_looks_often_at_first_and_rarely_later(seconds, looked):
     assert last_look(seconds) == looked
-
-
-def test_since_leaves_out_jobs_that_ended_before(jobs, monkeypatch, capsys):
-    arguments = ["stages", "--cores", "1", "--since", "1970-01-01T01:00+00:00"]
-    monkeypatch.setattr("sys.argv", arguments)
-    assert main() == 0
-    assert "1 jobs in 0.2 minutes of 1 run; 1 cores were busy 50 %" in capsys.readouterr().out
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path, monkeypatch, capsys):
@@ -89,5 +92,7 @@ def test_an_empty_folder_says_what_to_do(tmp_path, monkeypatch, capsys):
 
 def test_the_page_marks_memory_above_the_limit():
     text = page(RECORDS["stages"])
-    assert "3 jobs in 2.0 minutes of 2 runs; 2 cores were busy 75 %" in text
+    assert (
+        "3 jobs of 2 runs. In the last, of 2 jobs in 0.5 minutes, 2 cores were busy 75 % of the time." in text
+    )
     assert "**2049**" in text
