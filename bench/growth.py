@@ -264,15 +264,14 @@ def main() -> None:
             else:
                 print(json.dumps(work(args.work, *args.panels, *args.sizes)))
         return
-    panels: dict[str, dict[str, list]] = {}
+    numbers: dict[str, dict] = {"panels": {}}
     for panel in args.panels:
         sizes = args.sizes or [n for n in PANELS[panel].sizes if panel != "pairs" or n <= args.up_to]
         measured = [measure(panel, size) for size in sizes]
-        panels[panel] = {name: [found[name] for found in measured] for name in PANELS[panel].works}
-    numbers = {"panels": panels}
+        numbers["panels"][panel] = {name: [found[name] for found in measured] for name in PANELS[panel].works}
+        if args.json:  # a long run that is stopped keeps its whole panels
+            save(args.json, numbers)
     print(page(numbers))
-    if args.json:
-        save(args.json, numbers)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, closing, contextmanager
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ import numpy as np
 from bench.projects import default_params, import_modules, make_project, run_stage, untrained
 from bench.records import judged, save, table
 from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.rollouts import Block
 
 ROOT = Path(__file__).parents[1]
 TASKS = ("hopper", "walker2d", "humanoid")
@@ -28,6 +31,10 @@ SEEDS = 3
 STREAMS = 60
 LENGTH = 16
 """Pairs between two states from which the physics alone is simulated again."""
+START = 64
+"""Pairs of each stream in which the sampler gets going."""
+WRITTEN = 2**27
+"""Least size of the rollouts that are written and read [bytes]: what a store takes beside its data must not count."""
 
 Turn = dict[str, dict[str, float]]
 """`paces` of the workloads, pairs (or bytes) per second, and of the `limits` beside those that are compared to it."""
@@ -76,22 +83,23 @@ def simulator(agent: Checkpoint, pairs: int) -> Iterator[int]:
             noise = rng.standard_normal((STREAMS, agent.num_act), dtype=np.float32)
             acts.append(act_of(obs.astype(np.float32), noise).astype(np.float64))
             obs = envs.step(acts[-1]).obs
-    yield 0
     with closing(make_envs(agent.env_id, range(STREAMS), 1)) as envs:
         envs.reset()
+        yield 0
         for act in acts:
             envs.step(act)
-    yield len(acts) * STREAMS
+        yield len(acts) * STREAMS
 
 
 def sampling(agent: Checkpoint, pairs: int) -> Iterator[int]:
-    """Our sampler: a frozen policy in many streams, closed loop."""
+    """Our sampler: a frozen policy in many streams, closed loop; its start is not counted, as little as the others'."""
     from pgprim.agents.sampling import sample_streams
 
     length = max(1, pairs // STREAMS)
-    next(sample_streams(agent, STREAMS, 1, 1))
+    blocks = sample_streams(agent, STREAMS, START + length, START)
+    next(blocks)
     yield 0
-    for _ in sample_streams(agent, STREAMS, length, 512):
+    for _ in blocks:
         pass
     yield STREAMS * length
 
@@ -153,20 +161,21 @@ def peer(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
 
 
 def estimation(agent: Checkpoint, pairs: int) -> Iterator[int]:
-    """The gradient probe on stored rollouts."""
+    """The gradient probe on stored rollouts, with the default set's streams and budgets."""
     from pgprim.probes.gradient.estimate import run
-    from pgprim.store.rollouts import open_rollouts
+    from pgprim.store.rollouts import BLOCK, open_rollouts
 
+    params = probe_params(default_params(), pairs)
+    sample = params["sample"]
+    block = sample_block(agent, sample["trials"] + sample["truth_streams"])
+    times = ceil(sample["pairs"] / BLOCK)
+    params["sample"] = sample | {"pairs": times * BLOCK}
     with tempfile.TemporaryDirectory() as folder:
-        length = write(agent, Path(folder, "rollouts.zarr"), pairs)
-        params = {
-            "sample": {"trials": 10, "truth_streams": STREAMS - 10, "pairs": length},
-            "estimate": {"gradient": {"budgets": [length // 4, length], "level": 0.95}},
-        }
+        write(agent, Path(folder, "rollouts.zarr"), block, times)
         reader = open_rollouts(Path(folder, "rollouts.zarr"))
         yield 0
         run(agent, reader, params)
-        yield STREAMS * length
+        yield num_sampled(params)
 
 
 def landscape(agent: Checkpoint, pairs: int) -> Iterator[int]:
@@ -229,31 +238,50 @@ def reading(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Stored rollouts read block by block; bytes instead of pairs."""
     from pgprim.store.rollouts import open_rollouts
 
+    block = sample_block(agent)
     with tempfile.TemporaryDirectory() as folder:
-        write(agent, Path(folder, "rollouts.zarr"), pairs)
+        write(agent, Path(folder, "rollouts.zarr"), block, times_to(WRITTEN, block))
         reader = open_rollouts(Path(folder, "rollouts.zarr"))
         yield 0
-        yield sum(
-            block.obs.nbytes + block.act.nbytes + block.rew.nbytes
-            for block in reader.blocks(slice(0, STREAMS))
-        )
+        yield sum(num_bytes(found) for found in reader.blocks())
 
 
 def writing(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Rollouts written as the sampler hands them on; bytes instead of pairs."""
-    from pgprim.agents.sampling import sample_streams
-    from pgprim.store.rollouts import BLOCK, RolloutWriter
-
-    length = max(1, pairs // STREAMS)
-    blocks = list(sample_streams(agent, STREAMS, length, BLOCK))
+    block = sample_block(agent)
+    times = times_to(WRITTEN, block)
     with tempfile.TemporaryDirectory() as folder:
         yield 0
-        with RolloutWriter(
-            Path(folder, "r.zarr"), STREAMS, length, agent.num_obs, agent.num_act, {}
-        ) as writer:
-            for block in blocks:
-                writer.append(block)
-        yield sum(block.obs.nbytes + block.act.nbytes + block.rew.nbytes for block in blocks)
+        write(agent, Path(folder, "rollouts.zarr"), block, times)
+        yield times * num_bytes(block)
+
+
+def sample_block(agent: Checkpoint, num_streams: int = STREAMS) -> Block:
+    """A whole block of so many streams."""
+    from pgprim.agents.sampling import sample_streams
+    from pgprim.store.rollouts import BLOCK
+
+    return next(sample_streams(agent, num_streams, BLOCK, BLOCK))
+
+
+def num_bytes(block: Block) -> int:
+    """Size of what is stored of a block, without its flags and final observations."""
+    return block.obs.nbytes + block.act.nbytes + block.rew.nbytes
+
+
+def times_to(size: int, block: Block) -> int:
+    """How many times over a block takes so many bytes."""
+    return ceil(size / num_bytes(block))
+
+
+def write(agent: Checkpoint, path: Path, block: Block, times: int) -> None:
+    """Store a block so many times over: rollouts of any length without the time to sample them."""
+    from pgprim.store.rollouts import BLOCK, RolloutWriter
+
+    with RolloutWriter(path, len(block.rew), times * BLOCK, agent.num_obs, agent.num_act, {}) as writer:
+        for start in range(0, times * BLOCK, BLOCK):
+            finals = replace(block.finals, t=block.finals.t + np.int32(start))
+            writer.append(replace(block, start=start, finals=finals))
 
 
 def actor(agent: Checkpoint, num_streams: int):
@@ -265,19 +293,6 @@ def actor(agent: Checkpoint, num_streams: int):
     settings, moments = make_settings(agent.settings), agent.state.obs_moments
     policy = (agent.state.theta.numpy(), moments.mean, std(moments), settings.obs_clip, settings.hidden)
     return make_frozen_actor(*policy, agent.num_act, num_streams)
-
-
-def write(agent: Checkpoint, path: Path, pairs: int) -> int:
-    """Sample into a store; returns the pairs per stream."""
-    from pgprim.agents.sampling import sample_streams
-    from pgprim.store.rollouts import BLOCK, RolloutWriter
-
-    length = max(8, pairs // STREAMS)
-    attrs = {name: getattr(agent, name) for name in ("task", "env_id", "algo", "seed", "iteration")}
-    with RolloutWriter(path, STREAMS, length, agent.num_obs, agent.num_act, attrs) as writer:
-        for block in sample_streams(agent, STREAMS, length, BLOCK):
-            writer.append(block)
-    return length
 
 
 @contextmanager
@@ -326,8 +341,8 @@ def num_simulated(terminated: np.ndarray) -> int:
 
 
 LIMIT = "physics limit"
-PROBES = ("landscape", "sample, steps", "sample, fit, baselines")
-"""Workloads that are whole stages, at the default set's size."""
+PROBES = ("landscape", "sample, steps", "sample, fit, baselines", "gradient estimation")
+"""Workloads of the default set's size: what they take beside their pairs must count as it does there."""
 IN_BYTES = ("rollouts written", "rollouts read")
 
 WORKS: dict[str, tuple[Callable[..., Iterator[int]], tuple[str, ...]]] = {
@@ -431,7 +446,7 @@ def page(numbers: dict) -> str:
     about = (
         f"{numbers['cores']} processes side by side, medians of {len(turns[tasks[0]])} turns; agents: "
         f"{numbers['agents']}; {numbers['pairs']:,} pairs per process and workload, "
-        f"{numbers['probe_pairs']:,} of probes ({'; '.join(PROBES)})."
+        f"{numbers['probe_pairs']:,} of {'; '.join(PROBES)}."
     )
     return "\n\n".join([about, table(("", "", *tasks), rows), table(("ratio", "target", *tasks), compared)])
 

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from pgprim.stages.cost import machine
-
 PACKAGES = (
     "torch",
     "numpy",
@@ -25,6 +23,10 @@ PACKAGES = (
 
 def save(path: Path, numbers: dict) -> None:
     """Write what a benchmark found, and when and where it did."""
+    from pgprim.stages.cost import (
+        machine,
+    )  # here: the toy of `bench.dag` puts a package of that name before the real one
+
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     origin = {
         "date": datetime.date.today().isoformat(),

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.dag import count_stages, page
+from bench.dag import checkout, count_stages, page
 from tests.bench.examples import RECORDS
 from tests.dag.checkouts import Result
 
@@ -21,6 +21,11 @@ def test_stages_are_counted_where_nothing_was_to_be_done():
     )
     with pytest.raises(AssertionError):
         count_stages(result("dvc: 16 of 17 stages up to date"))
+
+
+@pytest.mark.slow
+def test_a_toy_of_a_given_size_is_computed_whole(tmp_path):
+    assert count_stages(checkout(tmp_path, 30).snakemake()) == 29
 
 
 def result(text: str) -> Result:
