@@ -444,7 +444,7 @@ def page(numbers: dict) -> str:
             cells = [judged(f"{value:.2f}", least is None or value >= least) for value in found]
             compared.append((f"{name} / {other}", "" if least is None else f"≥ {least:g}", *cells))
     about = (
-        f"{numbers['cores']} processes side by side, medians of {len(turns[tasks[0]])} turns; agents: "
+        f"{numbers['cores']} processes side by side, medians over {len(turns[tasks[0]])} turns; agents: "
         f"{numbers['agents']}; {numbers['pairs']:,} pairs per process and workload, "
         f"{numbers['probe_pairs']:,} of {'; '.join(PROBES)}."
     )
