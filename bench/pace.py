@@ -240,7 +240,7 @@ def reading(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
     block = sample_block(agent)
     with tempfile.TemporaryDirectory() as folder:
-        write(agent, Path(folder, "rollouts.zarr"), block, times_to(WRITTEN, block))
+        write(agent, Path(folder, "rollouts.zarr"), block, times_written(block))
         reader = open_rollouts(Path(folder, "rollouts.zarr"))
         yield 0
         yield sum(num_bytes(found) for found in reader.blocks())
@@ -249,7 +249,7 @@ def reading(agent: Checkpoint, pairs: int) -> Iterator[int]:
 def writing(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Rollouts written as the sampler hands them on; bytes instead of pairs."""
     block = sample_block(agent)
-    times = times_to(WRITTEN, block)
+    times = times_written(block)
     with tempfile.TemporaryDirectory() as folder:
         yield 0
         write(agent, Path(folder, "rollouts.zarr"), block, times)
@@ -269,9 +269,9 @@ def num_bytes(block: Block) -> int:
     return block.obs.nbytes + block.act.nbytes + block.rew.nbytes
 
 
-def times_to(size: int, block: Block) -> int:
-    """How many times over a block takes so many bytes."""
-    return ceil(size / num_bytes(block))
+def times_written(block: Block) -> int:
+    """How many times over a block takes `WRITTEN` bytes."""
+    return ceil(WRITTEN / num_bytes(block))
 
 
 def write(agent: Checkpoint, path: Path, block: Block, times: int) -> None:
@@ -397,16 +397,18 @@ def take_turn(names: Sequence[str], pace_of: Callable[[str], float]) -> Turn:
     """
     paces, limits = {}, {}
     measured: list[float] = []
-    is_beside = False
+    is_beside = False  # whether the limit was the last to be measured
     for name in names:
-        if name in LIMITED and not is_beside:
+        if name == LIMIT:
+            continue
+        is_compared = name in LIMITED
+        if is_compared and not is_beside:
             measured.append(pace_of(LIMIT))
-        if name != LIMIT:
-            paces[name] = pace_of(name)
-            is_beside = name in LIMITED
-        if name in LIMITED:
+        paces[name] = pace_of(name)
+        if is_compared:
             measured.append(pace_of(LIMIT))
             limits[name] = (measured[-2] + measured[-1]) / 2
+        is_beside = is_compared
     return {"paces": {LIMIT: float(np.median(measured or [pace_of(LIMIT)]))} | paces, "limits": limits}
 
 

@@ -8,7 +8,6 @@ and the time that files take to travel are left out.
 import argparse
 import heapq
 import shutil
-import sys
 import tempfile
 from contextlib import chdir
 from dataclasses import dataclass
@@ -124,7 +123,7 @@ def page(numbers: dict) -> str:
     return table(header, rows)
 
 
-def main() -> int:
+def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
@@ -137,8 +136,7 @@ def main() -> int:
     print(page(numbers))
     if args.json:
         save(args.json, numbers)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
