@@ -112,7 +112,7 @@ def work(name: str, panel: str, size: int) -> dict[str, float]:
         ),
         "landscape": ("landscape", {"kind": "few", "out": "landscape.nc", "threads": 1}),
     }[name]
-    import_modules(f"stages.{stage}", *(["probes.gradient.estimate"] if stage == "estimate" else []))
+    import_modules(f"commands.{stage}", *(["probes.gradient.measure"] if stage == "estimate" else []))
     if panel == "parameters":
         size = load_checkpoint(CHECKPOINT).state.theta.shape[1]
     start = time.process_time()

@@ -73,7 +73,7 @@ def physics(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 def simulator(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The sampler's simulator without a policy: the same streams again, from actions that were recorded before."""
-    from pgprim.agents.envs import make_envs
+    from pgprim.rl.envs import make_envs
 
     act_of, rng = actor(agent, STREAMS), np.random.default_rng(0)
     acts = []
@@ -93,7 +93,7 @@ def simulator(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 def sampling(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Our sampler: a frozen policy in many streams, closed loop; its start is not counted, as little as the others'."""
-    from pgprim.agents.sampling import sample_streams
+    from pgprim.experience.sampling import sample_streams
 
     length = max(1, pairs // STREAMS)
     blocks = sample_streams(agent, STREAMS, START + length, START)
@@ -121,7 +121,7 @@ def vector(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 def training(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
     """Our whole training loop, `SEEDS` agents in lock step, from the start of training."""
-    from pgprim.agents.train import train
+    from pgprim.experience.train import train
     from pgprim.types.agent import make_settings
     from pgprim.types.checkpoint import stack_agents
 
@@ -162,7 +162,7 @@ def peer(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
 
 def estimation(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The gradient probe on stored rollouts, with the default set's streams and budgets."""
-    from pgprim.probes.gradient.estimate import run
+    from pgprim.probes.gradient.measure import run
     from pgprim.store.rollouts import BLOCK, open_rollouts
 
     params = probe_params(default_params(), pairs)
@@ -180,7 +180,7 @@ def estimation(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 def landscape(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The stage `landscape` with a plane of the default set: batch, step, surrogate, and the reward at all points."""
-    with project(agent, pairs, "stages.landscape") as params:
+    with project(agent, pairs, "commands.landscape") as params:
         points, (budget,) = params["landscape"]["plane"]["points"] ** 2, params["landscape"]["few"]["budgets"]
         yield 0
         run_stage("landscape", kind="few", out="landscape.nc", threads=1)
@@ -189,7 +189,7 @@ def landscape(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 def steps(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The stages `sample` and `estimate steps`."""
-    modules = ("stages.sample", "stages.estimate", "probes.steps.estimate")
+    modules = ("commands.sample", "commands.estimate", "probes.steps.measure")
     with project(agent, pairs, *modules) as params:
         yield 0
         run_stage("sample", out="rollouts.zarr", threads=1)
@@ -199,7 +199,7 @@ def steps(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 def baselines(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The stages `sample`, `fit` and `baselines`."""
-    with project(agent, pairs, "stages.sample", "stages.fit", "stages.baselines") as params:
+    with project(agent, pairs, "commands.sample", "commands.fit", "commands.baselines") as params:
         yield 0
         run_stage("sample", out="rollouts.zarr", threads=1)
         run_stage("fit", rollouts="rollouts.zarr", out="fit.safetensors")
@@ -215,9 +215,9 @@ def baselines(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """What the stage `floor` does: a stream on Gymnasium, and continuations from copies of its states."""
-    from pgprim.agents.branch import fork_stream
-    from pgprim.agents.limits import time_limit
+    from pgprim.experience.fork import fork_stream
     from pgprim.probes.value.floor import run
+    from pgprim.rl.limits import time_limit
 
     floor = default_params()["floor"]
     num_pairs, states = agent.settings["pairs"], max(2, pairs // (floor["branches"] * floor["beyond"]))
@@ -258,7 +258,7 @@ def writing(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 def sample_block(agent: Checkpoint, num_streams: int = STREAMS) -> Block:
     """A whole block of so many streams."""
-    from pgprim.agents.sampling import sample_streams
+    from pgprim.experience.sampling import sample_streams
     from pgprim.store.rollouts import BLOCK
 
     return next(sample_streams(agent, num_streams, BLOCK, BLOCK))
@@ -286,8 +286,8 @@ def write(agent: Checkpoint, path: Path, block: Block, times: int) -> None:
 
 def actor(agent: Checkpoint, num_streams: int):
     """(observations, noise) ↦ the agent's actions in so many streams."""
-    from pgprim.agents.frozen import make_frozen_actor
-    from pgprim.agents.normalise import std
+    from pgprim.experience.frozen import make_frozen_actor
+    from pgprim.rl.normalise import std
     from pgprim.types.agent import make_settings
 
     settings, moments = make_settings(agent.settings), agent.state.obs_moments

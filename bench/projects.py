@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 import yaml
 
-from pgprim.agents.envs import make_envs
-from pgprim.agents.initialise import make_agent
+from pgprim.rl.envs import make_envs
+from pgprim.rl.initialise import make_agent
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.types.agent import make_settings, settings_of
 from pgprim.types.checkpoint import Checkpoint
@@ -60,5 +60,5 @@ def import_modules(*names: str) -> None:
 
 def run_stage(name: str, **arguments: str | int) -> None:
     """Run a stage of the current folder's project in this process."""
-    module = importlib.import_module(f"pgprim.stages.{name}")
+    module = importlib.import_module(f"pgprim.commands.{name}")
     module.main(argparse.Namespace(checkpoint=CHECKPOINT, **arguments))

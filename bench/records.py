@@ -23,7 +23,7 @@ PACKAGES = (
 
 def save(path: Path, numbers: dict) -> None:
     """Write what a benchmark found, and when and where it did."""
-    from pgprim.stages.cost import (
+    from pgprim.commands.cost import (
         machine,
     )  # here: the toy of `bench.dag` puts a package of that name before the real one
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from dvc.repo import Repo
 
 from bench.records import save, table
+from pgprim.commands.cost import RATES
+from pgprim.commands.scale import PARAMS, SCALES, find_set, render
 from pgprim.dag.dvcapi import Repository
 from pgprim.dag.pipeline import Pipeline
 from pgprim.dag.prices import seconds
-from pgprim.stages.cost import RATES
-from pgprim.stages.scale import PARAMS, SCALES, find_set, render
 
 ROOT = Path(__file__).parents[1]
 SETS = ("default", "paper")

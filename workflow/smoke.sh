@@ -34,7 +34,7 @@ cat > .dvc/config.local <<CONFIG
 CONFIG
 rm -f dvc.lock
 mkdir -p .dvc/no-remote
-python -m pgprim.stages.scale "$set" --force
+python -m pgprim.commands.scale "$set" --force
 
 start=$SECONDS
 snakemake --cores "${CORES:-2}"

@@ -6,7 +6,7 @@ the whole import closure inside the package is part of it.
 
 A change that is declared to change no result (`pgprim.dag.equal`) leaves it as it is, too.
 
-`data/code/stages/train.txt`, for instance, has one line `<md5>  <module>` for `stages/train.py` and for each module
+`data/code/commands/train.txt`, for instance, has one line `<md5>  <module>` for `stages/train.py` and for each module
 that it imports, directly or not.
 """
 

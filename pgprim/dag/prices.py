@@ -25,7 +25,7 @@ def seconds(stages: Iterable[Stage]) -> list[float]:
     Raises:
         UserError: The rate of one of them was not measured.
     """
-    from pgprim.stages.cost import RATES, costs
+    from pgprim.commands.cost import RATES, costs
     from pgprim.types.params import load, read
 
     params, rates = load(), read(RATES)

@@ -18,7 +18,7 @@ class Fit:
         iteration: Training iteration of the checkpoint.
         true: Parameters of V*, which predicts the return.
         optimal: Parameters of b*, which weighs each pair by its squared score, and so leaves the least variance.
-        numbers: What the fit came to, by name: `agents.fit.NUMBERS`.
+        numbers: What the fit came to, by name: `probes.baselines.fit.NUMBERS`.
         made_from: Parameters and digests, as text.
     """
 

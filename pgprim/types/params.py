@@ -54,7 +54,7 @@ def read(path: str | Path) -> Any:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(
-            f"{path} does not exist; `python -m pgprim.stages.scale default` writes params.yaml"
+            f"{path} does not exist; `python -m pgprim.commands.scale default` writes params.yaml"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as UTF-8 text: {error}") from None
@@ -228,14 +228,14 @@ def _cross_training(params: dict[str, Any]) -> Iterator[str]:
 
 def _cross_probes(params: dict[str, Any]) -> Iterator[str]:
     pairs, minibatches = params["sample"]["pairs"], params["train"]["minibatches"]
-    modules = {found.parent.name for found in PROBES.glob("*/estimate.py")}
+    modules = {found.parent.name for found in PROBES.glob("*/measure.py")}
     # The probes of replays are listed in `assess`, and probes with inputs of their own have a block of their own.
     known = {"gradient", "steps", *modules} - {*params["assess"], *params}
     for probe, block in params["estimate"].items():
         if probe not in known:
             yield (
                 f"estimate.{probe} is given, but must be a probe with a module "
-                f"pgprim/probes/{probe}/estimate.py; known: {', '.join(sorted(known))}"
+                f"pgprim/probes/{probe}/measure.py; known: {', '.join(sorted(known))}"
             )
         budgets = block.get("budgets", [])
         if budgets != sorted(budgets):
@@ -267,9 +267,9 @@ def _cross_replays(params: dict[str, Any]) -> Iterator[str]:
                 f"than 99 % of a return at train.gamma ({gamma})"
             )
     for index, probe in enumerate(params["assess"]):
-        if probe not in ("value", "trust_region") and not (PROBES / probe / "estimate.py").is_file():
+        if probe not in ("value", "trust_region") and not (PROBES / probe / "measure.py").is_file():
             yield (
-                f"assess[{index}] is {_show(probe)}, but must be a probe with a module pgprim/probes/{probe}/estimate.py"
+                f"assess[{index}] is {_show(probe)}, but must be a probe with a module pgprim/probes/{probe}/measure.py"
             )
     yield from _at_checkpoints(params, "floor", ("iterations",))
 
@@ -364,8 +364,8 @@ def _cross_variants(params: dict[str, Any]) -> Iterator[str]:
             f"({regime['pairs'][-1]}), one iteration of it"
         )
     for index, probe in enumerate(params["semantics"]["probes"]):
-        if not (PROBES / probe / "estimate.py").is_file():
+        if not (PROBES / probe / "measure.py").is_file():
             yield (
                 f"semantics.probes[{index}] is {_show(probe)}, but must be a probe with a module "
-                f"pgprim/probes/{probe}/estimate.py"
+                f"pgprim/probes/{probe}/measure.py"
             )

@@ -2,7 +2,7 @@ import pytest
 
 from bench.projects import default_params
 from bench.schedule import ROOT, Job, load_jobs, longest_chain, page, play
-from pgprim.stages.cost import RATES, costs
+from pgprim.commands.cost import RATES, costs
 from pgprim.types.params import read
 from tests.bench.examples import RECORDS
 

@@ -26,11 +26,11 @@ FIGURES = """\
       fig8: {probe: training, reads: data/records}
     do:
       cmd: >-
-        python -m pgprim.stages.plot ${key} --probe ${item.probe} --out figures/${key}.pdf --png figures/${key}.png
+        python -m pgprim.commands.plot ${key} --probe ${item.probe} --out figures/${key}.pdf --png figures/${key}.png
         --data data/figures/${key}.nc ${item.reads}
       params: [plot]
       deps:
-        - data/code/stages/plot.txt
+        - data/code/commands/plot.txt
         - data/code/probes/${item.probe}/plot.txt
         - ${item.reads}
       outs:

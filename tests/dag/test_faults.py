@@ -77,7 +77,7 @@ def test_k_a_killed_job_is_a_failed_job_and_the_next_run_redoes_it(blank, origin
     wait_for(lambda: any(line.startswith("sample") for line in blank.runs()))
     time.sleep(0.3)
     found = subprocess.run(
-        ["pgrep", "-g", str(running.pid), "-f", "pgprim.stages.sample"], capture_output=True, text=True
+        ["pgrep", "-g", str(running.pid), "-f", "pgprim.commands.sample"], capture_output=True, text=True
     )
     for pid in found.stdout.split():
         os.kill(int(pid), signal.SIGKILL)
@@ -177,7 +177,7 @@ def test_h_spoilt_bulk_is_never_read(whole, origin):
 def test_a_deleted_cache_object_is_no_loss(whole, origin):
     shutil.rmtree(whole.path / ".dvc/cache/files")
     assert "Nothing to be done" in whole.snakemake().text
-    whole.edit("pgprim/stages/plot.py", '"""A figure', 'X = 1\n"""A figure')
+    whole.edit("pgprim/commands/plot.py", '"""A figure', 'X = 1\n"""A figure')
     assert whole.snakemake().ran == {"plot": 3}
     assert is_as_but_lock(whole, origin)
     assert whole.is_clean()

@@ -22,7 +22,7 @@ def test_b_a_parameter_rebuilds_what_reads_it(whole):
 
 
 def test_b_a_module_rebuilds_what_imports_it_and_equal_bytes_stop_there(whole):
-    whole.edit("pgprim/probes/gradient/estimate.py", "len(text) * budget", "budget * len(text)")
+    whole.edit("pgprim/probes/gradient/measure.py", "len(text) * budget", "budget * len(text)")
     assert whole.snakemake().ran == {"estimate": 2}
     assert whole.is_clean()
 
@@ -36,10 +36,10 @@ def test_b_a_longer_training_stops_at_equal_checkpoints(whole):
 
 
 def test_b_comments_docstrings_touches_and_order_rebuild_nothing(whole):
-    whole.edit("pgprim/stages/train.py", "    args =", "    # a reason\n    args =")
+    whole.edit("pgprim/commands/train.py", "    args =", "    # a reason\n    args =")
     whole.edit("pgprim/work.py", '"""What', '"""Much what')
     for name in (
-        "pgprim/stages/sample.py",
+        "pgprim/commands/sample.py",
         "data/checkpoints/hopper/ppo/0/0.safetensors",
         "figures/fig1.pdf",
     ):
@@ -118,7 +118,7 @@ def test_h_what_nothing_can_bring_back_is_refused(whole):
 
 
 def test_e_a_probe_is_a_module_and_a_block(whole):
-    module = whole.path / "pgprim/probes/norm/estimate.py"
+    module = whole.path / "pgprim/probes/norm/measure.py"
     module.parent.mkdir()
     module.write_text("def estimate(text, budgets, level):\n    return f'{budgets} {level}'\n")
     whole.edit("params.yaml", "estimate:\n", "estimate:\n  norm:\n    budgets: [100]\n    level: 0.9\n")
@@ -130,7 +130,7 @@ def test_a_block_or_a_figure_without_its_module_is_one_sentence(whole):
     whole.edit("params.yaml", "estimate:\n", "estimate:\n  norm:\n    budgets: [100]\n    level: 0.9\n")
     result = whole.snakemake(check=False)
     assert result.status == 1
-    assert "must be a probe with a module pgprim/probes/norm/estimate.py" in result.text
+    assert "must be a probe with a module pgprim/probes/norm/measure.py" in result.text
     whole.run("git checkout -q params.yaml")
     whole.edit("dvc.yaml", "      fig8:", "      fig7: {probe: norm, reads: data/records}\n      fig8:")
     result = whole.snakemake(check=False)

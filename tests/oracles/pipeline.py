@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
 
-from pgprim.agents.normalise import make_moments
+from pgprim.commands import estimate, sample
 from pgprim.core.adam import adam_init
-from pgprim.stages import estimate, sample
+from pgprim.rl.normalise import make_moments
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_gradients
 from pgprim.types.agent import settings_of

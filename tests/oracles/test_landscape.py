@@ -12,10 +12,10 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from pgprim.agents.landscape import plane, run_points
+from pgprim.commands import landscape
 from pgprim.core.episodes import complete_episodes, estimate_return
 from pgprim.core.mlp import forward, policy_net, value_net
-from pgprim.stages import landscape
+from pgprim.probes.landscape.points import plane, run_points
 from pgprim.store.datasets import load_dataset
 from tests.oracles.environments import (
     ACTION_COST,

@@ -12,16 +12,16 @@ import pytest
 import torch
 from scipy.linalg import solve_discrete_lyapunov
 
-from pgprim.agents.branch import fork_stream
-from pgprim.agents.normalise import make_moments
 from pgprim.core.adam import adam_init
 from pgprim.core.mlp import policy_net, value_net
 from pgprim.core.value_errors import perfect_error, tail_length
+from pgprim.experience.fork import fork_stream
 from pgprim.probes.value.floor import look, run
+from pgprim.rl.normalise import make_moments
 from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import AgentState, Checkpoint
-from tests.agents.examples import TRPO
 from tests.oracles.environments import ACTION_COST, CONTROL, DRIFT_STD, DYNAMICS, HORIZON, STATE_COST
+from tests.rl.examples import TRPO
 
 GAMMA, LAM, SIGMA, SAID = 0.7, 0.9, 0.6, -1.0
 NUM_PAIRS, BEYOND, STATES, BRANCHES = 110, 40, 55, 8

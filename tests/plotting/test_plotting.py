@@ -21,7 +21,7 @@ from tests.plotting.synthetic import estimate, estimates
 PLOTS = [f"pgprim.probes.{probe}.plot" for probe in ("gradient", "steps", "training", "hyperparameters")]
 
 
-@pytest.mark.parametrize("module", [*PLOTS, "pgprim.stages.plot"])
+@pytest.mark.parametrize("module", [*PLOTS, "pgprim.commands.plot"])
 def test_drawing_needs_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'gymnasium' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -12,7 +12,7 @@ ITERATIONS, CHECKPOINTS = list(range(0, 50, 10)), [0, 20]
 
 
 def results(tasks=("hopper", "humanoid", "walker2d"), algos=("ppo", "trpo"), seeds=(0, 1)):
-    """Errors every ten iterations, floors at two checkpoints, as `stages.plot` combines them."""
+    """Errors every ten iterations, floors at two checkpoints, as `commands.plot` combines them."""
     rng = np.random.default_rng(0)
     labels = ("task", "algo", "seed", "iteration")
     sizes = (len(tasks), len(algos), len(seeds), len(ITERATIONS))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from pgprim.store.checkpoints import HEADER, load_checkpoint, save_checkpoint
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
 from pgprim.types.errors import UserError
-from tests.agents.examples import arrays, assert_same_agent
+from tests.rl.examples import arrays, assert_same_agent
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -110,7 +110,7 @@ def test_a_number_may_be_written_in_any_usual_way(tmp_path, text):
         ("floor.states", 1, ["floor.states is 1", "at least 2"]),
         ("floor.iterations", [0, 10], ["floor.iterations[1] is 10", "one of iterations"]),
         ("train.gamma", 1.0, ["train.gamma is 1", "below 1"]),
-        ("assess", ["value", "velue"], ["assess[1]", "velue", "probes/velue/estimate.py"]),
+        ("assess", ["value", "velue"], ["assess[1]", "velue", "probes/velue/measure.py"]),
         ("assess", [], ["assess is []", "at least one"]),
         ("baselines.tasks", ["ant"], ["baselines.tasks[0]", "one of tasks"]),
         ("baselines.iterations", [150, 151], ["baselines.iterations[1] is 151", "one of iterations"]),
@@ -136,7 +136,7 @@ def test_a_number_may_be_written_in_any_usual_way(tmp_path, text):
         ("semantics.algos", ["ppo_m"], ["semantics.algos[0]", "one of probed"]),
         ("semantics.seeds", [0, 7], ["semantics.seeds[1] is 7", "one of seeds"]),
         ("probed", ["ppo", "ppo_x"], ["probed[1]", "ppo_x", "one of algos"]),
-        ("semantics.probes", ["training"], ['semantics.probes[0] is "training"', "estimate.py"]),
+        ("semantics.probes", ["training"], ['semantics.probes[0] is "training"', "measure.py"]),
         ("lockstep", ["0-1"], ['lockstep is ["0-1"]', "[0, 1, 2] exactly once"]),
         ("lockstep", ["0-1-2", "2"], ['["0-1-2", "2"]', "exactly once"]),
         ("seeds", [0, 1, 2, 3], ["lockstep", "[0, 1, 2, 3] exactly once"]),
@@ -150,7 +150,7 @@ def test_a_number_may_be_written_in_any_usual_way(tmp_path, text):
         (
             "estimate.gradeint",
             {},
-            ["estimate.gradeint", "pgprim/probes/gradeint/estimate.py", "known: gradient"],
+            ["estimate.gradeint", "pgprim/probes/gradeint/measure.py", "known: gradient"],
         ),
     ],
 )

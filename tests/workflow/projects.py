@@ -43,5 +43,5 @@ def copy_project(scratch: Path, **changes: object) -> Checkout:
             shutil.copy(source, target)
     (checkout.path / "remote").mkdir()
     (checkout.path / "tiny.yaml").write_text(yaml.safe_dump(TINY | changes, default_flow_style=None))
-    checkout.run("git init -q -b main && python -m pgprim.stages.scale tiny.yaml")
+    checkout.run("git init -q -b main && python -m pgprim.commands.scale tiny.yaml")
     return checkout

@@ -1,6 +1,6 @@
 """What a perfect value network would show in Figs. 3, 11 and 12, and how far V is from it without any noise.
 
-From several continuations of each of some states of a batch (`agents.branch`). The mean of the other continuations'
+From several continuations of each of some states of a batch (`experience.fork`). The mean of the other continuations'
 complete returns stands for V^π(s) where one continuation gives the target (`core.value_errors.perfect_error`).
 
 The value targets V_old + A_GAE are made with the agent's own V_old, as the agent makes them. So the floor against them is
@@ -13,8 +13,6 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from pgprim.agents.appraise import appraise
-from pgprim.agents.branch import Fork
 from pgprim.core.value_errors import (
     gae_targets_as_published,
     gae_targets_exact,
@@ -24,7 +22,9 @@ from pgprim.core.value_errors import (
     returns_as_published,
     returns_exact,
 )
-from pgprim.probes.value.estimate import COORDS, DEFINITIONS, TARGETS
+from pgprim.experience.appraise import appraise
+from pgprim.experience.fork import Fork
+from pgprim.probes.value.measure import COORDS, DEFINITIONS, TARGETS
 from pgprim.store.estimates import LABELS
 from pgprim.types.agent import Settings, make_settings
 from pgprim.types.checkpoint import Checkpoint

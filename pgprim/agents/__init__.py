@@ -1,1 +1,0 @@
-"""Environments, normalisers, policies, sampling, and the updates of PPO, PPO-M and TRPO."""

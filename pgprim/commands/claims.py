@@ -1,0 +1,65 @@
+"""Judge the paper's claims by what was estimated, with the rules of params.yaml, and keep a row for each.
+
+`--into README.md` brings the table of a page up to date instead, from rows that were kept.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.plot import load_results
+from pgprim.commands.scale import write
+from pgprim.report.claims.claims import CLAIMS
+from pgprim.report.claims.judge import judge
+from pgprim.report.claims.table import insert
+from pgprim.store.datasets import load_dataset
+from pgprim.types.errors import UserError
+
+
+def main(args: argparse.Namespace) -> None:
+    """Judge and keep, or show what was kept."""
+    if args.into is not None:
+        show(args.out, args.into)
+        return
+    params = load_params()
+    results = {
+        path.stem: load_dataset(path) if path.suffix == ".nc" else load_results([path])
+        for path in args.inputs
+    }
+    if missing := sorted({claim.reads for claim in CLAIMS.values()} - set(results)):
+        raise UserError(f"no results of {missing[0]} are given; give their directory, as dvc.yaml does")
+    rows = judge(CLAIMS, results, params)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    write(args.out, json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+
+
+def show(kept: Path, page: Path) -> None:
+    """Put the table of kept rows into a page.
+
+    Raises:
+        UserError: There are no rows, or the page has no place for them.
+    """
+    try:
+        rows = json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{kept}: no rows of claims ({error}); make them with `snakemake {kept}`") from None
+    try:
+        write(page, insert(page.read_text(encoding="utf-8"), rows))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{page}: {error}") from None
+
+
+if __name__ == "__main__":
+    parser = make_parser("pgprim.commands.claims", __doc__)
+    parser.add_argument("--out", required=True, type=Path, metavar="JSON", help="the rows")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="a Markdown page to show the kept rows in")
+    parser.add_argument(
+        "inputs",
+        nargs="*",
+        type=Path,
+        metavar="INPUT",
+        help="estimates of a probe (a directory) or the data of a figure (NetCDF)",
+    )
+    parser.parse_args = parser.parse_intermixed_args
+    run(main, parser)

@@ -1,0 +1,107 @@
+"""Fit the "true" value function of one checkpoint, and the best baseline, to the returns of its truth streams.
+
+The streams of the trials are left alone: what is fitted here is used on them.
+"""
+
+import argparse
+from math import ceil
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from pgprim.commands.command import load_params, make_parser, run
+from pgprim.core.mlp import value_net
+from pgprim.core.seeding import generator
+from pgprim.probes.baselines.fit import (
+    FitSettings,
+    Returns,
+    describe,
+    fit_returns,
+    merge_returns,
+    read_returns,
+)
+from pgprim.store.checkpoints import load_checkpoint
+from pgprim.store.estimates import LABELS, provenance
+from pgprim.store.fits import save_fit
+from pgprim.store.rollouts import RolloutReader, open_rollouts
+from pgprim.types.agent import make_settings
+from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.errors import UserError
+from pgprim.types.fit import Fit
+
+CODE = Path("data/code/commands/fit.txt")
+
+BLOCK = 1024
+"""Pairs of a stream that are read at a time."""
+
+GROUP = 32
+"""Streams that are read at a time: chunks of narrow arrays hold several, and are unpacked whole each time."""
+
+
+def main(args: argparse.Namespace) -> None:
+    """Read the truth streams, fit, and keep what was found."""
+    torch.set_num_threads(1)
+    params = load_params()
+    used = {"sample": params["sample"], "baselines": {"fit": params["baselines"]["fit"]}}
+    chosen = FitSettings(**params["baselines"]["fit"])
+    checkpoint, rollouts = load_checkpoint(args.checkpoint), open_rollouts(args.rollouts)
+    trials, streams = params["sample"]["trials"], rollouts.num_streams
+    first_held_out = streams - max(1, ceil(chosen.held_out * (streams - trials)))
+    if first_held_out <= trials:
+        raise UserError(
+            f"{args.rollouts}: has {streams - trials} truth streams, but V* must be fitted on at least one and be "
+            "stopped by another; raise sample.truth_streams in params.yaml"
+        )
+    num_pairs = max(1, min(rollouts.num_pairs, chosen.pairs // (streams - trials)))
+    label = "fit {task} {algo} {seed} {iteration}".format(**vars(checkpoint))
+    total = (streams - trials) * num_pairs
+    with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
+        train, held_out = (
+            _read(checkpoint, rollouts, some, num_pairs, chosen.beyond, progress)
+            for some in (range(trials, first_held_out), range(first_held_out, streams))
+        )
+    if not len(train.ret) or not len(held_out.ret):
+        raise UserError(
+            f"{args.rollouts}: no return is settled, because no episode ends by itself or goes on for "
+            f"baselines.fit.beyond ({chosen.beyond}) pairs; lower it in params.yaml"
+        )
+    settings = make_settings(checkpoint.settings)
+    name = ("fit", checkpoint.env_id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
+    net, start = value_net(checkpoint.num_obs, settings.hidden), checkpoint.state.phi.expand(2, -1)
+    fitted = fit_returns(
+        net, start, train, held_out, chosen, settings.adam_eps, generator(*name, "order"), label
+    )
+    identity = {name: getattr(checkpoint, name) for name in ("env_id", *LABELS)}
+    made_from = provenance(used, [CODE], Path(args.checkpoint), rollouts.attrs)
+    numbers = describe(net, fitted, train, held_out)
+    save_fit(
+        args.out,
+        Fit(**identity, true=fitted.phi[:1], optimal=fitted.phi[1:], numbers=numbers, made_from=made_from),
+    )
+
+
+def _read(
+    checkpoint: Checkpoint,
+    rollouts: RolloutReader,
+    streams: range,
+    num_pairs: int,
+    beyond: int,
+    progress: tqdm,
+) -> Returns:
+    parts = []
+    for start in range(streams.start, streams.stop, GROUP):
+        some = slice(start, min(start + GROUP, streams.stop))
+        # One pair more, whose value continues what the last one cuts.
+        blocks = rollouts.blocks(some, num_pairs + 1, BLOCK)
+        parts.append(read_returns(checkpoint, blocks, num_pairs, beyond))
+        progress.update((some.stop - some.start) * num_pairs)
+    return merge_returns(parts)
+
+
+if __name__ == "__main__":
+    parser = make_parser("pgprim.commands.fit", __doc__)
+    parser.add_argument("--checkpoint", required=True, help="the agent, a checkpoint file")
+    parser.add_argument("--rollouts", required=True, help="its Zarr store of rollouts")
+    parser.add_argument("--out", required=True, help="the fit, a safetensors file")
+    run(main, parser)

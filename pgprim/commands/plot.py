@@ -1,0 +1,99 @@
+"""Draw one figure from what the probes found, and keep the very data it shows beside it.
+
+The module `plot.py` of the folder that `--by` names has `FIGURES`, their names; `select(figure, ds, params)`, which makes the
+dataset of a figure; and `plot(ds)`, which draws it as one figure or a list of pages. It is imported by name, so that figures do not depend on each
+other's code.
+"""
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+import xarray as xr
+
+from pgprim.commands.command import load_params, make_parser, run
+from pgprim.plotting.combine import combine
+from pgprim.plotting.save import save
+from pgprim.store.datasets import load_dataset, save_dataset
+from pgprim.store.records import load_records
+from pgprim.types.errors import UserError
+
+
+def load_results(folders: Sequence[Path]) -> xr.Dataset | None:
+    """All estimates or training records below some folders as one dataset; None if there are no folders.
+
+    Raises:
+        UserError: If a folder is missing or holds nothing of the kind.
+    """
+    parts = {}
+    for folder in folders:
+        files = sorted(path for suffix in ("nc", "zarr") for path in folder.rglob(f"*.{suffix}"))
+        files = [file for file in files if not file.name.startswith(".")]  # half-written ones are hidden
+        if not files:
+            reason = "holds no results (*.nc, *.zarr)" if folder.is_dir() else "is no directory"
+            raise UserError(f"{folder}: {reason}; give the directory of the results that the figure reads")
+        parts |= {str(file): load_dataset(file) if file.suffix == ".nc" else _records(file) for file in files}
+    if not parts:
+        return None
+    ds = combine(parts)
+    ds.encoding["source"] = ", ".join(map(str, folders))
+    return ds
+
+
+def _records(store: Path) -> xr.Dataset:
+    try:
+        return load_records(store)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{store}: not a whole store of training records ({error}); delete it and train again"
+        ) from None
+
+
+def plot_module(folder: str, figure: str) -> ModuleType:
+    """The module that draws a figure.
+
+    Args:
+        folder: Where it is, below `pgprim/`, such as `probes/gradient`.
+        figure: The figure's name.
+
+    Raises:
+        UserError: If there is no such module, or it does not draw this figure.
+    """
+    name = f"pgprim.{folder.replace('/', '.')}.plot"
+    try:
+        spec = find_spec(name)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None:
+        raise UserError(
+            f"--by {folder}: pgprim/{folder}/plot.py does not exist; name a folder that has plot.py"
+        )
+    module = import_module(name)
+    if figure not in module.FIGURES:
+        raise UserError(f"{figure}: {name} does not draw it; it draws {', '.join(module.FIGURES)}")
+    return module
+
+
+def main(args: argparse.Namespace) -> None:
+    """Load, choose, draw, and save."""
+    module = plot_module(args.by, args.figure)
+    ds = module.select(args.figure, load_results(args.inputs), load_params())
+    save_dataset(args.data, ds)
+    save(module.plot(ds), args.out, args.png)
+
+
+if __name__ == "__main__":
+    parser = make_parser("pgprim.commands.plot", __doc__)
+    parser.add_argument("figure", metavar="FIGURE", help="name of the figure, such as fig2")
+    parser.add_argument("--by", required=True, help="folder of pgprim that draws it, such as probes/gradient")
+    parser.add_argument("--out", required=True, type=Path, metavar="PDF", help="the figure as PDF")
+    parser.add_argument("--png", required=True, type=Path, help="the figure as PNG")
+    parser.add_argument("--data", required=True, type=Path, metavar="NC", help="the data it shows, as NetCDF")
+    parser.add_argument(
+        "inputs", nargs="*", type=Path, metavar="INPUT_DIR", help="directories of estimates or records"
+    )
+    parser.parse_args = parser.parse_intermixed_args  # the plain one takes no directories after the options
+    run(main, parser)

@@ -1,0 +1,161 @@
+"""Chooses a parameter set: writes `params.yaml` from one of the sets in `workflow/scales`.
+
+`default.yaml` is the whole set. Every other file there holds only what differs from it, so that each number is written
+once; the written `params.yaml` is whole again and keeps both files' comments.
+"""
+
+import argparse
+import io
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from pgprim.commands.command import make_parser, run
+from pgprim.types.errors import UserError
+from pgprim.types.params import check, read
+
+SCALES = Path("workflow/scales")
+PARAMS = Path("params.yaml")
+
+
+def find_set(name: str, scales: Path = SCALES) -> Path:
+    """The file of a parameter set, given by its name in the folder of sets or by its path.
+
+    Raises:
+        UserError: if there is no such set.
+    """
+    for path in (scales / f"{name}.yaml", Path(name)):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(path.stem for path in scales.glob("*.yaml")))
+    raise UserError(f"{name} is no parameter set; known in {scales}: {known}; or give the path of a file")
+
+
+def render(path: Path, scales: Path = SCALES) -> str:
+    """The text of the whole parameter file that a set stands for: `default.yaml`, overlaid with the set.
+
+    Raises:
+        UserError: if either file cannot be read, or if what comes out is not a valid parameter file.
+    """
+    whole = scales / "default.yaml"
+    if path.resolve() == whole.resolve():
+        check(read(whole), whole)
+        return whole.read_text(encoding="utf-8")
+    read(path), read(whole)  # their messages are better than the round trip's
+    yaml = _round_trip()
+    base, overlay = yaml.load(whole), yaml.load(path) or CommentedMap()
+    if not isinstance(overlay, CommentedMap):
+        raise UserError(
+            f"{path} must be a mapping of what differs from {whole}, such as `sample: {{pairs: 1000}}`"
+        )
+    _overlay(base, overlay)
+    if overlay.ca.comment:
+        base.ca.comment = overlay.ca.comment
+    text = io.StringIO()
+    yaml.dump(base, text)
+    check(YAML(typ="safe", pure=True).load(text.getvalue()), path)
+    return text.getvalue()
+
+
+def choose(name: str, force: bool = False) -> Path:
+    """Write `params.yaml` from a set, in one atomic step.
+
+    Args:
+        name: a set's name or path.
+        force: overwrite edits that stand nowhere else; the old file is kept as `params.yaml.bak`.
+
+    Returns:
+        The set's file.
+
+    Raises:
+        UserError: if the set is unknown or invalid, or if overwriting would lose edits and `force` is not given.
+    """
+    path = find_set(name)
+    text = render(path)
+    if PARAMS.exists() and not _is_kept_elsewhere(PARAMS):
+        if not force:
+            raise UserError(
+                f"{PARAMS} has edits that stand neither in a set of {SCALES} nor in the last commit; "
+                f"save what differs as {SCALES}/NAME.yaml, or give --force, which keeps the old file as {PARAMS}.bak"
+            )
+        write(PARAMS.with_name(f"{PARAMS.name}.bak"), PARAMS.read_text(encoding="utf-8"))
+    write(PARAMS, text)
+    return path
+
+
+def _round_trip() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096  # a list that was written on one line stays there
+    yaml.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return yaml
+
+
+def _overlay(base: CommentedMap, overlay: CommentedMap) -> None:
+    """Put what `overlay` says into `base`, each new value with the comment that gives its source."""
+    for key, value in overlay.items():
+        if isinstance(value, CommentedMap) and isinstance(base.get(key), CommentedMap):
+            _overlay(base[key], value)
+            continue
+        base[key] = value
+        spacing = _after_first_line(base.ca.items.pop(key, None))
+        if key in overlay.ca.items:
+            base.ca.items[key] = overlay.ca.items[key]
+            token = base.ca.items[key][2]
+            if token is not None:
+                token.value = token.value.split("\n")[0] + "\n" + spacing
+
+
+def _after_first_line(comment: list[Any] | None) -> str:
+    """What follows a key's own comment before the next key: blank lines and comments that stand on lines of their own."""
+    token = comment[2] if comment else None
+    return token.value.partition("\n")[2] if token is not None else ""
+
+
+def _is_kept_elsewhere(params: Path) -> bool:
+    """Whether a set or the last commit holds exactly this text."""
+    text = params.read_text(encoding="utf-8")
+    for path in SCALES.glob("*.yaml"):
+        try:
+            if text == render(path):
+                return True
+        except UserError:
+            continue  # another set's mistake is not this one's
+    committed = subprocess.run(["git", "show", f"HEAD:./{params}"], capture_output=True, check=False)
+    return committed.returncode == 0 and committed.stdout == text.encode()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file in one atomic step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Write `params.yaml` and say from what."""
+    path = choose(args.set, args.force)
+    print(f"{PARAMS} now holds the parameter set {path.stem} ({path})")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = make_parser("pgprim.commands.scale", "Write params.yaml from a parameter set.")
+    known = ", ".join(sorted(path.stem for path in SCALES.glob("*.yaml")))
+    result.add_argument("set", help=f"a set in {SCALES} ({known}), or the path of a file that holds one")
+    result.add_argument(
+        "--force",
+        action="store_true",
+        help=f"overwrite edits of {PARAMS} that stand nowhere else; keeps {PARAMS}.bak",
+    )
+    return result
+
+
+if __name__ == "__main__":
+    run(main, parser())

@@ -1,0 +1,82 @@
+"""Put the main numbers of one task and algorithm into a small JSON file, which `dvc metrics show` prints as a row.
+
+The return at the end of training, and how far gradient estimates from about as many pairs as training uses agree, with
+each other and with that of the large sample. Figures say how certain these are; `dvc metrics diff` says what changed.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.plot import load_results
+from pgprim.types.errors import UserError
+
+END = 0.1
+"""The share of the iterations that is the end of training: one iteration holds a handful of episodes."""
+
+
+def summarise(records: xr.Dataset, estimates: xr.Dataset, regime: int) -> dict[str, Any]:
+    """Means over the seeds; None where there is nothing to average.
+
+    Args:
+        records: Training records of one task and algorithm.
+        estimates: What the probe `gradient` found at its checkpoints.
+        regime: Pairs per estimate; the largest budget that is not larger is taken, or else the smallest.
+
+    Returns:
+        `return`: mean return of the episodes that ended at the end of training; `pairs`: per gradient estimate;
+        by checkpoint `agreement`: mean pairwise cosine of the estimates (Fig. 1), and `to_truth`: mean cosine to the
+        gradient of the large sample (Fig. 2).
+    """
+    iterations = records.sizes["iteration"]
+    last = records.return_mean.isel(iteration=slice(-max(1, round(END * iterations)), None))
+    budgets = estimates.budget.values
+    pairs = max((size for size in budgets if size <= regime), default=min(budgets))
+    cosines = estimates.sel(budget=pairs)
+    return {
+        "return": _number(last.mean()),
+        "pairs": int(pairs),
+        "agreement": _by_checkpoint(cosines.cosine),
+        "to_truth": _by_checkpoint(cosines.truth_cosine),
+    }
+
+
+def _by_checkpoint(cosine: xr.DataArray) -> dict[str, float | None]:
+    return {
+        str(iteration): _number(cosine.sel(iteration=iteration).mean())
+        for iteration in cosine.iteration.values
+    }
+
+
+def _number(value: xr.DataArray) -> float | None:
+    return None if value.isnull() else float(value)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Load, average, and write."""
+    records, estimates = load_results([args.records]), load_results([args.estimates])
+    for folder, ds, name in ((args.records, records, "return_mean"), (args.estimates, estimates, "cosine")):
+        if ds is None or name not in ds:
+            raise UserError(
+                f"{folder}: holds no {name}; give the folder of one task's and algorithm's results"
+            )
+    found = summarise(records, estimates, load_params()["plot"]["regime"])
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    partial = args.out.with_name(f".{args.out.name}.{os.getpid()}")
+    partial.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
+    os.replace(partial, args.out)
+
+
+if __name__ == "__main__":
+    parser = make_parser("pgprim.commands.summarise", __doc__)
+    parser.add_argument("--records", required=True, type=Path, help="folder of training records")
+    parser.add_argument(
+        "--estimates", required=True, type=Path, help="folder of what the probe gradient found"
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="JSON", help="the numbers")
+    run(main, parser)

@@ -1,0 +1,80 @@
+"""How far each update moved the policy: closed-form KL divergence and the ratios of Eq. 18.
+
+On the pairs that the update was made from, which its rules look at, and on as many fresh pairs of the same policy. Always on
+the same number of pairs, because a maximum grows with the sample.
+"""
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from pgprim.core.episodes import complete_episodes
+from pgprim.experience.train import CLIP_RANGE
+
+ESTIMATES = {
+    "return_mean": ("mean episode return", "reward"),
+    "kl_mean": ("mean KL(old ‖ new) over states", "nat"),
+    "kl_max": ("largest KL(old ‖ new) of a state", "nat"),
+    "kl_of_mean": ("part of the mean KL that μ makes", "nat"),
+    "kl_of_sigma": ("part of the mean KL that σ makes", "nat"),
+    "ratio_max": ("largest ratio ρ", "1"),
+    "ratio_q99": ("99 % quantile of the ratio ρ", "1"),
+    "ratio_q50": ("median of the ratio ρ", "1"),
+    "outside": (f"share of pairs with |ρ − 1| > {CLIP_RANGE}", "1"),
+    "delta": ("TRPO's bound δ on the mean KL", "nat"),
+    "ratio_bound": ("PPO's bound 1 + ε on the ratio", "1"),
+}
+"""Long name and unit. A bound is not a number where an algorithm has none."""
+
+
+def run(replay: xr.Dataset, params: dict) -> xr.Dataset:
+    """The probe: one number per agent, replayed iteration and part (the update's own pairs, or fresh ones).
+
+    Args:
+        replay: Replayed iterations of one lock-step group; of each stream its first T pairs are used.
+        params: Not used: the probe has no settings.
+    """
+    settings = json.loads(replay.attrs["settings"])
+    pairs = replay.isel(t=slice(0, settings["pairs"]))
+    dims = ("seed", "iteration", "part")
+    kl_of_mean = pairs.kl_mean_part.transpose(*dims, "t").values.astype(np.float64)
+    kl_of_sigma = pairs.kl_sigma.transpose(*dims[:2]).values.astype(np.float64)[..., None]
+    log_ratio = (pairs.log_prob_new - pairs.log_prob_old).transpose(*dims, "t").values.astype(np.float64)
+    ratio = np.exp(log_ratio)
+    found = {
+        "return_mean": _mean_returns(pairs.transpose(*dims, "t", ...)),
+        "kl_mean": kl_of_mean.mean(-1) + kl_of_sigma,
+        "kl_max": kl_of_mean.max(-1) + kl_of_sigma,
+        "kl_of_mean": kl_of_mean.mean(-1),
+        "kl_of_sigma": np.broadcast_to(kl_of_sigma, kl_of_mean.shape[:3]),
+        "ratio_max": ratio.max(-1),
+        "ratio_q99": np.quantile(ratio, 0.99, axis=-1),
+        "ratio_q50": np.quantile(ratio, 0.5, axis=-1),
+        "outside": (np.abs(ratio - 1) > CLIP_RANGE).mean(-1),
+    }
+    labels = ("task", "algo")
+    variables = {name: ((*labels, *dims), values[None, None]) for name, values in found.items()}
+    eps = settings.get("eps")
+    bounds = {"delta": settings.get("delta"), "ratio_bound": None if eps is None else 1 + eps}
+    variables |= {
+        name: (labels, np.full((1, 1), np.nan if bound is None else bound)) for name, bound in bounds.items()
+    }
+    described = {
+        name: (*where, dict(zip(("long_name", "units"), ESTIMATES[name], strict=True)))
+        for name, where in variables.items()
+    }
+    coords = {name: ([name], [replay.attrs[name]], {"long_name": name}) for name in labels}
+    coords |= {name: (name, replay[name].values, replay[name].attrs) for name in dims}
+    return xr.Dataset(described, coords)
+
+
+def _mean_returns(pairs: xr.Dataset) -> np.ndarray:
+    """Mean undiscounted return of the episodes that ended within each stream, NaN where none did."""
+    rew, ended = pairs.rew.values, (pairs.terminated | pairs.truncated).values.astype(bool)
+    found = np.full(rew.shape[:3], np.nan)
+    for place in np.ndindex(found.shape):
+        ret = complete_episodes(rew[place], ended[place]).ret
+        if ret.size:
+            found[place] = ret.mean()
+    return found

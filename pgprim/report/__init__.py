@@ -1,0 +1,1 @@
+"""Training curves, tables and claims."""

@@ -1,0 +1,1 @@
+"""An agent's parts: environments, policies, normalisers, and the updates of the algorithms."""

@@ -1,0 +1,1 @@
+"""Training with settings changed: one folder per study."""

@@ -1,0 +1,114 @@
+"""Training in which an agent may come to grief without stopping the others, and what its batches agree on."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from pgprim.core.mlp import policy_net
+from pgprim.core.scores import score_sums
+from pgprim.core.surrogate import normalise_advantage
+from pgprim.experience.collect import Experience, collect, make_batch
+from pgprim.experience.train import EXPLODED, Purpose, train_iteration
+from pgprim.types.agent import Settings
+from pgprim.types.checkpoint import AgentState, stack_agents
+
+AGREEMENT = ("half_cosine", ("cosine between the gradients of a batch's two halves", "1"))
+"""Name, long name and unit of what `half_cosine` finds."""
+
+PIECE = 4096
+"""Pairs whose scores are summed at once."""
+
+
+def train_while_sound(
+    env_id: str,
+    state: AgentState,
+    settings: Settings,
+    purposes: list[Purpose],
+    num_iterations: int,
+    agreement_at: tuple[int, ...] = (),
+) -> Iterator[tuple[Bool[np.ndarray, " agent"], dict[str, Float[np.ndarray, " agent"]]]]:
+    """Train a stack of agents; one whose loss or step explodes (`train.EXPLODED`) is left out from then on.
+
+    A study of settings must go on where some of them fail, since that they fail is what it finds. The others' results
+    do not change, because no agent's depend on its neighbours.
+
+    Args:
+        env_id: Gymnasium's id.
+        state: New agents.
+        settings: Shared by all agents.
+        purposes: What each agent's random numbers are for; the iteration is added here.
+        num_iterations: Iterations to run.
+        agreement_at: Iterations in which `half_cosine` is recorded; not a number in the others.
+
+    Yields:
+        After every iteration, which agents are sound, and the iteration's records; those of an agent end with the
+        iteration in which it exploded, and are not numbers afterwards. Nothing more once no agent is left.
+    """
+    alive = np.arange(len(purposes))
+    for iteration in range(num_iterations):
+        now = [(*purposes[agent], iteration) for agent in alive]
+        cosine = np.full(len(alive), np.nan)
+        if iteration in agreement_at:
+            cosine = half_cosine(env_id, state, settings, now)
+        state, found = train_iteration(env_id, state, settings, now, iteration)
+        records = {name: np.full(len(purposes), np.nan) for name in (*found, AGREEMENT[0])}
+        for name, numbers in (found | {AGREEMENT[0]: cosine}).items():
+            records[name][alive] = numbers
+        sound = np.all([np.abs(found[name]) < bound for name, bound in EXPLODED.items()], axis=0)
+        alive = alive[sound]
+        yield np.isin(np.arange(len(purposes)), alive), records
+        if not len(alive):
+            return
+        if not sound.all():
+            state = stack_agents([state.agent(int(k)) for k in np.flatnonzero(sound)])
+
+
+def half_cosine(
+    env_id: str, state: AgentState, settings: Settings, purposes: list[Purpose]
+) -> Float[np.ndarray, " agent"]:
+    """Cosine between the policy gradients (Eqs. 1, 15) of the first and the second half of an iteration's pairs.
+
+    The pairs are those that the iteration is about to train on, sampled once more from the same random numbers. Each
+    half is a batch of its own, with advantages cut and normalised there, so no pair counts in both; but the second
+    half starts where the first one stopped, within an episode, so that their states are not quite independent.
+
+    Args:
+        env_id: Gymnasium's id.
+        state: The agents before the iteration.
+        settings: T, normalisation.
+        purposes: What each agent's random numbers are for, iteration included.
+    """
+    experience, _ = collect(env_id, state, settings, purposes)
+    net = policy_net(experience.obs.shape[2], experience.act.shape[2], settings.hidden)
+    grads = []
+    for half in halves(experience):
+        batch = make_batch(half, state.phi, settings)
+        weights = normalise_advantage(batch.adv).unsqueeze(-1)
+        total = torch.zeros(len(purposes), net.num_params, dtype=torch.float64)
+        for agent in range(len(purposes)):
+            one = slice(agent, agent + 1)
+            for start in range(0, batch.num_pairs, PIECE):
+                rows = slice(start, start + PIECE)
+                sums = score_sums(
+                    state.theta[one], net, batch.obs[one, rows], batch.act[one, rows], weights[one, rows]
+                )
+                total[agent] += sums[0, 0].double()
+        grads.append(total)
+    return torch.nn.functional.cosine_similarity(*grads, dim=1).numpy()
+
+
+def halves(experience: Experience) -> tuple[Experience, Experience]:
+    """The pairs before and after the middle of every stream, each as a batch that is cut at its end."""
+    middle = experience.act.shape[1] // 2
+    next_obs = experience.next_obs.copy()
+    ended = (experience.terminated | experience.truncated)[:, middle - 1]
+    next_obs[~ended, middle - 1] = experience.obs[~ended, middle]
+    whole = replace(experience, next_obs=next_obs)
+    fields = whole.__dataclass_fields__
+    return tuple(
+        Experience(**{name: getattr(whole, name)[:, part] for name in fields})
+        for part in (slice(0, middle), slice(middle, None))
+    )

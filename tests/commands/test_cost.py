@@ -1,0 +1,255 @@
+"""What a parameter set costs: worked numbers at made-up rates, and real rates for the sets of the repository."""
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pgprim.commands.cost import HELD_BYTES, NUM_FIGURES, Cost, costs, measure, table
+from pgprim.commands.scale import find_set, render
+from pgprim.probes.steps import measure as steps
+from pgprim.types.errors import UserError
+from pgprim.types.params import check, read
+from tests.dag.checkouts import narrow
+
+ROOT = Path(__file__).parents[2]
+SCALES = ROOT / "workflow" / "scales"
+
+
+def params_of(name: str) -> dict:
+    return YAML(typ="safe", pure=True).load(render(find_set(name, SCALES), SCALES))
+
+
+@pytest.fixture
+def small() -> dict:
+    lists = {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0, 1, 2], "lockstep": ["0-1", "2"]}
+    params = narrow(params_of("default"), lists | {"iterations": [0, 10]})
+    params["train"] |= {"iterations": 20, "snapshot_every": 10, "pairs": 128}
+    params["sample"] = {"trials": 3, "truth_streams": 5, "pairs": 1000}
+    params["estimate"] = {
+        "gradient": {"budgets": [100, 1000], "level": 0.95},
+        "steps": {"budgets": [100, 500, 1000], "level": 0.95},
+    }
+    params["baselines"] |= {"budgets": [500, 1000], "pairs": 500}
+    params["landscape"]["plane"]["points"] = 3
+    params["landscape"] |= {
+        "few": {"budgets": [100, 500], "trajectories": [5, 10]},
+        "many": {"pairs": 1000, "budgets": [500]},
+        "steps": {"steps": 4, "budgets": [200]},
+    }
+    params["ablation"] |= {"rates": [1.0], "lockstep": ["0-1"], "choose": [0], "iterations": 5, "pairs": 128}
+    params["regime"] |= {"pairs": [128, 512], "total_pairs": 1024, "rates": [0.5, 1.0]}
+    params["semantics"] |= {"train_iterations": 10}
+    check(params)
+    return params
+
+
+RATES = {
+    "start": {
+        "train": 1,
+        "checkpoint": 2,
+        "sample": 3,
+        "gradient": 4,
+        "steps": 5,
+        "plot": 6,
+        "replay": 4,
+        "value": 5,
+        "trust_region": 6,
+        "floor": 7,
+        "fit": 1,
+        "baselines": 2,
+        "landscape": 3,
+    },
+    "figure_bytes": 7,
+    "environments": {
+        "Hopper-v5": {
+            "num_obs": 11,
+            "ppo": {
+                "train": {"pairs_per_second": 10, "bytes": 1},
+                "snapshots": {"bytes": 20},
+                "checkpoint": {"bytes": 20},
+                "sample": {"pairs_per_second": 100, "bytes": 3},
+                "gradient": {"pairs_per_second": 1000, "bytes": 4},
+                "steps": {"pairs_per_second": 500, "bytes": 5},
+                "replay": {"pairs_per_second": 8, "bytes": 40},
+                "value": {"pairs_per_second": 1000, "bytes": 30},
+                "trust_region": {"pairs_per_second": 2000, "bytes": 30},
+                "floor": {"pairs_per_second": 1000000, "bytes": 50},
+                "fit": {"pairs_per_second": 10000, "bytes": 6},
+                "baselines": {"pairs_per_second": 100, "bytes": 2},
+                "landscape": {"pairs_per_second": 1000, "bytes": 8},
+            },
+        }
+    },
+}
+
+
+def test_worked_numbers(small):
+    found = {cost.kind: cost for cost in costs(small, RATES)}
+    # two processes; 3 seeds × 20 iterations × 128 pairs; a record of 1 byte per seed and iteration
+    assert found["train"] == Cost("train", 2, 7680, 2 * 1 + 7680 / 10, 60.0)
+    assert found["snapshots"] == Cost("snapshots", 0, 0, 0.0, 3 * 3 * 20.0)
+    assert found["checkpoint"] == Cost("checkpoint", 6, 0, 6 * 2.0, 6 * 20.0)
+    # 6 checkpoints × 8 streams × 1000 pairs
+    assert found["sample"] == Cost("sample", 6, 48_000, 6 * 3 + 480.0, 3 * 48_000.0)
+    # 3 trials × 2 budgets and 5 truth streams are kept
+    assert found["gradient"] == Cost("gradient", 6, 48_000, 6 * 4 + 48.0, 6 * 11 * 4.0)
+    # 3 trials × (100 + 500 + 1000) pairs and 5 truth streams × 1000; 3 trials × 3 budgets and a large one are kept
+    assert found["steps"] == Cost("steps", 6, 58_800, 6 * 5 + 58_800 / 500, 6 * 10 * 5.0)
+    # 3 seeds × 2 iterations × (twice 128 + 500 pairs, of which all are kept, and 128 for the update)
+    assert found["replay"] == Cost("replay", 2, 8_304, 2 * 4 + 8_304 / 8, 7_536 * 40.0)
+    assert found["value"] == Cost("value", 2, 7_536, 2 * 5 + 7.536, 6 * 30.0)
+    assert found["trust_region"] == Cost("trust_region", 2, 7_536, 2 * 6 + 3.768, 6 * 30.0)
+    # 3 seeds at the last checkpoint × 64 states × 4 continuations of at most 500 pairs, at the pace of sampling
+    assert found["floor"] == Cost("floor", 3, 384_000, 3 * 7 + 3840.0, 3 * 50.0)
+    # 3 seeds at the last checkpoint; 2 epochs over 5 truth streams × 1000 pairs
+    assert found["fit"] == Cost("fit", 3, 30_000, 3 * 1 + 3.0, 3 * 6.0)
+    # 3 trials × 1000 pairs and 5 truth streams × 500; vectors of 3 trials × 2 budgets, 3 × 4 and 5 streams × 8 λ
+    assert found["baselines"] == Cost("baselines", 3, 16_500, 3 * 2 + 165.0, 3 * (66 + 12 + 40) * 2.0)
+    # one checkpoint: 9 points × 500 pairs and a step by 128, the same and a step by 1000, 4 steps × (128 + 200)
+    # 9 points × (2 budgets + 2 numbers of trajectories), 9 × 1 and 4 × 1 are kept
+    assert found["landscape"] == Cost("landscape", 3, 11_440, 3 * 3 + 11.44, 49 * 8.0)
+    # 16 cells × 5 iterations × 2 seeds × 128 pairs, at the pace of training
+    assert found["ablation"] == Cost("ablation", 1, 20_480, 1 + 2048.0, 160.0)
+    # 2 rates × (8 + 3 iterations of 128 pairs, then 2 + 2 of 512), those again whose halves are compared
+    assert found["regime"] == Cost("regime", 2, 6_912, 2 * 1 + 691.2, 2 * (8 + 2) * 1.0)
+    assert found["semantics_training"] == Cost("semantics_training", 1, 1_280, 1 + 128.0, 10.0)
+    # one seed at 2 checkpoints; as the estimates themselves, and at most one vector kept of each
+    assert found["semantics_gradient"] == Cost("semantics_gradient", 2, 16_000, 2 * 4 + 16.0, 2 * 4.0)
+    assert found["semantics_steps"] == Cost("semantics_steps", 2, 19_600, 2 * 5 + 39.2, 2 * 5.0)
+    assert found["plot"] == Cost("plot", NUM_FIGURES, 0, NUM_FIGURES * 6.0, NUM_FIGURES * 7.0)
+
+
+def test_the_number_of_figures_is_that_of_the_pipeline(small):
+    stages = read(ROOT / "dvc.yaml")["stages"]
+    figures = {
+        name
+        for stage in stages.values()
+        for name in re.findall(r"figures/(\w+)\.pdf", str(stage.get("outs", "")))
+    }
+    for stage in stages.values():
+        figures |= set(stage.get("foreach", {}))
+    drawn = next(cost.jobs for cost in costs(small, RATES) if cost.kind == "plot")
+    assert drawn == len(figures)
+
+
+def test_the_large_sample_of_the_steps_probe_is_as_large_as_the_probe_says():
+    assert HELD_BYTES == steps.HELD_BYTES
+
+
+def test_twice_the_seeds_cost_twice_as_much(small):
+    once = {cost.kind: cost for cost in costs(small, RATES)}
+    small |= {"seeds": [0, 1, 2, 3, 4, 5], "lockstep": ["0-1", "2", "3-4", "5"]}
+    small["landscape"]["seeds"] = [2, 5]
+    small["ablation"]["lockstep"] = ["0-1", "2-3"]
+    small["regime"]["lockstep"] = ["2", "5"]
+    small["semantics"] |= {"lockstep": ["2", "5"], "seeds": [2, 5]}
+    twice = {cost.kind: cost for cost in costs(small, RATES)}
+    for kind in once.keys() - {"plot"}:
+        for name in ("jobs", "pairs", "seconds", "num_bytes"):
+            assert getattr(twice[kind], name) == pytest.approx(2 * getattr(once[kind], name))
+
+
+@pytest.mark.parametrize("change", ["env", "algo", "probe"])
+def test_what_was_not_measured_is_named(small, change):
+    if change == "env":
+        small["env"]["hopper"]["id"] = "Ant-v5"
+    elif change == "algo":
+        small["algos"] = small["probed"] = ["trpo"]
+    else:
+        small["estimate"]["returns"] = {}
+    with pytest.raises(UserError, match=r"rates\.yaml has no rate for .*--measure"):
+        costs(small, RATES)
+
+
+def test_the_table_adds_up(small):
+    lines = table(costs(small, RATES)).splitlines()
+    assert lines[0].split() == ["stage", "jobs", "pairs", "core-hours", "bytes"]
+    rows = {line.split()[0]: line for line in lines}
+    assert rows["sample"].split() == ["sample", "6", "48", "k", f"{498 / 3600:.2f}", "144", "kB"]
+    total = sum(cost.seconds for cost in costs(small, RATES)) / 3600
+    assert rows["all"].split() == ["all", f"{52 + NUM_FIGURES}", "692", "k", f"{total:.2f}", "448", "kB"]
+
+
+def test_the_repository_s_sets_cost_what_they_are_meant_to():
+    rates = read(ROOT / "workflow" / "rates.yaml")
+    hours = {
+        name: sum(cost.seconds for cost in costs(params_of(name), rates)) / 3600
+        for name in ("smoke", "default", "paper")
+    }
+    assert hours["smoke"] < 10 / 60, "five minutes on two cores"
+    assert hours["default"] < 8, "four hours on two cores"
+    assert hours["paper"] > 100 * hours["default"]
+    paper = {cost.kind: cost for cost in costs(params_of("paper"), rates)}
+    assert paper["sample"].pairs == 3 * 2 * 24 * 4 * 20 * 10**6
+
+
+EVERY = ["hopper", "walker2d", "humanoid"]
+ROLLOUTS = ["train", "checkpoint", "sample"]
+LANDSCAPES = ["train", "checkpoint", "landscape"]
+VALUES = ["train", "replay", "value", "checkpoint", "floor"]
+BASELINES = [*ROLLOUTS, "fit", "baselines"]
+SEMANTICS = [f"semantics_{kind}" for kind in ("training", "gradient", "steps")]
+README_ROWS = {
+    "Figs. 1, 2": (["humanoid"], [*ROLLOUTS, "gradient"]),
+    "Fig. 3": (["walker2d"], VALUES),
+    "Fig. 4": (["walker2d", "hopper"], BASELINES),
+    "Figs. 5, 19, 20": (["humanoid"], LANDSCAPES),
+    "Figs. 6, 7, 13, 14": (["humanoid"], LANDSCAPES),
+    "Fig. 8": (EVERY, ["train"]),
+    "Figs. 9, 10": (["walker2d", "hopper"], [*ROLLOUTS, "gradient"]),
+    "Figs. 11, 12": (EVERY, VALUES),
+    "Figs. 15, 16": (["walker2d"], LANDSCAPES),
+    "Figs. 17, 18": (["hopper"], LANDSCAPES),
+    "ablation": (EVERY, ["ablation"]),
+    "alignment": (EVERY, LANDSCAPES),
+    "gae": (["walker2d", "hopper"], BASELINES),
+    "noise scale": (EVERY, [*ROLLOUTS, "gradient"]),
+    "sample regime": (EVERY, ["regime"]),
+    "semantics": (EVERY, [*ROLLOUTS, "gradient", "steps", "replay", "value", *SEMANTICS]),
+    "steps": (EVERY, [*ROLLOUTS, "steps"]),
+    "trajectories": (["humanoid"], LANDSCAPES),
+    "trust region": (EVERY, ["train", "replay", "trust_region"]),
+}
+"""Tasks of a row of the README's table of figures, and the kinds of stages below them."""
+
+
+def hours_of(row: str) -> float:
+    """Core-hours of a row's figures from nothing."""
+    tasks, kinds = README_ROWS[row]
+    params = params_of("default") | {"tasks": tasks}
+    if "fit" in kinds:
+        params["iterations"] = params["baselines"]["iterations"]
+    found = costs(params, read(ROOT / "workflow" / "rates.yaml"))
+    return sum(cost.seconds for cost in found if cost.kind in kinds) / 3600
+
+
+@pytest.mark.parametrize("row", README_ROWS)
+def test_the_readme_says_what_a_figure_costs(row):
+    line = next(
+        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| {row} |")
+    )
+    assert line.split("|")[-2].strip() == f"{hours_of(row):.1f}"
+
+
+def test_the_readme_s_table_is_what_the_command_prints():
+    printed = table(costs(params_of("default"), read(ROOT / "workflow" / "rates.yaml")))
+    assert f"```\n{printed}\n```" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_measuring_runs_the_stages_and_gives_rates_for_all_of_them(small, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    del small["estimate"]["steps"]
+    before = copy.deepcopy(small)
+    rates = measure(small)
+    assert small == before
+    assert rates["environments"].keys() == {"Hopper-v5"}
+    for cost in costs(small, rates):
+        assert cost.num_bytes > 0
+        assert cost.seconds > 0 or cost.kind == "snapshots"
+    found = rates["environments"]["Hopper-v5"]["ppo"]
+    assert 1_000 < found["sample"]["pairs_per_second"] < 10**6
+    assert found["checkpoint"]["bytes"] == pytest.approx(found["snapshots"]["bytes"], rel=0.01)

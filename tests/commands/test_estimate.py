@@ -1,0 +1,112 @@
+"""The estimate stage as a command: what it writes, and how it ends on bad input."""
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pgprim.commands import estimate
+from pgprim.store.checkpoints import save_checkpoint
+from pgprim.store.datasets import load_dataset, open_gradients
+from pgprim.types.errors import UserError
+from pgprim.types.params import load
+from tests.probes.synthetic import PPO, make_checkpoint, make_rollouts
+
+ROOT = Path(__file__).parents[2]
+TRIALS, TRUTH, PAIRS = 3, 4, 700
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with parameters, a checkpoint and its rollouts."""
+    monkeypatch.chdir(tmp_path)
+    params = load(ROOT / "workflow" / "scales" / "default.yaml")
+    params["train"] |= {"minibatches": PPO["minibatches"], "pairs": PPO["pairs"]}
+    params["sample"] = {"trials": TRIALS, "truth_streams": TRUTH, "pairs": PAIRS}
+    params["estimate"] = {
+        probe: {"budgets": [100, 512, PAIRS], "level": 0.95} for probe in ("gradient", "steps")
+    }
+    few = {"budgets": [PAIRS], "pairs": PAIRS, "fit": params["baselines"]["fit"] | {"beyond": 100}}
+    params["baselines"] |= few  # they must fit into the streams, too
+    _write(params)
+    checkpoint = make_checkpoint(PPO)
+    save_checkpoint("agent.safetensors", checkpoint)
+    make_rollouts("rollouts.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
+    return params
+
+
+def _write(params):
+    with Path("params.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(params, file)
+
+
+def _run(probe, *, checkpoint="agent.safetensors", rollouts="rollouts.zarr", name="out"):
+    command = [sys.executable, "-m", "pgprim.commands.estimate", probe, "--checkpoint", checkpoint]
+    command += ["--rollouts", rollouts, "--gradients", f"{name}/g.zarr", "--out", f"{name}/e.nc"]
+    return subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT), "PATH": ""})
+
+
+def _files(folder):
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in sorted(Path(folder).rglob("*")) if p.is_file()
+    }
+
+
+@pytest.mark.parametrize(("probe", "vectors"), [("gradient", "grad"), ("steps", "step")])
+def test_the_command_writes_vectors_and_numbers_the_same_every_time(here, probe, vectors):
+    for name in ("one", "two"):
+        done = _run(probe, name=name)
+        assert done.returncode == 0, done.stderr
+        assert "pair" in done.stderr  # progress
+    assert _files("one") == _files("two")
+    assert len(_files("one")) <= 36
+    assert open_gradients("one/g.zarr")[vectors].dims == ("budget", "trial", "param")
+    numbers = load_dataset("one/e.nc")
+    assert {"task", "algo", "seed", "iteration", "budget", "trial", "trial_b"} == set(numbers.dims)
+    assert {"params", "checkpoint_sha256", "probe", "level"} <= set(numbers.attrs)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"probe": "nonsense"}, "nonsense: not a probe of params.yaml, which has gradient, steps"),
+        ({"checkpoint": "none.safetensors"}, "none.safetensors: no such checkpoint"),
+        ({"rollouts": "none.zarr"}, "none.zarr: no such rollouts"),
+        (
+            {"checkpoint": "other.safetensors"},
+            "rollouts.zarr: seed is 0, but must be that of other.safetensors, 5",
+        ),
+        (
+            {"sample": {"truth_streams": 8}},
+            "has 7 streams of 700 pairs, but sample in params.yaml asks for 11 of 700",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(here, change, sentence):
+    save_checkpoint("other.safetensors", make_checkpoint(PPO, seed=5))
+    here["sample"] |= change.pop("sample", {})
+    _write(here)
+    usual = {"probe": "gradient", "checkpoint": "agent.safetensors", "rollouts": "rollouts.zarr"}
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        estimate.main(argparse.Namespace(**usual | change, gradients="out/g.zarr", out="out/e.nc"))
+    assert not Path("out").exists()
+
+
+def test_a_sentence_and_an_exit_status_are_all_that_bad_input_gets(here):
+    done = _run("gradient", rollouts="none.zarr")
+    assert done.returncode == 1
+    assert (
+        done.stderr.startswith("python -m pgprim.commands.estimate: none.zarr")
+        and done.stderr.count("\n") == 1
+    )
+
+
+def test_help_helps():
+    command = [sys.executable, "-m", "pgprim.commands.estimate", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and "--rollouts" in done.stdout and "probe" in done.stdout

@@ -1,0 +1,167 @@
+"""A parameter set becomes params.yaml whole, with its comments, and never at the price of somebody's edits."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pgprim.commands.scale import choose, find_set, render
+from pgprim.types.errors import UserError
+from pgprim.types.params import load
+
+ROOT = Path(__file__).parents[2]
+SETS = sorted(path.stem for path in (ROOT / "workflow" / "scales").glob("*.yaml"))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with the repository's sets and the default parameter file, outside of any git repository."""
+    scales = tmp_path / "workflow" / "scales"
+    scales.mkdir(parents=True)
+    for source in (ROOT / "workflow" / "scales").glob("*.yaml"):
+        (scales / source.name).write_text(source.read_text())
+    (tmp_path / "params.yaml").write_text((scales / "default.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_repository_s_parameter_file_is_the_default_set():
+    committed = subprocess.run(["git", "show", "HEAD:params.yaml"], cwd=ROOT, capture_output=True, text=True)
+    if committed.returncode:
+        pytest.skip("not a git checkout")
+    default = subprocess.run(
+        ["git", "show", "HEAD:workflow/scales/default.yaml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert committed.stdout == default.stdout
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_set_makes_a_valid_file_and_back_again(here, name):
+    choose(name)
+    params = load()
+    choose("default")
+    default = load()
+    assert (here / "params.yaml").read_text() == (here / "workflow/scales/default.yaml").read_text()
+    assert params.keys() == default.keys()
+    assert (params == default) == (name == "default")
+    assert sorted(path.name for path in here.iterdir()) == ["params.yaml", "workflow"]
+
+
+def test_only_what_the_set_names_differs(here):
+    choose("smoke")
+    smoke, default = load(), load("workflow/scales/default.yaml")
+    assert smoke["train"].pop("iterations") < default["train"].pop("iterations")
+    assert smoke["train"].pop("snapshot_every") < default["train"].pop("snapshot_every")
+    assert smoke["train"] == default["train"]
+    assert smoke["agents"] == default["agents"]
+
+
+def test_the_paper_set_has_the_paper_s_numbers(here):
+    choose("paper")
+    params = load()
+    assert len(params["seeds"]) == 24
+    assert {len(group.split("-")) for group in params["lockstep"]} == {4}
+    assert params["sample"] == {"trials": 10, "truth_streams": 10, "pairs": 10**6}
+    assert params["estimate"]["gradient"]["budgets"][0] == 10**2
+    assert params["estimate"]["gradient"]["budgets"][-1] == 10**6
+
+
+def test_comments_give_the_source_of_the_number_that_stands_there(here):
+    overlay = here / "workflow/scales/mine.yaml"
+    overlay.write_text(
+        "# Mine.\nseeds: [7]  # my lucky number\nlockstep: ['7']\ntrain:\n  gamma: 0.5\nplot: {seeds: 3}\n"
+        "landscape:\n  seeds: [7]\nsemantics:\n  seeds: [7]\n"
+    )
+    text = render(overlay)
+    assert text.startswith("# Mine.\n")
+    assert re.search(r"^seeds: \[7\] +# my lucky number$", text, re.MULTILINE)
+    assert re.search(r"^  gamma: 0\.5$", text, re.MULTILINE), (
+        "the default's source is not the source of this number"
+    )
+    assert re.search(r"^  lam: 0\.95 +# Table 1$", text, re.MULTILINE)
+    assert re.search(r"^      rew_clip: null +# Table 1$", text, re.MULTILINE)
+    assert "  regime: 2048                           # Fig. 1" in text
+    default = (here / "workflow/scales/default.yaml").read_text()
+    changed = ("seeds:", "lockstep:", "gamma:", "#")
+    for line in default.splitlines():
+        assert line in text or line.strip().startswith(changed)
+
+
+def test_a_set_may_be_any_file(here, tmp_path):
+    elsewhere = tmp_path / "elsewhere.yml"
+    elsewhere.write_text("sample: {pairs: 20000}\n")
+    assert choose(str(elsewhere)) == elsewhere
+    assert load()["sample"] == load("workflow/scales/default.yaml")["sample"] | {"pairs": 20000}
+
+
+def test_edits_are_not_overwritten_unless_forced_and_not_lost_then(here):
+    params = here / "params.yaml"
+    edited = params.read_text().replace("gamma: 0.99", "gamma: 0.9")
+    params.write_text(edited)
+    with pytest.raises(UserError, match="edits that stand neither in a set"):
+        choose("smoke")
+    assert params.read_text() == edited
+    choose("smoke", force=True)
+    assert (here / "params.yaml.bak").read_text() == edited
+    assert load()["iterations"] == [0, 2]
+
+
+def test_a_comment_is_an_edit_too(here):
+    with (here / "params.yaml").open("a") as file:
+        file.write("# remember: ask about the truth\n")
+    with pytest.raises(UserError, match="edits that stand neither in a set"):
+        choose("smoke")
+
+
+def test_what_the_last_commit_holds_may_be_overwritten(here):
+    (here / "params.yaml").write_text((here / "params.yaml").read_text().replace("gamma: 0.99", "gamma: 0.9"))
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "params.yaml"], check=True)
+    with pytest.raises(UserError, match="nor in the last commit"):
+        choose("smoke")
+    subprocess.run([*git, "commit", "-q", "-m", "gamma"], check=True)
+    choose("smoke")
+    assert load()["iterations"] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: {gama: 0.9}", r"mine\.yaml: train\.gama .* did you mean train\.gamma"),
+        ("seeds: [0]", r"mine\.yaml: lockstep is .* seeds \[0\] exactly once"),
+        ("- hopper", r"mine\.yaml must be a mapping"),
+        ("a: [", r"mine\.yaml, line 1.* not valid YAML"),
+    ],
+)
+def test_a_set_with_a_mistake_is_refused_and_nothing_written(here, text, message):
+    before = (here / "params.yaml").read_text()
+    (here / "workflow/scales/mine.yaml").write_text(text)
+    with pytest.raises(UserError, match=message):
+        choose("mine")
+    assert (here / "params.yaml").read_text() == before
+
+
+def test_an_unknown_set_is_answered_with_the_known_ones(here):
+    with pytest.raises(
+        UserError, match="huge is no parameter set; known in workflow/scales: default, paper, smoke"
+    ):
+        find_set("huge")
+
+
+def test_the_command_line(here):
+    command = [sys.executable, "-m", "pgprim.commands.scale"]
+    env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([*command, "smoke"], capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "params.yaml now holds the parameter set smoke (workflow/scales/smoke.yaml)\n"
+    failed = subprocess.run([*command, "huge"], capture_output=True, text=True, env=env)
+    assert failed.returncode == 1
+    assert failed.stderr.count("\n") == 1 and "huge is no parameter set" in failed.stderr
+    assert "paper" in subprocess.run([*command, "--help"], capture_output=True, text=True, env=env).stdout

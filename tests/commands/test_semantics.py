@@ -1,0 +1,117 @@
+"""The command `semantics`: a probe once more, as if the agent had been trained with the other semantics."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from ruamel.yaml import YAML
+
+from pgprim.commands import estimate, semantics
+from pgprim.store.checkpoints import save_checkpoint
+from pgprim.store.datasets import load_dataset, open_gradients
+from pgprim.studies.semantics.compare import compare as compare_datasets
+from pgprim.types.errors import UserError
+from pgprim.types.params import load
+from tests.probes.synthetic import PPO, TRPO, make_checkpoint, make_rollouts
+
+# safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+DEFAULT = Path(__file__).parents[2] / "workflow" / "scales" / "default.yaml"
+TRIALS, TRUTH, PAIRS, BUDGETS = 3, 4, 400, [100, 400]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = load(DEFAULT)
+    params["sample"] = {"trials": TRIALS, "truth_streams": TRUTH, "pairs": PAIRS}
+    params["estimate"] = {name: {"budgets": BUDGETS, "level": 0.95} for name in ("gradient", "steps")}
+    params["baselines"] |= {"budgets": BUDGETS, "pairs": 100}
+    params["baselines"]["fit"] |= {"beyond": 60}
+    with Path("params.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(params, file)
+
+
+def run_estimate(probe, checkpoint, name):
+    save_checkpoint(f"{name}.safetensors", checkpoint)
+    paths = {"checkpoint": f"{name}.safetensors", "gradients": f"{name}.zarr", "out": f"{name}.nc"}
+    estimate.main(argparse.Namespace(probe=probe, rollouts="rollouts.zarr", **paths))
+    return open_gradients(f"{name}.zarr"), load_dataset(f"{name}.nc")
+
+
+def compare(probe, name="own"):
+    paths = {"checkpoint": f"{name}.safetensors", "gradients": f"{name}.zarr", "estimates": f"{name}.nc"}
+    semantics.main(argparse.Namespace(probe=probe, rollouts="rollouts.zarr", out="semantics.nc", **paths))
+    return load_dataset("semantics.nc")
+
+
+@pytest.mark.parametrize(("probe", "settings"), [("gradient", PPO), ("steps", PPO), ("steps", TRPO)])
+@pytest.mark.parametrize("own", ["exact", "paper"])
+def test_it_is_what_the_probe_says_of_an_agent_with_those_semantics(probe, settings, own):
+    agents = {name: make_checkpoint(settings | {"semantics": name}) for name in ("exact", "paper")}
+    make_rollouts("rollouts.zarr", agents[own], TRIALS + TRUTH, PAIRS)
+    found = {name: run_estimate(probe, agents[name], name) for name in agents}
+    ds = compare(probe, own)
+    for name, (_, numbers) in found.items():
+        one = ds.sel(probe=probe, semantics=name)
+        for variable in ("cosine", "cosine_low", "truth_cosine"):
+            np.testing.assert_array_equal(one[f"{variable}_by_semantics"], numbers[variable])
+    kind = "grad" if probe == "gradient" else "step"
+    exact, paper = (found[name][0][kind].values.astype(float) for name in ("exact", "paper"))
+    norms = [np.linalg.norm(vectors, axis=2) for vectors in (exact, paper)]
+    cosines = (exact * paper).sum(2) / (norms[0] * norms[1])
+    np.testing.assert_allclose(ds.between_cosine.squeeze(), cosines.mean(1), rtol=1e-6)
+    np.testing.assert_allclose(ds.norm_ratio.squeeze(), (norms[1] / norms[0]).mean(1), rtol=1e-6)
+    assert (ds.between_cosine < 1 - 1e-6).any()
+    assert {"env_id", "checkpoint_sha256", "params"} <= ds.attrs.keys()
+
+
+def test_steps_that_were_not_taken_are_left_out():
+    vectors, numbers = {}, {}
+    for shift, name in enumerate(("exact", "paper")):
+        step = np.ones((1, 4, 3))
+        step[0, :, 0] += shift
+        step[0, shift] = 0  # one trial each
+        vectors[name] = xr.Dataset(
+            {"step": (("budget", "trial", "param"), step), "step_true": ("param", np.ones(3))}
+        )
+        where = {"task": ["t"], "algo": ["trpo"], "seed": [0], "iteration": [0], "budget": [64]}
+        ends = [f"{base}{end}" for base in ("cosine", "truth_cosine") for end in ("", "_low", "_high")]
+        one = (tuple(where), np.ones((1,) * 5), {"long_name": "x", "units": "1"})
+        numbers[name] = xr.Dataset(dict.fromkeys(ends, one), where)
+    ds = compare_datasets(vectors, numbers, "steps", 0.95)
+    assert ds.between_cosine.item() == pytest.approx(4 / np.sqrt(3 * 6))
+    assert ds.norm_ratio.item() == pytest.approx(np.sqrt(6 / 3))
+    assert ds.truth_between_cosine.item() == pytest.approx(1)
+
+
+def test_where_every_pair_ends_its_episode_by_itself_nothing_differs():
+    checkpoint = make_checkpoint(PPO)
+    make_rollouts("rollouts.zarr", checkpoint, TRIALS + TRUTH, PAIRS, end_rate=1.1)
+    run_estimate("gradient", checkpoint, "own")
+    ds = compare("gradient")
+    np.testing.assert_allclose(ds.between_cosine, 1, atol=1e-6)
+    np.testing.assert_allclose(ds.norm_ratio, 1, atol=1e-6)
+    both = ds.cosine_by_semantics
+    np.testing.assert_array_equal(both.sel(semantics="exact"), both.sel(semantics="paper"))
+
+
+def test_estimates_of_other_sizes_are_refused():
+    checkpoint = make_checkpoint(PPO)
+    make_rollouts("rollouts.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
+    run_estimate("gradient", checkpoint, "own")
+    params = load()
+    params["estimate"]["gradient"]["budgets"] = [100]
+    with Path("params.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(params, file)
+    with pytest.raises(UserError, match=r"stored has \(2, 3\) budgets and trials.*\(1, 3\)"):
+        compare("gradient")
+
+
+def test_a_probe_that_is_not_one_is_told():
+    save_checkpoint("own.safetensors", make_checkpoint(PPO))
+    with pytest.raises(UserError, match=r"returns: not a probe of params\.yaml, which has gradient, steps"):
+        compare("returns")

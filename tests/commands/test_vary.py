@@ -1,0 +1,149 @@
+"""The command `vary`: what it leaves, that it repeats itself, that it is the training it says, and how it refuses."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from pgprim.commands import train as train_stage
+from pgprim.commands.vary import DESCRIBED, main
+from pgprim.store.records import load_records
+from pgprim.store.unfinished import UNFINISHED
+from pgprim.types.errors import UserError
+from pgprim.types.params import load
+from pgprim.types.variants import make_runs
+from tests.dag.checkouts import narrow
+
+# safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+DEFAULT = Path(__file__).parents[2] / "workflow" / "scales" / "default.yaml"
+SMALL = {"pairs": 64, "minibatches": 4, "value_epochs": 1, "iterations": 500, "snapshot_every": 10}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_params()
+    return tmp_path
+
+
+def write_params(**train) -> dict:
+    params = narrow(load(DEFAULT), {"iterations": [0]})
+    params["train"] |= SMALL | train
+    params["ablation"] |= {
+        "switches": {"anneal": [False, True], "value_clip": [None, 0.2]},
+        "rates": [1.0], "lockstep": ["0-1"], "choose": [0], "iterations": 2, "pairs": 64,
+    }  # fmt: skip
+    params["regime"] |= {"pairs": [64, 100], "total_pairs": 200, "rates": [0.5, 1.0], "agreement_points": 2}
+    params["semantics"] |= {"train_iterations": 2, "lockstep": ["0"]}
+    with Path("params.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(params, file)
+    return load()
+
+
+def vary(study, variant, seeds=(0, 1), out="out.zarr", task="hopper"):
+    main(argparse.Namespace(study=study, task=task, variant=variant, seeds=list(seeds), out=out))
+    return load_records(out)
+
+
+def files(store: str) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(store)): path.read_bytes() for path in Path(store).rglob("*") if path.is_file()
+    }
+
+
+def test_an_ablation_has_a_run_per_cell(here):
+    ds = vary("ablation", "1.0")
+    assert ds.sizes == {"task": 1, "algo": 1, "cell": 4, "rate": 1, "seed": 2, "iteration": 2}
+    assert ds.cell.values.tolist() == ["00", "01", "10", "11"]
+    for name, (long_name, units) in DESCRIBED.items():
+        assert ds[name].attrs == {"long_name": long_name, "units": units}
+    annealed = ds.policy_lr.isel(iteration=1, seed=0).squeeze().values
+    np.testing.assert_allclose(annealed, [4.5e-4, 4.5e-4, 2.25e-4, 2.25e-4])
+    assert not ds.diverged.any()
+    assert [one["value_clip"] for one in json.loads(ds.attrs["runs"])] == [None, 0.2, None, 0.2]
+
+
+def test_regimes_have_as_many_pairs_in_all_and_say_where_halves_agree(here):
+    few, many = vary("regime", "64"), vary("regime", "100", out="many.zarr")
+    assert few.sizes["iteration"] == 3 and many.sizes["iteration"] == 2
+    np.testing.assert_allclose(few.policy_lr.isel(iteration=0, seed=0).squeeze(), [2.25e-4, 4.5e-4])
+    known = np.isfinite(few.half_cosine.squeeze()).all(("rate", "seed"))
+    assert known.values.tolist() == [True, True, False]
+    assert (np.abs(few.half_cosine.values[np.isfinite(few.half_cosine.values)]) <= 1).all()
+
+
+def test_a_seed_does_not_depend_on_its_group_and_repeats_itself(here):
+    group, alone = vary("regime", "64"), vary("regime", "64", seeds=[1], out="alone.zarr")
+    assert alone.equals(group.sel(seed=[1]))
+    first = files("out.zarr")
+    vary("regime", "64")
+    assert files("out.zarr") == first
+
+
+def test_the_other_semantics_are_training_with_them(here):
+    """What `train` records when it is told so, from the first iteration on."""
+    other = vary("semantics", "ppo", seeds=[0])
+    write_params(semantics="paper", iterations=2, snapshot_every=2)
+    params = load()
+    assert params["train"]["semantics"] == "paper"
+    train_stage.main(
+        argparse.Namespace(
+            task="hopper", algo="ppo", seeds=[0], snapshots="snapshots", records="records.zarr"
+        )
+    )
+    right = load_records("records.zarr")
+    for name in right:
+        np.testing.assert_array_equal(other[f"other_{name}"], right[name])
+    own = vary("semantics", "ppo", seeds=[0], out="own.zarr")
+    first = {"iteration": 0}
+    assert own.other_return_mean.isel(first).equals(right.return_mean.isel(first).rename("other_return_mean"))
+    assert not own.other_value_loss.isel(first).equals(
+        right.value_loss.isel(first).rename("other_value_loss")
+    )
+
+
+def test_a_stopped_run_goes_on_and_leaves_the_same_bytes(here):
+    vary("regime", "64", out="data/v/whole.zarr")
+    whole = files("data/v/whole.zarr")
+    Path("data/w").write_text("in the way")
+    with pytest.raises(OSError, match="data/w"):
+        vary("regime", "64", out="data/w/again.zarr")
+    kept = {path.name: path.stat().st_mtime_ns for path in (UNFINISHED / "data/w/again.zarr").glob("*.npz")}
+    assert kept.keys() == {"0.npz", "1.npz"}
+    (UNFINISHED / "data/w/again.zarr" / "1.npz").unlink()
+    Path("data/w").unlink()
+    vary("regime", "64", out="data/w/again.zarr")
+    assert files("data/w/again.zarr") == whole
+    assert not (UNFINISHED / "data/w/again.zarr").exists()
+    shutil.rmtree("data")
+
+
+def test_random_numbers_are_shared_by_no_two_runs(here):
+    params = load()
+    purposes = [
+        run.purpose
+        for study, variants in (("ablation", ["1.0"]), ("regime", ["64", "100"]))
+        for variant in variants
+        for run in make_runs(params, study, "hopper", variant)
+    ]
+    assert len(set(purposes)) == len(purposes) == 4 + 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("study", "variant", "task", "told"),
+    [
+        ("regime", "2048", "hopper", "--variant 2048: not one of regime.pairs in params.yaml, 64, 100"),
+        ("ablation", "7", "hopper", "--variant 7: not one of ablation.rates"),
+        ("semantics", "trpo", "hopper", "not one of semantics.algos"),
+        ("regime", "64", "ant", "--task ant: not one of env"),
+    ],
+)
+def test_what_a_study_does_not_have_is_told(here, study, variant, task, told):
+    with pytest.raises(UserError, match=told):
+        vary(study, variant, task=task)

@@ -1,0 +1,102 @@
+"""Training that goes on without those that explode, and the agreement of a batch's halves."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pgprim.core.gaussian import log_prob
+from pgprim.core.mlp import forward, policy_net
+from pgprim.core.surrogate import normalise_advantage, ratio, surrogate
+from pgprim.experience.collect import collect, make_batch
+from pgprim.experience.train import train
+from pgprim.studies.variants import half_cosine, halves, train_while_sound
+from pgprim.types.checkpoint import stack_agents
+from tests.rl.examples import new_agents, settings
+from tests.rl.regulator import registered
+
+SMALL = {"pairs": 60, "minibatches": 3, "value_epochs": 2, "policy_epochs": 2, "hidden": [8, 8]}
+
+
+@pytest.fixture
+def task():
+    with registered() as env_id:
+        yield env_id
+
+
+def trained(task, state, chosen, purposes, iterations=3, agreement_at=()):
+    """Who is sound after each iteration, and the records of each."""
+    steps = list(train_while_sound(task, state, chosen, purposes, iterations, agreement_at))
+    return [sound.tolist() for sound, _ in steps], [records for _, records in steps]
+
+
+@pytest.mark.parametrize("algo", ["ppo", "trpo"])
+def test_agents_that_are_sound_are_trained_as_ever(task, algo):
+    chosen = settings(algo, **SMALL)
+    state, purposes = new_agents(task, chosen, [0, 1])
+    sound, records = trained(task, state, chosen, purposes, agreement_at=(1,))
+    assert sound == [[True, True]] * 3
+    for mine, (_, right) in zip(records, train(task, state, chosen, purposes, range(3)), strict=True):
+        for name in right:
+            np.testing.assert_array_equal(mine[name], right[name])
+    assert [np.isfinite(one["half_cosine"]).tolist() for one in records] == [
+        [False] * 2,
+        [True] * 2,
+        [False] * 2,
+    ]
+
+
+def test_who_explodes_is_left_out_and_the_others_do_not_notice(task):
+    chosen = settings("ppo", **SMALL)
+    state, purposes = new_agents(task, chosen, [0, 1, 2])
+    wild = replace(state, phi=state.phi * torch.tensor([1.0, 1e7, 1.0])[:, None])
+    sound, records = trained(task, wild, chosen, purposes)
+    assert sound == [[True, False, True]] * 3
+    assert records[0]["value_loss"][1] > 1e9  # its last records say how it ended
+    others = stack_agents([state.agent(0), state.agent(2)])
+    _, right = trained(task, others, chosen, [purposes[0], purposes[2]])
+    for iteration, (mine, alone) in enumerate(zip(records, right, strict=True)):
+        for name in alone:
+            np.testing.assert_array_equal(mine[name][[0, 2]], alone[name])
+            assert iteration == 0 or np.isnan(mine[name][1])
+
+
+def test_training_ends_when_nobody_is_left(task):
+    chosen = settings("ppo", **SMALL)
+    state, purposes = new_agents(task, chosen, [0, 1])
+    sound, _ = trained(task, replace(state, phi=1e7 * state.phi), chosen, purposes)
+    assert sound == [[False, False]]
+
+
+@pytest.mark.parametrize("semantics", ["exact", "paper"])
+def test_halves_are_batches_of_their_own(task, semantics):
+    """The first is what an iteration of half the size sees; normalisers move on between a cut and the pair behind it."""
+    chosen = settings("ppo", semantics=semantics, **SMALL)
+    state, purposes = new_agents(task, chosen, [0, 1])
+    whole, _ = collect(task, state, chosen, purposes)
+    shorter, _ = collect(task, state, replace(chosen, pairs=30), purposes)
+    first, second = halves(whole)
+    mine, right = (make_batch(part, state.phi, chosen) for part in (first, shorter))
+    assert torch.equal(mine.obs, right.obs) and torch.equal(mine.act, right.act)
+    tolerance = {"atol": 0.0, "rtol": 0.0} if semantics == "paper" else {"atol": 0.02, "rtol": 0.02}
+    torch.testing.assert_close(mine.adv, right.adv, **tolerance)
+    late = make_batch(whole, state.phi, chosen)
+    torch.testing.assert_close(make_batch(second, state.phi, chosen).adv, late.adv[:, 30:])
+
+
+def test_the_cosine_is_that_of_the_surrogate_s_gradients(task):
+    chosen = settings("ppo", **SMALL)
+    state, purposes = new_agents(task, chosen, [0, 1])
+    experience, _ = collect(task, state, chosen, purposes)
+    net = policy_net(1, 1, chosen.hidden)
+    grads = []
+    for half in halves(experience):
+        batch = make_batch(half, state.phi, chosen)
+        theta = state.theta.double().requires_grad_()
+        parts = net.split(theta)
+        logp = log_prob(forward(parts, batch.obs.double(), 3), parts[-1], batch.act.double())
+        gain = surrogate(ratio(logp, logp.detach()), normalise_advantage(batch.adv.double()))
+        grads.append(torch.autograd.grad(gain.sum(), theta)[0])
+    right = torch.nn.functional.cosine_similarity(*grads, dim=1)
+    np.testing.assert_allclose(half_cosine(task, state, chosen, purposes), right.numpy(), atol=1e-4)
