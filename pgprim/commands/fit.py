@@ -67,12 +67,13 @@ def main(args: argparse.Namespace) -> None:
             f"baselines.fit.beyond ({chosen.beyond}) pairs; lower it in params.yaml"
         )
     settings = make_settings(checkpoint.settings)
-    name = ("fit", checkpoint.env_id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
+    name = ("fit", checkpoint.environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
     net, start = value_net(checkpoint.num_obs, settings.hidden), checkpoint.state.phi.expand(2, -1)
     fitted = fit_returns(
         net, start, train, held_out, chosen, settings.adam_eps, generator(*name, "order"), label
     )
-    identity = {name: getattr(checkpoint, name) for name in ("env_id", *LABELS)}
+    identity = {name: getattr(checkpoint, name) for name in LABELS}
+    identity["env_id"] = checkpoint.environment.id
     made_from = provenance(used, [CODE], Path(args.checkpoint), rollouts.attrs)
     numbers = describe(net, fitted, train, held_out)
     save_fit(

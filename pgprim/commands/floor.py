@@ -10,7 +10,7 @@ from pgprim.commands.command import load_params, make_parser, run
 from pgprim.core.seeding import generator
 from pgprim.experience.fork import fork_stream
 from pgprim.probes.value.floor import run as estimate
-from pgprim.rl.limits import time_limit
+from pgprim.rl.streams import time_limit
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import save_dataset
 from pgprim.store.estimates import provenance
@@ -23,16 +23,17 @@ def main(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     params = {name: value for name, value in load_params()["floor"].items() if name != "iterations"}
     checkpoint = load_checkpoint(args.checkpoint)
-    name = ("floor", checkpoint.env_id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
+    name = ("floor", checkpoint.environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
     # Equally far apart, so that every part of the batch is seen, from a random first one on.
     width, first = checkpoint.settings["pairs"] / params["states"], generator(*name, "positions").random()
     positions = [int(width * (k + first)) for k in range(params["states"])]
-    attrs = {"env_id": checkpoint.env_id, "semantics": checkpoint.settings["semantics"]}
+    attrs = {"env_id": checkpoint.environment.id, "semantics": checkpoint.settings["semantics"]}
     attrs |= provenance({"floor": params}, [CODE], Path(args.checkpoint), {})
     label = "floor {task} {algo} {seed} {iteration}".format(**vars(checkpoint))
+    limit = time_limit(checkpoint.environment)
     forks = fork_stream(checkpoint, positions, params["branches"], params["beyond"])
     with tqdm(forks, total=len(positions), desc=label, unit="state", mininterval=5) as states:
-        ds = estimate(checkpoint, iter(states), time_limit(checkpoint.env_id), attrs)
+        ds = estimate(checkpoint, iter(states), limit, attrs)
     save_dataset(args.out, ds)
 
 

@@ -19,28 +19,27 @@ from tqdm import tqdm
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.core.episodes import Episodes, complete_episodes, estimate_return, within
+from pgprim.experience.train import take_steps
 from pgprim.probes.landscape.points import (
-    as_one_agent,
     landscape_purpose,
     plane,
     random_direction,
     run_points,
     sample_batch,
     surrogate_gain,
-    take_steps,
 )
+from pgprim.rl.batch import as_one_agent
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import save_dataset
 from pgprim.store.landscapes import plane_dataset, steps_dataset
 from pgprim.store.unfinished import Pieces
 from pgprim.types.checkpoint import Checkpoint
-from pgprim.types.errors import UserError
 
 CODE = Path("data/code/commands/landscape.txt")
 
 KINDS = ("few", "many", "steps")
 
-GROUP = 25
+GROUP = 64
 """Points that are measured side by side, at most: enough for the overhead of a step to be small, few enough that a killed
 run loses little. No result depends on it."""
 
@@ -51,14 +50,12 @@ STREAMS = 64
 def main(args: argparse.Namespace) -> None:
     """Make, or go on with, one landscape."""
     torch.set_num_threads(1)
-    if args.threads < 1:
-        raise UserError(f"--threads is {args.threads}, but must be at least 1")
     params = load_params()["landscape"]
     checkpoint = load_checkpoint(args.checkpoint)
     common = params["common_random_numbers"]
     used = {name: params[name] for name in ("plane", args.kind)} | {"common_random_numbers": common}
     attrs = {
-        "env_id": checkpoint.env_id,
+        "env_id": checkpoint.environment.id,
         "semantics": checkpoint.settings["semantics"],
         "params": json.dumps({"landscape": used}, sort_keys=True),
         "checkpoint_sha256": hashlib.sha256(Path(args.checkpoint).read_bytes()).hexdigest(),
@@ -77,12 +74,12 @@ def main(args: argparse.Namespace) -> None:
         tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress,
     ):
         if (points := pieces.load("points")) is None:
-            points = _make_points(checkpoint, args.kind, used, shape, args.threads, progress)
+            points = _make_points(checkpoint, args.kind, used, shape, progress)
             pieces.save("points", points)
         else:
             _skip(progress, shape[0] * shape[1])
         theta = points["theta"]
-        measured = _measure(checkpoint, args.kind, theta, most, common, pieces, args.threads, progress)
+        measured = _measure(checkpoint, args.kind, theta, most, common, pieces, progress)
         episodes = list(measured)
         save_dataset(args.out, _assemble(checkpoint, args.kind, used, points, episodes, attrs))
 
@@ -133,11 +130,11 @@ def _shape_of_batch(checkpoint: Checkpoint, kind: str, used: dict) -> tuple[int,
 
 
 def _make_points(
-    checkpoint: Checkpoint, kind: str, used: dict, shape: tuple[int, int], num_threads: int, progress: tqdm
+    checkpoint: Checkpoint, kind: str, used: dict, shape: tuple[int, int], progress: tqdm
 ) -> dict[str, np.ndarray]:
     """Parameters and surrogate of each point, and what the step was."""
     purpose = landscape_purpose(checkpoint, kind)
-    sampled = sample_batch(checkpoint, *shape, (*purpose, "batch"), num_threads, progress.update)
+    sampled = sample_batch(checkpoint, *shape, (*purpose, "batch"), progress.update)
     if kind == "steps":
         steps = take_steps(checkpoint, sampled, [(*purpose, k) for k in range(shape[0])])
         theta = checkpoint.state.theta + steps
@@ -166,7 +163,6 @@ def _measure(
     num_pairs: int,
     common: bool,
     pieces: Pieces,
-    num_threads: int,
     progress: tqdm,
 ) -> Iterator[Episodes]:
     """The complete episodes of one stream at every point, in the order of the points."""
@@ -178,9 +174,9 @@ def _measure(
         else:
             purposes = [purpose if common else (*purpose, int(point)) for point in group]
             blocks = []
-            for block in run_points(checkpoint, theta[group], purposes, num_pairs, num_threads):
-                blocks.append(block)
-                progress.update(block[0].size)
+            for block in run_points(checkpoint, theta[group], purposes, num_pairs):
+                blocks.append((block.rew, block.ended))
+                progress.update(block.rew.size)
             rew, ended = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
             found = [complete_episodes(*stream) for stream in zip(rew, ended, strict=True)]
             piece = {
@@ -218,7 +214,4 @@ if __name__ == "__main__":
     parser.add_argument("kind", choices=KINDS, help="a plane of a step by few or many pairs, or many steps")
     parser.add_argument("--checkpoint", required=True, help="the agent, a checkpoint file")
     parser.add_argument("--out", required=True, help="NetCDF file for the landscape")
-    parser.add_argument(
-        "--threads", type=int, default=1, help="threads that simulate; no effect on the result"
-    )
     run(main, parser)

@@ -21,7 +21,7 @@ from pgprim.experience.rerun import (
     replay_iteration,
     sigma_divergence,
 )
-from pgprim.rl.limits import time_limit
+from pgprim.rl.streams import time_limit
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.replays import replays_dataset, save_replays
 from pgprim.types.agent import make_settings
@@ -34,8 +34,6 @@ CODE = Path("data/code/commands/replay.txt")
 def main(args: argparse.Namespace) -> None:
     """Replay every so many iterations of one lock-step group."""
     torch.set_num_threads(1)
-    if args.threads < 1:
-        raise UserError(f"--threads is {args.threads}, but must be at least 1")
     params = load_params()
     every, beyond = params["replay"]["every"], params["replay"]["beyond"]
     iterations = list(range(0, params["train"]["iterations"], every))
@@ -45,6 +43,7 @@ def main(args: argparse.Namespace) -> None:
     first = _load(folder, seeds, 0, digest)[0] if seeds else None
     if first is None:
         raise UserError(f"{folder}: holds no snapshots; make it with `snakemake {folder}`")
+    limit = time_limit(first.environment)
     settings, num_pairs = make_settings(first.settings), make_settings(first.settings).pairs + beyond
     name = (first.task, first.algo)
     with tqdm(
@@ -58,16 +57,16 @@ def main(args: argparse.Namespace) -> None:
             checkpoints = _load(folder, seeds, iteration, digest)
             state = stack_agents([checkpoint.state for checkpoint in checkpoints])
             purposes = [("train", *name, seed) for seed in seeds]
-            _, update, pairs = replay_iteration(first.env_id, state, settings, purposes, iteration, beyond)
+            _, _, update, pairs = replay_iteration(
+                first.environment, state, settings, purposes, iteration, beyond
+            )
             updates.append(update)
             trained.append(pairs)
             divergence.append(sigma_divergence(update, first.num_act))
             progress.update(len(seeds) * num_pairs)
         purposes = [("replay", *name, seed, iteration) for iteration in iterations for seed in seeds]
         stretches = []
-        for pairs in held_out_pairs(
-            first.env_id, join_updates(updates), settings, purposes, num_pairs, args.threads
-        ):
+        for pairs in held_out_pairs(first.environment, join_updates(updates), settings, purposes, num_pairs):
             stretches.append(pairs)
             progress.update(pairs.rew.size)
 
@@ -78,9 +77,9 @@ def main(args: argparse.Namespace) -> None:
         own = np.stack([getattr(pairs, field) for pairs in trained])
         arrays[field] = np.stack([own, fresh], 2).swapaxes(0, 1)
     attrs = {
-        "env_id": first.env_id,
+        "env_id": first.environment.id,
         "num_pairs": settings.pairs,
-        "time_limit": time_limit(first.env_id),
+        "time_limit": limit,
         "settings": json.dumps(first.settings, sort_keys=True),
         "params": json.dumps({"replay": params["replay"]}, sort_keys=True),
         "snapshots_sha256": digest.hexdigest(),
@@ -103,7 +102,4 @@ if __name__ == "__main__":
     parser = make_parser("pgprim.commands.replay", __doc__)
     parser.add_argument("--training", required=True, help="folder of one lock-step group's snapshots")
     parser.add_argument("--out", required=True, help="Zarr store of the replays")
-    parser.add_argument(
-        "--threads", type=int, default=1, help="threads that simulate; no effect on the result"
-    )
     run(main, parser)

@@ -42,7 +42,9 @@ def main(args: argparse.Namespace) -> None:
     vectors, numbers = ({own: mine, other: its} for mine, its in zip(stored, found, strict=True))
     ds = compare(vectors, numbers, args.probe, block["level"])
     code = [CODE / "commands" / "semantics.txt", CODE / "probes" / args.probe / "measure.txt"]
-    attrs = {"env_id": checkpoint.env_id} | provenance(used, code, Path(args.checkpoint), rollouts.attrs)
+    attrs = {"env_id": checkpoint.environment.id} | provenance(
+        used, code, Path(args.checkpoint), rollouts.attrs
+    )
     save_dataset(args.out, ds.assign_attrs(attrs))
 
 

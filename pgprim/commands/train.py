@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ from tqdm import tqdm
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.experience.train import RECORDS, train
-from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
+from pgprim.rl.streams import make_streams
 from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
 from pgprim.store.records import records_dataset, save_records
 from pgprim.types.agent import make_settings, settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint, stack_agents
+from pgprim.types.environment import Environment
 
 UNFINISHED = Path("data/unfinished")
 """Where a run keeps what it has until it is whole; a killed run goes on from there."""
@@ -32,21 +34,25 @@ def main(args: argparse.Namespace) -> None:
     seeds = args.seeds
     values = settings_of(params, args.task, args.algo)
     settings = make_settings(values)
-    env_id = params["env"][args.task]["id"]
-    envs = make_envs(env_id, seeds)
-    identity = {"task": args.task, "env_id": env_id, "algo": args.algo}
-    blank = identity | {"num_obs": envs.obs_dim, "num_act": envs.act_dim, "settings": values}
-    envs.close()
+    environment = Environment.from_dict(params["env"][args.task])
+    with closing(make_streams(environment, [0])) as streams:
+        num_obs, num_act = streams.num_obs, streams.num_act
+    identity = {"task": args.task, "env_id": environment.id, "algo": args.algo}
+    blank = {"task": args.task, "algo": args.algo, "environment": environment}
+    blank |= {"num_obs": num_obs, "num_act": num_act, "settings": values}
     purposes = [("train", args.task, args.algo, seed) for seed in seeds]
     num_iterations, every = params["train"]["iterations"], params["train"]["snapshot_every"]
 
     folder = UNFINISHED / args.snapshots
     code = CODE.read_text() if CODE.exists() else None
-    _discard_if_other(folder, blank | {"seeds": seeds, "snapshot_every": every, "code": code})
+    _discard_if_other(
+        folder,
+        blank | {"environment": environment.as_dict(), "seeds": seeds, "snapshot_every": every, "code": code},
+    )
     state, columns = _resume(folder, seeds, num_iterations)
     if state is None:
         state = stack_agents(
-            [make_agent(settings, envs.obs_dim, envs.act_dim, *purpose, "init") for purpose in purposes]
+            [make_agent(settings, num_obs, num_act, *purpose, "init") for purpose in purposes]
         )
     done = len(columns["return_mean"])
 
@@ -61,7 +67,7 @@ def main(args: argparse.Namespace) -> None:
         snapshot(0)
     label = f"train {args.task} {args.algo} {'-'.join(map(str, seeds))}"
     with tqdm(total=num_iterations, initial=done, desc=label, unit="iteration", mininterval=5) as progress:
-        for trained, records in train(env_id, state, settings, purposes, range(done, num_iterations)):
+        for trained, records in train(environment, state, settings, purposes, range(done, num_iterations)):
             state = trained
             columns = {name: np.concatenate([columns[name], records[name][None]]) for name in columns}
             done += 1

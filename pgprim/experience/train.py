@@ -1,6 +1,6 @@
 """Training: collect, fit the value network, update the policy, and again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,16 +12,17 @@ from pgprim.core.gaussian import kl, kl_of_sigma, log_prob
 from pgprim.core.mlp import MLP, forward, policy_net, value_net
 from pgprim.core.seeding import generator
 from pgprim.core.surrogate import clipped_surrogate, normalise_advantage, ratio, surrogate
-from pgprim.experience.collect import Experience, collect, make_batch
+from pgprim.experience.rollout import Purpose, collect
+from pgprim.experience.seen import make_batch, see_iteration
 from pgprim.rl.batch import Batch
 from pgprim.rl.ppo import ppo_update
 from pgprim.rl.trpo import trpo_update
 from pgprim.rl.value import fit_value
-from pgprim.types.agent import Settings
-from pgprim.types.checkpoint import AgentState
+from pgprim.types.agent import Settings, make_settings
+from pgprim.types.checkpoint import AgentState, Checkpoint, stack_agents
+from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
-
-Purpose = tuple[str | int, ...]
+from pgprim.types.rollouts import Rollout
 
 RECORDS = {
     "return_mean": ("mean undiscounted raw return of the completed episodes", "reward"),
@@ -58,7 +59,7 @@ def learning_rate(base: float, iteration: int, settings: Settings) -> float:
 
 
 def train(
-    env_id: str,
+    environment: Environment,
     state: AgentState,
     settings: Settings,
     purposes: list[Purpose],
@@ -67,7 +68,7 @@ def train(
     """Train a stack of agents in lock step.
 
     Args:
-        env_id: Gymnasium's id.
+        environment: The task.
         state: The agents before iteration `iterations.start`.
         settings: Shared by all agents.
         purposes: What each agent's random numbers are for; the iteration is added here.
@@ -81,7 +82,7 @@ def train(
     """
     for iteration in iterations:
         state, records = train_iteration(
-            env_id, state, settings, [(*p, iteration) for p in purposes], iteration
+            environment, state, settings, [(*p, iteration) for p in purposes], iteration
         )
         for name, bound in EXPLODED.items():
             sound = np.abs(records[name]) < bound  # false for NaN, too
@@ -95,21 +96,26 @@ def train(
 
 
 def train_iteration(
-    env_id: str, state: AgentState, settings: Settings, purposes: list[Purpose], iteration: int
+    environment: Environment,
+    state: AgentState,
+    settings: Settings,
+    purposes: list[Purpose],
+    iteration: int,
 ) -> tuple[AgentState, dict[str, Float[np.ndarray, " agent"]]]:
     """One iteration: T pairs, then the value network, then the policy."""
-    experience, state = collect(env_id, state, settings, purposes)
-    batch = make_batch(experience, state.phi, settings)
+    rollout, after = collect(environment, state, settings, purposes)
+    batch = make_batch(see_iteration(rollout, state, settings), settings)
+    state = after
     value_lr = learning_rate(settings.value_lr, iteration, settings)
-    value = value_net(experience.obs.shape[2], settings.hidden)
+    value = value_net(rollout.obs.shape[2], settings.hidden)
     rngs = [generator(*purpose, "value minibatches") for purpose in purposes]
     phi, value_adam, loss = fit_value(value, state.phi, state.value_adam, batch, settings, value_lr, rngs)
     new = replace(update_policy(state, batch, settings, purposes, iteration), phi=phi, value_adam=value_adam)
-    policy = policy_net(experience.obs.shape[2], experience.act.shape[2], settings.hidden)
+    policy = policy_net(rollout.obs.shape[2], rollout.act.shape[2], settings.hidden)
     policy_lr = (
         np.nan if settings.policy_lr is None else learning_rate(settings.policy_lr, iteration, settings)
     )
-    records = episode_records(experience) | update_records(policy, state.theta, new.theta, batch, settings)
+    records = episode_records(rollout) | update_records(policy, state.theta, new.theta, batch, settings)
     records |= {
         "value_loss": loss.numpy(),
         "explained_variance": _explained_variance(batch),
@@ -120,7 +126,7 @@ def train_iteration(
 
 
 def update_policy(
-    state: AgentState, batch: Batch, settings: Settings, purposes: list[Purpose], iteration: int
+    state: AgentState, batch: Batch, settings: Settings, purposes: Sequence[Purpose], iteration: int
 ) -> AgentState:
     """The step the algorithm takes from a batch: PPO's whole sequence of minibatches, or TRPO's accepted step."""
     policy = policy_net(batch.obs.shape[2], batch.act.shape[2], settings.hidden)
@@ -132,10 +138,25 @@ def update_policy(
     return replace(state, theta=theta, policy_adam=adam)
 
 
-def episode_records(experience: Experience) -> dict[str, Float[np.ndarray, " agent"]]:
+def take_steps(
+    checkpoint: Checkpoint, batch: Batch, purposes: Sequence[Purpose]
+) -> Float[Tensor, "agent param"]:
+    """θ_new − θ by the whole update of the checkpoint's next iteration, from its optimiser state, for each agent's pairs.
+
+    Args:
+        checkpoint: The agent.
+        batch: Pairs, one agent per update.
+        purposes: What each update's random numbers are for.
+    """
+    state = stack_agents([checkpoint.state] * len(purposes))
+    new = update_policy(state, batch, make_settings(checkpoint.settings), purposes, checkpoint.iteration)
+    return new.theta - state.theta
+
+
+def episode_records(rollout: Rollout) -> dict[str, Float[np.ndarray, " agent"]]:
     """Returns and lengths of the episodes that ended within the iteration."""
     found = {name: [] for name in ("return_mean", "return_std", "length_mean", "num_episodes")}
-    for rew, ended in zip(experience.rew, experience.terminated | experience.truncated, strict=True):
+    for rew, ended in zip(rollout.rew, rollout.ended, strict=True):
         stops = np.flatnonzero(ended) + 1
         totals = np.diff(np.concatenate([[0.0], np.cumsum(rew)[stops - 1]]))
         some = len(stops) > 0

@@ -110,18 +110,13 @@ def normalise_obs(
     return scaled.astype(np.float32)
 
 
-def normalise_rew(
-    rew: Float[np.ndarray, "*batch"], moments: Moments, settings: Settings, agent: int = 0
-) -> Float[np.ndarray, "*batch"]:
-    """Rewards as the value network sees them, by a frozen normaliser: divided by the deviation and clipped.
+def rew_scale(moments: Moments, settings: Settings) -> Float64[np.ndarray, " agent"]:
+    """Deviation of the discounted reward sum, which rewards are divided by; 1 where they are not normalised."""
+    return std(moments)[:, 0] if settings.rew_norm else np.ones(len(moments.mean))
 
-    Args:
-        rew: Raw rewards.
-        moments: Of the discounted reward sum.
-        settings: Whether to divide, and the bound.
-        agent: Which of the moments' agents.
-    """
-    scaled = rew / std(moments)[agent, 0] if settings.rew_norm else rew
+
+def bounded(scaled: Float[np.ndarray, "*batch"], settings: Settings) -> Float[np.ndarray, "*batch"]:
+    """Normalised rewards within the agents' bound."""
     return scaled if settings.rew_clip is None else np.clip(scaled, -settings.rew_clip, settings.rew_clip)
 
 
@@ -133,7 +128,7 @@ def normalise_rew_running(
 ) -> tuple[Float[np.ndarray, "agent t"], Moments]:
     """Rewards of one iteration, each divided by the deviation of all discounted sums up to it, and the new moments.
 
-    The discounted sum starts at 0 in every episode. Algebra instead of a loop: with y the distance from the old mean,
+    The discounted sum starts at 0 in every episode. Algebra instead of a loop: with y the distance from the old mean (at first, from the first sum),
     the sums Σy and Σy² up to a step give mean and squared deviation of everything seen up to it.
 
     Args:
@@ -143,7 +138,7 @@ def normalise_rew_running(
         settings: Whether to divide, the bound, and γ.
     """
     if not settings.rew_norm:
-        return normalise_rew(rew, moments, settings), moments
+        return bounded(rew, settings), moments
     sums = np.empty_like(rew)
     running = np.zeros(len(rew))
     for t in range(rew.shape[1]):
@@ -151,10 +146,9 @@ def normalise_rew_running(
         sums[:, t] = running
         running = running * ~ended[:, t]
     count = moments.count + 1 + np.arange(rew.shape[1])
-    gap = sums - moments.mean
+    start = moments.mean if moments.count else sums[:, :1]
+    gap = sums - start
     first, second = gap.cumsum(1), np.square(gap).cumsum(1)
-    mean, m2 = moments.mean + first / count, moments.m2 + second - np.square(first) / count
+    mean, m2 = start + first / count, moments.m2 + second - np.square(first) / count
     scaled = rew / _deviation(m2 / np.maximum(count - 1, 1), mean)
-    if settings.rew_clip is not None:
-        scaled = np.clip(scaled, -settings.rew_clip, settings.rew_clip)
-    return scaled, Moments(int(count[-1]), mean[:, -1:].copy(), m2[:, -1:].copy())
+    return bounded(scaled, settings), Moments(int(count[-1]), mean[:, -1:].copy(), m2[:, -1:].copy())

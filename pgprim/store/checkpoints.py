@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
+from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
 
 HEADER = "pgprim"
@@ -32,12 +33,13 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     }
     header = {
         name: getattr(checkpoint, name)
-        for name in ("task", "env_id", "algo", "seed", "iteration", "num_obs", "num_act", "settings")
+        for name in ("task", "algo", "seed", "iteration", "num_obs", "num_act", "settings")
     } | {
+        "environment": checkpoint.environment.as_dict(),
         "counts": {
             name: getattr(state, name).count
             for name in ("policy_adam", "value_adam", "obs_moments", "rew_moments")
-        }
+        },
     }
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,4 +89,5 @@ def _make_checkpoint(header: dict, tensors: dict[str, torch.Tensor]) -> Checkpoi
         moments("obs_moments"),
         moments("rew_moments"),
     )
-    return Checkpoint(**{name: value for name, value in header.items() if name != "counts"}, state=state)
+    plain = {name: value for name, value in header.items() if name not in ("counts", "environment")}
+    return Checkpoint(**plain, environment=Environment.from_dict(header["environment"]), state=state)
