@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from pgprim.rl.streams import make_streams
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.types.agent import make_settings, settings_of
 from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.environment import Environment
 from pgprim.types.params import check, load
 
 DEFAULT = Path(__file__).parents[1] / "workflow/scales/default.yaml"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from pgprim.core.mlp import policy_net
 from pgprim.core.seeding import derive_seed, generator
 from pgprim.rl.acting import make_actor
 from pgprim.rl.normalise import Normaliser, RunningNormaliser, normalise_rew_running
@@ -168,6 +169,12 @@ def step_streams(
             f"environment '{environment.id}' has {num_obs} observations, but the policy was trained with "
             f"{policies.normaliser.mean.shape[1]}"
         )
+    num_params = policy_net(num_obs, num_act, policies.hidden).num_params
+    if num_params != policies.theta.shape[1]:
+        raise UserError(
+            f"environment '{environment.id}' has {num_act} actions, so that a policy has {num_params} parameters, but this "
+            f"one has {policies.theta.shape[1]}"
+        )
     normaliser = policies.normaliser
     act_of = make_actor(policies.theta, num_obs, num_act, policies.hidden, num_streams, policies.rows)
     elapsed = np.zeros(num_streams, int)
@@ -182,9 +189,9 @@ def step_streams(
         terminated, truncated = np.zeros((2, num_streams, length), bool)
         finals = []
         for t in range(length):
+            _check(environment, start + t, "observation", raw, going)
             normaliser.push(raw)
             seen = normaliser(raw)
-            _check(environment, start + t, "observation", raw, going)
             drawn = act_of(seen, noise[t])
             _check(environment, start + t, "action", drawn, going)
             step = streams.step(drawn, going if is_single_episode else None)

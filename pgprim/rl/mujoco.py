@@ -232,8 +232,8 @@ class DoublePendulum(Task):
         """See `Task.outcome`."""
         x, _, y = now.site_xpos[:, 0].T
         slow, fast = now.qvel[:, 1], now.qvel[:, 2]
-        distance = 0.01 * np.square(x) + np.square(y - 2)
-        speed = 1e-3 * np.square(slow) + 5e-3 * np.square(fast)
+        distance = 0.01 * _powers(x) + _powers(y - 2)
+        speed = 1e-3 * _powers(slow) + 5e-3 * _powers(fast)
         terminated = y <= 1
         alive = 10.0 if self.is_v4 else self.env._healthy_reward * ~terminated
         return alive - distance - speed, terminated
@@ -397,6 +397,11 @@ class MujocoStreams:
         model = self._env.model
         start = mujoco.mj_stateSize(model, STATE & (int(part) - 1))
         return self._state[:, start : start + mujoco.mj_stateSize(model, int(part))]
+
+
+def _powers(values: Array) -> Array:
+    """x² as Gymnasium computes it of single numbers, by `pow`: not always the last bit of x·x, which arrays get."""
+    return np.array([value**2 for value in values])
 
 
 def _between(values: Array, bounds: Sequence[float | int]) -> Bool[np.ndarray, "..."]:

@@ -11,9 +11,14 @@ from torch.distributions import Independent, Normal, kl_divergence
 from pgprim.core.gaussian import kl_of_sigma
 from pgprim.core.mlp import forward, policy_net
 from pgprim.core.returns import gae
+from pgprim.experience.rerun import (
+    held_out_pairs,
+    join_updates,
+    replay_iteration,
+    sigma_divergence,
+)
 from pgprim.experience.rollout import collect
 from pgprim.experience.seen import make_batch, see_iteration
-from pgprim.experience.rerun import check_records, held_out_pairs, join_updates, replay_iteration, sigma_divergence
 from pgprim.experience.train import train, update_records
 from tests.rl.examples import HOPPER, assert_same_agent, new_agents, settings
 

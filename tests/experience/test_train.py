@@ -91,8 +91,7 @@ def test_a_checkpoint_continues_bit_for_bit(algo, tmp_path):
     loaded = stack_agents([load_checkpoint(tmp_path / str(index)).state for index in range(2)])
     purposes = new_agents(HOPPER, chosen, [0, 1])[1]
     for iteration in (1, 2):
-        loaded, _ = train_iteration(HOPPER, loaded, chosen, [(*p, iteration) for p in purposes], iteration
-        )
+        loaded, _ = train_iteration(HOPPER, loaded, chosen, [(*p, iteration) for p in purposes], iteration)
     assert_same_agent(loaded, right)
 
 

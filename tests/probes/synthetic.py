@@ -41,7 +41,9 @@ def make_checkpoint(settings, seed=0, iteration=150, num_obs=NUM_OBS, num_act=NU
     rewards = Moments(1000, np.zeros((1, 1)), np.full((1, 1), 4000.0))
     state = AgentState(theta, phi, adam, adam_init(phi), moments, rewards)
     algo = "trpo" if settings.get("delta") else "ppo"
-    return Checkpoint("bandit", Environment("Synthetic-v0"), algo, seed, iteration, num_obs, num_act, settings, state)
+    return Checkpoint(
+        "bandit", Environment("Synthetic-v0"), algo, seed, iteration, num_obs, num_act, settings, state
+    )
 
 
 def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=1):

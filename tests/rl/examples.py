@@ -87,7 +87,9 @@ def stacks(num_agents: int = 3) -> list[slice]:
     return [slice(a, b) for a in whole for b in range(a + 1, num_agents + 1) if b - a < num_agents]
 
 
-def new_agents(environment: Environment, chosen: Settings, seeds: list[int]) -> tuple[AgentState, list[tuple]]:
+def new_agents(
+    environment: Environment, chosen: Settings, seeds: list[int]
+) -> tuple[AgentState, list[tuple]]:
     """A stack of untrained agents, and the purposes of their random numbers."""
     streams = make_streams(environment, [0])
     streams.close()

@@ -24,7 +24,12 @@ class Strange(gymnasium.Env):
     ):
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
         self.action_space = gymnasium.spaces.Box(-1, 1, (2,), np.dtype(dtype).type)
-        self.kwargs = dict(checks_actions=checks_actions, rew=rew, fails_at=fails_at, num_shown=num_shown)
+        self.checks_actions, self.rew, self.fails_at, self.num_shown = (
+            checks_actions,
+            rew,
+            fails_at,
+            num_shown,
+        )
         self.nan_at, self.nan_in, self.truncates_at = nan_at, nan_in, truncates_at
         self.scale, self.offset, self.is_global = scale, offset, is_global
 
@@ -34,11 +39,11 @@ class Strange(gymnasium.Env):
         return self._obs(), {}
 
     def step(self, action):
-        if self.kwargs["checks_actions"]:
+        if self.checks_actions:
             assert self.action_space.contains(action), action
-        if self.t == self.kwargs["fails_at"]:
+        if self.t == self.fails_at:
             1 / 0  # noqa: B018
-        rew = float(action[0]) if isinstance(self.kwargs["rew"], str) else self.kwargs["rew"]
+        rew = float(action[0]) if isinstance(self.rew, str) else self.rew
         obs, is_nan = self._obs(), self.t == self.nan_at
         if is_nan and self.nan_in == "rew":
             rew = float("nan")
@@ -48,8 +53,8 @@ class Strange(gymnasium.Env):
         return obs, rew, False, self.t == self.truncates_at, {}
 
     def _obs(self):
-        if self.kwargs["num_shown"] != 2 and hasattr(self, "t") and self.t:
-            return np.zeros(self.kwargs["num_shown"])
+        if self.num_shown != 2 and hasattr(self, "t") and self.t:
+            return np.zeros(self.num_shown)
         # The module's own generator, which no environment's seed sets, is the point.
         rng = np.random if self.is_global else self.np_random
         return self.offset + self.scale * rng.uniform(-1, 1, 2)
@@ -76,6 +81,16 @@ class Needy(Square):
         self.observation_space = gymnasium.spaces.Box(-9, 9, (length,))
 
 
+class Skinny(Square):
+    """Observations of a Hopper, but fewer actions."""
+
+    observation_space = gymnasium.spaces.Box(-9, 9, (11,))
+    action_space = gymnasium.spaces.Box(-1, 1, (2,))
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(11, np.float32), {}
+
+
 class Kangaroo(HopperEnv):
     """A Hopper with a step of its own."""
 
@@ -92,7 +107,7 @@ class Skip(gymnasium.Wrapper):
         return self.env.step(action)
 
 
-for _class in (Strange, Square, Needy, Kangaroo):
+for _class in (Strange, Square, Needy, Skinny, Kangaroo):
     _name = f"{_class.__name__}-v0"
     if _name not in gymnasium.registry:
         gymnasium.register(_name, _class, disable_env_checker=True)

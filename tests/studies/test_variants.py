@@ -76,7 +76,8 @@ def test_halves_are_batches_of_their_own(task, semantics):
     chosen = settings("ppo", semantics=semantics, **SMALL)
     state, purposes = new_agents(task, chosen, [0, 1])
     whole, shorter = (
-        see_iteration(collect(task, state, chosen, purposes, num_pairs)[0], state, chosen) for num_pairs in (60, 30)
+        see_iteration(collect(task, state, chosen, purposes, num_pairs)[0], state, chosen)
+        for num_pairs in (60, 30)
     )
     first, second = halves(whole)
     mine, right = (make_batch(part, chosen) for part in (first, shorter))
