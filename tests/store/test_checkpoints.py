@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from pgprim.store.checkpoints import HEADER, load_checkpoint, save_checkpoint
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
+from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
 from tests.rl.examples import arrays, assert_same_agent
 
@@ -30,7 +31,8 @@ def make_checkpoint(seed: int = 0) -> Checkpoint:
         moments(4, 2048), moments(1, 2047),
     )  # fmt: skip
     settings = {"hidden": [64, 64], "rew_clip": None, "policy_lr": 4.5e-4, "init": "orthogonal"}
-    return Checkpoint("hopper", "Hopper-v5", "ppo", 3, 150, 4, 2, settings, state)
+    environment = Environment("Hopper-v5", {"max_episode_steps": 9}, ("m:W", {"class": "m:V", "k": 1}), False)
+    return Checkpoint("hopper", environment, "ppo", 3, 150, 4, 2, settings, state)
 
 
 @pytest.fixture
