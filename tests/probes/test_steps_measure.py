@@ -102,7 +102,7 @@ def test_a_trial_does_not_depend_on_which_are_held_beside_it(tmp_path, monkeypat
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     together, _ = run(checkpoint, rollouts, PARAMS)
     monkeypatch.setattr(
-        estimate, "HELD_BYTES", 4 * checkpoint.num_obs * 1900
+        measure, "HELD_BYTES", 4 * checkpoint.num_obs * 1900
     )  # two or three of the larger batches
     apart, numbers = run(checkpoint, rollouts, PARAMS)
     assert _relative_error(apart.step.values, together.step.values) < 1e-4
