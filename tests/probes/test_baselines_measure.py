@@ -7,6 +7,7 @@ import torch
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.surrogate import normalise_advantage
+from pgprim.probes.baselines import measure
 from pgprim.probes.baselines.fit import NUMBERS
 from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor, run
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std

@@ -10,6 +10,7 @@ from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.returns import gae
 from pgprim.core.surrogate import normalise_advantage
+from pgprim.probes.gradient import measure
 from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare, run, stream_gradients
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.store.datasets import load_dataset, open_gradients, save_dataset, save_gradients

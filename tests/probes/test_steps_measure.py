@@ -8,6 +8,7 @@ from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.returns import gae
 from pgprim.core.seeding import generator
 from pgprim.experience.train import learning_rate
+from pgprim.probes.steps import measure
 from pgprim.probes.steps.measure import compare, run
 from pgprim.rl.batch import Batch
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
