@@ -98,6 +98,11 @@ def is_sound(records: dict[str, Float[np.ndarray, " agent"]]) -> Bool[np.ndarray
     return np.all([np.isfinite(records[name]) for name in MUST_BE_FINITE], axis=0)
 
 
+OVERFLOW = np.errstate(over="ignore", invalid="ignore")
+"""An update that overflows is told by its records (`is_sound`), without a warning."""
+
+
+@OVERFLOW
 def train_iteration(
     env_id: str, state: AgentState, settings: Settings, purposes: list[Purpose], iteration: int
 ) -> tuple[AgentState, dict[str, Float[np.ndarray, " agent"]]]:
@@ -131,6 +136,7 @@ def update_agent(
     return replace(new, phi=phi, value_adam=adam)
 
 
+@OVERFLOW
 def update_policy(
     state: AgentState, batch: Batch, settings: Settings, purposes: list[Purpose], iteration: int
 ) -> AgentState:

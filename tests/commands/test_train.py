@@ -107,7 +107,7 @@ def test_what_a_training_leaves(folders, monkeypatch, algo):
         assert checkpoint.state.obs_moments.count == 128 * iteration
         assert checkpoint.state.value_adam.count == 4 * iteration
         settings = make_settings(checkpoint.settings)
-        assert (settings.update, settings.pairs) == (algo, 128)
+        assert (settings.algorithm, settings.pairs) == (algo, 128)
         assert json.loads(records.attrs["settings"]) == checkpoint.settings
         sigma = np.exp(checkpoint.state.theta[0, -3:].numpy()).mean()
         if iteration < 4:

@@ -1,14 +1,18 @@
 """Small agents and batches for the tests of the updates."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 
+from pgprim.core.adam import adam_init
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import Batch
 from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
+from pgprim.rl.normalise import make_moments
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AdamState, AgentState, Moments, stack_agents
 
@@ -71,6 +75,25 @@ def logp(theta: torch.Tensor, of: Batch) -> torch.Tensor:
     net = policy(of.act.shape[2])
     parts = net.split(theta)
     return log_prob(forward(net, parts, of.obs), net.log_sigma(parts), of.act)
+
+
+def agents(theta: torch.Tensor, phi: torch.Tensor) -> AgentState:
+    """A stack of agents with fresh optimisers and normalisers."""
+    stack, blank = len(theta), make_moments(len(theta), 1)
+    return AgentState(theta, phi, adam_init(theta), adam_init(phi), make_moments(stack, NUM_OBS), blank)
+
+
+class Orders(np.random.Generator):
+    """Not random: the orders of minibatches that another library drew."""
+
+    def __init__(self, orders: Iterable[np.ndarray]) -> None:
+        super().__init__(np.random.PCG64(0))
+        self._orders = iter(orders)
+
+    def permutation(self, num_pairs: int) -> np.ndarray:
+        order = next(self._orders)
+        assert sorted(order) == list(range(num_pairs))
+        return order
 
 
 def take(of: Batch, agents: slice) -> Batch:
