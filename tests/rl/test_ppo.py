@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pgprim.rl.algorithms.ppo.update import update as ppo_update
 
 from pgprim.core.mlp import policy_net, value_net
 from pgprim.core.surrogate import clipped_surrogate, normalise_advantage, ratio, surrogate
+from pgprim.rl.algorithms.ppo.update import update as ppo_update
 from tests.rl import examples
 from tests.rl.examples import settings
 
