@@ -60,7 +60,9 @@ def test_experience_replayed_step_by_step(short_episodes, obs_clip):
                 seen.append(obs)
                 inputs = normalised(obs)
                 np.testing.assert_allclose(experience.obs[agent, t], inputs, rtol=1e-5, atol=1e-5)
-                mu = forward(own, torch.from_numpy(inputs)[None, None], 3)[0, 0].numpy()
+                mu = forward(policy_net(11, 3, (64, 64)), own, torch.from_numpy(inputs)[None, None])[
+                    0, 0
+                ].numpy()
                 act = mu + own[-1][0].exp().numpy() * noise[t]
                 np.testing.assert_allclose(experience.act[agent, t], act, rtol=0, atol=2e-5)
                 step = envs.step(experience.act[agent, t][None].astype(np.float64))

@@ -126,7 +126,7 @@ def test_every_policy_has_its_own_parameters_and_normalisers():
         here = slice(17 * agent, 17 * (agent + 1))
         seen = np.clip((found.obs[here] - mean) / scale, -CLIP, CLIP).reshape(1, -1, 11)
         parts = net.split(torch.from_numpy(theta.astype(np.float64))[None])
-        mu = forward(parts, torch.from_numpy(seen), 3).numpy().reshape(17, 20, 3)
+        mu = forward(net, parts, torch.from_numpy(seen)).numpy().reshape(17, 20, 3)
         noise = np.stack(
             [generator("noise", agent, k).standard_normal((20, 3), dtype=np.float32) for k in range(17)]
         )

@@ -144,7 +144,7 @@ def test_divergence_is_its_two_parts():
     net = policy_net(11, 3, chosen.hidden)
     obs = torch.randn(2, 7, 11, generator=torch.Generator().manual_seed(1))
     old, new = net.split(update.theta_old), net.split(update.theta_new)
-    means = [forward(parts, obs, 3) for parts in (old, new)]
+    means = [forward(net, parts, obs) for parts in (old, new)]
     right = kl_divergence(
         *(
             Independent(Normal(mu, parts[-1].exp()[:, None].expand_as(mu)), 1)

@@ -87,10 +87,9 @@ def test_actions_are_the_frozen_policys():
     moments = checkpoint.state.obs_moments
     seen = np.clip((rollouts.obs - moments.mean) / np.sqrt(moments.m2 / 99), -1.5, 1.5)
     assert (np.abs(seen) == 1.5).mean() > 0.01
-    parts = policy_net(checkpoint.num_obs, checkpoint.num_act, (64, 64)).split(
-        checkpoint.state.theta.double()
-    )
-    mu = forward(parts, torch.from_numpy(seen.reshape(1, 400, -1)), 3).numpy().reshape(4, 100, -1)
+    net = policy_net(checkpoint.num_obs, checkpoint.num_act, (64, 64))
+    parts = net.split(checkpoint.state.theta.double())
+    mu = forward(net, parts, torch.from_numpy(seen.reshape(1, 400, -1))).numpy().reshape(4, 100, -1)
     noise = np.stack(
         [generator(*PURPOSE, "noise", k).standard_normal((100, 3), dtype=np.float32) for k in range(4)]
     )

@@ -95,7 +95,7 @@ def test_the_cosine_is_that_of_the_surrogate_s_gradients(task):
         batch = make_batch(half, state.phi, chosen)
         theta = state.theta.double().requires_grad_()
         parts = net.split(theta)
-        logp = log_prob(forward(parts, batch.obs.double(), 3), parts[-1], batch.act.double())
+        logp = log_prob(forward(net, parts, batch.obs.double()), parts[-1], batch.act.double())
         gain = surrogate(ratio(logp, logp.detach()), normalise_advantage(batch.adv.double()))
         grads.append(torch.autograd.grad(gain.sum(), theta)[0])
     right = torch.nn.functional.cosine_similarity(*grads, dim=1)
