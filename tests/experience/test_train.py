@@ -259,6 +259,66 @@ def test_training_runs_on_other_tasks(algo, env_id):
     assert (records["step_norm"] > 0).all() and (records["num_episodes"] > 0).all()
 
 
+# --- tasks that say little, or shout ----------------------------------------------------------------------------------
+
+
+class Paying(gymnasium.Env):
+    """A walk that no action changes, and a reward that is always the same; episodes never end."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, rew: float) -> None:
+        self.rew = rew
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.np_random.standard_normal(2), {}
+
+    def step(self, action):
+        return self.np_random.standard_normal(2), self.rew, False, False, {}
+
+
+@pytest.mark.parametrize("rew", [0.0, 1.0, -1e4])
+@pytest.mark.parametrize("algo", ["ppo", "ppo_m", "trpo"])
+def test_rewards_that_never_change_train_on_with_finite_numbers(algo, rew):
+    """A sparse reward that is never met, or a constant one, in an episode without end."""
+    env_id = "pgprim-test/Paying-v0"
+    gymnasium.register(env_id, Paying, kwargs={"rew": rew})
+    try:
+        chosen = settings(algo, pairs=128, minibatches=4, value_epochs=2)
+        state, records = run(env_id, chosen, [0, 1], range(4))
+    finally:
+        del gymnasium.registry[env_id]
+    for name, array in examples.arrays(state).items():
+        assert np.isfinite(array).all(), name
+    empty = ("return_mean", "return_std", "length_mean", *(["policy_lr"] if algo == "trpo" else []))
+    for name, numbers in records.items():
+        assert np.isnan(numbers).all() if name in empty else np.isfinite(numbers).all(), name
+    assert not records["num_episodes"].any()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e4, 1e8])
+@pytest.mark.parametrize("algo", ["ppo_m", "trpo"])
+def test_the_unit_of_the_rewards_is_no_divergence(algo, scale):
+    """Whether a reward is counted in cents or in millions."""
+    env_id = "pgprim-test/Scaled-v0"
+    gymnasium.register(
+        env_id,
+        lambda **kwargs: gymnasium.wrappers.TransformReward(
+            gymnasium.make("Pendulum-v1", **kwargs), lambda rew: scale * rew
+        ),
+        max_episode_steps=60,
+    )
+    try:
+        _, records = run(env_id, settings(algo, pairs=240, minibatches=5, value_epochs=1), [0], range(3))
+    finally:
+        del gymnasium.registry[env_id]
+    for name, numbers in records.items():
+        assert np.isfinite(numbers).all() or (name == "policy_lr" and algo == "trpo"), name
+    assert (records["step_norm"] > 0).all()
+
+
 # --- divergence -------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from pgprim.experience.collect import collect, make_batch
 from pgprim.experience.train import train
 from pgprim.studies.variants import half_cosine, halves, train_while_sound
 from pgprim.types.checkpoint import stack_agents
-from tests.rl.examples import new_agents, settings
+from tests.rl.examples import ALGOS, new_agents, settings
 from tests.rl.regulator import registered
 
 SMALL = {"pairs": 60, "minibatches": 3, "value_epochs": 2, "policy_epochs": 2, "hidden": [8, 8]}
@@ -33,7 +33,8 @@ def trained(task, state, chosen, purposes, iterations=3, agreement_at=()):
 
 @pytest.mark.parametrize("algo", ["ppo", "trpo"])
 def test_agents_that_are_sound_are_trained_as_ever(task, algo):
-    chosen = settings(algo, **SMALL)
+    small = {name: value for name, value in SMALL.items() if name in ALGOS[algo]}
+    chosen = settings(algo, **small)
     state, purposes = new_agents(task, chosen, [0, 1])
     sound, records = trained(task, state, chosen, purposes, agreement_at=(1,))
     assert sound == [[True, True]] * 3
@@ -50,10 +51,10 @@ def test_agents_that_are_sound_are_trained_as_ever(task, algo):
 def test_who_explodes_is_left_out_and_the_others_do_not_notice(task):
     chosen = settings("ppo", **SMALL)
     state, purposes = new_agents(task, chosen, [0, 1, 2])
-    wild = replace(state, phi=state.phi * torch.tensor([1.0, 1e7, 1.0])[:, None])
+    wild = replace(state, phi=state.phi * torch.tensor([1.0, 1e30, 1.0])[:, None])
     sound, records = trained(task, wild, chosen, purposes)
     assert sound == [[True, False, True]] * 3
-    assert records[0]["value_loss"][1] > 1e9  # its last records say how it ended
+    assert not np.isfinite(records[0]["value_loss"][1])  # its last records say how it ended
     others = stack_agents([state.agent(0), state.agent(2)])
     _, right = trained(task, others, chosen, [purposes[0], purposes[2]])
     for iteration, (mine, alone) in enumerate(zip(records, right, strict=True)):
@@ -65,7 +66,7 @@ def test_who_explodes_is_left_out_and_the_others_do_not_notice(task):
 def test_training_ends_when_nobody_is_left(task):
     chosen = settings("ppo", **SMALL)
     state, purposes = new_agents(task, chosen, [0, 1])
-    sound, _ = trained(task, replace(state, phi=1e7 * state.phi), chosen, purposes)
+    sound, _ = trained(task, replace(state, phi=1e30 * state.phi), chosen, purposes)
     assert sound == [[False, False]]
 
 
