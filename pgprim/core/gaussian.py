@@ -54,7 +54,7 @@ def log_prob_and_grad(
     log_sigma: Float[Tensor, "agent act"],
     act: Float[Tensor, "agent pair act"],
 ) -> tuple[Float[Tensor, "agent pair"], Float[Tensor, "agent pair act"], Float[Tensor, "agent pair act"]]:
-    """log π with ∂ log π/∂μ = (a − μ)/σ² and ∂ log π/∂ log σ = ((a − μ)/σ)² − 1, per pair."""
+    """Log π with ∂ log π/∂μ = (a − μ)/σ² and ∂ log π/∂ log σ = ((a − μ)/σ)² − 1, per pair."""
     inverse = (-log_sigma).exp().unsqueeze(1)
     z = (act - mu) * inverse
     square = z.square()

@@ -1,6 +1,7 @@
-"""A new algorithm is one module and one block of parameters, and a new setting with a default changes nothing."""
+"""The page on adding an algorithm, to the letter; and a new setting with a default changes nothing."""
 
 import argparse
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from pgprim.store.records import load_records
 from pgprim.types.agent import setting, settings_of
 from pgprim.types.errors import UserError
 from pgprim.types.params import load
-from tests.commands.test_train import DEFAULT
+from tests.commands.test_train import DEFAULT, ROOT
 from tests.dag.checkouts import narrow
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
@@ -26,46 +27,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 SMALL = {"iterations": 2, "snapshot_every": 1, "pairs": 128, "minibatches": 4, "value_epochs": 1}
 
-A2C = '''
-"""A2C (Mnih et al. 2016): one step of Adam along the policy gradient, and the value network's own fit."""
-
-from dataclasses import dataclass, replace
-
-from pgprim.core.gaussian import log_prob_and_grad
-from pgprim.core.learner import Learner
-from pgprim.core.surrogate import normalise_advantage, surrogate
-from pgprim.rl.algorithms import Algorithm
-from pgprim.rl.networks import make_policy
-from pgprim.rl.rates import learning_rate
-from pgprim.types.agent import Settings, setting
+PAGE = (ROOT / "docs/adding_an_algorithm.md").read_text()
 
 
-@dataclass(frozen=True, kw_only=True)
-class A2CSettings(Settings):
-    """Settings of A2C."""
-
-    policy_lr: float = setting("learning rate of the policy", above=0, at_most=1)
-
-
-def update(state, batch, settings, iteration, rngs):
-    """Step once along the gradient of mean log π · Â."""
-    net = make_policy(settings, batch.obs.shape[2], batch.act.shape[2])
-    actor = Learner(net, state.theta, state.policy_adam, settings.adam_eps)
-    mu, log_sigma = actor.forward(batch.obs), net.log_sigma(actor.parts)
-    _, by_mu, by_log_sigma = log_prob_and_grad(mu, log_sigma, batch.act)
-    slope = (normalise_advantage(batch.adv) * (-1 / batch.num_pairs)).unsqueeze(-1)
-    actor.backward(slope * by_mu, (slope * by_log_sigma).sum(1) * net.log_sigma_slope(actor.parts))
-    actor.step(learning_rate(settings.policy_lr, iteration, settings))
-    return replace(state, theta=actor.params, policy_adam=actor.adam)
-
-
-def objective(rho, adv, settings):
-    """Eq. 14."""
-    return surrogate(rho, adv)
-
-
-ALGORITHM = Algorithm(A2CSettings, functions=__name__)
-'''
+def block_of_the_page(language: str) -> str:
+    """The page's only block of code in a language."""
+    (code,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return code
 
 
 def write_params(folder: Path, agents: dict, **changes) -> None:
@@ -89,7 +57,7 @@ def train(algo: str) -> list[Path]:
 def a2c(tmp_path, monkeypatch):
     """The module, in a folder that the package of algorithms looks into as well."""
     (tmp_path / "modules").mkdir()
-    (tmp_path / "modules/a2c.py").write_text(A2C)
+    (tmp_path / "modules/a2c.py").write_text(block_of_the_page("python"))
     monkeypatch.setattr(algorithms, "__path__", [*algorithms.__path__, str(tmp_path / "modules")])
     monkeypatch.chdir(tmp_path)
     yield
@@ -98,11 +66,9 @@ def a2c(tmp_path, monkeypatch):
 
 
 def a2c_block(**changes) -> dict:
-    common = {
-        name: DEFAULT["agents"]["trpo"]["all"][name] for name in ("init", "rew_norm", "rew_clip", "obs_clip")
-    }
-    every = common | {"algorithm": "a2c", "anneal": False, "value_lr": 3e-4, "policy_lr": 7e-4} | changes
-    return {"a2c": {"all": every, **{task: {} for task in DEFAULT["tasks"]}}}
+    block = YAML(typ="safe", pure=True).load(block_of_the_page("yaml"))
+    block["a2c"]["all"] |= changes
+    return block
 
 
 def test_a2c_is_one_module_and_one_block_of_parameters(a2c, tmp_path):
