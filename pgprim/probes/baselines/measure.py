@@ -5,7 +5,7 @@ same pairs, through sums that are kept (`core.prefix_sums`):
 
 * `zero`: advantages are returns, A = R, "replacing advantages with returns" as the paper has it (Fig. 4 caption);
 * `value`: the agent's V, generalised advantage estimates with the agent's λ, as in training;
-* `true`: the same with V* in place of V, values behind cuts included (`probes.baselines.fit`; fitted on the truth streams, so it
+* `true`: the same with V* in place of V, values behind cuts included (`probes.fit`; fitted on the truth streams, so it
   knows nothing of the trials).
 
 A return that a cut or a time limit ends is continued by the agent's V there, as `value` does: what the baselines differ
@@ -13,7 +13,7 @@ by is what they subtract and, for `zero`, λ = 1. Agreement of estimates says no
 second part is for, estimates over a grid of λ on the truth streams, where λ = 1 has no bias but the cut's.
 
 The third part asks for the floor. The variance of a mean of s·(R − b(s)) is, pair by pair, E‖s‖²(R − b)², and b* of
-`probes.baselines.fit` makes it least among functions of the state. What V and V* reach of the way from no baseline to b* is
+`probes.fit` makes it least among functions of the state. What V and V* reach of the way from no baseline to b* is
 measured on the trial streams. b* is itself a fit to other streams, so that what it leaves lies a little above the floor
 and shares are a little too large, by as much as its fit misses.
 """
@@ -40,12 +40,13 @@ from pgprim.core.statistics import Interval, cosines, gram, jackknife, mean_cosi
 from pgprim.core.tails import is_settled
 from pgprim.core.trade_off import errors_against_unbiased, noise_ratio, signal_to_noise
 from pgprim.experience.appraise import ROWS, appraise
-from pgprim.probes.baselines.fit import NUMBERS
 from pgprim.store.estimates import estimates_dataset
+from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.rollouts import RolloutReader
 from pgprim.types.agent import Settings, make_settings
 from pgprim.types.checkpoint import Checkpoint
-from pgprim.types.fit import Fit
+from pgprim.types.fit import NUMBERS, Fit
+from pgprim.types.levels import LEVEL
 
 BASELINES = ("zero", "value", "true")
 DIFFERENCES = (("value", "zero"), ("true", "value"), ("true", "zero"))
@@ -102,24 +103,21 @@ COORDS = {
 }
 
 
-def run(
-    checkpoint: Checkpoint, fit: Fit, rollouts: RolloutReader, params: dict
-) -> tuple[xr.Dataset, xr.Dataset]:
+def measure(inputs: Inputs, params: dict) -> Measured:
     """The probe: gradients with their sums, and the numbers the figures read.
 
     Args:
-        checkpoint: The agent that made the rollouts.
-        fit: V* and b* of the checkpoint.
-        rollouts: Trial streams first, then truth streams.
-        params: The parameter file.
+        inputs: A checkpoint, its rollouts, and V* and b* as `fit` found them.
+        params: `budgets`, `lambdas`, `pairs` and `beyond`.
     """
-    chosen, trials = params["baselines"], params["sample"]["trials"]
+    checkpoint, rollouts, fit = inputs.checkpoint, inputs.rollouts, inputs.results["fit"].numbers
+    chosen, trials = params, inputs.trials
     label = f"baselines {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
     longest = max(chosen["budgets"][-1], chosen["pairs"])
     total = trials * longest + (rollouts.num_streams - trials) * chosen["pairs"]
     with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
         vectors = collect(checkpoint, fit, rollouts, chosen, trials, progress)
-    return vectors, compare(checkpoint, fit, vectors, chosen["level"])
+    return Measured(compare(checkpoint, fit, vectors, LEVEL), vectors)
 
 
 @dataclass(frozen=True)
@@ -323,7 +321,7 @@ def collect(
         networks = {"true": fit.true, "optimal": fit.optimal}
         stretch = read_stretch(checkpoint, networks, rollouts, streams, longest)
         sums.append(prefix_sums(theta, net, stretch, budgets, settings))
-        residuals.append(residual_sums(theta, net, stretch, settings, chosen["fit"]["beyond"]))
+        residuals.append(residual_sums(theta, net, stretch, settings, chosen["beyond"]))
         ret = advantages(stretch, "zero", 1.0, piece, settings)
         less = [ret, *(ret - stretch.val[name][:, piece] for name in SUBTRACTED[1:])]
         returned.append(centred_gradients(theta, net, stretch, less))

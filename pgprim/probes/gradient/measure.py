@@ -31,9 +31,11 @@ from pgprim.core.scores import score_sums
 from pgprim.core.statistics import gram, noise_scale, reliability
 from pgprim.experience.appraise import ROWS, Appraisal, appraise
 from pgprim.store.estimates import estimates_dataset
+from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.rollouts import RolloutReader
 from pgprim.types.agent import Settings, make_settings
 from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.levels import LEVEL
 from pgprim.types.rollouts import Block
 
 BLOCK = 2048
@@ -76,18 +78,17 @@ BUDGET_DIMS = {
 }
 
 
-def run(checkpoint: Checkpoint, rollouts: RolloutReader, params: dict) -> tuple[xr.Dataset, xr.Dataset]:
+def measure(inputs: Inputs, params: dict) -> Measured:
     """The probe: gradients with their sums, and the numbers the figures read.
 
     Args:
-        checkpoint: The agent that made the rollouts.
-        rollouts: Trial streams first, then truth streams.
-        params: The parameter file.
+        inputs: A checkpoint and its rollouts.
+        params: `budgets`.
     """
-    settings, budgets = params["estimate"]["gradient"], params["estimate"]["gradient"]["budgets"]
-    sums = collect_sums(checkpoint, rollouts, budgets, params["sample"]["trials"])
-    gradients = add_gradients(sums)
-    return gradients, compare(checkpoint, gradients, settings["level"])
+    gradients = add_gradients(
+        collect_sums(inputs.checkpoint, inputs.rollouts, params["budgets"], inputs.trials)
+    )
+    return Measured(compare(inputs.checkpoint, gradients, LEVEL), gradients)
 
 
 def collect_sums(

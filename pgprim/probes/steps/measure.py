@@ -20,9 +20,11 @@ from pgprim.experience.appraise import appraise
 from pgprim.experience.train import update_policy
 from pgprim.rl.batch import Batch
 from pgprim.store.estimates import estimates_dataset
+from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.rollouts import RolloutReader
 from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint, stack_agents
+from pgprim.types.levels import LEVEL
 
 BLOCK = 2048
 """Pairs of a stream that are read at a time."""
@@ -58,16 +60,15 @@ BUDGET_DIMS = {
 }
 
 
-def run(checkpoint: Checkpoint, rollouts: RolloutReader, params: dict) -> tuple[xr.Dataset, xr.Dataset]:
+def measure(inputs: Inputs, params: dict) -> Measured:
     """The probe: steps, and the numbers the figures read.
 
     Args:
-        checkpoint: The agent that made the rollouts.
-        rollouts: Trial streams first, then truth streams.
-        params: The parameter file.
+        inputs: A checkpoint and its rollouts.
+        params: `budgets`.
     """
-    settings, num_trials = params["estimate"]["steps"], params["sample"]["trials"]
-    budgets = settings["budgets"]
+    checkpoint, rollouts, num_trials = inputs.checkpoint, inputs.rollouts, inputs.trials
+    budgets = params["budgets"]
     label = f"steps {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
     num_truth = rollouts.num_streams - num_trials
     held_pairs = HELD_BYTES // (4 * checkpoint.num_obs)
@@ -112,7 +113,7 @@ def run(checkpoint: Checkpoint, rollouts: RolloutReader, params: dict) -> tuple[
         },
         {"truth_pairs": whole.adv.numel()},
     )
-    return vectors, compare(checkpoint, vectors, settings["level"])
+    return Measured(compare(checkpoint, vectors, LEVEL), vectors)
 
 
 def read_batch(checkpoint: Checkpoint, rollouts: RolloutReader, streams: slice, num_pairs: int) -> Batch:

@@ -28,15 +28,16 @@ ESTIMATES = {
 """Long name and unit. A bound is not a number where an algorithm has none."""
 
 
-def run(replay: xr.Dataset, params: dict) -> xr.Dataset:
-    """The probe: one number per agent, replayed iteration and part (the update's own pairs, or fresh ones).
+def measure(inputs: Inputs, params: dict) -> Measured:
+    """The probe: one number per agent, iteration and part (the update's own pairs, or fresh ones).
 
     Args:
-        replay: Replayed iterations of one lock-step group; of each stream its first T pairs are used.
-        params: Not used: the probe has no settings.
+        inputs: Iterations of training that were run again; of each stream its first T pairs are used.
+        params: Empty.
     """
-    settings = json.loads(replay.attrs["settings"])
-    pairs = replay.isel(t=slice(0, settings["pairs"]))
+    rerun = inputs.rerun
+    settings = json.loads(rerun.attrs["settings"])
+    pairs = rerun.isel(t=slice(0, settings["pairs"]))
     dims = ("seed", "iteration", "part")
     kl_of_mean = pairs.kl_mean_part.transpose(*dims, "t").values.astype(np.float64)
     kl_of_sigma = pairs.kl_sigma.transpose(*dims[:2]).values.astype(np.float64)[..., None]
@@ -64,9 +65,9 @@ def run(replay: xr.Dataset, params: dict) -> xr.Dataset:
         name: (*where, dict(zip(("long_name", "units"), ESTIMATES[name], strict=True)))
         for name, where in variables.items()
     }
-    coords = {name: ([name], [replay.attrs[name]], {"long_name": name}) for name in labels}
-    coords |= {name: (name, replay[name].values, replay[name].attrs) for name in dims}
-    return xr.Dataset(described, coords)
+    coords = {name: ([name], [rerun.attrs[name]], {"long_name": name}) for name in labels}
+    coords |= {name: (name, rerun[name].values, rerun[name].attrs) for name in dims}
+    return Measured(xr.Dataset(described, coords))
 
 
 def _mean_returns(pairs: xr.Dataset) -> np.ndarray:

@@ -38,26 +38,27 @@ COORDS = {
 }
 
 
-def run(replay: xr.Dataset, params: dict) -> xr.Dataset:
-    """The probe: errors of each agent at each replayed iteration.
+def measure(inputs: Inputs, params: dict) -> Measured:
+    """The probe: errors of each agent at each iteration that was run again.
 
     Args:
-        replay: Replayed iterations of one lock-step group.
-        params: Not used: the probe has no settings.
+        inputs: Iterations of training that were run again.
+        params: Empty.
     """
-    settings, limit = json.loads(replay.attrs["settings"]), replay.attrs["time_limit"]
+    rerun = inputs.rerun
+    settings, limit = json.loads(rerun.attrs["settings"]), rerun.attrs["time_limit"]
     num_pairs, gamma, lam = settings["pairs"], settings["gamma"], settings["lam"]
     dims, shape = (
         ("seed", "iteration", "part"),
-        tuple(replay.sizes[dim] for dim in ("seed", "iteration", "part")),
+        tuple(rerun.sizes[dim] for dim in ("seed", "iteration", "part")),
     )
     found = {name: np.empty((*shape, len(TARGETS), len(DEFINITIONS))) for name in ESTIMATES}
     for k in range(shape[1]):
         rew, val, next_val, val_new, terminated, truncated = (
-            replay[name]
+            rerun[name]
             .isel(iteration=k)
             .transpose("seed", "part", "t")
-            .values.reshape(-1, replay.sizes["t"])
+            .values.reshape(-1, rerun.sizes["t"])
             for name in ("rew_norm", "val_old", "next_val_old", "val_new", "terminated", "truncated")
         )
         val, next_val = val.astype(np.float64), next_val.astype(np.float64)
@@ -86,11 +87,11 @@ def run(replay: xr.Dataset, params: dict) -> xr.Dataset:
         for name, array in found.items()
     }
     values = {
-        "task": [replay.attrs["task"]],
-        "algo": [replay.attrs["algo"]],
-        "part": list(replay.part.values),
+        "task": [rerun.attrs["task"]],
+        "algo": [rerun.attrs["algo"]],
+        "part": list(rerun.part.values),
     }
     values |= {"target": list(TARGETS), "definition": list(DEFINITIONS)}
     coords = {name: (name, values[name], {"long_name": COORDS[name]}) for name in COORDS}
-    coords |= {name: (name, replay[name].values, replay[name].attrs) for name in ("seed", "iteration")}
+    coords |= {name: (name, rerun[name].values, rerun[name].attrs) for name in ("seed", "iteration")}
     return xr.Dataset(variables, coords)

@@ -26,24 +26,6 @@ from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Block
 
-NUMBERS = {
-    "fit_pairs": ("pairs that V* was fitted on", "pairs"),
-    "fit_held_out_pairs": ("pairs of the held-out streams", "pairs"),
-    "fit_left_out": ("share of pairs left out because their return is not settled", "1"),
-    "fit_epochs": ("passes over the pairs until V* was best on the held-out streams", "1"),
-    "fit_error": ("root mean squared error of V* as to held-out returns", "normalised reward"),
-    "fit_value_error": (
-        "root mean squared error of the agent's V as to the same returns",
-        "normalised reward",
-    ),
-    "fit_explained_variance": ("share of the held-out returns' variance that V* explains", "1"),
-    "fit_value_explained_variance": (
-        "share of the held-out returns' variance that the agent's V explains",
-        "1",
-    ),
-}
-"""Long name and unit of what is told about a fit."""
-
 SMALLEST_DEVIATION = 1e-6
 """Returns that vary less are only centred before they are fitted."""
 
