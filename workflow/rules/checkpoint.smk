@@ -18,4 +18,4 @@ rule checkpoint:
     params:
         stage=dag.stage("checkpoint"),
     shell:
-        JOB
+        dag.job

@@ -17,4 +17,4 @@ rule estimate:
     params:
         stage=dag.stage("estimate"),
     shell:
-        JOB
+        dag.job

@@ -22,4 +22,4 @@ if "landscape" in dag.other_groups():
         params:
             stage=dag.stage("landscape"),
         shell:
-            JOB
+            dag.job

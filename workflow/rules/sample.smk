@@ -17,4 +17,4 @@ rule sample:
     params:
         stage=dag.stage("sample"),
     shell:
-        JOB
+        dag.job

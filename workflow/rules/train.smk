@@ -24,4 +24,4 @@ rule train:
     params:
         stage=dag.stage("train"),
     shell:
-        JOB
+        dag.job

@@ -36,4 +36,4 @@ for group in filter(VARIED.__contains__, dag.other_groups()):
         params:
             stage=dag.stage(group),
         shell:
-            JOB
+            dag.job
