@@ -1,10 +1,13 @@
 """Landscapes of one checkpoint as labelled datasets: surrogate and true reward over a plane, and at the ends of steps."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from pgprim.store.estimates import COORDS, LABELS
+from pgprim.store.labelled import agent_of, label
 from pgprim.types.checkpoint import Checkpoint
 
 REWARDS = {
@@ -15,13 +18,21 @@ REWARDS = {
 }
 """What is measured at a point for each number of pairs; with `first_` before the name, for each number of first trajectories."""
 
-SCALARS = {
+NORMS = {
     "step_norm": ("Euclidean norm of the update step", "1"),
     "random_norm": ("Euclidean norm of the random direction", "1"),
     "batch_pairs": ("state-action pairs of the update step", "pairs"),
 }
 
-AXES = {
+DESCRIBED = {
+    **REWARDS,
+    **{f"first_{name}": described for name, described in REWARDS.items()},
+    **{f"steps_{name}": described for name, described in REWARDS.items()},
+    **NORMS,
+    "surrogate": ("surrogate, less that at the checkpoint", "1"),
+    "steps_surrogate": ("surrogate of the step on its own batch", "1"),
+    "steps_norm": NORMS["step_norm"],
+    "kind": ("pairs of the update step: few or many", "1"),
     "alpha": ("multiples of the update step", "1"),
     "beta": ("multiples of the random direction", "1"),
     "budget": ("state-action pairs per point", "pairs"),
@@ -36,10 +47,10 @@ def plane_dataset(
     kind: str,
     axis: Float[np.ndarray, " axis"],
     surrogate: Float[np.ndarray, "axis axis"],
-    rewards: dict[str, dict[str, np.ndarray]],
-    sizes: dict[str, list[int]],
-    scalars: dict[str, float],
-    attrs: dict[str, str],
+    rewards: Mapping[str, Mapping[str, np.ndarray]],
+    sizes: Mapping[str, list[int]],
+    norms: Mapping[str, float],
+    attrs: Mapping[str, Any],
 ) -> xr.Dataset:
     """One landscape.
 
@@ -50,29 +61,25 @@ def plane_dataset(
         surrogate: Over α and β.
         rewards: For `budget` and `trajectories` each variable of `REWARDS`, `[alpha, beta, size]`.
         sizes: For `budget` and `trajectories` the sizes; none of the latter leaves its variables out.
-        scalars: `SCALARS`.
+        norms: `NORMS`.
         attrs: What the landscape was made from.
     """
-    dims = ("batch", "alpha", "beta")
-    variables = {"surrogate": (dims, surrogate[None], ("surrogate, less that at the checkpoint", "1"))}
+    dims = ("alpha", "beta")
+    variables = {"surrogate": (dims, surrogate), **{name: ((), value) for name, value in norms.items()}}
     for size, prefix in (("budget", ""), ("trajectories", "first_")):
         if sizes[size]:
-            for name, described in REWARDS.items():
-                tail = (size, "half") if name == "reward_half" else (size,)
-                variables[prefix + name] = ((*dims, *tail), rewards[size][name][None], described)
-    for name, value in scalars.items():
-        variables[name] = (("batch",), [value], SCALARS[name])
-    coords = {"batch": [kind], "alpha": axis, "beta": axis, **sizes, "half": [0, 1]}
-    return _label(checkpoint, variables, coords, attrs)
+            variables |= _rewards(rewards[size], prefix, (*dims, size))
+    coords = {"alpha": axis, "beta": axis, **sizes, "half": [0, 1]}
+    return label(variables, DESCRIBED, coords, attrs, agent_of(checkpoint) | {"kind": kind})
 
 
 def steps_dataset(
     checkpoint: Checkpoint,
     surrogate: Float[np.ndarray, " step"],
     norms: Float[np.ndarray, " step"],
-    rewards: dict[str, np.ndarray],
+    rewards: Mapping[str, np.ndarray],
     budgets: list[int],
-    attrs: dict[str, str],
+    attrs: Mapping[str, Any],
 ) -> xr.Dataset:
     """Independent update steps of one checkpoint.
 
@@ -84,38 +91,16 @@ def steps_dataset(
         budgets: Pairs per step.
         attrs: What the steps were made from.
     """
-    variables = {
-        "steps_surrogate": (("step",), surrogate, ("surrogate of the step on its own batch", "1")),
-        "steps_norm": (("step",), norms, SCALARS["step_norm"]),
-    }
-    for name, described in REWARDS.items():
-        dims = ("step", "budget", "half") if name == "reward_half" else ("step", "budget")
-        variables[f"steps_{name}"] = (dims, rewards[name], described)
-    coords = {"step": np.arange(len(norms)), "budget": budgets, "half": [0, 1]}
-    return _label(checkpoint, variables, coords, attrs)
+    variables = {"steps_surrogate": (("step",), surrogate), "steps_norm": (("step",), norms)}
+    variables |= _rewards(rewards, "steps_", ("step", "budget"))
+    coords = {"step": range(len(norms)), "budget": budgets, "half": [0, 1]}
+    return label(variables, DESCRIBED, coords, attrs, agent_of(checkpoint))
 
 
-def _label(
-    checkpoint: Checkpoint,
-    variables: dict[str, tuple[tuple[str, ...], object, tuple[str, str]]],
-    coords: dict[str, object],
-    attrs: dict[str, str],
-) -> xr.Dataset:
-    data = {
-        name: (
-            (*LABELS, *dims),
-            np.asarray(values)[(None,) * len(LABELS)],
-            {"long_name": long_name, "units": units},
-        )
-        for name, (dims, values, (long_name, units)) in variables.items()
+def _rewards(
+    rewards: Mapping[str, np.ndarray], prefix: str, dims: tuple[str, ...]
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    return {
+        f"{prefix}{name}": ((*dims, "half") if name == "reward_half" else dims, rewards[name])
+        for name in REWARDS
     }
-    used = {dim for dims, _, _ in variables.values() for dim in dims}
-    named = {name: [getattr(checkpoint, name)] for name in LABELS}
-    named |= {name: values for name, values in coords.items() if name in used}
-    ds = xr.Dataset(data, {name: (name, list(values)) for name, values in named.items()}, attrs)
-    for name in named:
-        if name in AXES:
-            ds[name].attrs = dict(zip(("long_name", "units"), AXES[name], strict=True))
-        else:
-            ds[name].attrs = {"long_name": COORDS.get(name, "pairs of the update step: few or many")}
-    return ds
