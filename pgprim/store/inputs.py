@@ -1,20 +1,19 @@
 """What a probe measures from, opened and checked that it belongs together, and what it hands back."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from pgprim.store.checkpoints import load_checkpoint
-from pgprim.store.datasets import load_dataset, open_gradients
+from pgprim.store.datasets import load_dataset, open_store
+from pgprim.store.files import Pieces
 from pgprim.store.fits import load_fit
-from pgprim.store.replays import open_replays
+from pgprim.store.provenance import provenance
+from pgprim.store.reruns import open_reruns
 from pgprim.store.rollouts import RolloutReader, open_rollouts
-from pgprim.store.unfinished import Pieces
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.errors import UserError
 from pgprim.types.fit import Fit
@@ -84,13 +83,15 @@ def open_inputs(paths: Mapping[str, str], sample: Mapping[str, Any], case: str =
     given = {name: path for name, path in paths.items() if path}
     checkpoint = load_checkpoint(given["checkpoint"]) if "checkpoint" in given else None
     rollouts = open_rollouts(given["rollouts"]) if "rollouts" in given else None
-    rerun = open_replays(given["rerun"]) if "rerun" in given else None
+    rerun = open_reruns(given["rerun"]) if "rerun" in given else None
     results = {}
     for name in given.keys() - {"checkpoint", "rollouts", "rerun"}:
         if not name.endswith(".vectors"):
             vectors = given.get(f"{name}.vectors")
-            numbers = load_fit(given[name]) if given[name].endswith(".safetensors") else load_dataset(given[name])
-            results[name] = Measured(numbers, open_gradients(vectors) if vectors else None)
+            numbers = (
+                load_fit(given[name]) if given[name].endswith(".safetensors") else load_dataset(given[name])
+            )
+            results[name] = Measured(numbers, open_store(vectors) if vectors else None)
     if rollouts is not None:
         _require_same(checkpoint, rollouts.attrs, given["rollouts"], given["checkpoint"])
         _require_sample(rollouts, sample, given["rollouts"])
@@ -100,20 +101,17 @@ def open_inputs(paths: Mapping[str, str], sample: Mapping[str, Any], case: str =
     return Inputs(checkpoint, rollouts, rerun, results, case)
 
 
-def provenance(paths: Mapping[str, str], inputs: Inputs, params: Mapping[str, Any]) -> dict[str, str]:
-    """Where a result comes from, as attributes that no change of code changes.
+def describe(paths: Mapping[str, str], inputs: Inputs, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a result comes from, as attributes.
 
     Args:
         paths: The job's inputs.
         inputs: The same, opened.
-        params: The parameters that it depends on.
+        params: The parameters that it depends on, as they are nested in the parameter file.
     """
-    attrs = {"params": json.dumps(params, sort_keys=True)}
-    if inputs.checkpoint is not None:
-        attrs["env_id"], attrs["semantics"] = inputs.checkpoint.env_id, inputs.checkpoint.settings["semantics"]
-        attrs["checkpoint_sha256"] = hashlib.sha256(Path(paths["checkpoint"]).read_bytes()).hexdigest()
+    attrs = provenance(params, {name: path for name, path in paths.items() if path}, inputs.checkpoint)
     if inputs.rerun is not None:
-        attrs |= {name: str(inputs.rerun.attrs[name]) for name in ("env_id", "snapshots_sha256")}
+        attrs["environment"] = inputs.rerun.attrs["environment"]
         attrs["semantics"] = json.loads(inputs.rerun.attrs["settings"])["semantics"]
     return attrs
 

@@ -28,7 +28,7 @@ VARIABLES = {
 """Long name and unit; `kl_of_sigma` is per agent and iteration, all others per pair."""
 
 
-def replays_dataset(
+def reruns_dataset(
     arrays: dict[str, np.ndarray],
     task: str,
     algo: str,
@@ -53,7 +53,7 @@ def replays_dataset(
     return label(variables, VARIABLES, coords, {"task": task, "algo": algo} | attrs)
 
 
-def open_replays(path: str | Path) -> xr.Dataset:
+def open_reruns(path: str | Path) -> xr.Dataset:
     """Open a store lazily.
 
     Raises:

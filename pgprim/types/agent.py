@@ -67,6 +67,7 @@ class Settings:
     backtracks: int | None = None
     backtrack_factor: float | None = None
     accept_ratio: float | None = None
+    algorithm: str = ""
 
     @property
     def update(self) -> Literal["ppo", "trpo"]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-
 NUMBERS = {
     "fit_pairs": ("pairs that V* was fitted on", "pairs"),
     "fit_held_out_pairs": ("pairs of the held-out streams", "pairs"),

@@ -92,6 +92,12 @@ class Probe:
             block = block.get(part) if isinstance(block, Mapping) else None
         return block
 
+    def nested(self, used: Params) -> dict[str, Any]:
+        """Parameters of its block as they are nested in the parameter file."""
+        for part in reversed(self.key.split(".")):
+            used = {part: used}
+        return dict(used)
+
     def used(self, params: Params, case: str = "") -> dict[str, Any]:
         """The parameters that a job's measuring depends on.
 
@@ -100,10 +106,14 @@ class Probe:
         """
         block = self.block(params)
         if block is None:
-            raise UserError(f"params.yaml: {self.key} is missing, but must hold the parameters of {self.name}")
+            raise UserError(
+                f"params.yaml: {self.key} is missing, but must hold the parameters of {self.name}"
+            )
         if (case or self.cases) and case not in block.get(self.cases, ()):
             known = ", ".join(block.get(self.cases, ())) or "none"
-            raise UserError(f"--case {case}: not one of {self.key}.{self.cases} in params.yaml, which has {known}")
+            raise UserError(
+                f"--case {case}: not one of {self.key}.{self.cases} in params.yaml, which has {known}"
+            )
         if "case" in self.reads:
             return {case: probe(case).used(params)}
         cases = self.grid[self.cases]["items"]["enum"] if self.cases else []
@@ -137,11 +147,15 @@ def probe(name: str) -> Probe:
         UserError: There is none of this name.
     """
     if name not in probe_names():
-        raise UserError(f"{name}: no probe; there are {', '.join(probe_names())} (a folder of pgprim/probes each)")
+        raise UserError(
+            f"{name}: no probe; there are {', '.join(probe_names())} (a folder of pgprim/probes each)"
+        )
     try:
         return importlib.import_module(f"pgprim.probes.{name}.record").PROBE
     except ModuleNotFoundError:
-        raise UserError(f"pgprim/probes/{name}/record.py does not exist, but must hold the record PROBE") from None
+        raise UserError(
+            f"pgprim/probes/{name}/record.py does not exist, but must hold the record PROBE"
+        ) from None
 
 
 def probes() -> list[Probe]:

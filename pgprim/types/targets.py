@@ -5,3 +5,9 @@ TARGETS = ("gae", "returns")
 
 DEFINITIONS = ("as_published", "exact")
 """What stands for what a cut leaves out: nothing, or the true continuation."""
+
+DESCRIBED = {
+    "target": ("what V is compared to: V_old + A_GAE, or the return", "1"),
+    "definition": ("what stands for what a cut leaves out", "1"),
+}
+"""Long name and unit of the dimensions that these are the labels of."""

@@ -3,17 +3,13 @@
 The streams of the trials are left alone: what is fitted here is used on them.
 """
 
-import argparse
 from math import ceil
-from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
-from pgprim.commands.command import load_params, make_parser, run
 from pgprim.core.mlp import value_net
 from pgprim.core.seeding import generator
-from pgprim.probes.baselines.fit import (
+from pgprim.probes.fit.regression import (
     FitSettings,
     Returns,
     describe,
@@ -21,16 +17,12 @@ from pgprim.probes.baselines.fit import (
     merge_returns,
     read_returns,
 )
-from pgprim.store.checkpoints import load_checkpoint
-from pgprim.store.estimates import LABELS, provenance
-from pgprim.store.fits import save_fit
-from pgprim.store.rollouts import RolloutReader, open_rollouts
+from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.rollouts import RolloutReader
 from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.errors import UserError
 from pgprim.types.fit import Fit
-
-CODE = Path("data/code/commands/fit.txt")
 
 BLOCK = 1024
 """Pairs of a stream that are read at a time."""
@@ -38,20 +30,26 @@ BLOCK = 1024
 GROUP = 32
 """Streams that are read at a time: chunks of narrow arrays hold several, and are unpacked whole each time."""
 
+IDENTITY = ("task", "env_id", "algo", "seed", "iteration")
 
-def main(args: argparse.Namespace) -> None:
-    """Read the truth streams, fit, and keep what was found."""
-    torch.set_num_threads(1)
-    params = load_params()
-    used = {"sample": params["sample"], "baselines": {"fit": params["baselines"]["fit"]}}
-    chosen = FitSettings(**params["baselines"]["fit"])
-    checkpoint, rollouts = load_checkpoint(args.checkpoint), open_rollouts(args.rollouts)
-    trials, streams = params["sample"]["trials"], rollouts.num_streams
+
+def measure(inputs: Inputs, params: dict) -> Measured:
+    """The probe: V* and b*, and how well they predict.
+
+    Args:
+        inputs: A checkpoint and its rollouts.
+        params: The fields of `FitSettings`.
+
+    Raises:
+        UserError: There are too few truth streams, or no return in them is settled.
+    """
+    checkpoint, rollouts, chosen = inputs.checkpoint, inputs.rollouts, FitSettings(**params)
+    trials, streams = inputs.trials, rollouts.num_streams
     first_held_out = streams - max(1, ceil(chosen.held_out * (streams - trials)))
     if first_held_out <= trials:
         raise UserError(
-            f"{args.rollouts}: has {streams - trials} truth streams, but V* must be fitted on at least one and be "
-            "stopped by another; raise sample.truth_streams in params.yaml"
+            f"the rollouts have {streams - trials} truth streams, but V* must be fitted on at least one and be stopped by "
+            "another; raise sample.truth_streams in params.yaml"
         )
     num_pairs = max(1, min(rollouts.num_pairs, chosen.pairs // (streams - trials)))
     label = "fit {task} {algo} {seed} {iteration}".format(**vars(checkpoint))
@@ -63,8 +61,8 @@ def main(args: argparse.Namespace) -> None:
         )
     if not len(train.ret) or not len(held_out.ret):
         raise UserError(
-            f"{args.rollouts}: no return is settled, because no episode ends by itself or goes on for "
-            f"baselines.fit.beyond ({chosen.beyond}) pairs; lower it in params.yaml"
+            "no return of the rollouts is settled, because no episode ends by itself or goes on for fit.beyond "
+            f"({chosen.beyond}) pairs; lower it in params.yaml"
         )
     settings = make_settings(checkpoint.settings)
     name = ("fit", checkpoint.env_id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
@@ -72,12 +70,10 @@ def main(args: argparse.Namespace) -> None:
     fitted = fit_returns(
         net, start, train, held_out, chosen, settings.adam_eps, generator(*name, "order"), label
     )
-    identity = {name: getattr(checkpoint, name) for name in ("env_id", *LABELS)}
-    made_from = provenance(used, [CODE], Path(args.checkpoint), rollouts.attrs)
+    identity = {name: getattr(checkpoint, name) for name in IDENTITY}
     numbers = describe(net, fitted, train, held_out)
-    save_fit(
-        args.out,
-        Fit(**identity, true=fitted.phi[:1], optimal=fitted.phi[1:], numbers=numbers, made_from=made_from),
+    return Measured(
+        Fit(**identity, true=fitted.phi[:1], optimal=fitted.phi[1:], numbers=numbers, made_from={})
     )
 
 
@@ -97,11 +93,3 @@ def _read(
         parts.append(read_returns(checkpoint, blocks, num_pairs, beyond))
         progress.update((some.stop - some.start) * num_pairs)
     return merge_returns(parts)
-
-
-if __name__ == "__main__":
-    parser = make_parser("pgprim.commands.fit", __doc__)
-    parser.add_argument("--checkpoint", required=True, help="the agent, a checkpoint file")
-    parser.add_argument("--rollouts", required=True, help="its Zarr store of rollouts")
-    parser.add_argument("--out", required=True, help="the fit, a safetensors file")
-    run(main, parser)

@@ -12,7 +12,9 @@ from collections.abc import Iterable
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
+from tqdm import tqdm
 
+from pgprim.core.seeding import generator
 from pgprim.core.value_errors import (
     gae_targets_as_published,
     gae_targets_exact,
@@ -23,11 +25,13 @@ from pgprim.core.value_errors import (
     returns_exact,
 )
 from pgprim.experience.appraise import appraise
-from pgprim.experience.fork import Fork
-from pgprim.probes.value.measure import COORDS, DEFINITIONS, TARGETS
-from pgprim.store.estimates import LABELS
+from pgprim.experience.fork import Fork, fork_stream
+from pgprim.rl.limits import time_limit
+from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import agent_of, label
 from pgprim.types.agent import Settings, make_settings
 from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.targets import DEFINITIONS, DESCRIBED, TARGETS
 
 ESTIMATES = {
     "floor": ("mean relative error that V^π itself would show", "1"),
@@ -40,16 +44,31 @@ ESTIMATES = {
 """Long name and unit."""
 
 
-def run(
-    checkpoint: Checkpoint, forks: Iterable[Fork], limit: int | None, attrs: dict[str, object]
-) -> xr.Dataset:
+def measure(inputs: Inputs, params: dict) -> Measured:
+    """The probe: the floors of both definitions for both targets, and the noise-free error of the checkpoint's V.
+
+    Args:
+        inputs: A checkpoint.
+        params: `states` of a batch to be continued, in `branches` each, of `beyond` pairs.
+    """
+    checkpoint = inputs.checkpoint
+    name = ("floor", checkpoint.env_id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
+    # Equally far apart, so that every part of the batch is seen, from a random first one on.
+    width, first = checkpoint.settings["pairs"] / params["states"], generator(*name, "positions").random()
+    positions = [int(width * (k + first)) for k in range(params["states"])]
+    name = "floors {task} {algo} {seed} {iteration}".format(**vars(checkpoint))
+    forks = fork_stream(checkpoint, positions, params["branches"], params["beyond"])
+    with tqdm(forks, total=len(positions), desc=name, unit="state", mininterval=5) as states:
+        return Measured(estimate(checkpoint, iter(states), time_limit(checkpoint.env_id)))
+
+
+def estimate(checkpoint: Checkpoint, forks: Iterable[Fork], limit: int | None) -> xr.Dataset:
     """The floors of both definitions for both targets, and the noise-free error of the checkpoint's V.
 
     Args:
         checkpoint: The agent, before the iteration's update.
         forks: States of a batch with their continuations.
         limit: Pairs after which the time limit ends an episode; None where there is no limit.
-        attrs: Where the numbers come from.
     """
     settings = make_settings(checkpoint.settings)
     errors, val, returns = [], [], []
@@ -69,17 +88,12 @@ def run(
         "squared_value": pair_products(returns).mean(),
         "squared_noise": returns.var(axis=1, ddof=1).mean(),
     }
-    variables = {}
-    for name, number in numbers.items():
-        dims = ("target", "definition") if np.ndim(number) else ()
-        long_name, units = ESTIMATES[name]
-        labelled = np.asarray(number)[(None,) * len(LABELS)]
-        variables[name] = ((*LABELS, *dims), labelled, {"long_name": long_name, "units": units})
-    names = COORDS | {"seed": "seed of the agent", "iteration": "training iteration"}
-    values = {name: [getattr(checkpoint, name)] for name in LABELS}
-    values |= {"target": list(TARGETS), "definition": list(DEFINITIONS)}
-    coords = {name: (name, value, {"long_name": names[name]}) for name, value in values.items()}
-    return xr.Dataset(variables, coords, attrs | {"num_states": len(val)})
+    variables = {
+        name: (("target", "definition") if np.ndim(number) else (), number)
+        for name, number in numbers.items()
+    }
+    coords = {"target": TARGETS, "definition": DEFINITIONS}
+    return label(variables, ESTIMATES | DESCRIBED, coords, {"num_states": len(val)}, agent_of(checkpoint))
 
 
 def look(

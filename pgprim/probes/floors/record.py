@@ -12,7 +12,9 @@ def _work(params: Params, num_obs: int, case: str) -> Work:
 
 
 def _check(params: Params) -> Iterator[str]:
-    yield from long_enough("probes.checkpoints.floors.beyond", params["probes"]["checkpoints"]["floors"], params)
+    yield from long_enough(
+        "probes.checkpoints.floors.beyond", params["probes"]["checkpoints"]["floors"], params
+    )
 
 
 PROBE = Probe(

@@ -17,7 +17,7 @@ from pgprim.types.schema import (
     mapping,
 )
 
-CASES = ("few", "many", "steps")
+KINDS = ("few", "many", "steps")
 """A plane of the step by few pairs, one of the step by many, and the ends of independent steps."""
 
 
@@ -84,10 +84,10 @@ PROBE = Probe(
         "algos": ALGOS,
         "seeds": SEEDS,
         "iterations": ITERATIONS,
-        "cases": different(
-            {"description": "few, many or steps", "enum": list(CASES)}, "cases out of few, many and steps"
+        "kinds": different(
+            {"description": "few, many or steps", "enum": list(KINDS)}, "kinds, [few, many, steps]"
         ),
     },
     check=_check,
-    cases="cases",
+    cases="kinds",
 )

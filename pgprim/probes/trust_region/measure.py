@@ -11,6 +11,7 @@ import xarray as xr
 
 from pgprim.core.episodes import complete_episodes
 from pgprim.experience.train import CLIP_RANGE
+from pgprim.store.inputs import Inputs, Measured
 
 ESTIMATES = {
     "return_mean": ("mean episode return", "reward"),

@@ -19,9 +19,8 @@ from pgprim.core.value_errors import (
     returns_as_published,
     returns_exact,
 )
-
-TARGETS = ("gae", "returns")
-DEFINITIONS = ("as_published", "exact")
+from pgprim.store.inputs import Inputs, Measured
+from pgprim.types.targets import DEFINITIONS, TARGETS
 
 ESTIMATES = {
     "mre": ("mean relative error", "1"),
@@ -55,10 +54,7 @@ def measure(inputs: Inputs, params: dict) -> Measured:
     found = {name: np.empty((*shape, len(TARGETS), len(DEFINITIONS))) for name in ESTIMATES}
     for k in range(shape[1]):
         rew, val, next_val, val_new, terminated, truncated = (
-            rerun[name]
-            .isel(iteration=k)
-            .transpose("seed", "part", "t")
-            .values.reshape(-1, rerun.sizes["t"])
+            rerun[name].isel(iteration=k).transpose("seed", "part", "t").values.reshape(-1, rerun.sizes["t"])
             for name in ("rew_norm", "val_old", "next_val_old", "val_new", "terminated", "truncated")
         )
         val, next_val = val.astype(np.float64), next_val.astype(np.float64)
