@@ -5,20 +5,16 @@ the code of the others. Its `run(replay, params)` makes the dataset.
 """
 
 import argparse
-import hashlib
 import importlib
 import importlib.util
-import json
-from pathlib import Path
 
 import torch
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.store.datasets import save_dataset
+from pgprim.store.provenance import provenance, union
 from pgprim.store.replays import open_replays
 from pgprim.types.errors import UserError
-
-CODE = Path("data/code")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -32,16 +28,7 @@ def main(args: argparse.Namespace) -> None:
         )
     replay = open_replays(args.replay)
     numbers = importlib.import_module(module).run(replay, params)
-    attrs = {"probe": args.probe} | {
-        f"replay_{name}": str(replay.attrs[name])
-        for name in ("params", "snapshots_sha256", "code_sha256")
-        if name in replay.attrs
-    }
-    digests = [CODE / "commands" / "assess.txt", CODE / "probes" / args.probe / "measure.txt"]
-    if code := "".join(path.read_text() for path in digests if path.exists()):
-        attrs["code_sha256"] = hashlib.sha256(code.encode()).hexdigest()
-    settings = json.loads(replay.attrs["settings"])
-    attrs |= {"env_id": replay.attrs["env_id"], "semantics": settings["semantics"]}
+    attrs = {"probe": args.probe} | union([replay.attrs, provenance({}, {"replay": args.replay})])
     save_dataset(args.out, numbers.assign_attrs(attrs))
 
 

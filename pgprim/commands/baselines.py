@@ -1,20 +1,18 @@
 """Estimate what baselines buy at one checkpoint, from stored rollouts and a fitted "true" value function."""
 
 import argparse
-from pathlib import Path
 
 import torch
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.probes.baselines.measure import run as run_probe
 from pgprim.store.checkpoints import load_checkpoint
-from pgprim.store.datasets import save_dataset, save_gradients
-from pgprim.store.estimates import LABELS, provenance
+from pgprim.store.datasets import save_dataset, save_store
 from pgprim.store.fits import load_fit
+from pgprim.store.labelled import AGENT
+from pgprim.store.provenance import provenance
 from pgprim.store.rollouts import open_rollouts
 from pgprim.types.errors import UserError
-
-CODE = Path("data/code/commands/baselines.txt")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -27,7 +25,7 @@ def main(args: argparse.Namespace) -> None:
     checkpoint, rollouts = load_checkpoint(args.checkpoint), open_rollouts(args.rollouts)
     fit = load_fit(args.fit)
     for path, found in ((args.rollouts, rollouts.attrs), (args.fit, vars(fit))):
-        for name in ("env_id", *LABELS):
+        for name in ("env_id", *AGENT):
             if found.get(name) != getattr(checkpoint, name):
                 raise UserError(
                     f"{path}: {name} is {found.get(name)!r}, but must be that of {args.checkpoint}, "
@@ -40,8 +38,9 @@ def main(args: argparse.Namespace) -> None:
             f"params.yaml asks for {num_streams} of {params['sample']['pairs']}; sample again"
         )
     vectors, numbers = run_probe(checkpoint, fit, rollouts, used)
-    attrs = {"probe": "baselines"} | provenance(used, [CODE], Path(args.checkpoint), rollouts.attrs)
-    save_gradients(args.gradients, vectors.assign_attrs(attrs))
+    inputs = {"checkpoint": args.checkpoint, "rollouts": args.rollouts, "fit": args.fit}
+    attrs = {"probe": "baselines"} | provenance(used, inputs, checkpoint)
+    save_store(args.gradients, vectors.assign_attrs(attrs))
     save_dataset(args.out, numbers.assign_attrs(attrs))
 
 

@@ -7,18 +7,15 @@ the code of the others.
 import argparse
 import importlib
 import importlib.util
-from pathlib import Path
 
 import torch
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.store.checkpoints import load_checkpoint
-from pgprim.store.datasets import save_dataset, save_gradients
-from pgprim.store.estimates import provenance
+from pgprim.store.datasets import save_dataset, save_store
+from pgprim.store.provenance import provenance
 from pgprim.store.rollouts import open_rollouts
 from pgprim.types.errors import UserError
-
-CODE = Path("data/code")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -34,9 +31,9 @@ def main(args: argparse.Namespace) -> None:
     checkpoint, rollouts = load_checkpoint(args.checkpoint), open_rollouts(args.rollouts)
     _require_match(checkpoint, rollouts, params["sample"], args)
     vectors, numbers = importlib.import_module(module).run(checkpoint, rollouts, used)
-    code = [CODE / "commands" / "estimate.txt", CODE / "probes" / args.probe / "measure.txt"]
-    attrs = {"probe": args.probe} | provenance(used, code, Path(args.checkpoint), rollouts.attrs)
-    save_gradients(args.gradients, vectors.assign_attrs(attrs))
+    inputs = {"checkpoint": args.checkpoint, "rollouts": args.rollouts}
+    attrs = {"probe": args.probe} | provenance(used, inputs, checkpoint)
+    save_store(args.gradients, vectors.assign_attrs(attrs))
     save_dataset(args.out, numbers.assign_attrs(attrs))
 
 

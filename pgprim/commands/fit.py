@@ -5,7 +5,6 @@ The streams of the trials are left alone: what is fitted here is used on them.
 
 import argparse
 from math import ceil
-from pathlib import Path
 
 import torch
 from tqdm import tqdm
@@ -22,15 +21,14 @@ from pgprim.probes.baselines.fit import (
     read_returns,
 )
 from pgprim.store.checkpoints import load_checkpoint
-from pgprim.store.estimates import LABELS, provenance
 from pgprim.store.fits import save_fit
+from pgprim.store.labelled import AGENT
+from pgprim.store.provenance import provenance
 from pgprim.store.rollouts import RolloutReader, open_rollouts
 from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.errors import UserError
 from pgprim.types.fit import Fit
-
-CODE = Path("data/code/commands/fit.txt")
 
 BLOCK = 1024
 """Pairs of a stream that are read at a time."""
@@ -72,8 +70,8 @@ def main(args: argparse.Namespace) -> None:
     fitted = fit_returns(
         net, start, train, held_out, chosen, settings.adam_eps, generator(*name, "order"), label
     )
-    identity = {name: getattr(checkpoint, name) for name in ("env_id", *LABELS)}
-    made_from = provenance(used, [CODE], Path(args.checkpoint), rollouts.attrs)
+    identity = {name: getattr(checkpoint, name) for name in ("env_id", *AGENT)}
+    made_from = provenance(used, {"checkpoint": args.checkpoint, "rollouts": args.rollouts}, checkpoint)
     numbers = describe(net, fitted, train, held_out)
     save_fit(
         args.out,

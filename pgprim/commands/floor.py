@@ -1,7 +1,6 @@
 """Measure what a perfect value network would show at one checkpoint, and the noise-free error of the agent's own."""
 
 import argparse
-from pathlib import Path
 
 import torch
 from tqdm import tqdm
@@ -13,9 +12,7 @@ from pgprim.probes.value.floor import run as estimate
 from pgprim.rl.limits import time_limit
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import save_dataset
-from pgprim.store.estimates import provenance
-
-CODE = Path("data/code/commands/floor.txt")
+from pgprim.store.provenance import provenance
 
 
 def main(args: argparse.Namespace) -> None:
@@ -27,8 +24,7 @@ def main(args: argparse.Namespace) -> None:
     # Equally far apart, so that every part of the batch is seen, from a random first one on.
     width, first = checkpoint.settings["pairs"] / params["states"], generator(*name, "positions").random()
     positions = [int(width * (k + first)) for k in range(params["states"])]
-    attrs = {"env_id": checkpoint.env_id, "semantics": checkpoint.settings["semantics"]}
-    attrs |= provenance({"floor": params}, [CODE], Path(args.checkpoint), {})
+    attrs = provenance({"floor": params}, {"checkpoint": args.checkpoint}, checkpoint)
     label = "floor {task} {algo} {seed} {iteration}".format(**vars(checkpoint))
     forks = fork_stream(checkpoint, positions, params["branches"], params["beyond"])
     with tqdm(forks, total=len(positions), desc=label, unit="state", mininterval=5) as states:

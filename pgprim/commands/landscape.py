@@ -6,8 +6,6 @@ measured side by side, in groups, and a killed run goes on with the first group 
 """
 
 import argparse
-import hashlib
-import json
 from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
@@ -19,6 +17,7 @@ from tqdm import tqdm
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.core.episodes import Episodes, complete_episodes, estimate_return, within
+from pgprim.probes.landscape.label import plane_dataset, steps_dataset
 from pgprim.probes.landscape.points import (
     as_one_agent,
     landscape_purpose,
@@ -31,8 +30,8 @@ from pgprim.probes.landscape.points import (
 )
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import save_dataset
-from pgprim.store.landscapes import plane_dataset, steps_dataset
-from pgprim.store.unfinished import Pieces
+from pgprim.store.files import Pieces
+from pgprim.store.provenance import provenance
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.errors import UserError
 
@@ -57,14 +56,8 @@ def main(args: argparse.Namespace) -> None:
     checkpoint = load_checkpoint(args.checkpoint)
     common = params["common_random_numbers"]
     used = {name: params[name] for name in ("plane", args.kind)} | {"common_random_numbers": common}
-    attrs = {
-        "env_id": checkpoint.env_id,
-        "semantics": checkpoint.settings["semantics"],
-        "params": json.dumps({"landscape": used}, sort_keys=True),
-        "checkpoint_sha256": hashlib.sha256(Path(args.checkpoint).read_bytes()).hexdigest(),
-    }
-    if CODE.exists():
-        attrs["code_sha256"] = hashlib.sha256(CODE.read_bytes()).hexdigest()
+    attrs = provenance({"landscape": used}, {"checkpoint": args.checkpoint}, checkpoint)
+    code = CODE.read_text() if CODE.exists() else None
     most = used[args.kind]["budgets"][-1]
     shape = _shape_of_batch(checkpoint, args.kind, used)
     num_points = shape[0] if args.kind == "steps" else used["plane"]["points"] ** 2
@@ -73,7 +66,7 @@ def main(args: argparse.Namespace) -> None:
     )
     total = shape[0] * shape[1] + num_points * most
     with (
-        Pieces(args.out, attrs | {"kind": args.kind}) as pieces,
+        Pieces(args.out, attrs | {"kind": args.kind, "code": code}) as pieces,
         tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress,
     ):
         if (points := pieces.load("points")) is None:
@@ -111,8 +104,8 @@ def _assemble(
     for found in rewards.values():
         for name, values in found.items():
             found[name] = values.reshape(*square, *values.shape[1:])
-    scalars = {name: float(points[name]) for name in ("step_norm", "random_norm", "batch_pairs")}
-    return plane_dataset(checkpoint, kind, axis, surrogate.reshape(square), rewards, sizes, scalars, attrs)
+    norms = {name: float(points[name]) for name in ("step_norm", "random_norm", "batch_pairs")}
+    return plane_dataset(checkpoint, kind, axis, surrogate.reshape(square), rewards, sizes, norms, attrs)
 
 
 def _axis(settings: dict) -> np.ndarray:

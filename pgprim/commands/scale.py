@@ -6,7 +6,6 @@ once; the written `params.yaml` is whole again and keeps both files' comments.
 
 import argparse
 import io
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from pgprim.commands.command import make_parser, run
+from pgprim.store.files import write_bytes
 from pgprim.types.errors import UserError
 from pgprim.types.params import check, read
 
@@ -132,10 +132,8 @@ def _is_kept_elsewhere(params: Path) -> bool:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text file in one atomic step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    """Write a text file that is meant to be changed by hand, in one atomic step."""
+    write_bytes(path, text.encode(), lambda _: True)
 
 
 def main(args: argparse.Namespace) -> None:

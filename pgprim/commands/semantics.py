@@ -7,20 +7,17 @@ import argparse
 import importlib
 import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.store.checkpoints import load_checkpoint
-from pgprim.store.datasets import load_dataset, open_gradients, save_dataset
-from pgprim.store.estimates import provenance
+from pgprim.store.datasets import load_dataset, open_store, save_dataset
+from pgprim.store.provenance import provenance
 from pgprim.store.rollouts import open_rollouts
 from pgprim.studies.semantics.compare import compare
 from pgprim.types.errors import UserError
 from pgprim.types.variants import other_semantics
-
-CODE = Path("data/code")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -38,12 +35,11 @@ def main(args: argparse.Namespace) -> None:
     other = other_semantics(own)
     changed = replace(checkpoint, settings=checkpoint.settings | {"semantics": other})
     found = importlib.import_module(module).run(changed, rollouts, used)
-    stored = open_gradients(args.gradients), load_dataset(args.estimates)
+    stored = open_store(args.gradients), load_dataset(args.estimates)
     vectors, numbers = ({own: mine, other: its} for mine, its in zip(stored, found, strict=True))
     ds = compare(vectors, numbers, args.probe, block["level"])
-    code = [CODE / "commands" / "semantics.txt", CODE / "probes" / args.probe / "measure.txt"]
-    attrs = {"env_id": checkpoint.env_id} | provenance(used, code, Path(args.checkpoint), rollouts.attrs)
-    save_dataset(args.out, ds.assign_attrs(attrs))
+    inputs = {name: getattr(args, name) for name in ("checkpoint", "rollouts", "gradients", "estimates")}
+    save_dataset(args.out, ds.assign_attrs(provenance(used, inputs, checkpoint)))
 
 
 if __name__ == "__main__":

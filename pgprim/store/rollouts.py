@@ -260,7 +260,9 @@ class RolloutReader:
         stop = self.num_pairs if stop is None else min(stop, self.num_pairs)
         for start in range(0, stop, size):
             end = min(start + size, stop)
-            arrays = {name: self._read(array, streams, slice(start, end)) for name, array in self._arrays.items()}
+            arrays = {
+                name: self._read(array, streams, slice(start, end)) for name, array in self._arrays.items()
+            }
             yield Block(start, **arrays, finals=self.final(streams, start, end))
 
     def final(self, streams: slice = slice(None), start: int = 0, stop: int | None = None) -> Finals:
@@ -275,7 +277,9 @@ class RolloutReader:
         try:
             return np.asarray(array[where or ...])
         except (ValueError, RuntimeError, OSError):
-            raise unusable(self._path, KIND, f"a chunk of {array.name[1:]} does not fit its checksum") from None
+            raise unusable(
+                self._path, KIND, f"a chunk of {array.name[1:]} does not fit its checksum"
+            ) from None
 
 
 def open_rollouts(path: str | Path) -> RolloutReader:

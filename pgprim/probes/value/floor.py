@@ -25,7 +25,7 @@ from pgprim.core.value_errors import (
 from pgprim.experience.appraise import appraise
 from pgprim.experience.fork import Fork
 from pgprim.probes.value.measure import COORDS, DEFINITIONS, TARGETS
-from pgprim.store.estimates import LABELS
+from pgprim.store.labelled import agent_of, label
 from pgprim.types.agent import Settings, make_settings
 from pgprim.types.checkpoint import Checkpoint
 
@@ -69,17 +69,11 @@ def run(
         "squared_value": pair_products(returns).mean(),
         "squared_noise": returns.var(axis=1, ddof=1).mean(),
     }
-    variables = {}
-    for name, number in numbers.items():
-        dims = ("target", "definition") if np.ndim(number) else ()
-        long_name, units = ESTIMATES[name]
-        labelled = np.asarray(number)[(None,) * len(LABELS)]
-        variables[name] = ((*LABELS, *dims), labelled, {"long_name": long_name, "units": units})
-    names = COORDS | {"seed": "seed of the agent", "iteration": "training iteration"}
-    values = {name: [getattr(checkpoint, name)] for name in LABELS}
-    values |= {"target": list(TARGETS), "definition": list(DEFINITIONS)}
-    coords = {name: (name, value, {"long_name": names[name]}) for name, value in values.items()}
-    return xr.Dataset(variables, coords, attrs | {"num_states": len(val)})
+    variables = {name: (tuple(COORDS) if np.ndim(number) else (), number) for name, number in numbers.items()}
+    coords = {"target": TARGETS, "definition": DEFINITIONS}
+    return label(
+        variables, ESTIMATES | COORDS, coords, attrs | {"num_states": len(val)}, agent_of(checkpoint)
+    )
 
 
 def look(

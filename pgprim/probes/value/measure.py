@@ -19,6 +19,7 @@ from pgprim.core.value_errors import (
     returns_as_published,
     returns_exact,
 )
+from pgprim.store.labelled import label
 
 TARGETS = ("gae", "returns")
 DEFINITIONS = ("as_published", "exact")
@@ -30,11 +31,8 @@ ESTIMATES = {
 """Long name and unit."""
 
 COORDS = {
-    "task": "task",
-    "algo": "algorithm",
-    "part": "the update's own pairs, or fresh ones",
-    "target": "what V is compared to: V_old + A_GAE, or the return",
-    "definition": "what stands for what a cut leaves out",
+    "target": ("what V is compared to: V_old + A_GAE, or the return", "1"),
+    "definition": ("what stands for what a cut leaves out", "1"),
 }
 
 
@@ -77,20 +75,7 @@ def run(replay: xr.Dataset, params: dict) -> xr.Dataset:
             place = (slice(None), k, slice(None), TARGETS.index(target), DEFINITIONS.index(definition))
             found["mre"][place] = known_mean(errors, axis=1).reshape(shape[0], shape[2])
             found["median_re"][place] = known_median(errors, axis=1).reshape(shape[0], shape[2])
-    variables = {
-        name: (
-            ("task", "algo", *dims, "target", "definition"),
-            array[None, None],
-            dict(zip(("long_name", "units"), ESTIMATES[name], strict=True)),
-        )
-        for name, array in found.items()
-    }
-    values = {
-        "task": [replay.attrs["task"]],
-        "algo": [replay.attrs["algo"]],
-        "part": list(replay.part.values),
-    }
-    values |= {"target": list(TARGETS), "definition": list(DEFINITIONS)}
-    coords = {name: (name, values[name], {"long_name": COORDS[name]}) for name in COORDS}
-    coords |= {name: (name, replay[name].values, replay[name].attrs) for name in ("seed", "iteration")}
-    return xr.Dataset(variables, coords)
+    variables = {name: ((*dims, *COORDS), array) for name, array in found.items()}
+    coords = {name: replay[name].values for name in dims} | {"target": TARGETS, "definition": DEFINITIONS}
+    where = {name: replay.attrs[name] for name in ("task", "algo")}
+    return label(variables, ESTIMATES | COORDS, coords, where=where)
