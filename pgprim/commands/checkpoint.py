@@ -4,11 +4,11 @@ The bytes are the training run's own: however long training went on, an earlier 
 """
 
 import argparse
-import os
-import shutil
 from pathlib import Path
 
 from pgprim.commands.command import make_parser, run
+from pgprim.store.checkpoints import KIND
+from pgprim.store.files import read_sealed, write_bytes
 from pgprim.types.errors import UserError
 
 
@@ -22,11 +22,7 @@ def main(args: argparse.Namespace) -> None:
             f"{args.training}: snapshot {name}: {reason}; params.yaml needs each seed in one group of lockstep, and "
             "iterations that are multiples of train.snapshot_every up to train.iterations"
         )
-    out = Path(args.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
-    shutil.copyfile(found[0], partial)
-    os.replace(partial, out)
+    write_bytes(args.out, read_sealed(found[0], KIND))
 
 
 if __name__ == "__main__":

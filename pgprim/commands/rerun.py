@@ -23,12 +23,12 @@ from pgprim.experience.rerun import (
 )
 from pgprim.rl.limits import time_limit
 from pgprim.store.checkpoints import load_checkpoint
-from pgprim.store.replays import replays_dataset, save_replays
+from pgprim.store.datasets import save_store
+from pgprim.store.provenance import provenance
+from pgprim.store.replays import replays_dataset
 from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint, stack_agents
 from pgprim.types.errors import UserError
-
-CODE = Path("data/code/commands/replay.txt")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> None:
             progress.update(pairs.rew.size)
 
     shape = (len(iterations), len(seeds), num_pairs)
-    arrays = {"kl_sigma": np.stack(divergence, 1)}
+    arrays = {"kl_of_sigma": np.stack(divergence, 1)}
     for field in (field.name for field in fields(Pairs)):
         fresh = np.concatenate([getattr(pairs, field) for pairs in stretches], axis=1).reshape(shape)
         own = np.stack([getattr(pairs, field) for pairs in trained])
@@ -82,12 +82,10 @@ def main(args: argparse.Namespace) -> None:
         "num_pairs": settings.pairs,
         "time_limit": time_limit(first.env_id),
         "settings": json.dumps(first.settings, sort_keys=True),
-        "params": json.dumps({"replay": params["replay"]}, sort_keys=True),
         "snapshots_sha256": digest.hexdigest(),
+        **provenance({"replay": params["replay"]}, agent=first),
     }
-    if CODE.exists():
-        attrs["code_sha256"] = hashlib.sha256(CODE.read_bytes()).hexdigest()
-    save_replays(args.out, replays_dataset(arrays, *name, seeds, iterations, attrs))
+    save_store(args.out, replays_dataset(arrays, *name, seeds, iterations, attrs))
 
 
 def _load(folder: Path, seeds: list[int], iteration: int, digest) -> list[Checkpoint]:

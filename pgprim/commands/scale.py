@@ -6,7 +6,6 @@ once; the written `params.yaml` is whole again and keeps both files' comments.
 
 import argparse
 import io
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -19,6 +18,7 @@ from ruamel.yaml.scalarint import ScalarInt
 
 from pgprim.commands.command import make_parser, run
 from pgprim.commands.params import check
+from pgprim.store.files import write_bytes
 from pgprim.types.errors import UserError
 from pgprim.types.params import parse, read_text
 
@@ -177,10 +177,8 @@ def _is_kept_elsewhere(params: Path) -> bool:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text file in one atomic step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    """Write a text file that is meant to be changed by hand, in one atomic step."""
+    write_bytes(path, text.encode(), lambda _: True)
 
 
 def main(args: argparse.Namespace) -> None:

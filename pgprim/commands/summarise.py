@@ -5,8 +5,6 @@ each other and with that of the large sample. Figures say how certain these are;
 """
 
 import argparse
-import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import xarray as xr
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.commands.plot import load_results
+from pgprim.store.files import write_json
 from pgprim.types.errors import UserError
 
 END = 0.1
@@ -66,10 +65,7 @@ def main(args: argparse.Namespace) -> None:
                 f"{folder}: holds no {name}; give the folder of one task's and algorithm's results"
             )
     found = summarise(records, estimates, load_params()["plot"]["regime"])
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    partial = args.out.with_name(f".{args.out.name}.{os.getpid()}")
-    partial.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
-    os.replace(partial, args.out)
+    write_json(args.out, found)
 
 
 if __name__ == "__main__":

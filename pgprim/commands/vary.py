@@ -4,7 +4,6 @@ A run whose loss or step explodes is a finding: its records end there, and the o
 """
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,9 +16,10 @@ from pgprim.commands.command import load_params, make_parser, run
 from pgprim.experience.train import RECORDS
 from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
-from pgprim.store.records import save_records
-from pgprim.store.unfinished import Pieces
-from pgprim.store.variants import as_other, run_dataset
+from pgprim.store.datasets import save_store
+from pgprim.store.files import Pieces
+from pgprim.store.provenance import provenance
+from pgprim.store.records import as_other, records_dataset
 from pgprim.studies.variants import AGREEMENT, train_while_sound
 from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import stack_agents
@@ -42,8 +42,7 @@ def main(args: argparse.Namespace) -> None:
     identity = {"runs": [asdict(one) for one in runs], "env_id": env_id, "seeds": args.seeds, "code": code}
     label = f"vary {args.study} {args.task} {args.variant} {'-'.join(map(str, args.seeds))}"
     total = sum(one.iterations * one.values["pairs"] for one in runs) * len(args.seeds)
-    attrs = {"env_id": env_id, "study": args.study}
-    attrs["runs"] = json.dumps([one.values for one in runs], sort_keys=True)
+    attrs = provenance({"runs": [one.values for one in runs]}) | {"environment": env_id, "study": args.study}
     parts = []
     with (
         Pieces(args.out, identity) as pieces,
@@ -58,9 +57,9 @@ def main(args: argparse.Namespace) -> None:
                 progress.initial += done  # no part of the pace
                 progress.update(done)
             diverged, where = piece.pop("diverged"), (args.task, one.algo, args.seeds)
-            parts.append(run_dataset(piece, DESCRIBED, diverged, where, one.labels, attrs))
+            parts.append(records_dataset(piece, DESCRIBED, *where, attrs, one.labels, diverged))
         ds = xr.combine_by_coords(parts, combine_attrs="drop_conflicts")
-        save_records(args.out, as_other(ds) if args.study == "semantics" else ds)
+        save_store(args.out, as_other(ds) if args.study == "semantics" else ds)
 
 
 def _train(env_id: str, one: Run, seeds: list[int], progress: tqdm) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ from pgprim.core.statistics import (
     trial_mean,
 )
 
-Numbers = dict[str, float | Float[np.ndarray, "..."]]
+Numbers = dict[str, Interval | float | Float[np.ndarray, "..."]]
 
 
 def agreement(
@@ -39,17 +39,15 @@ def agreement(
     matrix = cosines(together)
     between, to_truth = matrix[:-1, :-1], matrix[:-1, -1]
     mean = trial_mean(to_truth, level)
-    return (
-        {
-            "pairwise_cosine": between,
-            "truth_cosine_trial": to_truth,
-            "truth_cosine_corrected": correct_for_noisy_truth(mean.value, truth_reliability),
-            "norm": np.sqrt(np.diagonal(together)[:-1]),
-        }
-        | with_ends("cosine", mean_cosine(between, level))
-        | with_ends("truth_cosine", mean)
-        | with_ends("cosine_excess", cosine_excess(between, to_truth, level))
-    )
+    return {
+        "pairwise_cosine": between,
+        "cosine": mean_cosine(between, level),
+        "truth_cosine_trial": to_truth,
+        "truth_cosine": mean,
+        "truth_cosine_corrected": correct_for_noisy_truth(mean.value, truth_reliability),
+        "cosine_excess": cosine_excess(between, to_truth, level),
+        "norm": np.sqrt(np.diagonal(together)[:-1]),
+    }
 
 
 def noise(
@@ -64,9 +62,4 @@ def noise(
         level: Nominal coverage of the interval, within the agent.
     """
     scale = noise_scale(gram(vectors), budget, level)
-    return with_ends("noise_scale", scale) | {"noise_scale_episodes": scale.value / episode_length}
-
-
-def with_ends(name: str, interval: Interval) -> Numbers:
-    """An interval as `name`, `name_low` and `name_high`."""
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    return {"noise_scale": scale, "noise_scale_episodes": scale.value / episode_length}

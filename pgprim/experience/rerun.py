@@ -65,7 +65,7 @@ class Pairs:
         val_new: V(s) after the update.
         log_prob_old: log π(a|s) before the update [nat].
         log_prob_new: log π(a|s) after the update [nat].
-        kl_mean_part: Part of KL(π_old ‖ π_new) at s that moving the mean makes [nat].
+        kl_of_mean: Part of KL(π_old ‖ π_new) at s that moving the mean makes [nat].
     """
 
     rew: Float64[np.ndarray, "agent t"]
@@ -77,7 +77,7 @@ class Pairs:
     val_new: Float32[np.ndarray, "agent t"]
     log_prob_old: Float32[np.ndarray, "agent t"]
     log_prob_new: Float32[np.ndarray, "agent t"]
-    kl_mean_part: Float32[np.ndarray, "agent t"]
+    kl_of_mean: Float32[np.ndarray, "agent t"]
 
 
 def replay_iteration(
@@ -217,7 +217,7 @@ def _look(
         "val_new": values(value, update.phi_new, obs),
         "log_prob_old": log_prob(mu_old, before[-1], act),
         "log_prob_new": log_prob(mu_new, after[-1], act),
-        "kl_mean_part": kl_of_mean(mu_old, mu_new, after[-1]),
+        "kl_of_mean": kl_of_mean(mu_old, mu_new, after[-1]),
     }
     return {name: number.numpy() for name, number in found.items()}
 

@@ -126,10 +126,10 @@ def check_store(path: str | Path, kind: str, contents: bool) -> None:
     path = Path(path)
     if not path.exists():
         raise missing(path, kind)
-    root = read_sealed(path / _ROOT, kind) if (path / _ROOT).exists() else b"{}"
-    files = json.loads(root).get("attributes", {}).get("pgprim", {}).get("files")
-    if files is None:
-        raise unusable(path, kind, "it has no checksum of pgprim's")
+    root = (path / _ROOT).read_bytes() if (path / _ROOT).exists() else b""
+    if not seal_holds(root):
+        raise unusable(path, kind, _why_not(root))
+    files = json.loads(root)["attributes"]["pgprim"]["files"]
     if different := sorted(set(files) ^ (set(_files_of(path)) - {_ROOT})):
         reason = "is missing in it" if different[0] in files else "does not belong to it"
         raise unusable(path, kind, f"the file {different[0]} {reason}")
@@ -138,6 +138,10 @@ def check_store(path: str | Path, kind: str, contents: bool) -> None:
             raise unusable(path, kind, f"its file {name} has {actual} bytes, but was written with {size}")
         if (contents or size <= SMALL) and digest(path / name) != expected:
             raise unusable(path, kind, f"the checksum of its file {name} does not fit its bytes")
+
+
+def _why_not(data: bytes) -> str:
+    return "its checksum does not fit its bytes" if _SEALED.search(data) else "it has no checksum of pgprim's"
 
 
 def missing(path: str | Path, kind: str) -> UserError:

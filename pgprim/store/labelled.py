@@ -101,6 +101,13 @@ def stack_values(values: Sequence[Any]) -> Any:
     return np.stack(values)
 
 
+def interval(ds: xr.Dataset, name: str) -> tuple[xr.DataArray, xr.DataArray] | None:
+    """The ends of a variable's interval, or None where the dataset has no interval of it."""
+    if f"{name}_ci" not in ds:
+        return None
+    return tuple(ds[f"{name}_ci"].sel(bound=end, drop=True) for end in BOUNDS)
+
+
 def _variable(
     dims: tuple[str, ...], values: Any, num_leading: int, long_name: str, units: str
 ) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -90,3 +90,26 @@ def _merge(values: list[Any]) -> Any:
         return {name: _merge([value[name] for value in values if name in value]) for name in names}
     distinct = sorted({json.dumps(value, sort_keys=True) for value in values})
     return json.loads(distinct[0]) if len(distinct) == 1 else [json.loads(value) for value in distinct]
+
+
+class Used(Mapping):
+    """The parameter file, which remembers which of its sections were looked at.
+
+    Attributes:
+        used: Those sections.
+    """
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        """Nothing is used yet."""
+        self._params = params
+        self.used: dict[str, Any] = {}
+
+    def __getitem__(self, section: str) -> Any:
+        self.used[section] = self._params[section]
+        return self.used[section]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._params)
+
+    def __len__(self) -> int:
+        return len(self._params)

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from pgprim.commands import landscape
 from pgprim.core.mlp import policy_net, value_net
 from pgprim.store.datasets import load_dataset
-from pgprim.store.unfinished import UNFINISHED
+from pgprim.store.files import UNFINISHED
 from pgprim.types.errors import UserError
 from tests.oracles.pipeline import make_agent, write_params
 

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from pgprim.commands import estimate, semantics
 from pgprim.store.checkpoints import save_checkpoint
-from pgprim.store.datasets import load_dataset, open_gradients
+from pgprim.store.datasets import load_dataset, open_store
 from pgprim.studies.semantics.compare import compare as compare_datasets
 from pgprim.types.errors import UserError
 from pgprim.types.params import load
@@ -39,7 +39,7 @@ def run_estimate(probe, checkpoint, name):
     save_checkpoint(f"{name}.safetensors", checkpoint)
     paths = {"checkpoint": f"{name}.safetensors", "gradients": f"{name}.zarr", "out": f"{name}.nc"}
     estimate.main(argparse.Namespace(probe=probe, rollouts="rollouts.zarr", **paths))
-    return open_gradients(f"{name}.zarr"), load_dataset(f"{name}.nc")
+    return open_store(f"{name}.zarr"), load_dataset(f"{name}.nc")
 
 
 def compare(probe, name="own"):

@@ -12,7 +12,7 @@ from pgprim.core.returns import gae
 from pgprim.core.surrogate import normalise_advantage
 from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare, run, stream_gradients
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
-from pgprim.store.datasets import load_dataset, open_gradients, save_dataset, save_gradients
+from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
 from pgprim.types.agent import make_settings
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
 
@@ -120,7 +120,7 @@ def test_the_same_rollouts_give_the_same_bytes(tmp_path):
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     for name in ("a", "b"):
         gradients, numbers = run(checkpoint, rollouts, PARAMS)
-        save_gradients(tmp_path / f"{name}.zarr", gradients)
+        save_store(tmp_path / f"{name}.zarr", gradients)
         save_dataset(tmp_path / f"{name}.nc", numbers)
     assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()
     files = [sorted(p for p in (tmp_path / f"{name}.zarr").rglob("*") if p.is_file()) for name in ("a", "b")]
@@ -132,8 +132,8 @@ def test_budgets_and_normalisation_can_be_had_again_from_what_is_stored(tmp_path
     checkpoint = make_checkpoint(PPO)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     gradients, numbers = run(checkpoint, rollouts, PARAMS)
-    save_gradients(tmp_path / "g.zarr", gradients)
-    stored = open_gradients(tmp_path / "g.zarr")
+    save_store(tmp_path / "g.zarr", gradients)
+    stored = open_store(tmp_path / "g.zarr")
     again = add_gradients(stored.drop_vars(["grad", "grad_true"]))
     np.testing.assert_array_equal(again.grad, gradients.grad)
     np.testing.assert_array_equal(again.grad_true, gradients.grad_true)

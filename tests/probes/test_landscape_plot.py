@@ -6,9 +6,9 @@ import xarray as xr
 
 from pgprim.core.episodes import estimate_return
 from pgprim.plotting.combine import combine
+from pgprim.probes.landscape.label import REWARDS, plane_dataset, steps_dataset
 from pgprim.probes.landscape.plot import FIGURES, plot, select
 from pgprim.store.datasets import load_dataset, save_dataset
-from pgprim.store.landscapes import REWARDS, plane_dataset, steps_dataset
 from pgprim.types.errors import UserError
 from tests.plotting.drawn import texts
 from tests.probes.synthetic import PPO, make_checkpoint

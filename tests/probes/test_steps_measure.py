@@ -13,7 +13,7 @@ from pgprim.rl.batch import Batch
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.rl.ppo import ppo_update
 from pgprim.rl.trpo import trpo_update
-from pgprim.store.datasets import load_dataset, save_dataset, save_gradients
+from pgprim.store.datasets import load_dataset, save_dataset, save_store
 from pgprim.types.agent import make_settings
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
 
@@ -114,7 +114,7 @@ def test_numbers_are_labelled_and_are_those_of_the_steps(tmp_path):
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     vectors, numbers = run(checkpoint, rollouts, PARAMS)
     save_dataset(tmp_path / "a.nc", numbers)
-    save_gradients(tmp_path / "a.zarr", vectors)
+    save_store(tmp_path / "a.zarr", vectors)
     numbers = load_dataset(tmp_path / "a.nc")
     assert numbers.cosine.dims == ("task", "algo", "seed", "iteration", "budget")
     assert numbers.pairwise_cosine.dims[-3:] == ("budget", "trial", "trial_b")

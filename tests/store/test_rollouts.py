@@ -134,7 +134,7 @@ def test_of_sixty_flipped_bits_none_is_read_as_data(tmp_path):
         flipped = bytearray(whole)
         flipped[rng.integers(len(whole))] ^= 1 << rng.integers(8)
         file.write_bytes(flipped)
-        with pytest.raises(UserError, match=r"r\.zarr.*: not a store of rollouts as pgprim wrote it: "):
+        with pytest.raises(UserError, match=r"r\.zarr: not a store of rollouts as pgprim wrote it: "):
             list(open_rollouts(tmp_path / "r.zarr").blocks())
         file.write_bytes(whole)
     list(open_rollouts(tmp_path / "r.zarr").blocks())

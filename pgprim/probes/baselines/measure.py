@@ -29,7 +29,6 @@ from jaxtyping import Bool, Float, Float32, Float64
 from torch import Tensor
 from tqdm import tqdm
 
-from pgprim.core.agreement import with_ends
 from pgprim.core.mlp import MLP, policy_net
 from pgprim.core.paired import cosine_difference
 from pgprim.core.prefix_sums import PrefixSums, append, batch_gradient, no_pairs, revalue, trace_weights
@@ -40,8 +39,8 @@ from pgprim.core.statistics import Interval, cosines, gram, jackknife, mean_cosi
 from pgprim.core.tails import is_settled
 from pgprim.core.trade_off import errors_against_unbiased, noise_ratio, signal_to_noise
 from pgprim.experience.appraise import ROWS, appraise
-from pgprim.store.estimates import estimates_dataset
 from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import agent_of, label, stack_values
 from pgprim.store.rollouts import RolloutReader
 from pgprim.types.agent import Settings, make_settings
 from pgprim.types.checkpoint import Checkpoint
@@ -60,16 +59,19 @@ GROUP = 32
 """Streams that are worked on at a time: chunks of narrow arrays hold several, and are unpacked whole each time."""
 
 VECTORS = {
-    "grad": "policy gradient estimate, Eqs. 1 and 15",
-    "score_sum": "Σ s, the score summed over the pairs",
-    "score_adv_sum": "Σ s·A, the score times the advantage summed over the pairs",
-    "adv_sum": "Σ A, the advantage summed over the pairs",
-    "adv_sq_sum": "Σ A², the squared advantage summed over the pairs",
-    "lam_grad": "policy gradient estimate with advantages centred but not scaled, from a truth stream",
-    "return_grad": "policy gradient estimate from returns less a baseline, centred but not scaled",
-    "residual_sums": "n, Σ e, Σ ‖s‖², Σ ‖s‖² e and Σ ‖s‖² e² over the pairs with settled returns, e = R − b",
+    "grad": ("policy gradient estimate, Eqs. 1 and 15", "1"),
+    "score_sum": ("Σ s, the score summed over the pairs", "1"),
+    "score_adv_sum": ("Σ s·A, the score times the advantage summed over the pairs", "1"),
+    "adv_sum": ("Σ A, the advantage summed over the pairs", "1"),
+    "adv_sq_sum": ("Σ A², the squared advantage summed over the pairs", "1"),
+    "lam_grad": ("policy gradient estimate with advantages centred but not scaled, from a truth stream", "1"),
+    "return_grad": ("policy gradient estimate from returns less a baseline, centred but not scaled", "1"),
+    "residual_sums": (
+        "n, Σ e, Σ ‖s‖², Σ ‖s‖² e and Σ ‖s‖² e² over the pairs with settled returns, e = R − b",
+        "1",
+    ),
 }
-"""Long names of what is kept of the pairs."""
+"""Long name and unit of what is kept of the pairs."""
 
 ESTIMATES = {
     "pairwise_cosine": ("cosine between two estimates", "1"),
@@ -96,10 +98,10 @@ BUDGET_DIMS = {
 }
 
 COORDS = {
-    "baseline": "baseline of the advantages",
-    "difference": "which baseline's cosine less which",
-    "subtracted": "what is subtracted from returns",
-    "lam": "λ of the advantages",
+    "baseline": ("baseline of the advantages", "1"),
+    "difference": ("which baseline's cosine less which", "1"),
+    "subtracted": ("what is subtracted from returns", "1"),
+    "lam": ("λ of the advantages", "1"),
 }
 
 
@@ -333,6 +335,7 @@ def collect(
         graded.append(centred_gradients(theta, net, stretch, advs))
         progress.update(stretch.rew.size)
     return _label(
+        checkpoint,
         sums,
         np.concatenate(residuals, axis=1),
         np.concatenate(returned, axis=1),
@@ -350,7 +353,6 @@ def compare(checkpoint: Checkpoint, fit: Fit, vectors: xr.Dataset, level: float)
         vectors: From `collect`.
         level: Nominal coverage of the intervals.
     """
-    budgets = vectors.budget.values.tolist()
     matrices = np.array([[cosines(gram(grads)) for grads in rows] for rows in vectors.grad.values])
     agreement = [[mean_cosine(matrix, level) for matrix in row] for row in matrices]
     differences = [
@@ -364,30 +366,27 @@ def compare(checkpoint: Checkpoint, fit: Fit, vectors: xr.Dataset, level: float)
     errors = errors_against_unbiased(vectors.lam_grad.values, unbiased, level)
     variances, shares = floor(vectors.residual_sums.values, level)
     returned = vectors.return_grad.values
-    found = {
+    intervals = {
         "cosine": agreement,
         "cosine_difference": differences,
-        **{f"lam_{name}": intervals for name, intervals in errors.items()},
+        **{f"lam_{name}": of_lam for name, of_lam in errors.items()},
         "signal": signal_to_noise(vectors.lam_grad.values[unbiased], level),
         "pair_variance": variances,
         "gain_share": shares,
         "return_variance": [noise_ratio(grads, returned[0], level) for grads in returned],
     }
     numbers = {"pairwise_cosine": matrices, **fit.numbers}
-    for name, intervals in found.items():
-        numbers |= with_ends(name, Interval(*np.moveaxis(np.array(intervals), -1, 0)))
-    variables = {
-        name: (BUDGET_DIMS.get(name.removesuffix("_low").removesuffix("_high"), ()), values)
-        for name, values in numbers.items()
+    numbers |= {name: stack_values(values) for name, values in intervals.items()}
+    variables = {name: (BUDGET_DIMS.get(name, ()), values) for name, values in numbers.items()}
+    trials = range(vectors.sizes["trial"])
+    coords = {"budget": vectors.budget.values, "trial": trials, "trial_b": trials, "lam": vectors.lam.values}
+    coords |= {
+        "baseline": BASELINES,
+        "subtracted": SUBTRACTED,
+        "difference": ["-".join(pair) for pair in DIFFERENCES],
     }
-    attrs = {"level": level, "env_id": checkpoint.env_id, "semantics": checkpoint.settings["semantics"]}
-    attrs |= {"lam": checkpoint.settings["lam"], "lam_pairs": vectors.attrs["lam_pairs"]}
-    ds = estimates_dataset(checkpoint, variables, ESTIMATES, budgets, vectors.sizes["trial"], attrs)
-    coords = {"baseline": list(BASELINES), "subtracted": list(SUBTRACTED), "lam": vectors.lam.values}
-    coords["difference"] = ["-".join(pair) for pair in DIFFERENCES]
-    return ds.assign_coords(
-        {name: (name, values, {"long_name": COORDS[name]}) for name, values in coords.items()}
-    )
+    attrs = {"level": level, "lam": checkpoint.settings["lam"], "lam_pairs": vectors.attrs["lam_pairs"]}
+    return label(variables, ESTIMATES | COORDS, coords, attrs, agent_of(checkpoint))
 
 
 def floor(
@@ -434,6 +433,7 @@ def _cut(sums: PrefixSums, stretch: Stretch, baseline: str, last: int, settings:
 
 
 def _label(
+    checkpoint: Checkpoint,
     sums: list[dict[str, dict[int, PrefixSums]]],
     residuals: Float64[np.ndarray, "subtracted trial sum"],
     returned: Float64[np.ndarray, "subtracted trial param"],
@@ -466,15 +466,10 @@ def _label(
         "return_grad": (("subtracted", "trial", "param"), returned.astype(np.float32)),
         "residual_sums": (("subtracted", "trial", "sum"), residuals),
     }
-    variables = {
-        name: (dims, values, {"long_name": VECTORS[name], "units": "1"})
-        for name, (dims, values) in arrays.items()
-    }
     coords = {
-        "budget": ("budget", budgets, {"long_name": "state-action pairs per estimate", "units": "pairs"}),
-        "lam": ("lam", chosen["lambdas"], {"long_name": COORDS["lam"]}),
+        "budget": budgets,
+        "lam": chosen["lambdas"],
+        "baseline": BASELINES,
+        "subtracted": SUBTRACTED,
     }
-    for dim, names in (("baseline", BASELINES), ("subtracted", SUBTRACTED)):  # Zarr v3 knows no text yet
-        flags = {"flag_values": list(range(len(names))), "flag_meanings": " ".join(names)}
-        coords[dim] = (dim, np.arange(len(names), dtype=np.int8), {"long_name": COORDS[dim]} | flags)
-    return xr.Dataset(variables, coords, {"lam_pairs": chosen["pairs"]})
+    return label(arrays, VECTORS | COORDS, coords, agent_of(checkpoint) | {"lam_pairs": chosen["pairs"]})

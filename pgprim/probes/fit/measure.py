@@ -18,6 +18,7 @@ from pgprim.probes.fit.regression import (
     read_returns,
 )
 from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import AGENT
 from pgprim.store.rollouts import RolloutReader
 from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint
@@ -70,7 +71,7 @@ def measure(inputs: Inputs, params: dict) -> Measured:
     fitted = fit_returns(
         net, start, train, held_out, chosen, settings.adam_eps, generator(*name, "order"), label
     )
-    identity = {name: getattr(checkpoint, name) for name in IDENTITY}
+    identity = {name: getattr(checkpoint, name) for name in ("env_id", *AGENT)}
     numbers = describe(net, fitted, train, held_out)
     return Measured(
         Fit(**identity, true=fitted.phi[:1], optimal=fitted.phi[1:], numbers=numbers, made_from={})

@@ -81,8 +81,8 @@ def _assemble(
     for found in rewards.values():
         for name, values in found.items():
             found[name] = values.reshape(*square, *values.shape[1:])
-    scalars = {name: float(points[name]) for name in ("step_norm", "random_norm", "batch_pairs")}
-    return plane_dataset(checkpoint, case, axis, surrogate.reshape(square), rewards, sizes, scalars, {})
+    norms = {name: float(points[name]) for name in ("step_norm", "random_norm", "batch_pairs")}
+    return plane_dataset(checkpoint, case, axis, surrogate.reshape(square), rewards, sizes, norms, {})
 
 
 def _axis(settings: dict) -> np.ndarray:

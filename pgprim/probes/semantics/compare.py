@@ -10,19 +10,24 @@ from jaxtyping import Float
 
 from pgprim.core.statistics import Interval, trial_mean
 from pgprim.core.value_errors import known_mean
-from pgprim.store.estimates import LABELS
+from pgprim.store.labelled import AGENT, interval, label, stack_values
 from pgprim.types.errors import UserError
 
 SEMANTICS = ("exact", "paper")
 AGREEMENTS = ("cosine", "truth_cosine")
-"""What estimates of `probes.gradient` and `probes.steps` both have, with the ends of their intervals."""
+"""Estimates with intervals that `probes.gradient` and `probes.steps` both have."""
 
 COMPARISONS = {
-    "between_cosine": "mean cosine between the vectors of both semantics from the same pairs",
-    "truth_between_cosine": "cosine between the large samples' vectors of both semantics",
-    "norm_ratio": "mean ratio of the norm with semantics paper to that with exact, from the same pairs",
+    "between_cosine": ("mean cosine between the vectors of both semantics from the same pairs", "1"),
+    "truth_between_cosine": ("cosine between the large samples' vectors of both semantics", "1"),
+    "norm_ratio": (
+        "mean ratio of the norm with semantics paper to that with exact, from the same pairs",
+        "1",
+    ),
+    "probe": ("probe", "1"),
+    "semantics": ("semantics of cuts and time limits", "1"),
 }
-"""Long names; all are numbers without a unit."""
+"""Long names and units."""
 
 
 def compare(
@@ -48,40 +53,30 @@ def compare(
         )
     between, norms = cosine(*trials), [norm(each) for each in trials]
     both = np.isfinite(between)  # trials in which a step was taken with both
-    ends = np.array([_mean(row[known], level) for row, known in zip(between, both, strict=True)])
+    means = [_mean(row[known], level) for row, known in zip(between, both, strict=True)]
     ratio = np.divide(norms[1], norms[0], out=np.full(both.shape, np.nan), where=both)
-    found = {
-        "between_cosine": (("budget",), ends[:, 0]),
-        "between_cosine_low": (("budget",), ends[:, 1]),
-        "between_cosine_high": (("budget",), ends[:, 2]),
+    variables = {
+        "between_cosine": (("budget",), stack_values(means)),
         "norm_ratio": (("budget",), known_mean(ratio, axis=1)),
         "truth_between_cosine": ((), cosine(*truths)),
     }
-    first = numbers[SEMANTICS[0]]
-    variables = {
-        name: (
-            ("probe", *LABELS, *dims),
-            np.asarray(values)[(None,) * (1 + len(LABELS))],
-            {"long_name": _long_name(name, level), "units": "1"},
-        )
-        for name, (dims, values) in found.items()
+    where = {name: numbers["exact"][name].values[0] for name in AGENT}
+    budgets = numbers["exact"].budget.values
+    for name in AGREEMENTS:
+        both = [_estimate(numbers[one], name) for one in SEMANTICS]
+        variables[f"{name}_by_semantics"] = (("semantics", "budget"), stack_values(both))
+    described = COMPARISONS | {
+        f"{name}_by_semantics": tuple(numbers["exact"][name].attrs[key] for key in ("long_name", "units"))
+        for name in AGREEMENTS
     }
-    for name in (f"{base}{end}" for base in AGREEMENTS for end in ("", "_low", "_high")):
-        both = np.stack([numbers[one][name].transpose(*LABELS, "budget").values for one in SEMANTICS])
-        variables[f"{name}_by_semantics"] = (
-            ("probe", "semantics", *LABELS, "budget"),
-            both[None],
-            {"long_name": first[name].attrs["long_name"], "units": "1"},
-        )
-    coords = {name: first[name] for name in (*LABELS, "budget")}
-    described = {
-        "probe": ([probe], "probe"),
-        "semantics": (list(SEMANTICS), "semantics of cuts and time limits"),
-    }
-    coords |= {
-        name: (name, values, {"long_name": long_name}) for name, (values, long_name) in described.items()
-    }
-    return xr.Dataset(variables, coords, {"level": level})
+    coords = {"semantics": SEMANTICS, "budget": budgets}
+    return label(variables, described, coords, {"level": level}, {"probe": probe} | where)
+
+
+def _estimate(numbers: xr.Dataset, name: str) -> Interval:
+    """One of a probe's numbers of one agent along its budgets."""
+    ends = (numbers[name], *interval(numbers, name))
+    return Interval(*(array.squeeze(AGENT).values for array in ends))
 
 
 def trial_vectors(vectors: xr.Dataset, probe: str) -> Float[np.ndarray, "budget trial param"]:
@@ -122,11 +117,3 @@ def cosine(
 def norm(vectors: Float[np.ndarray, "*batch param"]) -> Float[np.ndarray, "*batch"]:
     """Euclidean norms along the last axis."""
     return np.asarray(np.linalg.norm(vectors, axis=-1))
-
-
-def _long_name(name: str, level: float) -> str:
-    if name in COMPARISONS:
-        return COMPARISONS[name]
-    base, _, end = name.rpartition("_")
-    which = "lower" if end == "low" else "upper"
-    return f"{COMPARISONS[base]}, {which} end of the {100 * level:g} % interval within the agent"

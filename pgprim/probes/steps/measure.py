@@ -7,6 +7,8 @@ is to be trusted. The pairs of a batch must be held to be shuffled, so memory gr
 takes no more pairs than fit into `HELD_BYTES`.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 import xarray as xr
@@ -15,12 +17,12 @@ from tqdm import tqdm
 
 from pgprim.core.agreement import agreement
 from pgprim.core.returns import gae
-from pgprim.core.statistics import cosines, gram, split_half_reliability
+from pgprim.core.statistics import Interval, cosines, gram, split_half_reliability
 from pgprim.experience.appraise import appraise
 from pgprim.experience.train import update_policy
 from pgprim.rl.batch import Batch
-from pgprim.store.estimates import estimates_dataset
 from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import agent_of, label, stack
 from pgprim.store.rollouts import RolloutReader
 from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint, stack_agents
@@ -37,6 +39,15 @@ HELD_BYTES = 3 << 27
 
 FEWEST_TRIALS = 3
 """Fewer steps than these give no interval."""
+
+UNKNOWN = Interval(np.nan, np.nan, np.nan)
+
+VECTORS = {
+    "step": ("update step", "1"),
+    "step_true": ("update step from a large sample", "1"),
+    "step_half": ("update steps from either half of the large sample", "1"),
+}
+"""Long name and unit of what is kept of the steps."""
 
 ESTIMATES = {
     "pairwise_cosine": ("cosine between two update steps", "1"),
@@ -93,26 +104,13 @@ def measure(inputs: Inputs, params: dict) -> Measured:
             batch = merge(whole, slice(half * (num_truth // 2), (half + 1) * (num_truth // 2)))
             halves.append(take_steps(checkpoint, batch, [("truth", half)])[0])
             progress.update(batch.adv.numel())
-    vectors = xr.Dataset(
-        {
-            "step": (
-                ("budget", "trial", "param"),
-                np.stack(steps),
-                {"long_name": "update step", "units": "1"},
-            ),
-            "step_true": (("param",), truth, {"long_name": "update step from a large sample", "units": "1"}),
-            "step_half": (
-                ("half", "param"),
-                np.stack(halves),
-                {"long_name": "update steps from either half of the large sample", "units": "1"},
-            ),
-        },
-        {
-            "budget": ("budget", budgets, {"long_name": "state-action pairs per update", "units": "pairs"}),
-            "trial": ("trial", np.arange(num_trials), {"long_name": "stream of an update"}),
-        },
-        {"truth_pairs": whole.adv.numel()},
-    )
+    variables = {
+        "step": (("budget", "trial", "param"), np.stack(steps)),
+        "step_true": (("param",), truth),
+        "step_half": (("half", "param"), np.stack(halves)),
+    }
+    coords, attrs = {"budget": budgets, "trial": range(num_trials)}, {"truth_pairs": whole.adv.numel()}
+    vectors = label(variables, VECTORS, coords, agent_of(checkpoint) | attrs)
     return Measured(compare(checkpoint, vectors, LEVEL), vectors)
 
 
@@ -184,27 +182,28 @@ def compare(checkpoint: Checkpoint, vectors: xr.Dataset, level: float) -> xr.Dat
     truth = vectors.step_true.values
     trusted = split_half_reliability(cosines(gram(vectors.step_half.values))[0, 1])
     rows = [_compare_budget(steps, truth, trusted, level) for steps in vectors.step.values]
-    variables = {
-        name: (BUDGET_DIMS.get(name, ("budget",)), np.stack([row[name] for row in rows])) for name in rows[0]
-    }
+    variables = {name: (BUDGET_DIMS.get(name, ("budget",)), values) for name, values in stack(rows).items()}
     variables["truth_norm"] = ((), np.linalg.norm(truth.astype(np.float64)))
     variables["truth_pairs"] = ((), vectors.attrs["truth_pairs"])
     variables["truth_reliability"] = ((), trusted)
-    attrs = {"level": level, "env_id": checkpoint.env_id, "semantics": checkpoint.settings["semantics"]}
-    budgets, trials = vectors.budget.values.tolist(), vectors.sizes["trial"]
-    return estimates_dataset(checkpoint, variables, ESTIMATES, budgets, trials, attrs)
+    trials = range(vectors.sizes["trial"])
+    coords = {"budget": vectors.budget.values, "trial": trials, "trial_b": trials}
+    return label(variables, ESTIMATES, coords, {"level": level}, agent_of(checkpoint))
 
 
 def _compare_budget(
     steps: Float[np.ndarray, "trial param"], truth: Float[np.ndarray, " param"], trusted: float, level: float
-) -> dict[str, float | Float[np.ndarray, "..."]]:
+) -> dict[str, Any]:
     taken = steps.any(1)
     if taken.sum() >= FEWEST_TRIALS:
-        found = agreement(steps[taken], truth, trusted, level)
+        numbers = agreement(steps[taken], truth, trusted, level)
     else:
-        found = dict.fromkeys(agreement(np.eye(FEWEST_TRIALS), np.ones(FEWEST_TRIALS), 1.0, level), np.nan)
+        numbers = agreement(np.eye(FEWEST_TRIALS), np.ones(FEWEST_TRIALS), 1.0, level)
+        numbers = {
+            name: UNKNOWN if isinstance(value, Interval) else np.nan for name, value in numbers.items()
+        }
     matrix = cosines(gram(np.vstack([steps, truth])))
-    return found | {
+    return numbers | {
         "pairwise_cosine": matrix[:-1, :-1],
         "truth_cosine_trial": matrix[:-1, -1],
         "norm": np.linalg.norm(steps.astype(np.float64), axis=1),

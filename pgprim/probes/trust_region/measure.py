@@ -12,6 +12,7 @@ import xarray as xr
 from pgprim.core.episodes import complete_episodes
 from pgprim.experience.train import CLIP_RANGE
 from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import label
 
 ESTIMATES = {
     "return_mean": ("mean episode return", "reward"),
@@ -22,7 +23,7 @@ ESTIMATES = {
     "ratio_max": ("largest ratio ρ", "1"),
     "ratio_q99": ("99 % quantile of the ratio ρ", "1"),
     "ratio_q50": ("median of the ratio ρ", "1"),
-    "outside": (f"share of pairs with |ρ − 1| > {CLIP_RANGE}", "1"),
+    "clip_fraction": (f"share of pairs with |ρ − 1| > {CLIP_RANGE}", "1"),
     "delta": ("TRPO's bound δ on the mean KL", "nat"),
     "ratio_bound": ("PPO's bound 1 + ε on the ratio", "1"),
 }
@@ -40,8 +41,8 @@ def measure(inputs: Inputs, params: dict) -> Measured:
     settings = json.loads(rerun.attrs["settings"])
     pairs = rerun.isel(t=slice(0, settings["pairs"]))
     dims = ("seed", "iteration", "part")
-    kl_of_mean = pairs.kl_mean_part.transpose(*dims, "t").values.astype(np.float64)
-    kl_of_sigma = pairs.kl_sigma.transpose(*dims[:2]).values.astype(np.float64)[..., None]
+    kl_of_mean = pairs.kl_of_mean.transpose(*dims, "t").values.astype(np.float64)
+    kl_of_sigma = pairs.kl_of_sigma.transpose(*dims[:2]).values.astype(np.float64)[..., None]
     log_ratio = (pairs.log_prob_new - pairs.log_prob_old).transpose(*dims, "t").values.astype(np.float64)
     ratio = np.exp(log_ratio)
     found = {
@@ -53,22 +54,15 @@ def measure(inputs: Inputs, params: dict) -> Measured:
         "ratio_max": ratio.max(-1),
         "ratio_q99": np.quantile(ratio, 0.99, axis=-1),
         "ratio_q50": np.quantile(ratio, 0.5, axis=-1),
-        "outside": (np.abs(ratio - 1) > CLIP_RANGE).mean(-1),
+        "clip_fraction": (np.abs(ratio - 1) > CLIP_RANGE).mean(-1),
     }
-    labels = ("task", "algo")
-    variables = {name: ((*labels, *dims), values[None, None]) for name, values in found.items()}
+    variables = {name: (dims, values) for name, values in found.items()}
     eps = settings.get("eps")
     bounds = {"delta": settings.get("delta"), "ratio_bound": None if eps is None else 1 + eps}
-    variables |= {
-        name: (labels, np.full((1, 1), np.nan if bound is None else bound)) for name, bound in bounds.items()
-    }
-    described = {
-        name: (*where, dict(zip(("long_name", "units"), ESTIMATES[name], strict=True)))
-        for name, where in variables.items()
-    }
-    coords = {name: ([name], [rerun.attrs[name]], {"long_name": name}) for name in labels}
-    coords |= {name: (name, rerun[name].values, rerun[name].attrs) for name in dims}
-    return Measured(xr.Dataset(described, coords))
+    variables |= {name: ((), np.nan if bound is None else bound) for name, bound in bounds.items()}
+    coords = {name: rerun[name].values for name in dims}
+    where = {name: rerun.attrs[name] for name in ("task", "algo")}
+    return Measured(label(variables, ESTIMATES, coords, where=where))
 
 
 def _mean_returns(pairs: xr.Dataset) -> np.ndarray:

@@ -7,7 +7,6 @@ against returns, as published and exact (`core.value_errors` says what that mean
 import json
 
 import numpy as np
-import xarray as xr
 
 from pgprim.core.value_errors import (
     elapsed_steps,
@@ -20,21 +19,14 @@ from pgprim.core.value_errors import (
     returns_exact,
 )
 from pgprim.store.inputs import Inputs, Measured
-from pgprim.types.targets import DEFINITIONS, TARGETS
+from pgprim.store.labelled import label
+from pgprim.types.targets import DEFINITIONS, DESCRIBED, TARGETS
 
 ESTIMATES = {
     "mre": ("mean relative error", "1"),
     "median_re": ("median relative error", "1"),
 }
 """Long name and unit."""
-
-COORDS = {
-    "task": "task",
-    "algo": "algorithm",
-    "part": "the update's own pairs, or fresh ones",
-    "target": "what V is compared to: V_old + A_GAE, or the return",
-    "definition": "what stands for what a cut leaves out",
-}
 
 
 def measure(inputs: Inputs, params: dict) -> Measured:
@@ -74,20 +66,7 @@ def measure(inputs: Inputs, params: dict) -> Measured:
             place = (slice(None), k, slice(None), TARGETS.index(target), DEFINITIONS.index(definition))
             found["mre"][place] = known_mean(errors, axis=1).reshape(shape[0], shape[2])
             found["median_re"][place] = known_median(errors, axis=1).reshape(shape[0], shape[2])
-    variables = {
-        name: (
-            ("task", "algo", *dims, "target", "definition"),
-            array[None, None],
-            dict(zip(("long_name", "units"), ESTIMATES[name], strict=True)),
-        )
-        for name, array in found.items()
-    }
-    values = {
-        "task": [rerun.attrs["task"]],
-        "algo": [rerun.attrs["algo"]],
-        "part": list(rerun.part.values),
-    }
-    values |= {"target": list(TARGETS), "definition": list(DEFINITIONS)}
-    coords = {name: (name, values[name], {"long_name": COORDS[name]}) for name in COORDS}
-    coords |= {name: (name, rerun[name].values, rerun[name].attrs) for name in ("seed", "iteration")}
-    return xr.Dataset(variables, coords)
+    variables = {name: ((*dims, *DESCRIBED), array) for name, array in found.items()}
+    coords = {name: rerun[name].values for name in dims} | {"target": TARGETS, "definition": DEFINITIONS}
+    where = {name: rerun.attrs[name] for name in ("task", "algo")}
+    return Measured(label(variables, ESTIMATES | DESCRIBED, coords, where=where))

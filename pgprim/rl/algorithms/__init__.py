@@ -3,7 +3,14 @@
 from typing import Any
 
 from pgprim.types.schema import (
-    CLOSED_FRACTION, COUNT, LEARNING_RATE, OPEN_FRACTION, POSITIVE, SHARE, SWITCH, at_least,
+    CLOSED_FRACTION,
+    COUNT,
+    LEARNING_RATE,
+    OPEN_FRACTION,
+    POSITIVE,
+    SHARE,
+    SWITCH,
+    at_least,
 )  # fmt: skip
 
 _CLIP = POSITIVE | {"description": "null for no clipping, or a number above 0", "type": ["number", "null"]}

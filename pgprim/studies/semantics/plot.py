@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pgprim.core.statistics import between_agents
+from pgprim.core.statistics import Interval, between_agents
 from pgprim.core.value_errors import known_mean
 from pgprim.plotting.choose import choose
+from pgprim.plotting.intervals import ends_of
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
 from pgprim.plotting.panels import budget_axis, legend_above, panel_grid, regime_handle, text_handle
 from pgprim.plotting.style import GREY, WIDTH, colour, marker, shades, style
+from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 from pgprim.types.variants import other_semantics
 
@@ -118,28 +120,31 @@ def _but(ds: xr.Dataset, *kept: str) -> list[str]:
 def _table(quantities: dict[str, xr.DataArray], level: float) -> xr.Dataset:
     """Means over seeds of each quantity with both semantics, and the mean difference with its interval over seeds."""
     tasks, algos = (next(iter(quantities.values()))[name].values for name in ("task", "algo"))
-    cells = np.full((len(quantities), len(tasks), len(algos), 5), np.nan)
+    shape = (len(quantities), len(tasks), len(algos))
+    means, differences = np.full((2, *shape), np.nan), Interval(*np.full((3, *shape), np.nan))
     for row, array in enumerate(quantities.values()):
         for place in np.ndindex(len(tasks), len(algos)):
             one = array.sel(task=tasks[place[0]], algo=algos[place[1]]).transpose("semantics", "seed", ...)
             seeds = known_mean(one.values.reshape(*one.shape[:2], -1), axis=2)
             seeds = seeds[:, np.isfinite(seeds).all(0)]
             if seeds.size:
-                cells[row, *place] = *seeds.mean(1), *between_agents(seeds[1] - seeds[0], level)
-    ends = f"of the {100 * level:g} % interval between seeds of the difference"
-    words = {
-        "table_exact": "with semantics exact",
-        "table_paper": "with semantics paper",
-        "table_difference": "paper less exact",
-        "table_low": f"lower end {ends}",
-        "table_high": f"upper end {ends}",
-    }
+                means[:, row, *place] = seeds.mean(1)
+                for ends, end in zip(differences, between_agents(seeds[1] - seeds[0], level), strict=True):
+                    ends[row, *place] = end
     dims = ("quantity", "task", "algo")
     variables = {
-        name: (dims, cells[..., k], {"long_name": long_name, "units": "1"})
-        for k, (name, long_name) in enumerate(words.items())
+        **{f"table_{name}": (dims, mean) for name, mean in zip(SEMANTICS, means, strict=True)},
+        "table_difference": (dims, differences),
     }
-    return xr.Dataset(variables, {"quantity": list(quantities), "task": tasks, "algo": algos})
+    described = {
+        "table_exact": ("mean over seeds with semantics exact", "1"),
+        "table_paper": ("mean over seeds with semantics paper", "1"),
+        "table_difference": ("mean over seeds of paper less exact", "1"),
+        "quantity": ("what is compared", "1"),
+    }
+    return label(
+        variables, described, {"quantity": list(quantities), "task": tasks, "algo": algos}, {"level": level}
+    )
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
@@ -264,7 +269,8 @@ def plot_table(ds: xr.Dataset) -> Figure:
         for name in ds.quantity.values:
             y += 1
             one = ds.sel(task=group[0], algo=group[1], quantity=name)
-            numbers = [float(one[f"table_{key}"]) for key in ("exact", "paper", "difference", "low", "high")]
+            numbers = [float(one[f"table_{key}"]) for key in ("exact", "paper", "difference")]
+            numbers += ends_of(one, "table_difference").tolist()
             axes.text(0.2, y + 0.5, str(name), va="center")
             for centre, text in zip(centres, row_text(*numbers), strict=True):
                 axes.text(centre, y + 0.5, text, ha="center", va="center")
