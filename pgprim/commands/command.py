@@ -56,7 +56,7 @@ def code_of(*names: str) -> list[str]:
     return [file.read_text() for file in files if file.exists()]
 
 
-def seeds(text: str) -> list[int]:
+def seeds_of(text: str) -> list[int]:
     """The seeds that an argument such as `0-1-2` names."""
     try:
         return [int(seed) for seed in text.split("-")]

@@ -1,6 +1,6 @@
-"""Do some iterations of a training run again, and keep what the networks before and after each say of its pairs.
+"""Run some iterations of training again, and keep what the networks before and after each say of its pairs.
 
-Beside the update's own pairs, fresh ones of the same policies. The training run is only read.
+Beside the update's own pairs, held-out ones of the same policies. Snapshots are only read.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.command import load_params, make_parser, run, seeds_of
 from pgprim.experience.rerun import (
     Pairs,
     held_out_pairs,
@@ -25,37 +25,35 @@ from pgprim.rl.limits import time_limit
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import save_store
 from pgprim.store.provenance import provenance
-from pgprim.store.replays import replays_dataset
+from pgprim.store.reruns import reruns_dataset
 from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint, stack_agents
 from pgprim.types.errors import UserError
 
 
 def main(args: argparse.Namespace) -> None:
-    """Replay every so many iterations of one lock-step group."""
+    """Run every so many iterations of some seeds of one task and algorithm again."""
     torch.set_num_threads(1)
     if args.threads < 1:
         raise UserError(f"--threads is {args.threads}, but must be at least 1")
     params = load_params()
-    every, beyond = params["replay"]["every"], params["replay"]["beyond"]
+    every, beyond = params["rerun"]["every"], params["rerun"]["beyond"]
     iterations = list(range(0, params["train"]["iterations"], every))
-    folder, digest = Path(args.training), hashlib.sha256()
-    seeds = sorted(int(path.name) for path in folder.glob("[0-9]*"))
+    folder, seeds = Path(args.training), args.seeds
+    digests = [hashlib.sha256() for _ in seeds]
     updates, trained, divergence = [], [], []
-    first = _load(folder, seeds, 0, digest)[0] if seeds else None
-    if first is None:
-        raise UserError(f"{folder}: holds no snapshots; make it with `snakemake {folder}`")
+    first = load_checkpoint(folder / str(seeds[0]) / "0.safetensors")
     settings, num_pairs = make_settings(first.settings), make_settings(first.settings).pairs + beyond
     name = (first.task, first.algo)
     with tqdm(
         total=2 * len(seeds) * len(iterations) * num_pairs,
-        desc=f"replay {' '.join(name)} {folder.name}",
+        desc=f"rerun {' '.join(name)} {'-'.join(map(str, seeds))}",
         unit="pair",
         unit_scale=True,
         mininterval=5,
     ) as progress:
         for iteration in iterations:
-            checkpoints = _load(folder, seeds, iteration, digest)
+            checkpoints = _load(folder, seeds, iteration, digests)
             state = stack_agents([checkpoint.state for checkpoint in checkpoints])
             purposes = [("train", *name, seed) for seed in seeds]
             _, update, pairs = replay_iteration(first.env_id, state, settings, purposes, iteration, beyond)
@@ -82,25 +80,28 @@ def main(args: argparse.Namespace) -> None:
         "num_pairs": settings.pairs,
         "time_limit": time_limit(first.env_id),
         "settings": json.dumps(first.settings, sort_keys=True),
-        "snapshots_sha256": digest.hexdigest(),
-        **provenance({"replay": params["replay"]}, agent=first),
+        **provenance({"rerun": params["rerun"]}, agent=first),
     }
-    save_store(args.out, replays_dataset(arrays, *name, seeds, iterations, attrs))
+    for index, (seed, digest) in enumerate(zip(seeds, digests, strict=True)):
+        own = {name: array[index : index + 1] for name, array in arrays.items()}
+        ds = reruns_dataset(own, *name, [seed], iterations, attrs | {"snapshots_sha256": digest.hexdigest()})
+        save_store(Path(args.out, f"{seed}.zarr"), ds)
 
 
-def _load(folder: Path, seeds: list[int], iteration: int, digest) -> list[Checkpoint]:
-    """The snapshots of an iteration, their bytes added to a digest."""
+def _load(folder: Path, seeds: list[int], iteration: int, digests: list) -> list[Checkpoint]:
+    """The snapshots of an iteration, the bytes of each added to its seed's digest."""
     files = [folder / str(seed) / f"{iteration}.safetensors" for seed in seeds]
-    checkpoints = [load_checkpoint(file) for file in files]
-    for file in files:
-        digest.update(file.read_bytes())
-    return checkpoints
+    for file, digest in zip(files, digests, strict=True):
+        if file.exists():
+            digest.update(file.read_bytes())
+    return [load_checkpoint(file) for file in files]
 
 
 if __name__ == "__main__":
-    parser = make_parser("pgprim.commands.replay", __doc__)
-    parser.add_argument("--training", required=True, help="folder of one lock-step group's snapshots")
-    parser.add_argument("--out", required=True, help="Zarr store of the replays")
+    parser = make_parser("pgprim.commands.rerun", __doc__)
+    parser.add_argument("--training", required=True, help="folder of one task's and algorithm's snapshots")
+    parser.add_argument("--seeds", required=True, type=seeds_of, help="seeds to run again, such as 0-1-2")
+    parser.add_argument("--out", required=True, help="folder for what is kept, SEED.zarr")
     parser.add_argument(
         "--threads", type=int, default=1, help="threads that simulate; no effect on the result"
     )

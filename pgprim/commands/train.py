@@ -1,4 +1,4 @@
-"""Train the agents of one task and algorithm in lock step; keep snapshots and records."""
+"""Train agents of one task and algorithm, several seeds in lock step; keep snapshots and records of each seed."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.command import code_of, load_params, make_parser, run, seeds_of
 from pgprim.experience.train import RECORDS, train
 from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
@@ -18,8 +18,6 @@ from pgprim.store.provenance import provenance
 from pgprim.store.records import records_dataset
 from pgprim.types.agent import make_settings, settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint, stack_agents
-
-CODE = Path("data/code/commands/train.txt")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -37,8 +35,9 @@ def main(args: argparse.Namespace) -> None:
     purposes = [("train", args.task, args.algo, seed) for seed in seeds]
     num_iterations, every = params["train"]["iterations"], params["train"]["snapshot_every"]
 
-    code = CODE.read_text() if CODE.exists() else None
-    with Pieces(args.snapshots, blank | {"seeds": seeds, "snapshot_every": every, "code": code}) as pieces:
+    identity = blank | {"seeds": seeds, "snapshot_every": every, "code": code_of("commands/train")}
+    group = "-".join(map(str, seeds))
+    with Pieces(Path(args.snapshots, group), identity) as pieces:
         folder = pieces.folder / "snapshots"
         state, columns = _resume(pieces, folder, seeds, num_iterations)
         if state is None:
@@ -55,7 +54,7 @@ def main(args: argparse.Namespace) -> None:
 
         if done == 0:
             snapshot(0)
-        label = f"train {args.task} {args.algo} {'-'.join(map(str, seeds))}"
+        label = f"train {args.task} {args.algo} {group}"
         with tqdm(
             total=num_iterations, initial=done, desc=label, unit="iteration", mininterval=5
         ) as progress:
@@ -71,16 +70,12 @@ def main(args: argparse.Namespace) -> None:
                 progress.update()
 
         attrs = provenance({"settings": values}) | {"environment": env_id, "semantics": values["semantics"]}
-        save_store(args.records, records_dataset(columns, RECORDS, args.task, args.algo, seeds, attrs))
-        with writing(args.snapshots) as target:
-            folder.rename(target)
-
-
-def _seeds(text: str) -> list[int]:
-    try:
-        return [int(seed) for seed in text.split("-")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of seeds such as 0-1-2") from None
+        for index, seed in enumerate(seeds):
+            own = {name: column[:, index : index + 1] for name, column in columns.items()}
+            ds = records_dataset(own, RECORDS, args.task, args.algo, [seed], attrs)
+            save_store(Path(args.records, f"{seed}.zarr"), ds)
+            with writing(Path(args.snapshots, str(seed))) as target:
+                (folder / str(seed)).rename(target)
 
 
 def _resume(
@@ -108,10 +103,10 @@ if __name__ == "__main__":
     parser.add_argument("--task", required=True, help="a task of params.yaml, such as hopper")
     parser.add_argument("--algo", required=True, help="an algorithm of params.yaml: ppo, ppo_m or trpo")
     parser.add_argument(
-        "--seeds", required=True, type=_seeds, help="seeds to train in lock step, such as 0-1-2"
+        "--seeds", required=True, type=seeds_of, help="seeds to train in lock step, such as 0-1-2"
     )
+    parser.add_argument("--snapshots", required=True, help="folder for snapshots, SEED/ITERATION.safetensors")
     parser.add_argument(
-        "--snapshots", required=True, help="folder for snapshots, {seed}/{iteration}.safetensors"
+        "--records", required=True, help="folder for the records of every iteration, SEED.zarr"
     )
-    parser.add_argument("--records", required=True, help="Zarr store for the records of every iteration")
     run(main, parser)

@@ -12,7 +12,7 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.command import code_of, load_params, make_parser, run, seeds_of
 from pgprim.experience.train import RECORDS
 from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
@@ -26,7 +26,6 @@ from pgprim.types.checkpoint import stack_agents
 from pgprim.types.errors import UserError
 from pgprim.types.variants import STUDIES, Run, make_runs
 
-CODE = Path("data/code/commands/vary.txt")
 DESCRIBED = RECORDS | dict([AGREEMENT])
 
 
@@ -38,14 +37,14 @@ def main(args: argparse.Namespace) -> None:
         raise UserError(f"--task {args.task}: not one of env in params.yaml, {', '.join(params['env'])}")
     env_id = params["env"][args.task]["id"]
     runs = make_runs(params, args.study, args.task, args.variant)
-    code = CODE.read_text() if CODE.exists() else None
-    identity = {"runs": [asdict(one) for one in runs], "env_id": env_id, "seeds": args.seeds, "code": code}
-    label = f"vary {args.study} {args.task} {args.variant} {'-'.join(map(str, args.seeds))}"
+    identity = {"runs": [asdict(one) for one in runs], "env_id": env_id, "seeds": args.seeds}
+    group = "-".join(map(str, args.seeds))
+    label = f"vary {args.study} {args.task} {args.variant} {group}"
     total = sum(one.iterations * one.values["pairs"] for one in runs) * len(args.seeds)
     attrs = provenance({"runs": [one.values for one in runs]}) | {"environment": env_id, "study": args.study}
     parts = []
     with (
-        Pieces(args.out, identity) as pieces,
+        Pieces(Path(args.out, group), identity | {"code": code_of("commands/vary")}) as pieces,
         tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress,
     ):
         for number, one in enumerate(runs):
@@ -59,7 +58,9 @@ def main(args: argparse.Namespace) -> None:
             diverged, where = piece.pop("diverged"), (args.task, one.algo, args.seeds)
             parts.append(records_dataset(piece, DESCRIBED, *where, attrs, one.labels, diverged))
         ds = xr.combine_by_coords(parts, combine_attrs="drop_conflicts")
-        save_store(args.out, as_other(ds) if args.study == "semantics" else ds)
+        for seed in args.seeds:
+            own = ds.sel(seed=[seed])
+            save_store(Path(args.out, f"{seed}.zarr"), as_other(own) if args.study == "semantics" else own)
 
 
 def _train(env_id: str, one: Run, seeds: list[int], progress: tqdm) -> dict[str, np.ndarray]:
@@ -82,20 +83,13 @@ def _train(env_id: str, one: Run, seeds: list[int], progress: tqdm) -> dict[str,
     return columns | {"diverged": diverged}
 
 
-def _seeds(text: str) -> list[int]:
-    try:
-        return [int(seed) for seed in text.split("-")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of seeds such as 0-1-2") from None
-
-
 if __name__ == "__main__":
     parser = make_parser("pgprim.commands.vary", __doc__)
     parser.add_argument("study", choices=list(STUDIES), help="a study of params.yaml")
     parser.add_argument("--task", required=True, help="a task of params.yaml, such as hopper")
     parser.add_argument("--variant", required=True, help="a variant of the study, such as 2048 of regime")
     parser.add_argument(
-        "--seeds", required=True, type=_seeds, help="seeds to train in lock step, such as 0-1-2"
+        "--seeds", required=True, type=seeds_of, help="seeds to train in lock step, such as 0-1-2"
     )
-    parser.add_argument("--out", required=True, help="Zarr store for the records of every iteration")
+    parser.add_argument("--out", required=True, help="folder for the records of every iteration, SEED.zarr")
     run(main, parser)

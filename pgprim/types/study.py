@@ -21,7 +21,8 @@ class Training:
     Attributes:
         task: Name of the task.
         algo: Name of the agents' settings.
-        jobs: Number of jobs.
+        jobs: Number of processes; seeds that train in lock step share one.
+        stages: Number of stages of dvc.yaml, one per seed.
         pairs: State-action pairs of all of them.
         records: Iterations, counted once per agent.
     """
@@ -29,6 +30,7 @@ class Training:
     task: str
     algo: str
     jobs: int
+    stages: int
     pairs: int
     records: int
 
@@ -57,3 +59,8 @@ def studies() -> list[Study]:
     package = importlib.import_module("pgprim.studies")
     names = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
     return [importlib.import_module(f"pgprim.studies.{name}.record").STUDY for name in names]
+
+
+def processes(params: Params, seeds: int) -> int:
+    """How many processes carry so many seeds in lock step."""
+    return -(-seeds // params["lockstep"])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pgprim.types.schema import COUNT, POSITIVE, RATES, SEEDS, SHARE, SWITCH, TASKS, Schema, at_least
-from pgprim.types.study import Params, Study, Training
+from pgprim.types.study import Params, Study, Training, processes
 from pgprim.types.variants import STUDIED
 
 CLIP = POSITIVE | {"description": "null for no clipping, or a number above 0", "type": ["number", "null"]}
@@ -26,7 +26,14 @@ def _trainings(params: Params) -> Iterator[Training]:
     rates, cells, agents = len(block["rates"]), 2 ** len(block["switches"]), len(block["seeds"])
     records = rates * cells * block["iterations"] * agents
     for task in block["tasks"]:
-        yield Training(task, STUDIED, rates * agents, records * block["pairs"], records)
+        yield Training(
+            task,
+            STUDIED,
+            rates * processes(params, agents),
+            rates * agents,
+            records * block["pairs"],
+            records,
+        )
 
 
 def _check(params: Params) -> Iterator[str]:

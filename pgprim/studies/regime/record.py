@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pgprim.types.schema import COUNT, RATES, SEEDS, SHARE, TASKS, at_least, different
-from pgprim.types.study import Params, Study, Training
+from pgprim.types.study import Params, Study, Training, processes
 from pgprim.types.variants import STUDIED, regime_iterations
 
 
@@ -14,7 +14,14 @@ def _trainings(params: Params) -> Iterator[Training]:
         iterations = regime_iterations(block, pairs)
         again = min(block["agreement_points"], iterations)
         for task in block["tasks"]:
-            yield Training(task, STUDIED, agents, runs * (iterations + again) * pairs, runs * iterations)
+            yield Training(
+                task,
+                STUDIED,
+                processes(params, agents),
+                agents,
+                runs * (iterations + again) * pairs,
+                runs * iterations,
+            )
 
 
 def _check(params: Params) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pgprim.types.schema import COUNT, SEEDS, SHARE
-from pgprim.types.study import Params, Study, Training
+from pgprim.types.study import Params, Study, Training, processes
 
 
 def _trainings(params: Params) -> Iterator[Training]:
@@ -12,7 +12,9 @@ def _trainings(params: Params) -> Iterator[Training]:
     records = block["train_iterations"] * agents
     for task in block["tasks"]:
         for algo in block["algos"]:
-            yield Training(task, algo, agents, records * params["train"]["pairs"], records)
+            yield Training(
+                task, algo, processes(params, agents), agents, records * params["train"]["pairs"], records
+            )
 
 
 STUDY = Study(
