@@ -99,13 +99,12 @@ def _push(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from dvcsnake.dvc_api import Repository
-    from dvcsnake.planning import Plan
+    from dvcsnake.project import open_project
+    from dvcsnake.verdicts import survey
 
-    plan = Plan(Repository())
-    plan.classify()
-    for name, status in plan.status.items():
-        print(f"{status.verdict:7} {name}")
+    project = open_project()
+    for name, judged in survey(project.repository, project.pipeline).stages.items():
+        print(f"{judged.verdict:7} {name}")
     return 0
 
 
