@@ -41,8 +41,8 @@ def checkout(folder: Path, stages: int) -> Checkout:
 def compute() -> None:
     """Run every stage through the bridge's own job, but in this process: a thousand starts of Python take minutes."""
     from dvcsnake import job
-    from dvcsnake.dvc_api import Repository
-    from dvcsnake.planning import Plan
+    from dvcsnake.prelude import finish, prepare
+    from dvcsnake.project import open_project
 
     def call(command: str, **_) -> int:
         sys.argv = shlex.split(command)[2:]
@@ -50,12 +50,12 @@ def compute() -> None:
         return 0
 
     job.subprocess.call = call
-    plan = Plan(Repository(), say=lambda line: None)
-    plan.prepare()
-    for name in plan.pipeline.order:
-        if name != "code" and job.run(plan.repository, name):
+    project = open_project(say=lambda line: None)
+    prepare(project)
+    for name in project.pipeline.order:
+        if name != "code" and job.run(project.repository, name):
             raise SystemExit(f"{name} failed")
-    plan.finish()
+    finish(project)
 
 
 def count_stages(result: Result) -> int:

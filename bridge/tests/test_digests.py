@@ -4,7 +4,18 @@ import os
 from pathlib import Path
 
 import pytest
-from dvcsnake.digests import closure, digest, digests, meaning, write_digests
+from dvcsnake.digests import (
+    closure,
+    current_digest,
+    digest,
+    digest_of,
+    digests,
+    meaning,
+    project_digests,
+    write_digests,
+)
+from dvcsnake.errors import UserError
+from dvcsnake.hooks import Hooks
 
 PLAIN = """\
 import math
@@ -142,3 +153,83 @@ def test_written_digests_change_only_where_the_code_does(package, tmp_path):
     assert rewritten == {"alone.txt"}
     assert not (folder / "late.txt").exists()
     assert (folder / "deep/leaf.txt").exists()
+
+
+@pytest.fixture
+def outside(package) -> Path:
+    """Files outside the package: loose ones in a folder, and a package of their own."""
+    files = {
+        "plugins/cart.py": "import helper\nimport sub.part\nfrom pack.base import X\nimport os\n",
+        "plugins/helper.py": "Y = 1\n",
+        "plugins/sub/part.py": "Z = 1\n",
+        "plugins/unread.py": "W = 1\n",
+        "own/__init__.py": "",
+        "own/env.py": "from . import parts\nimport stranger\n",
+        "own/parts.py": "from own.deep.leaf import A\n",
+        "own/deep/__init__.py": "",
+        "own/deep/leaf.py": "A = 1\n",
+        "stranger.py": "B = 1\n",
+    }
+    for name, text in files.items():
+        path = package.parent / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return package.parent
+
+
+@pytest.mark.parametrize(
+    ("module", "read"),
+    [
+        ("plugins/cart.py", ["base.py", "cart.py", "helper.py", "sub/part.py"]),
+        ("own/env.py", ["own/deep/leaf.py", "own/env.py", "own/parts.py"]),
+        ("pack/late.py", ["base.py", "late.py"]),
+    ],
+)
+def test_code_outside_the_package_is_followed_within_its_own_package_or_folder(
+    package, outside, module, read
+):
+    text = digest_of("x.txt", [outside / module], package)
+    assert [line.split()[1] for line in text.splitlines()] == read
+
+
+def test_a_digest_that_the_hooks_ask_for_follows_what_its_roots_import(package, outside):
+    hooks = Hooks(
+        package="pack",
+        extra_digests=lambda params: {
+            f"plugins/{name}.txt": paths for name, paths in params["plugins"].items()
+        },
+    )
+    params = {"plugins": {"cart": ["plugins/cart.py"], "inside": ["pack/one.py"], "none": []}}
+
+    def look():
+        return project_digests(outside, hooks, params, lambda name, key, compute: compute())
+
+    before = look()
+    assert before["plugins/none.txt"] == ""
+    assert before["plugins/inside.txt"] == before["one.txt"]
+    for name in ("plugins/cart.txt", "plugins/inside.txt"):
+        assert current_digest(outside, hooks, lambda: params, name) == before[name]
+    (outside / "plugins/helper.py").write_text("Y = 2\n")
+    assert {name for name, text in look().items() if text != before[name]} == {"plugins/cart.txt"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (
+            {"x.txt": ["plugins/gone.py"]},
+            r"gone\.py, whose code belongs in the digest x\.txt, does not exist",
+        ),
+        ({"base.txt": ["plugins/helper.py"]}, r"base\.txt, which is the digest of a module of pack"),
+    ],
+)
+def test_wrong_digests_are_one_sentence(package, outside, extra, told):
+    hooks = Hooks(package="pack", extra_digests=lambda params: extra)
+    with pytest.raises(UserError, match=told):
+        project_digests(outside, hooks, {}, lambda name, key, compute: compute())
+
+
+def test_a_module_that_is_no_python_is_one_sentence(package):
+    (package / "base.py").write_text("X = (\n")
+    with pytest.raises(UserError, match=r"base\.py, line 1: not valid Python"):
+        digests(package)

@@ -177,3 +177,23 @@ def test_linting_the_workflow_changes_nothing(whole):
     before = whole.contents()
     whole.run("snakemake --lint", check=False)
     assert whole.contents() == before
+
+
+def test_b_code_that_parameters_name_rebuilds_what_depends_on_it(whole):
+    whole.edit("instruments/gauge.py", "OFFSET = 0.0", "# exact\nOFFSET = 0.0")
+    assert not whole.snakemake().ran
+    whole.edit("instruments/gauge.py", "OFFSET = 0.0", "OFFSET = 0.5")
+    assert whole.snakemake("data/years/oslo/warm/0/2.txt").ran == {"simulate": 1, "pick": 1}
+    assert "1.49" in (whole.path / "data/years/oslo/warm/0/2.txt").read_text()
+
+
+def test_rules_and_stages_explain_themselves(whole):
+    text = whole.run("snakemake --list").text
+    for group, said in (
+        ("simulate", "Simulate the weather of one network of stations"),
+        ("figure", "Draw a figure"),
+    ):
+        assert group in text and said in text
+    assert "Draw from one year many times" in whole.run("dvc stage list").text
+    jobs = whole.snakemake("-n --forceall --printshellcmds figures/fig1.pdf", check=False).text
+    assert "mem_mb=700" in jobs and "runtime=5" in jobs

@@ -4,7 +4,11 @@
 |---|---|
 | `workflow` | what the Snakefile imports: inputs, outputs and wildcards for its rules |
 | `hooks` | the project's side: its package, targets, check of parameters, prices |
-| `planning` | before Snakemake plans: hashes, verdicts, modification times; after the run: dvc.lock |
+| `prelude` | the steps before Snakemake plans, and the one after the run |
+| `verdicts` | whether what is on record describes a stage as it is now |
+| `mending` | workspace, cache and dvc.lock in line with the verdicts |
+| `fetching` | outputs from the cache or from a remote |
+| `times` | modification times that tell Snakemake what the hashes say |
 | `job` | one job: look up, restore, or run and record |
 | `run_cache` | which run made which bytes: dvc.lock's and the run cache's entries |
 | `pipeline` | dvc.yaml as a graph of stages and files |

@@ -22,6 +22,9 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dvcsnake", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    init = commands.add_parser("init", help="write a Snakefile, a profile and settings into a DVC repository")
+    init.add_argument("--package", help="the folder of the Python package whose code is hashed")
+    init.set_defaults(do=_init)
     run = commands.add_parser(
         "run", help="have a stage's outputs: from the cache, from the remote, or by its command"
     )
@@ -52,6 +55,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 # DVC is imported by those who need it only: `code` is run a lot.
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from dvcsnake.templates import start
+
+    start(Path.cwd(), arguments.package)
+    return 0
 
 
 def _code(arguments: argparse.Namespace) -> int:
@@ -89,13 +99,12 @@ def _push(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from dvcsnake.dvc_api import Repository
-    from dvcsnake.planning import Plan
+    from dvcsnake.project import open_project
+    from dvcsnake.verdicts import survey
 
-    plan = Plan(Repository())
-    plan.classify()
-    for name, status in plan.status.items():
-        print(f"{status.verdict:7} {name}")
+    project = open_project()
+    for name, judged in survey(project.repository, project.pipeline).stages.items():
+        print(f"{judged.verdict:7} {name}")
     return 0
 
 

@@ -138,28 +138,26 @@ def digests(package: Path) -> dict[str, str]:
 
 def digest_of(name: str, modules: Iterable[Path], package: Path) -> str:
     """The digest of several Python files together, which may lie outside the package."""
-    paths: set[Path] = set()
+    paths: dict[Path, str] = {}
     for module in modules:
         if not module.is_file():
             raise UserError(f"{module}, whose code belongs in the digest {name}, does not exist")
-        paths.update(closure(module, package))
+        home = package.parent if module.is_relative_to(package) else import_root(module)
+        for path in closure(module, package, partial(imports, package=package, home=home)):
+            anchor = package if path.is_relative_to(package) else home
+            paths[path] = path.relative_to(anchor).as_posix()
     return _lines(paths, package)
 
 
 def digest(module: Path, package: Path, find: Find | None = None) -> str:
     """One line `<md5>  <path>` for each file of the module's import closure, in the order of the paths."""
-    return _lines(closure(module, package, find), package)
+    paths = {path: path.relative_to(package).as_posix() for path in closure(module, package, find)}
+    return _lines(paths, package)
 
 
-def _lines(paths: Iterable[Path], package: Path) -> str:
-    named = sorted((_name(path, package), path) for path in paths)
+def _lines(paths: Mapping[Path, str], package: Path) -> str:
+    named = sorted((name, path) for path, name in paths.items())
     return "".join(f"{_counted(path, name, package)}  {name}\n" for name, path in named)
-
-
-def _name(path: Path, package: Path) -> str:
-    """A file's path in its package, or, outside of that, from where it is imported."""
-    anchor = package if path.is_relative_to(package) else import_root(path)
-    return path.relative_to(anchor).as_posix()
 
 
 def import_root(module: Path) -> Path:
@@ -214,17 +212,21 @@ def closure(module: Path, package: Path, find: Find | None = None) -> list[Path]
     return sorted(path for path in seen if path.name != "__init__.py" or _says_something(path))
 
 
-def imports(module: Path, package: Path) -> list[Path]:
+def imports(module: Path, package: Path, home: Path | None = None) -> list[Path]:
     """The files of the project that a module names in its import statements, and those of the packages it is in.
 
-    A module of the package imports from the package. One that lies outside also imports from its own outermost
-    package or, if it is in none, from its folder.
+    Args:
+        module: the module's file.
+        package: the project's package.
+        home: for a module outside of it, the folder from which it is imported. Such a module imports from the project's
+            package and from its own outermost package or, if it is in none, from `home`.
     """
-    root = package.parent if module.is_relative_to(package) else import_root(module)
-    inside = module.relative_to(root).parents
-    files = [root / folder / "__init__.py" for folder in inside if folder.name]
+    is_inside = home is None or module.is_relative_to(package)
+    root = package.parent if is_inside else home
+    inside = [root / folder / "__init__.py" for folder in module.relative_to(root).parents if folder.name]
+    files = [path for path in inside if is_inside or path.is_file()]
     places = {(package.parent, package.name)}
-    if not module.is_relative_to(package):
+    if not is_inside:
         places.add((root, module.relative_to(root).parts[0] if files else None))
     for node in ast.walk(_parse(module)):
         names: list[str] = []

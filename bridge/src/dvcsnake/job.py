@@ -11,7 +11,7 @@ from pathlib import Path
 from dvcsnake import digests, placeholders, run_cache
 from dvcsnake.dvc_api import Entry, Hash, Repository
 from dvcsnake.pipeline import Pipeline, Stage, parse_stage
-from dvcsnake.planning import NEEDED
+from dvcsnake.project import NEEDED
 
 
 def run(repository: Repository, name: str, force: bool = False) -> int:

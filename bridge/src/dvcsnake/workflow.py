@@ -21,9 +21,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import Mtime, directory, report
 from snakemake.logging import logger
 
-from dvcsnake.dvc_api import Repository
+from dvcsnake.hooks import load_hooks
 from dvcsnake.pipeline import Stage, is_folder
-from dvcsnake.planning import Plan
+from dvcsnake.prelude import finish, prepare, settle
+from dvcsnake.project import open_project
 
 # Options with which Snakemake shows or forces stages that are up to date, so that it must be told of all of them.
 WHOLE = (
@@ -60,23 +61,22 @@ class Workflow:
         self._workflow = workflow
         self._settled = False
         try:
-            repository = Repository(".")
             if workflow.is_main_process:
-                repository.hooks.check()
+                load_hooks().check()
             is_dry = workflow.output_settings.dryrun or "--lint" in sys.argv
-            self._plan = Plan(repository, logger.info, is_dry)
+            self._project = open_project(".", logger.info, is_dry)
             if workflow.is_main_process:
-                self._lock = _lock(repository.root)
-                self._plan.prepare()
+                self._lock = _lock(self._project.root)
+                self._plan = prepare(self._project)
         except UserError as error:
             sys.exit(f"dvcsnake: {error}")  # Snakemake would add where in the Snakefile it happened
-        self._pipeline = self._plan.pipeline
-        self._hooks = repository.hooks
-        self._captions = str(repository.root / self._hooks.captions) if self._hooks.captions else None
+        self._pipeline = self._project.pipeline
+        self._hooks = self._project.repository.hooks
+        self._captions = str(self._project.root / self._hooks.captions) if self._hooks.captions else None
 
     def finish(self) -> None:
         """For onsuccess and onerror: write dvc.lock."""
-        self._plan.finish()
+        finish(self._project)
 
     def targets(self) -> list[str]:
         """The default targets."""
@@ -162,10 +162,10 @@ class Workflow:
                 "run with profiles/default (max-checksum-file-size: 0, rerun-triggers: mtime)"
             )
         try:
-            self._plan.settle(sorted(self._workflow.dag_settings.targets))
+            self._plan = settle(self._project, self._plan, sorted(self._workflow.dag_settings.targets))
         except UserError as error:
             sys.exit(f"dvcsnake: {error}")
-        if self._plan.dry_run:
+        if self._project.dry_run:
             self._pretend()
 
     def _pretend(self) -> None:
