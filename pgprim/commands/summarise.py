@@ -19,13 +19,13 @@ END = 0.1
 """The share of the iterations that is the end of training: one iteration holds a handful of episodes."""
 
 
-def summarise(records: xr.Dataset, estimates: xr.Dataset, regime: int) -> dict[str, Any]:
+def summarise(records: xr.Dataset, estimates: xr.Dataset, budget: int) -> dict[str, Any]:
     """Means over the seeds; None where there is nothing to average.
 
     Args:
         records: Training records of one task and algorithm.
         estimates: What the probe `gradient` found at its checkpoints.
-        regime: Pairs per estimate; the largest budget that is not larger is taken, or else the smallest.
+        budget: Pairs per estimate; the largest budget that is not larger is taken, or else the smallest.
 
     Returns:
         `return`: mean return of the episodes that ended at the end of training; `pairs`: per gradient estimate;
@@ -35,7 +35,7 @@ def summarise(records: xr.Dataset, estimates: xr.Dataset, regime: int) -> dict[s
     iterations = records.sizes["iteration"]
     last = records.return_mean.isel(iteration=slice(-max(1, round(END * iterations)), None))
     budgets = estimates.budget.values
-    pairs = max((size for size in budgets if size <= regime), default=min(budgets))
+    pairs = max((size for size in budgets if size <= budget), default=min(budgets))
     cosines = estimates.sel(budget=pairs)
     return {
         "return": _number(last.mean()),
@@ -64,7 +64,7 @@ def main(args: argparse.Namespace) -> None:
             raise UserError(
                 f"{folder}: holds no {name}; give the folder of one task's and algorithm's results"
             )
-    found = summarise(records, estimates, load_params()["plot"]["regime"])
+    found = summarise(records, estimates, load_params()["plot"]["budget"])
     write_json(args.out, found)
 
 

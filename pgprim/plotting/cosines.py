@@ -17,9 +17,9 @@ from pgprim.plotting.panels import (
     budget_axis,
     cosine_axis,
     legend_above,
+    marked_handle,
     name_row,
     panel_grid,
-    regime_handle,
     text_handle,
 )
 from pgprim.plotting.style import GREY, colour, marker
@@ -59,7 +59,7 @@ def select_cosines(
     Args:
         figure: The figure's name, kept as an attribute.
         ds: Estimates of all agents and checkpoints.
-        params: The parameter file; of it only `plot.regime` is used.
+        params: The parameter file; of it only `plot.budget` is used.
         kinds: Which cosines the figure draws.
         extra: Further variables to keep.
 
@@ -72,7 +72,7 @@ def select_cosines(
     chosen = choose(ds, [*names, *extra])
     require_one_level(chosen, ds.encoding.get("source", "the dataset"))
     attrs = {"long_name": "pairs per training iteration", "units": "pairs"}
-    return chosen.assign(regime=((), params["plot"]["regime"], attrs)).assign_attrs(figure=figure)
+    return chosen.assign(marked=((), params["plot"]["budget"], attrs)).assign_attrs(figure=figure)
 
 
 def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) -> Figure:
@@ -82,18 +82,18 @@ def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) 
     that training uses per iteration. Combinations the dataset does not have stay blank.
 
     Args:
-        ds: `kinds`' variables over `DIMS`, the scalar `regime` [pairs], and the attribute `level` of the intervals.
+        ds: `kinds`' variables over `DIMS`, the scalar `marked` [pairs], and the attribute `level` of the intervals.
         kinds: Which cosines to draw.
         height: Height of one row of panels [inch].
     """
     tasks, iterations, budgets = ds.task.values, ds.iteration.values, ds.budget.values
-    regime = int(ds.regime)
+    marked = int(ds.marked)
     rows = [(task, kind) for task in tasks for kind in kinds]
     figure, axes = panel_grid(len(rows), iterations.size, height, extra=0.65)
     for row, (task, kind) in enumerate(rows):
         for column, iteration in enumerate(iterations):
             panel = axes[row, column]
-            budget_axis(panel, budgets, regime)
+            budget_axis(panel, budgets, marked)
             draw_cosines(panel, ds.sel(task=task, iteration=iteration), kind)
             panel.tick_params(labelbottom=row == len(rows) - 1)
             if row == 0:
@@ -102,7 +102,7 @@ def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) 
         name_row(axes[row, -1], task_label(task))
     cosine_axis(axes[0, 0], cosine_limits(ds, kinds))
     figure.supxlabel(axis_label(ds.budget))
-    legend_above(figure, _handles(ds, kinds, regime))
+    legend_above(figure, _handles(ds, kinds, marked))
     return figure
 
 
@@ -150,7 +150,7 @@ def cosine_limits(ds: xr.Dataset, kinds: Sequence[Cosine]) -> tuple[float, float
     return min(lines, max(bands, -0.2)) - 0.03, 1.03
 
 
-def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], regime: int) -> list[list]:
+def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], marked: int) -> list[list]:
     names = [kind.name for kind in kinds]
     algos = tuple(order_algos(ds.algo.values.tolist()))
     lines = [
@@ -169,4 +169,4 @@ def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], regime: int) -> list[list]
             Line2D([], [], color=GREY, linestyle=":", label="corrected for noise in the truth"),
             text_handle(f"(truth from {sizes} pairs)"),
         ]
-    return [lines, [*band_handles(ds, "within the agent"), regime_handle(regime)], corrected]
+    return [lines, [*band_handles(ds, "within the agent"), marked_handle(marked)], corrected]

@@ -21,7 +21,7 @@ from pgprim.plotting.intervals import (
     require_one_level,
 )
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import legend_above, name_row, panel_grid, regime_handle
+from pgprim.plotting.panels import legend_above, marked_handle, name_row, panel_grid
 from pgprim.plotting.style import GREY, colour, marker, style
 
 FIGURES = ("fig4", "gae")
@@ -48,7 +48,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All estimates of this probe that are to be drawn.
-        params: The parameter file; of it only `plot.regime` is used.
+        params: The parameter file; of it only `plot.budget` is used.
 
     Raises:
         UserError: If `ds` does not hold this probe's estimates, or intervals of different levels.
@@ -56,7 +56,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     chosen = choose(ds, _DRAWN[figure])
     require_one_level(chosen, ds.encoding.get("source", "the dataset"))
     attrs = {"long_name": "pairs per training iteration", "units": "pairs"}
-    return chosen.assign(regime=((), params["plot"]["regime"], attrs)).assign_attrs(figure=figure)
+    return chosen.assign(marked=((), params["plot"]["budget"], attrs)).assign_attrs(figure=figure)
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
@@ -87,14 +87,14 @@ def plot_budgets(ds: xr.Dataset, name: str, dim: str, names: Mapping[str, str]) 
             one = ds.sel(task=task, algo=algo, iteration=iteration)
             for which in names:
                 draw_bands(panel, one.sel({dim: which}), name, "budget", colour(which, tuple(names)), which)
-            panel.axvline(int(ds.regime), color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1.5)
+            panel.axvline(int(ds.marked), color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1.5)
             panel.axhline(0, color=GREY, linewidth=0.5, zorder=1.4)
             panel.tick_params(labelbottom=row == len(rows) - 1)
             if row == 0:
                 panel.set_title(f"iteration {iteration}")
         name_row(axes[row, -1], f"{task_label(task)}, {algo_label(algo)}")
     first = axes[0, 0]
-    first.set(xlim=(0, 1.04 * max(int(ds.budget.max()), int(ds.regime))), ylim=_limits(ds, name))
+    first.set(xlim=(0, 1.04 * max(int(ds.budget.max()), int(ds.marked))), ylim=_limits(ds, name))
     for panel in axes.flat:
         panel.set_xlim(first.get_xlim())
         panel.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
@@ -106,7 +106,7 @@ def plot_budgets(ds: xr.Dataset, name: str, dim: str, names: Mapping[str, str]) 
         for which, words in names.items()
     ]
     bands = band_handles(ds, "within the agent")
-    legend_above(figure, [lines, [_seeds_handle(), *bands, regime_handle(int(ds.regime))]])
+    legend_above(figure, [lines, [_seeds_handle(), *bands, marked_handle(int(ds.marked))]])
     return figure
 
 

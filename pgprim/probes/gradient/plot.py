@@ -13,7 +13,7 @@ from pgprim.core.statistics import expected_cosine
 from pgprim.plotting.cosines import AGREEMENT, TO_TRUTH, cosine_limits, plot_cosines, select_cosines
 from pgprim.plotting.intervals import bar_handles, draw_bars, ends_of
 from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
-from pgprim.plotting.panels import budget_axis, cosine_axis, legend_above, name_row, panel_grid, regime_handle
+from pgprim.plotting.panels import budget_axis, cosine_axis, legend_above, marked_handle, name_row, panel_grid
 from pgprim.plotting.style import GREY, colour, marker, shades, style
 
 _KINDS = {"fig1": AGREEMENT, "fig2": TO_TRUTH, "fig9": AGREEMENT, "fig10": TO_TRUTH}
@@ -27,7 +27,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All estimates of this probe that are to be drawn.
-        params: The parameter file; of it only `plot.regime` is used.
+        params: The parameter file; of it only `plot.budget` is used.
 
     Raises:
         UserError: If `ds` does not hold this probe's estimates.
@@ -79,7 +79,7 @@ def plot_noise_scale(ds: xr.Dataset) -> Figure:
     for row, task in enumerate(tasks):
         one = ds.sel(task=task)
         for panel, algo in zip(axes[row], algos, strict=False):
-            budget_axis(panel, ds.budget.values, int(ds.regime))
+            budget_axis(panel, ds.budget.values, int(ds.marked))
             draw_curves(panel, one.sel(algo=algo), colour(algo, algos), marker(algo, algos))
             cosine_axis(panel, cosine_limits(ds, [AGREEMENT]))
         axes[row, 0].set_ylabel(axis_label(ds.cosine, width=22))
@@ -195,6 +195,6 @@ def _noise_handles(ds: xr.Dataset, algos: tuple[str, ...]) -> list[list[Line2D]]
         Line2D([], [], color=GREY, linestyle="", marker="o", label="measured, a point per seed"),
         Line2D([], [], color=GREY, label="N / (N + B) with B at the largest N"),
         *bar_handles(ds, "within the agent"),
-        regime_handle(int(ds.regime)),
+        marked_handle(int(ds.marked)),
     ]  # fmt: skip
     return [hues, checkpoints, meaning]

@@ -56,12 +56,12 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All landscapes that are to be drawn; of several agents' the first one's are drawn.
-        params: The parameter file; of it only `landscape.level` is used.
+        params: The parameter file; of it only `plot.level` is used.
 
     Raises:
         UserError: If `ds` does not hold the landscapes.
     """
-    level = params["landscape"]["level"]
+    level = params["plot"]["level"]
     if figure == "alignment":
         return align(ds, level).assign_attrs(figure=figure, level=level)
     kinds = ["few"] if figure in CONCENTRATION or figure == "trajectories" else list(BATCHES)

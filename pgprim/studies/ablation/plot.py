@@ -70,7 +70,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         }
         finite = [[cell[np.isfinite(cell)] for cell in repeats[rule]] for rule in RULES]
         effects.append(
-            [[contrast(c, cells, block["level"]) for c in coefficients.values()] for cells in finite]
+            [[contrast(c, cells, params["plot"]["level"]) for c in coefficients.values()] for cells in finite]
         )
     units = ds.return_mean.attrs["units"]
     dims = ("task", "cell", "rate", "seed")
@@ -97,7 +97,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         "switch": names,
         "effect": [" × ".join(names[k] for k in effect) for effect in coefficients],
     }
-    attrs = {"figure": figure, "level": block["level"], "iterations": ds.iteration.size}
+    attrs = {"figure": figure, "level": params["plot"]["level"], "iterations": ds.iteration.size}
     found = label(variables, described, coords, attrs)
     found.final_return.attrs["comment"] = (
         f"mean return over the last {100 * block['final']:g} % of the iterations"

@@ -51,7 +51,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         finals[:, place] = final_return(
             one.return_mean.values, one.diverged.values.astype(bool), block["final"]
         )
-    means = [between_agents(values, block["level"]) for values in finals.reshape(-1, ds.seed.size)]
+    means = [between_agents(values, params["plot"]["level"]) for values in finals.reshape(-1, ds.seed.size)]
     dims = ("task", "pairs", "rate")
     curves = {"return_curve": ds.return_mean, "agreement_curve": ds.half_cosine}
     variables = {
@@ -75,7 +75,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         **LABELS,
     }
     coords = {name: ds[name].values for name in (*dims, "seed", "iteration")}
-    found = label(variables, described, coords, {"figure": figure, "level": block["level"]})
+    found = label(variables, described, coords, {"figure": figure, "level": params["plot"]["level"]})
     found.final_return.attrs["comment"] = (
         f"mean return over the last {100 * block['final']:g} % of the iterations"
     )

@@ -15,7 +15,7 @@ from pgprim.core.value_errors import known_mean
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import ends_of
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import budget_axis, legend_above, panel_grid, regime_handle, text_handle
+from pgprim.plotting.panels import budget_axis, legend_above, marked_handle, panel_grid, text_handle
 from pgprim.plotting.style import GREY, WIDTH, colour, marker, shades, style
 from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
@@ -51,7 +51,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: Training records, records with the other semantics, and comparisons; value prediction errors if there are.
-        params: The parameter file: `semantics`, `train.semantics` and `plot.regime`.
+        params: The parameter file: `semantics`, `train.semantics` and `plot.budget`.
 
     Raises:
         UserError: If `ds` does not hold these.
@@ -69,11 +69,11 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         f"training: {words}": _last(curves[name], block["final"])
         for name, words in zip(TRAINING, ("final return", "value loss", "explained variance"), strict=True)
     }
-    regime = params["plot"]["regime"]
+    marked = params["plot"]["budget"]
     for probe in ds.probe.values:
         one = ds.sel(probe=probe)
         known = one.budget.values[np.isfinite(one.cosine_by_semantics).any(_but(one, "budget")).values]
-        budget = int(known[np.abs(known - regime).argmin()])
+        budget = int(known[np.abs(known - marked).argmin()])
         for name, words in (("cosine", "pairwise cosine"), ("truth_cosine", "cosine to the truth")):
             array = one[f"{name}_by_semantics"].sel(budget=budget)
             quantities[f"{probe} at {count_label(budget)} pairs: {words}"] = array
@@ -87,9 +87,14 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     coarse = curves.coarsen(iteration=smooth, boundary="pad", side="left").mean(keep_attrs=True)
     coarse = coarse.rename(iteration="training_iteration")
     compared = ds[list(COMPARED)].dropna("iteration", how="all")
-    table = _table(quantities, block["level"])
+    table = _table(quantities, params["plot"]["level"])
     found = xr.merge([coarse, compared, table], combine_attrs="override", join="outer")
-    attrs = {"figure": figure, "level": block["level"], "regime": regime, "iterations_per_point": smooth}
+    attrs = {
+        "figure": figure,
+        "level": params["plot"]["level"],
+        "marked": marked,
+        "iterations_per_point": smooth,
+    }
     return found.drop_vars("definition", errors="ignore").assign_attrs(attrs)
 
 
@@ -218,13 +223,13 @@ def plot_estimates(ds: xr.Dataset) -> Figure:
                     array = one.cosine_by_semantics.sel(algo=algo, semantics=name)
                     draw_budgets(agree[column], array, algo, algos, dashes)
             for panel in (near[column], agree[column]):
-                budget_axis(panel, ds.budget.values, int(ds.attrs["regime"]))
+                budget_axis(panel, ds.budget.values, int(ds.attrs["marked"]))
         near[0].set_ylabel(f"{task_label(probe)}: cosine\nexact to paper")
         agree[0].set_ylabel(f"{task_label(probe)}:\npairwise cosine")
     for panel, task in zip(axes[0], ds.task.values, strict=True):
         panel.set_title(task_label(task))
     figure.supxlabel(axis_label(ds.budget))
-    others = [regime_handle(int(ds.attrs["regime"])), text_handle("darker: later checkpoints")]
+    others = [marked_handle(int(ds.attrs["marked"])), text_handle("darker: later checkpoints")]
     legend_above(figure, [_algo_handles(algos), _semantics_handles(), others])
     return figure
 
