@@ -1,5 +1,5 @@
 # Runs the stages of dvc.yaml in parallel, here or on a cluster. What a stage is stands in dvc.yaml, whether it must run
-# is decided by DVC's hashes (dvcsnake), and the rules say how a job of it runs.
+# is decided by DVC's hashes (dvcsnake), and what a job of it needs stands there under `meta`.
 
 import os
 
@@ -34,11 +34,4 @@ rule all:
         dag.targets(),
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/checkpoint.smk"
-include: "workflow/rules/sample.smk"
-include: "workflow/rules/estimate.smk"
-include: "workflow/rules/landscape.smk"
-include: "workflow/rules/vary.smk"
 include: dag.rules

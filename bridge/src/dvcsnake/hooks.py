@@ -50,7 +50,8 @@ class Hooks:
         package: The folder of the Python package whose modules are hashed, relative to the repository's root; None if
             no stage depends on digests of code.
         code: The folder for the digest files, which is the output of the stage `code` in dvc.yaml.
-        targets: Patterns of the outputs that are made when no target is named; `*` matches any characters, `/` too.
+        targets: Patterns of the outputs that are made when no target is named; `*` matches any characters, `/` too, and
+            `!` before a pattern leaves out what it matches.
         captions: A template of captions for `snakemake --report`, relative to the root; None for no captions.
         check: Raises `UserError` if the parameters are wrong; it is called before anything runs.
         seconds: CPU time that each stage takes, None where it is not known [s].
@@ -72,7 +73,10 @@ class Hooks:
 
     def is_target(self, path: str) -> bool:
         """Whether an output is made when no target is named."""
-        return any(fnmatch.fnmatchcase(path, pattern) for pattern in self.targets)
+        left_out = [pattern[1:] for pattern in self.targets if pattern.startswith("!")]
+        return any(fnmatch.fnmatchcase(path, pattern) for pattern in self.targets) and not any(
+            fnmatch.fnmatchcase(path, pattern) for pattern in left_out
+        )
 
 
 def load_hooks(root: str | Path = ".") -> Hooks:
