@@ -85,7 +85,12 @@ def _work(stage: Stage) -> Work:
     command = words[2].removeprefix("pgprim.commands.")
     if command == "vary":
         place = parts.index(words[words.index("--task") + 1])
-        return f"{words[3]} training", parts[place], parts[place + 1] if words[3] == "semantics" else "ppo", ""
+        return (
+            f"{words[3]} training",
+            parts[place],
+            parts[place + 1] if words[3] == "semantics" else "ppo",
+            "",
+        )
     if command == "probe":
         case = words[words.index("--case") + 1] if "--case" in words else ""
         kind, start = words[3], 2 if parts[1] == "fits" else 3

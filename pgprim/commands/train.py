@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from pgprim.commands.command import code_of, load_params, make_parser, run, seeds_of
 from pgprim.experience.train import RECORDS, train
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
 from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
@@ -16,7 +17,7 @@ from pgprim.store.datasets import save_store
 from pgprim.store.files import Pieces, writing
 from pgprim.store.provenance import provenance
 from pgprim.store.records import records_dataset
-from pgprim.types.agent import make_settings, settings_of
+from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint, stack_agents
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from pgprim.commands.command import code_of, load_params, make_parser, run, seeds_of
 from pgprim.experience.train import RECORDS
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
 from pgprim.store.datasets import save_store
@@ -21,7 +22,6 @@ from pgprim.store.files import Pieces
 from pgprim.store.provenance import provenance
 from pgprim.store.records import as_other, records_dataset
 from pgprim.studies.variants import AGREEMENT, train_while_sound
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import stack_agents
 from pgprim.types.errors import UserError
 from pgprim.types.variants import STUDIES, Run, make_runs

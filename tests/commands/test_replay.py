@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pgprim.store.replays import PARTS, open_replays
 from ruamel.yaml import YAML
 
 from pgprim.commands import assess, floor, replay, train
 from pgprim.core.value_errors import tail_length
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import load_dataset
-from pgprim.store.replays import PARTS, open_replays
 from pgprim.types.errors import UserError
 from tests.dag.checkouts import narrow
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from pgprim.studies.semantics.compare import compare as compare_datasets
 from ruamel.yaml import YAML
 
 from pgprim.commands import estimate, semantics
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
-from pgprim.studies.semantics.compare import compare as compare_datasets
 from pgprim.types.errors import UserError
 from pgprim.types.params import load
 from tests.probes.synthetic import PPO, TRPO, make_checkpoint, make_rollouts

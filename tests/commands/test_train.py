@@ -15,9 +15,9 @@ from ruamel.yaml import YAML
 
 from pgprim.commands.train import UNFINISHED, main
 from pgprim.experience.train import RECORDS
+from pgprim.rl.algorithms import make_settings
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import open_store
-from pgprim.types.agent import make_settings
 from pgprim.types.errors import UserError
 from tests.dag.checkouts import narrow
 
@@ -107,7 +107,7 @@ def test_what_a_training_leaves(folders, monkeypatch, algo):
         assert checkpoint.state.obs_moments.count == 128 * iteration
         assert checkpoint.state.value_adam.count == 4 * iteration
         settings = make_settings(checkpoint.settings)
-        assert (settings.update, settings.pairs) == (algo, 128)
+        assert (settings.algorithm, settings.pairs) == (algo, 128)
         assert json.loads(records.attrs["settings"]) == checkpoint.settings
         sigma = np.exp(checkpoint.state.theta[0, -3:].numpy()).mean()
         if iteration < 4:

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from pgprim.probes.baselines.fit import NUMBERS
 
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.surrogate import normalise_advantage
-from pgprim.probes.baselines.fit import NUMBERS
 from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor, run
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
-from pgprim.types.agent import make_settings
 from pgprim.types.fit import Fit
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
 

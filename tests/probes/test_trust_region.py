@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from pgprim.store.replays import replays_dataset
 from torch.distributions import Independent, Normal, kl_divergence
 
 from pgprim.core.gaussian import kl_of_mean, kl_of_sigma, log_prob
 from pgprim.plotting.combine import combine
 from pgprim.probes.trust_region.measure import ESTIMATES, run
 from pgprim.probes.trust_region.plot import PAGES, plot, select
-from pgprim.store.replays import replays_dataset
 from tests.plotting import drawn
 
 PAIRS, BEYOND, ACTS = 50, 10, 3

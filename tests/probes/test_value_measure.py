@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from pgprim.store.replays import replays_dataset
 
 from pgprim.core.value_errors import tail_length
 from pgprim.probes.value.measure import ESTIMATES, run
-from pgprim.store.replays import replays_dataset
 
 GAMMA, LAM, NUM_PAIRS, BEYOND, LIMIT = 0.99, 0.95, 2048, 500, 1000
 

@@ -7,7 +7,6 @@ from math import ceil
 
 from tqdm import tqdm
 
-from pgprim.core.mlp import value_net
 from pgprim.core.seeding import generator
 from pgprim.probes.fit.regression import (
     FitSettings,
@@ -17,10 +16,11 @@ from pgprim.probes.fit.regression import (
     merge_returns,
     read_returns,
 )
+from pgprim.rl.algorithms import make_settings
+from pgprim.rl.networks import make_value
 from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.labelled import AGENT
 from pgprim.store.rollouts import RolloutReader
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.errors import UserError
 from pgprim.types.fit import Fit
@@ -67,7 +67,7 @@ def measure(inputs: Inputs, params: dict) -> Measured:
         )
     settings = make_settings(checkpoint.settings)
     name = ("fit", checkpoint.env_id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
-    net, start = value_net(checkpoint.num_obs, settings.hidden), checkpoint.state.phi.expand(2, -1)
+    net, start = make_value(settings, checkpoint.num_obs), checkpoint.state.phi.expand(2, -1)
     fitted = fit_returns(
         net, start, train, held_out, chosen, settings.adam_eps, generator(*name, "order"), label
     )

@@ -26,10 +26,11 @@ from pgprim.core.value_errors import (
 )
 from pgprim.experience.appraise import appraise
 from pgprim.experience.fork import Fork, fork_stream
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.limits import time_limit
 from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.labelled import agent_of, label
-from pgprim.types.agent import Settings, make_settings
+from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.targets import DEFINITIONS, DESCRIBED, TARGETS
 

@@ -20,11 +20,11 @@ from pgprim.core.returns import gae
 from pgprim.core.statistics import Interval, cosines, gram, split_half_reliability
 from pgprim.experience.appraise import appraise
 from pgprim.experience.train import update_policy
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import Batch
 from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.labelled import agent_of, label, stack
 from pgprim.store.rollouts import RolloutReader
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint, stack_agents
 from pgprim.types.levels import LEVEL
 
