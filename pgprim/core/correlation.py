@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import norm, rankdata
 
-from pgprim.core.intervals import Interval, stretch
+from pgprim.core.intervals import UNKNOWN, Interval, fisher_interval, stretch
 
 FEWEST_POINTS = 4
 """Fisher's z has variance 1/(n − 3): fewer points give no interval."""
@@ -22,7 +22,8 @@ def pearson(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"], leve
     """
     x, y = _finite(x, y)
     value = _correlate(x, y)
-    return _around(value, 1 / np.sqrt(len(x) - 3) if len(x) >= FEWEST_POINTS else np.nan, level)
+    se = 1 / np.sqrt(len(x) - 3) if len(x) >= FEWEST_POINTS else np.nan
+    return fisher_interval(value, norm.ppf(0.5 + level / 2) * se)
 
 
 def spearman(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"], level: float) -> Interval:
@@ -38,7 +39,7 @@ def spearman(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"], lev
     x, y = _finite(x, y)
     value = rank_correlation(x, y)
     se = np.sqrt((1 + value**2 / 2) / (len(x) - 3)) if len(x) >= FEWEST_POINTS else np.nan
-    return _around(value, se, level)
+    return fisher_interval(value, norm.ppf(0.5 + level / 2) * se)
 
 
 def rank_correlation(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"]) -> float:
@@ -61,8 +62,9 @@ def column_rank_correlation(
     whole plane is a statement on u. Within columns of equal β it is one on the step. A whole surface is one column.
 
     The interval says what measuring the same points again would change, not what another plane would: that is told by
-    planes of other agents. It is a parametric bootstrap: how the mean varies when each y gets once more a normal error of
-    its standard error. Noise draws ρ towards 0, and the interval is around the ρ of this much noise, not of none.
+    planes of other agents. It is a parametric bootstrap: y is drawn towards its column's mean by as much as makes its
+    variance that of a surface without noise, and gets normal errors of its standard errors anew. Noise draws ρ towards 0,
+    and the interval is around the ρ of this much noise, not of none.
 
     Args:
         x: A quantity without noise at each point, such as the surrogate.
@@ -75,20 +77,22 @@ def column_rank_correlation(
     Returns:
         The mean; NaN without any column, NaN ends if a column has fewer than `FEWEST_POINTS` points.
     """
-    values, again = [], []
-    for column in zip(x, y, se, strict=True):
-        some_x, some_y, some_se = _finite(*column)
-        value = rank_correlation(some_x, some_y)
-        errors = rng.standard_normal((num_resamples, len(some_y)))
-        if np.isnan(value):
-            continue
-        values.append(value)
-        enough = len(some_y) >= FEWEST_POINTS
-        again.append(_rank_correlations(some_x, some_y + some_se * errors) if enough else np.nan)
-    if not values:
-        return Interval(np.nan, np.nan, np.nan)
-    spread = stretch(np.mean(np.broadcast_arrays(*again, np.zeros(num_resamples))[:-1], axis=0)).std(ddof=1)
-    return _around(float(np.mean(values)), float(spread), level)
+    columns = [_finite(*column) for column in zip(x, y, se, strict=True)]
+    columns = [column for column in columns if not np.isnan(rank_correlation(*column[:2]))]
+    if not columns:
+        return UNKNOWN
+    value = float(np.mean([rank_correlation(some_x, some_y) for some_x, some_y, _ in columns]))
+    if min(len(some_y) for _, some_y, _ in columns) < FEWEST_POINTS:
+        return Interval(value, np.nan, np.nan)
+    noise = np.mean([np.square(some_se).mean() for _, _, some_se in columns])
+    shrunk = np.sqrt(max(0.0, 1 - noise / np.mean([some_y.var(ddof=1) for _, some_y, _ in columns])))
+    total = np.zeros(num_resamples)
+    for some_x, some_y, some_se in columns:
+        centre = some_y.mean() + shrunk * (some_y - some_y.mean())
+        errors = some_se * rng.standard_normal((num_resamples, len(some_y)))
+        total += _rank_correlations(some_x, centre + errors)
+    spread = stretch(total / len(columns)).std(ddof=1)
+    return fisher_interval(value, norm.ppf(0.5 + level / 2) * spread)
 
 
 def _finite(*columns: Float[np.ndarray, " point"]) -> list[Float[np.ndarray, " measured"]]:
@@ -109,9 +113,3 @@ def _rank_correlations(
     ranks, fixed = rankdata(y, axis=1), rankdata(x)
     ranks, fixed = ranks - ranks.mean(1, keepdims=True), fixed - fixed.mean()
     return ranks @ fixed / np.sqrt(np.square(ranks).sum(1) * np.square(fixed).sum())
-
-
-def _around(value: float, se: float, level: float) -> Interval:
-    """Normal interval on Fisher's scale."""
-    centre, half = stretch(value), norm.ppf(0.5 + level / 2) * se
-    return Interval(value, float(np.tanh(centre - half)), float(np.tanh(centre + half)))

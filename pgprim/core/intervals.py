@@ -71,8 +71,7 @@ def jackknife(value: float, left_out: Float[np.ndarray, " trial"], level: float)
 
 def jackknife_cosine(value: float, left_out: Float[np.ndarray, " trial"], level: float) -> Interval:
     """`jackknife` of a quantity bounded by ±1, on the scale of artanh, so that the interval is bounded too."""
-    centre, half = stretch(value), _jackknife_half(stretch(left_out), level)
-    return Interval(float(value), float(np.tanh(centre - half)), float(np.tanh(centre + half)))
+    return fisher_interval(value, _jackknife_half(stretch(left_out), level))
 
 
 def jackknife_positive(value: float, left_out: Float[np.ndarray, " trial"], level: float) -> Interval:
@@ -83,9 +82,15 @@ def jackknife_positive(value: float, left_out: Float[np.ndarray, " trial"], leve
     return Interval(float(value), float(value * np.exp(-half)), float(value * np.exp(half)))
 
 
-def clip(interval: Interval, lowest: float, highest: float) -> Interval:
+def clip(interval: Interval, lowest: int, highest: int) -> Interval:
     """The interval without the values that its quantity cannot have, which changes nothing of its coverage."""
     return Interval(*(float(np.clip(end, lowest, highest)) for end in interval))
+
+
+def fisher_interval(cosine: float, half: float) -> Interval:
+    """Interval of a cosine or correlation that reaches `half` to either side on Fisher's scale, `stretch`."""
+    low, high = np.tanh(stretch(cosine) - half), np.tanh(stretch(cosine) + half)
+    return Interval(float(cosine), float(np.minimum(low, cosine)), float(np.maximum(high, cosine)))
 
 
 def stretch(cosine: float | Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"] | float:
