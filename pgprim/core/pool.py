@@ -190,10 +190,10 @@ def pool_truth(full: Batches, among_full: Products, level: float) -> dict[str, I
 
 
 class _Views:
-    """What all statistics of a pool need: trials' own products, and products with any truth.
+    """Products among a pool's trials, and with any truth.
 
-    Products with a truth are polynomials in the truth's −μ, so their coefficients are kept: two of ⟨x_i, x_U⟩, three of
-    |x_U|², each as a sum over all and what every left-out stream takes from it.
+    Products with a truth are polynomials in the truth's −μ, stored as coefficients: two of ⟨x_i, x_U⟩, three of |x_U|²,
+    each for single streams, of which sums over all but some are made.
     """
 
     def __init__(self, pool: Pool):

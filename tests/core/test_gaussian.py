@@ -46,14 +46,14 @@ def test_log_prob_is_torchs():
 
 def test_kl_is_torchs_and_its_parts_add_up():
     (mu_old, log_sigma_old, _), (mu, log_sigma, _) = draw(1), draw(2)
-    found = kl(mu_old, log_sigma_old, mu, log_sigma)
-    torch.testing.assert_close(found, kl_divergence(peer(mu_old, log_sigma_old), peer(mu, log_sigma)))
+    ours = kl(mu_old, log_sigma_old, mu, log_sigma)
+    torch.testing.assert_close(ours, kl_divergence(peer(mu_old, log_sigma_old), peer(mu, log_sigma)))
     torch.testing.assert_close(kl_of_mean(mu_old, mu, log_sigma), kl(mu_old, log_sigma, mu, log_sigma))
     same_mean = kl(mu, log_sigma_old, mu, log_sigma)
     torch.testing.assert_close(
         kl_of_sigma(log_sigma_old, log_sigma).unsqueeze(1).expand_as(same_mean), same_mean
     )
-    assert (found > 0).all()
+    assert (ours > 0).all()
 
 
 def test_kl_of_a_policy_to_itself_is_exactly_zero():

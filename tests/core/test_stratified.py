@@ -15,9 +15,9 @@ def test_one_kind_of_agents_has_the_t_interval_over_them():
 
 def test_two_kinds_agree_with_welchs_interval_for_a_difference():
     a, b = np.array([1.0, 4.0, 2.0]), np.array([10.0, 30.0, 11.0, 12.0])
-    found = stratified_mean([a, -b], 0.95)
+    ours = stratified_mean([a, -b], 0.95)
     welch = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-    np.testing.assert_allclose(found, np.array([a.mean() - b.mean(), welch.low, welch.high]) / 2)
+    np.testing.assert_allclose(ours, np.array([a.mean() - b.mean(), welch.low, welch.high]) / 2)
 
 
 def test_every_kind_counts_alike_however_many_agents_it_has():

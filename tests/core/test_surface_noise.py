@@ -26,17 +26,17 @@ def _halves(episodes):
 @pytest.mark.parametrize("noise", [0.05, 0.5, 0.9])
 def test_the_share_of_noise_is_the_known_one_and_its_interval_covers_it(noise):
     rng = np.random.default_rng(int(100 * noise))
-    found = np.array([noise_share(_halves(_surface(noise, rng)[1]), LEVEL) for _ in range(REPEATS)])
-    assert abs(found[:, 0].mean() / noise - 1) < 0.06
-    covered = np.mean((found[:, 1] <= noise) & (noise <= found[:, 2]))
+    ours = np.array([noise_share(_halves(_surface(noise, rng)[1]), LEVEL) for _ in range(REPEATS)])
+    assert abs(ours[:, 0].mean() / noise - 1) < 0.06
+    covered = np.mean((ours[:, 1] <= noise) & (noise <= ours[:, 2]))
     assert covered > LEVEL - 0.03 - THREE_ERRORS
 
 
 def test_a_surface_of_noise_alone_has_a_share_of_one():
     rng = np.random.default_rng(0)
-    found = np.array([noise_share(_halves(_surface(1, rng)[1]), LEVEL) for _ in range(REPEATS)])
-    assert abs(np.median(found[:, 0]) - 1) < 0.05
-    assert np.mean((found[:, 1] <= 1) & (found[:, 2] >= 1)) > LEVEL - 0.03 - THREE_ERRORS
+    ours = np.array([noise_share(_halves(_surface(1, rng)[1]), LEVEL) for _ in range(REPEATS)])
+    assert abs(np.median(ours[:, 0]) - 1) < 0.05
+    assert np.mean((ours[:, 1] <= 1) & (ours[:, 2] >= 1)) > LEVEL - 0.03 - THREE_ERRORS
 
 
 def test_what_all_points_share_is_no_noise_of_the_surface():

@@ -23,9 +23,9 @@ def test_a_pair_that_is_both_terminated_and_truncated_has_nothing_behind_it():
 def test_a_plain_loop_finds_the_same():
     rng = np.random.default_rng(0)
     terminated, truncated = rng.random((2, 5, 200)) < 0.02
-    found = is_settled(terminated, truncated, 30)
-    for stream, t in np.ndindex(found.shape):
+    ours = is_settled(terminated, truncated, 30)
+    for stream, t in np.ndindex(ours.shape):
         end = t
         while not terminated[stream, end] and not truncated[stream, end] and end < 199:
             end += 1
-        assert found[stream, t] == (terminated[stream, end] or end - t + 1 >= 30)
+        assert ours[stream, t] == (terminated[stream, end] or end - t + 1 >= 30)

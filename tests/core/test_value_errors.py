@@ -38,10 +38,10 @@ def test_a_perfect_value_shows_large_errors_as_text_and_none_exactly():
     rew, terminated, truncated = two_episodes()
     val = np.full(rew.shape, 3.0 / (1 - GAMMA))
     cut = returns_cut(rew, terminated, truncated, NUM_PAIRS, GAMMA)
-    found = relative_errors(val[:, :NUM_PAIRS], cut).mean()
+    ours = relative_errors(val[:, :NUM_PAIRS], cut).mean()
     left = np.concatenate([np.arange(1, 1001), np.arange(1, 1001), np.arange(1, 49)])
-    np.testing.assert_allclose(found, (GAMMA**left / (1 - GAMMA**left)).mean(), rtol=1e-10)
-    assert 0.5 < found < 0.8
+    np.testing.assert_allclose(ours, (GAMMA**left / (1 - GAMMA**left)).mean(), rtol=1e-10)
+    assert 0.5 < ours < 0.8
     rolled = returns_rolled(rew, terminated, truncated, elapsed_steps(truncated), LIMIT, NUM_PAIRS, GAMMA)
     errors = relative_errors(val[:, :NUM_PAIRS], rolled)
     np.testing.assert_array_equal(np.isnan(errors[0]), np.isnan(rolled[0]))
@@ -109,8 +109,8 @@ def test_the_tail_is_the_least_that_leaves_one_percent(gamma):
 
 
 def test_a_target_of_nothing_has_no_relative_error():
-    found = relative_errors(np.array([1.0, 1.0, 3.0]), np.array([0.0, np.nan, -2.0]))
-    np.testing.assert_array_equal(found, [np.nan, np.nan, 2.5])
+    ours = relative_errors(np.array([1.0, 1.0, 3.0]), np.array([0.0, np.nan, -2.0]))
+    np.testing.assert_array_equal(ours, [np.nan, np.nan, 2.5])
 
 
 def test_as_code_leaves_out_last_pairs_and_squares():
@@ -153,26 +153,26 @@ def test_the_perfect_error_of_normal_returns(num_branches, bias):
     """E|V − R|/|R| is σ√(2/π)/μ to first order in σ/μ; with V estimated it is what the extrapolation leaves."""
     rng = np.random.default_rng(2)
     returns = 1000 + rng.standard_normal((1500, num_branches))
-    found = 1000 * np.array([perfect_error(val, val) for val in returns]) / np.sqrt(2 / np.pi)
-    assert abs(found.mean() - 1 - bias) < 4 * found.std() / 1500**0.5
-    assert found.std() / 1500**0.5 < 0.03
+    ours = 1000 * np.array([perfect_error(val, val) for val in returns]) / np.sqrt(2 / np.pi)
+    assert abs(ours.mean() - 1 - bias) < 4 * ours.std() / 1500**0.5
+    assert ours.std() / 1500**0.5 < 0.03
 
 
 def test_the_perfect_error_where_targets_are_cut():
     """Targets of half the value, whatever the returns' noise: V^π is off by one target exactly."""
     rng = np.random.default_rng(3)
     returns = 10 + rng.standard_normal((1000, 5))
-    found = np.array([perfect_error(val, np.full(5, 5.0)) for val in returns])
-    assert abs(found.mean() - 1) < 4 * found.std() / 1000**0.5
+    ours = np.array([perfect_error(val, np.full(5, 5.0)) for val in returns])
+    assert abs(ours.mean() - 1) < 4 * ours.std() / 1000**0.5
     assert np.isnan(perfect_error(returns[0], np.full(5, np.nan)))
 
 
 def test_products_of_different_branches_are_free_of_noise():
     rng = np.random.default_rng(4)
     values = np.array([2.0, 0.0, -1.0])[:, None] + 3 * rng.standard_normal((20000, 3, 4))
-    found = np.stack([pair_products(of) for of in values])
-    error = found.std(0) / 20000**0.5
-    assert (np.abs(found.mean(0) - [4, 0, 1]) < 4 * error).all()
+    ours = np.stack([pair_products(of) for of in values])
+    error = ours.std(0) / 20000**0.5
+    assert (np.abs(ours.mean(0) - [4, 0, 1]) < 4 * error).all()
     right = [[1 * 2, 1 * 3, 2 * 3]]
     np.testing.assert_allclose(pair_products(np.array([[1.0, 2.0, 3.0]])), np.mean(right))
 
