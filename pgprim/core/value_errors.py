@@ -16,8 +16,7 @@ larger of the plain and the clipped one where the agent clips values. So this on
 `exact`: the stream is rolled on past the end of the batch, so that no sum is cut there (`gae_targets_rolled`,
 `returns_rolled`). Advantages take V of the observation behind a time limit for what is missing. Returns have no such
 substitute: states of the last `tail_length` pairs before a time limit are left out, and so what is missing in the others
-is below 1 % of a constant reward's value. They are left out by their time in the episode, whether or not the episode
-reached the limit: leaving out only those that did would favour episodes that fall.
+is below 1 % of a constant reward's value. They are left out by their time alone (`core.time_in_episode`).
 
 A mean of ratios is ruled by the few pairs whose target is near 0. `ErrorSummary` therefore gives the median and
 Σ |error| / Σ |target| beside it. Time runs along the last axis; arrays are longer than T where pairs past the end of the
@@ -25,7 +24,6 @@ batch are available.
 """
 
 from collections.abc import Callable
-from math import ceil, log
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -33,12 +31,10 @@ from jaxtyping import Bool, Float, Int
 
 from pgprim.core.finite import finite_mean, finite_median
 from pgprim.core.returns import gae, returns_to_go
+from pgprim.core.time_in_episode import tail_length
 
 Definition = Literal["as_text", "as_code", "exact"]
 Target = Literal["gae", "returns"]
-
-TAIL = 0.01
-"""Share of a constant reward's value that a sum of rewards may miss."""
 
 
 class ErrorSummary(NamedTuple):
@@ -53,19 +49,6 @@ class ErrorSummary(NamedTuple):
     mean: Float[np.ndarray, "*stream"]
     median: Float[np.ndarray, "*stream"]
     total: Float[np.ndarray, "*stream"]
-
-
-def tail_length(gamma: float) -> int:
-    """Pairs after which at most `TAIL` of a constant reward's value is missing: the least n with γⁿ ≤ `TAIL`."""
-    return ceil(log(TAIL) / log(gamma)) if gamma > 0 else 1
-
-
-def elapsed_steps(ended: Bool[np.ndarray, "stream t"]) -> Int[np.ndarray, "stream t"]:
-    """Pairs of the same episode before each pair, of streams that start with an episode."""
-    times = np.arange(ended.shape[1])
-    starts = np.zeros(ended.shape, int)
-    starts[:, 1:] = np.where(ended[:, :-1], times[1:], 0)
-    return times - np.maximum.accumulate(starts, axis=1)
 
 
 def gae_targets_cut(
@@ -162,7 +145,7 @@ def returns_rolled(
     """
     returns = returns_to_go(rew, np.zeros_like(rew), terminated, truncated, gamma)
     if limit is not None:
-        returns[elapsed + tail_length(gamma) > limit] = np.nan
+        returns[limit - elapsed < tail_length(gamma)] = np.nan
     return returns[:, :num_pairs]
 
 

@@ -6,8 +6,8 @@ import torch
 
 from pgprim.core.returns import gae
 from pgprim.core.surrogate import value_loss
+from pgprim.core.time_in_episode import elapsed_steps, tail_length
 from pgprim.core.value_errors import (
-    elapsed_steps,
     gae_targets_cut,
     gae_targets_rolled,
     pair_products,
@@ -17,7 +17,6 @@ from pgprim.core.value_errors import (
     returns_rolled,
     squared_relative_errors,
     summarise_errors,
-    tail_length,
     without_last_pairs,
 )
 
@@ -100,12 +99,6 @@ def test_states_are_left_out_by_their_time_whether_or_not_they_fall():
     np.testing.assert_array_equal(elapsed[0], [*range(10), *range(8), *range(12)])
     returns = returns_rolled(rew, terminated, truncated, elapsed, 10, 20, 0.5)
     assert np.flatnonzero(np.isfinite(returns[0])).tolist() == [0, 1, 2, 3, 10, 11, 12, 13, 18, 19]
-
-
-@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.99, 0.999])
-def test_the_tail_is_the_least_that_leaves_one_percent(gamma):
-    length = tail_length(gamma)
-    assert gamma**length <= 0.01 and (length == 1 or gamma ** (length - 1) > 0.01)
 
 
 def test_a_target_of_nothing_has_no_relative_error():
