@@ -42,6 +42,30 @@ def spearman(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"], lev
     return fisher_interval(value, norm.ppf(0.5 + level / 2) * se)
 
 
+def stratified_spearman(
+    x: list[Float[np.ndarray, " _"]], y: list[Float[np.ndarray, " _"]], level: float
+) -> Interval:
+    """Spearman's ρ within kinds of agents, averaged on Fisher's scale with weights n − 3.
+
+    Differences between the kinds' means, such as between tasks, play no role.
+
+    Args:
+        x: One quantity of the agents of each kind; kinds of fewer than `FEWEST_POINTS` finite pairs, or in which a
+            quantity is constant, are left out.
+        y: Another of the same agents.
+        level: Nominal coverage, between agents.
+    """
+    pairs = [_finite(*both) for both in zip(x, y, strict=True)]
+    values = np.array([rank_correlation(*both) for both in pairs])
+    freedom = np.array([len(both[0]) - 3.0 for both in pairs])
+    used = (freedom >= FEWEST_POINTS - 3) & ~np.isnan(values)
+    if not used.any():
+        return UNKNOWN
+    values, weight = values[used], freedom[used] / freedom[used].sum()
+    se = np.sqrt((np.square(weight) * (1 + np.square(values) / 2) / freedom[used]).sum())
+    return fisher_interval(np.tanh(weight @ stretch(values)), norm.ppf(0.5 + level / 2) * se)
+
+
 def rank_correlation(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"]) -> float:
     """Spearman's ρ over the points where both are finite; NaN where either is constant."""
     x, y = _finite(x, y)

@@ -35,8 +35,8 @@ UNKNOWN = Interval(np.nan, np.nan, np.nan)
 def t_interval(values: Float[np.ndarray, " repeat"], level: float) -> Interval:
     """Mean of independent values with Student's t interval, t(n − 1).
 
-    Coverage is nominal for normal values. For few and skew or heavy-tailed values it is lower: with five repeats about
-    .92 for t₃ values and .88 for exponential ones (tested).
+    Coverage is nominal for normal values, and on the safe side for symmetric heavy tails. It is lower for few skew values:
+    of five, nominal 95 % intervals cover .89 for exponential ones, and .84 where one run in ten fails (tested).
 
     Args:
         values: Independent repeats, e.g. agents that differ in their training seed.

@@ -24,6 +24,7 @@ that holds neither, which makes it unbiased given that truth.
 """
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -127,7 +128,7 @@ def joined_pool(full: Batches, among_full: Products, num_joined: int) -> Pool:
     return Pool(joined, joined, products, products, products)
 
 
-def pool_agreement(pool: Pool, level: float) -> dict[str, Interval | Float[np.ndarray, "..."]]:
+def pool_agreement(pool: Pool, level: float) -> dict[str, Interval | float | Float[np.ndarray, "..."]]:
     """Cosines, norms and noise scale of one budget's trials, with jackknife intervals over trials, within the agent.
 
     Nominal 95 % intervals, of 20 or 60 streams or ten joined trials, cover .95 or more for normal streams and wherever
@@ -139,31 +140,31 @@ def pool_agreement(pool: Pool, level: float) -> dict[str, Interval | Float[np.nd
         level: Nominal coverage.
 
     Returns:
-        By name:
+        By name, an interval where nothing else is said, and NaN throughout if a trial has norm 0 and so no direction:
         `pairwise_cosine [trial, trial]`: cosines between trials;
         `cosine`: ρ, their mean;
         `truth_cosine_trial [trial]`: cosine of each trial to the truth of all others;
         `truth_cosine`: c, their mean;
-        `truth_cosine_corrected`: c/√r, the mean cosine to the direction of E g, with r the truth's reliability;
+        `truth_cosine_corrected`: c/√r, the mean cosine to the direction of E g;
+        `truth_reliability`: r, share of signal in the truth's squared norm (no interval; NaN where no signal is seen);
         `cosine_excess`: ρ − c², which must not be below zero by more than chance (`core.truth_cosine`);
         `norm [trial]`: |g|;
         `noise_scale`: tr Σ / |G|² in pairs, from the trials' gradients (`core.noise_scale`).
     """
-    views = _Views(pool)
-    scale = views.scale
-    matrix = cosines(views.products)
-    index = np.arange(len(matrix))
+    geometry = _Geometry(pool)
+    matrix, num_pairs = cosines(geometry.products), round(pool.trials.num_pairs.mean())
+    gradients = geometry.products / np.outer(geometry.scale, geometry.scale)
+    to_truth, trusted = _mean_to_truth(geometry), _truth_reliability(geometry)
     return {
         "pairwise_cosine": matrix,
         "cosine": pairwise_cosine(matrix, level),
-        "truth_cosine_trial": views.to_truth(index),
-        "truth_cosine": _truth_cosine(views, level),
-        "truth_cosine_corrected": _corrected(views, level),
-        "cosine_excess": _cosine_excess(views, matrix, level),
-        "norm": views.norms / scale,
-        "noise_scale": noise_scale(
-            views.products / np.outer(scale, scale), round(pool.trials.num_pairs.mean()), level
-        ),
+        "truth_cosine_trial": geometry.to_truth(np.arange(len(matrix))),
+        "truth_cosine": jackknife_cosine(*to_truth, level),
+        "truth_cosine_corrected": _corrected(to_truth, trusted, level),
+        "truth_reliability": trusted[0],
+        "cosine_excess": jackknife(*_cosine_excess(geometry, matrix), level),
+        "norm": geometry.norms / geometry.scale,
+        "noise_scale": noise_scale(gradients, num_pairs, level),
     }
 
 
@@ -189,7 +190,7 @@ def pool_truth(full: Batches, among_full: Products, level: float) -> dict[str, I
     }
 
 
-class _Views:
+class _Geometry:
     """Products among a pool's trials, and with any truth.
 
     Products with a truth are polynomials in the truth's −μ, stored as coefficients: two of ⟨x_i, x_U⟩, three of |x_U|²,
@@ -210,83 +211,81 @@ class _Views:
     def to_truth(
         self, trial: Int[np.ndarray, "..."], *others: Int[np.ndarray, "..."]
     ) -> Float[np.ndarray, "..."]:
-        """Cosine of trials to truths that leave out themselves and others; all of them must differ, else NaN.
+        """Cosine of trials to truths that leave out themselves and others; 0 where they are not all different.
 
         Args:
             trial: Indices of trials.
             others: Indices of further streams that the truth leaves out, which broadcast.
         """
         removed = (trial, *others)
-        pairs = [(k, other) for at, k in enumerate(removed) for other in removed[at + 1 :]]
-        distinct = np.array(True)
-        for k, other in pairs:
-            distinct = distinct & (k != other)
-        left = self.num_pairs.sum() - sum(self.num_pairs[k] for k in removed)
-        slope = -(self.adv.sum() - sum(self.adv[k] for k in removed)) / left
+        pairs = list(combinations(removed, 2))
+        num_pairs = self.num_pairs.sum() - sum(self.num_pairs[k] for k in removed)
+        slope = -(self.adv.sum() - sum(self.adv[k] for k in removed)) / num_pairs
         product, square = 0.0, 0.0
         for power, part in enumerate(self.with_full):
-            rows = part.sum(1)
-            product = product + slope**power * (rows[trial] - sum(part[trial, k] for k in removed))
+            left = part.sum(1)[trial] - sum(part[trial, k] for k in removed)
+            product = product + slope**power * left
         for power, part in enumerate(self.among_full):
             rows = part.sum(1) + part.sum(0)
             taken = sum(rows[k] - part[k, k] for k in removed) - sum(
                 part[k, o] + part[o, k] for k, o in pairs
             )
             square = square + slope**power * (part.sum() - taken)
-        square = np.where(distinct, square, np.nan)
-        return product / (np.sqrt(square) * self.norms[trial])
+        distinct = np.array(True)
+        for k, other in pairs:
+            distinct = distinct & (k != other)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a trial of norm 0 has no direction
+            return np.where(distinct, product / (np.sqrt(square) * self.norms[trial]), 0.0)
 
 
-def _truth_cosine(views: _Views, level: float) -> Interval:
-    value, left_out = _truth_cosines(views)
-    return jackknife_cosine(value, left_out, level)
-
-
-def _truth_cosines(views: _Views) -> tuple[float, Float[np.ndarray, " trial"]]:
+def _mean_to_truth(geometry: _Geometry) -> tuple[float, Float[np.ndarray, " trial"]]:
     """Mean cosine to the truth of the others: of all trials, then of a pool without each in turn."""
-    n = len(views.norms)
+    n = len(geometry.norms)
     trial, out = np.ogrid[:n, :n]
-    return float(views.to_truth(trial[:, 0]).mean()), np.nanmean(views.to_truth(trial, out), axis=0)
+    return float(geometry.to_truth(trial[:, 0]).mean()), geometry.to_truth(trial, out).sum(0) / (n - 1)
 
 
-def _corrected(views: _Views, level: float) -> Interval:
-    """c/√r with r = |G|² / (|G|² + tr Σ/M), the reliability of a truth of M streams.
+def _cosine_excess(
+    geometry: _Geometry, matrix: Float[np.ndarray, "trial trial"]
+) -> tuple[float, Float[np.ndarray, " trial"]]:
+    """Mean over pairs of ⟨u_i, u_j⟩ − ⟨u_i, v⟩⟨u_j, v⟩ with v the direction of a truth that holds neither i nor j.
 
-    Any cosine is possible, and the interval is −1 ... 1, where no signal is seen or a single stream decides whether it is;
-    in the first case the value is NaN. |G|² and tr Σ are those of a stream in full length with advantages centred by the mean of the pool.
+    Of all trials, then of a pool without each in turn.
     """
-    value, cosine_left_out = _truth_cosines(views)
-    n = len(views.norms)
-
-    def reliability_of(num_streams, slope, pairs, squares):
-        signal, square = (sum(slope**k * part for k, part in enumerate(parts)) for parts in (pairs, squares))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(signal > 0, signal / (signal + (square - signal) / num_streams), np.nan)
-
-    kernels = [(part + part.T) / 2 for part in views.among_full]
-    diagonals = [np.diagonal(part) for part in kernels]
-    slope = -views.adv.sum() / views.num_pairs.sum()
-    slopes = -(views.adv.sum() - views.adv) / (views.num_pairs.sum() - views.num_pairs)
-    trusted = reliability_of(n - 1, slope, [pair_mean(k) for k in kernels], [d.mean() for d in diagonals])
-    left_out = reliability_of(
-        n - 2,
-        slopes,
-        [pair_mean_leave_one_out(kernel) for kernel in kernels],
-        [(diagonal.sum() - diagonal) / (n - 1) for diagonal in diagonals],
-    )
-    value = float(np.clip(value / np.sqrt(float(trusted)), -1, 1))
-    if np.isnan(value) or np.isnan(left_out).any():
-        return Interval(value, -1.0, 1.0)
-    return clip(jackknife(value, cosine_left_out / np.sqrt(left_out), level), -1, 1)
-
-
-def _cosine_excess(views: _Views, matrix: Float[np.ndarray, "trial trial"], level: float) -> Interval:
-    """Mean over pairs of ⟨u_i, u_j⟩ − ⟨u_i, v⟩⟨u_j, v⟩ with v the direction of a truth that holds neither i nor j."""
     n = len(matrix)
-    one, other = np.ogrid[:n, :n]
-    to_truth = views.to_truth(one, other)
-    value = np.nanmean(matrix - to_truth * to_truth.T)
-    one, other, out = np.ogrid[:n, :n, :n]
-    to_truth = views.to_truth(one, other, out)
-    left_out = np.nanmean(matrix[..., None] - to_truth * to_truth.transpose(1, 0, 2), axis=(0, 1))
-    return jackknife(float(value), left_out, level)
+    to_truth = geometry.to_truth(*np.ogrid[:n, :n])
+    value = pair_mean(matrix) - (to_truth * to_truth.T).sum() / (n * (n - 1))
+    to_truth = geometry.to_truth(*np.ogrid[:n, :n, :n])
+    products = (to_truth * to_truth.transpose(1, 0, 2)).sum((0, 1)) / ((n - 1) * (n - 2))
+    return value, pair_mean_leave_one_out(matrix) - products
+
+
+def _truth_reliability(geometry: _Geometry) -> tuple[float, Float[np.ndarray, " trial"]]:
+    """R = |G|² / (|G|² + tr Σ/M), the reliability of a truth of M streams; NaN where no signal is seen.
+
+    |G|² and tr Σ are those of a stream in full length, with advantages centred by the mean of the pool. Of the pool, then
+    of one without each trial in turn.
+    """
+    n, total, adv = len(geometry.norms), geometry.num_pairs.sum(), geometry.adv.sum()
+    slopes = -np.append(adv / total, (adv - geometry.adv) / (total - geometry.num_pairs))
+    signal, square = np.zeros(n + 1), np.zeros(n + 1)
+    for power, part in enumerate(geometry.among_full):
+        kernel, diagonal = (part + part.T) / 2, np.diagonal(part)
+        signal += slopes**power * np.append(pair_mean(kernel), pair_mean_leave_one_out(kernel))
+        square += slopes**power * np.append(diagonal.mean(), (diagonal.sum() - diagonal) / (n - 1))
+    streams = np.append(n - 1, np.full(n, n - 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.where(signal > 0, signal / (signal + (square - signal) / streams), np.nan)
+    return float(shares[0]), shares[1:]
+
+
+def _corrected(
+    cosine: tuple[float, Float[np.ndarray, " trial"]],
+    trusted: tuple[float, Float[np.ndarray, " trial"]],
+    level: float,
+) -> Interval:
+    """c/√r; every cosine is possible where no signal is seen, or a single stream decides whether it is."""
+    value, left_out = (of / np.sqrt(share) for of, share in zip(cosine, trusted, strict=True))
+    if np.isnan(value) or np.isnan(left_out).any():
+        return Interval(float(np.clip(value, -1, 1)), -1.0, 1.0)
+    return clip(jackknife(value, left_out, level), -1, 1)

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pgprim.core.correlation import column_rank_correlation, pearson, rank_correlation, spearman
+from pgprim.core.correlation import (
+    column_rank_correlation,
+    pearson,
+    rank_correlation,
+    spearman,
+    stratified_spearman,
+)
 from pgprim.core.seeding import generator
 
 LEVEL = 0.95
@@ -115,3 +121,27 @@ def test_intervals_of_correlations_stay_correlations():
     for of in (pearson, spearman):
         assert of(x, 2 * x, LEVEL).value == pytest.approx(1)
         assert np.abs(of(x, -x, LEVEL)).max() <= 1
+
+
+def test_one_kind_has_spearman_s_interval_and_kinds_do_not_lend_each_other_their_means():
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((2, 12))
+    np.testing.assert_allclose(stratified_spearman([x], [y], LEVEL), spearman(x, y, LEVEL))
+    apart = stratified_spearman([x, x + 100], [y, y + 100], LEVEL)
+    assert apart.value == pytest.approx(spearman(x, y, LEVEL).value)
+    assert apart.high - apart.low < spearman(x, y, LEVEL).high - spearman(x, y, LEVEL).low
+    with_few = stratified_spearman([x, x[:3], np.ones(9)], [y, y[:3], y[:9]], LEVEL)
+    np.testing.assert_allclose(with_few, spearman(x, y, LEVEL))
+    assert np.isnan(stratified_spearman([x[:3]], [y[:3]], LEVEL)).all()
+
+
+@pytest.mark.parametrize("pearson_r", [0.0, 0.6])
+def test_six_kinds_of_ten_agents_cover(pearson_r):
+    rng = np.random.default_rng(4)
+    target = np.mean([rank_correlation(*_pairs(rng, "normal", pearson_r, 10)) for _ in range(20_000)])
+    covered = []
+    for _ in range(REPEATS):
+        kinds = [_pairs(rng, "normal", pearson_r, 10) for _ in range(6)]
+        _, low, high = stratified_spearman(*map(list, zip(*kinds, strict=True)), LEVEL)
+        covered.append(low <= target <= high)
+    assert abs(np.mean(covered) - LEVEL) < 0.03

@@ -97,7 +97,10 @@ def test_the_correction_is_that_of_the_streams_centred_together():
     every = list(range(12))
     left_out = np.array([corrected([k for k in every if k != out]) for out in every])
     expected = np.clip(jackknife(corrected(every), left_out, LEVEL), -1, 1)
-    np.testing.assert_allclose(pool_agreement(_pool(drawn), LEVEL)["truth_cosine_corrected"], expected)
+    results = pool_agreement(_pool(drawn), LEVEL)
+    np.testing.assert_allclose(results["truth_cosine_corrected"], expected)
+    value = results["truth_cosine"].value / np.sqrt(results["truth_reliability"])
+    assert results["truth_cosine_corrected"].value == pytest.approx(value)
 
 
 def test_the_truth_of_all_streams_is_their_union_s_gradient():
@@ -125,6 +128,14 @@ def test_what_all_advantages_share_changes_nothing():
         np.testing.assert_allclose(value, one[name], rtol=1e-8, atol=1e-9, err_msg=name)
 
 
+def test_a_whole_stream_is_a_join_of_one():
+    _, whole, _, sums = draw(np.random.default_rng(9), "normal", 8, 0.5)
+    one, other = _pool((whole, whole, sums, sums)), _pool((None, whole, None, sums), num_joined=1)
+    other = pool_agreement(other, LEVEL)
+    for name, value in pool_agreement(one, LEVEL).items():
+        np.testing.assert_array_equal(value, other[name], err_msg=name)
+
+
 def test_the_order_of_the_streams_decides_nothing():
     drawn = draw(np.random.default_rng(4), "normal", 9, 0.5)
     order = np.random.default_rng(5).permutation(9)
@@ -145,6 +156,13 @@ def test_a_pool_without_a_signal_says_so():
     results = pool_agreement(_pool((prefix, whole, prefix_sums, sums - sums.mean(0))), LEVEL)
     value, low, high = results["truth_cosine_corrected"]
     assert np.isnan(value) and (low, high) == (-1, 1)
+
+
+def test_a_trial_without_a_direction_is_not_passed_over():
+    prefix, whole, prefix_sums, sums = draw(np.random.default_rng(6), "normal", 8, 0.5)
+    prefix_sums[3] = 0.0
+    results = pool_agreement(_pool((prefix, whole, prefix_sums, sums)), LEVEL)
+    assert np.isnan([results[name][0] for name in ("cosine", "truth_cosine", "cosine_excess")]).all()
 
 
 def test_too_few_trials_are_refused():
