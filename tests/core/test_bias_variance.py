@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pgprim.core.trade_off import errors_against_unbiased, noise_ratio, signal_to_noise
+from pgprim.core.bias_variance import bias_variance, noise_ratio, signal_to_noise
 
 DIM, STREAMS = 100, 12
 RNG = np.random.default_rng(0)
@@ -21,9 +21,9 @@ def _kinds(rng, streams=STREAMS):
 
 
 def test_an_unbiased_kind_has_no_bias_and_its_own_variance():
-    found = errors_against_unbiased(_kinds(np.random.default_rng(1)), 0, 0.95)
-    assert found["bias"][0] == (0.0, 0.0, 0.0)
-    assert found["variance"][0] == (1.0, 1.0, 1.0)
+    ours = bias_variance(_kinds(np.random.default_rng(1)), 0, 0.95)
+    assert ours["bias"][0] == (0.0, 0.0, 0.0)
+    assert ours["variance"][0] == (1.0, 1.0, 1.0)
 
 
 def test_each_number_is_unbiased_and_covered_as_often_as_it_says():
@@ -37,9 +37,9 @@ def test_each_number_is_unbiased_and_covered_as_often_as_it_says():
     values, covered = {name: [] for name in truth}, dict.fromkeys(truth, 0)
     repeats = 60
     for _ in range(repeats):
-        found = errors_against_unbiased(_kinds(rng), 0, 0.95)
+        ours = bias_variance(_kinds(rng), 0, 0.95)
         for name, expected in truth.items():
-            value, low, high = found[name][1]
+            value, low, high = ours[name][1]
             values[name].append(value)
             covered[name] += low <= expected <= high
     for name, expected in truth.items():

@@ -3,13 +3,15 @@
 import numpy as np
 from jaxtyping import Float
 
-from pgprim.core.statistics import Interval, gram, jackknife, pair_mean, pair_mean_leave_one_out
+from pgprim.core.cosines import gram
+from pgprim.core.intervals import UNKNOWN, Interval, jackknife, jackknife_cosine, jackknife_positive
+from pgprim.core.pair_mean import pair_mean, pair_mean_leave_one_out
 
 
-def errors_against_unbiased(
+def bias_variance(
     grads: Float[np.ndarray, "kind stream param"], unbiased: int, level: float
 ) -> dict[str, list[Interval]]:
-    """What each kind of estimate errs by, in units of the unbiased kind's variance tr Σ₁.
+    """Squared bias, variance and squared error of each kind of estimate, in units of the unbiased kind's variance tr Σ₁.
 
     With G = E g₁ of the unbiased kind, E|g − G|² = |E g − G|² + tr Σ. The squared bias is estimated without bias by the
     mean product of g − g₁ of two different streams, from which each stream's own noise is absent, and so may be negative
@@ -18,40 +20,50 @@ def errors_against_unbiased(
     Args:
         grads: One estimate per kind and stream, at least three independent streams.
         unbiased: Which kind is unbiased.
-        level: Nominal coverage of the intervals.
+        level: Nominal coverage of the intervals, within the agent.
 
     Returns:
         By name, an interval per kind: `bias` |E g − G|², `variance` tr Σ and `error`, their sum, all over tr Σ₁; and
-        `alignment`, ⟨E g, G⟩ / √(E|g|² |G|²), the cosine of an estimate to G, which a change of scale leaves alone.
+        `alignment`, ⟨E g, G⟩ / √(E|g|² |G|²), the cosine of an estimate to G, which a change of scale leaves alone. It
+        has NaN ends where leaving one stream out leaves no signal, and is NaN where no signal is seen.
     """
     truth = grads[unbiased].astype(np.float64)
     signal, noise = _signal(gram(truth)), _noise(gram(truth))
-    found: dict[str, list[Interval]] = {"bias": [], "variance": [], "error": [], "alignment": []}
+    rows: dict[str, list[Interval]] = {"bias": [], "variance": [], "error": [], "alignment": []}
     for kind in grads:
         own, cross = gram(kind), kind.astype(np.float64) @ truth.T
         bias, variance = _signal(gram(kind - grads[unbiased])) / noise, _noise(own) / noise
         with np.errstate(invalid="ignore"):  # no signal by chance: no direction either
             alignment = _signal((cross + cross.T) / 2) / np.sqrt(_squared_norm(own) * signal)
-        for name, values in zip(found, (bias, variance, bias + variance, alignment), strict=True):
-            found[name].append(_interval(values, level))
-    return found
+        rows["bias"].append(jackknife(bias[0], bias[1:], level))
+        rows["variance"].append(jackknife_positive(variance[0], variance[1:], level))
+        rows["error"].append(jackknife(bias[0] + variance[0], bias[1:] + variance[1:], level))
+        rows["alignment"].append(_alignment(np.clip(alignment, -1, 1), level))
+    return rows
 
 
 def signal_to_noise(grads: Float[np.ndarray, "stream param"], level: float) -> Interval:
-    """|G|² / tr Σ of one kind of estimate: in the units of `errors_against_unbiased` the error of no estimate at all."""
+    """|G|² / tr Σ of one kind of estimate: in the units of `bias_variance` the error of no estimate at all.
+
+    Without bias, and so possibly negative by chance.
+    """
     products = gram(grads)
-    return _interval(_signal(products) / _noise(products), level)
+    values = _signal(products) / _noise(products)
+    return jackknife(values[0], values[1:], level)
 
 
 def noise_ratio(
     grads: Float[np.ndarray, "stream param"], reference: Float[np.ndarray, "stream param"], level: float
 ) -> Interval:
     """Tr Σ of one kind of estimate over that of another from the same streams."""
-    return _interval(_noise(gram(grads)) / _noise(gram(reference)), level)
+    values = _noise(gram(grads)) / _noise(gram(reference))
+    return jackknife_positive(float(values[0]), values[1:], level)
 
 
-def _interval(values: Float[np.ndarray, " which"], level: float) -> Interval:
-    return jackknife(float(values[0]), values[1:], level)
+def _alignment(values: Float[np.ndarray, " which"], level: float) -> Interval:
+    if np.isnan(values[0]):
+        return UNKNOWN
+    return jackknife_cosine(float(values[0]), values[1:], level)
 
 
 def _signal(products: Float[np.ndarray, "stream stream"]) -> Float[np.ndarray, " which"]:
