@@ -18,7 +18,10 @@ from pgprim.plotting.style import STYLE, WIDTH, colour, marker, shades, style
 from pgprim.types.errors import UserError
 from tests.plotting.synthetic import estimate, estimates
 
-PLOTS = [f"pgprim.probes.{probe}.plot" for probe in ("gradient", "steps", "training", "hyperparameters")]
+PLOTS = [
+    f"pgprim.{place}.plot"
+    for place in ("probes.gradient", "probes.steps", "report.training", "report.hyperparameters")
+]
 
 
 @pytest.mark.parametrize("module", [*PLOTS, "pgprim.commands.plot"])
