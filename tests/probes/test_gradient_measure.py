@@ -13,6 +13,7 @@ from pgprim.core.surrogate import normalise_advantage
 from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare, run, stream_gradients
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
+from pgprim.store.labelled import interval
 from pgprim.types.agent import make_settings
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
 
@@ -150,7 +151,7 @@ def test_estimates_are_labelled(tmp_path):
     assert numbers.truth_cosine_trial.dims == numbers.norm.dims == (*labels, "budget", "trial")
     for name in ("cosine", "truth_cosine", "noise_scale"):
         assert numbers[name].dims == (*labels, "budget")
-        low, value, high = (numbers[name + end].values for end in ("_low", "", "_high"))
+        value, (low, high) = numbers[name].values, (end.values for end in interval(numbers, name))
         assert (low <= value).all() and (value <= high).all()
     assert numbers.truth_norm.dims == labels
     for ds in (gradients, numbers):
