@@ -116,10 +116,10 @@ def run(
         params: The parameter file.
     """
     chosen, trials = params["baselines"], params["sample"]["trials"]
-    label = f"baselines {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
+    desc = f"baselines {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
     longest = max(chosen["budgets"][-1], chosen["pairs"])
     total = trials * longest + (rollouts.num_streams - trials) * chosen["pairs"]
-    with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
+    with tqdm(total=total, desc=desc, unit="pair", unit_scale=True, mininterval=5) as progress:
         vectors = collect(checkpoint, fit, rollouts, chosen, trials, progress)
     return vectors, compare(checkpoint, fit, vectors, chosen["level"])
 
