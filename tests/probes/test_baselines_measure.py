@@ -7,6 +7,7 @@ import torch
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.surrogate import normalise_advantage
+from pgprim.probes.baselines import measure
 from pgprim.probes.baselines.fit import NUMBERS
 from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor, run
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
@@ -226,8 +227,8 @@ def test_the_size_of_blocks_is_a_matter_of_rounding(tmp_path, monkeypatch, block
     checkpoint = make_checkpoint(TRPO)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     usual, _ = run(checkpoint, make_fit(checkpoint), rollouts, PARAMS)
-    monkeypatch.setattr(estimate, "BLOCK", block)
-    monkeypatch.setattr(estimate, "GROUP", group)
+    monkeypatch.setattr(measure, "BLOCK", block)
+    monkeypatch.setattr(measure, "GROUP", group)
     other, _ = run(checkpoint, make_fit(checkpoint), rollouts, PARAMS)
     for name in ("grad", "lam_grad", "return_grad", "residual_sums"):
         assert _relative_error(other[name].values, usual[name].values) < 1e-4

@@ -10,6 +10,7 @@ from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.returns import gae
 from pgprim.core.surrogate import normalise_advantage
+from pgprim.probes.gradient import measure
 from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare, run, stream_gradients
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
@@ -109,8 +110,8 @@ def test_the_size_of_blocks_is_a_matter_of_rounding(tmp_path, monkeypatch, block
     checkpoint = make_checkpoint(PPO)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     usual, _ = run(checkpoint, rollouts, PARAMS)
-    monkeypatch.setattr(estimate, "BLOCK", block)
-    monkeypatch.setattr(estimate, "GROUP", group)
+    monkeypatch.setattr(measure, "BLOCK", block)
+    monkeypatch.setattr(measure, "GROUP", group)
     other, _ = run(checkpoint, rollouts, PARAMS)
     for name in ("grad", "grad_true"):
         assert _relative_error(other[name].values, usual[name].values) < 1e-4

@@ -8,6 +8,7 @@ from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.returns import gae
 from pgprim.core.seeding import generator
 from pgprim.experience.train import learning_rate
+from pgprim.probes.steps import measure
 from pgprim.probes.steps.measure import compare, run
 from pgprim.rl.batch import Batch
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
@@ -102,7 +103,7 @@ def test_a_trial_does_not_depend_on_which_are_held_beside_it(tmp_path, monkeypat
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     together, _ = run(checkpoint, rollouts, PARAMS)
     monkeypatch.setattr(
-        estimate, "HELD_BYTES", 4 * checkpoint.num_obs * 1900
+        measure, "HELD_BYTES", 4 * checkpoint.num_obs * 1900
     )  # two or three of the larger batches
     apart, numbers = run(checkpoint, rollouts, PARAMS)
     assert _relative_error(apart.step.values, together.step.values) < 1e-4
