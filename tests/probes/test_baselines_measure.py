@@ -214,7 +214,7 @@ def test_baselines_that_are_the_same_agree_to_the_bit(tmp_path):
     _, value, true = vectors.grad.values
     np.testing.assert_array_equal(true, value)
     gap = numbers.sel(difference="true-value")
-    for name in ("cosine_difference", "cosine_difference_low", "cosine_difference_high"):
+    for name in ("cosine_difference", "cosine_difference_ci"):
         np.testing.assert_array_equal(gap[name], 0.0)
     other = numbers.sel(difference=["value-zero", "true-zero"]).cosine_difference.squeeze()
     np.testing.assert_array_equal(other[0], other[1])
@@ -243,8 +243,9 @@ def test_results_are_described_and_come_back_the_same(measured, tmp_path):
     assert open_store(tmp_path / "one0").equals(open_store(tmp_path / "other0"))
     read = load_dataset(tmp_path / "one1")
     assert dict(read.sizes) == dict(numbers.sizes)
-    assert read.cosine_difference_low.attrs["long_name"].startswith(
-        "difference of mean pairwise cosines, lower"
+    assert (
+        read.cosine_difference_ci.attrs["long_name"]
+        == "95 % interval of the difference of mean pairwise cosines"
     )
 
 

@@ -15,6 +15,7 @@ from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare,
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
+from pgprim.store.labelled import interval
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1500
@@ -151,7 +152,7 @@ def test_estimates_are_labelled(tmp_path):
     assert numbers.truth_cosine_trial.dims == numbers.norm.dims == (*labels, "budget", "trial")
     for name in ("cosine", "truth_cosine", "noise_scale"):
         assert numbers[name].dims == (*labels, "budget")
-        low, value, high = (numbers[name + end].values for end in ("_low", "", "_high"))
+        value, (low, high) = numbers[name].values, (end.values for end in interval(numbers, name))
         assert (low <= value).all() and (value <= high).all()
     assert numbers.truth_norm.dims == labels
     for ds in (gradients, numbers):
