@@ -28,7 +28,6 @@ from pgprim.store.datasets import save_store
 from pgprim.store.provenance import provenance
 from pgprim.store.reruns import reruns_dataset
 from pgprim.types.checkpoint import Checkpoint, stack_agents
-from pgprim.types.errors import UserError
 
 
 def main(args: argparse.Namespace) -> None:

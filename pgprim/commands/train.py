@@ -38,7 +38,12 @@ def main(args: argparse.Namespace) -> None:
     purposes = [("train", args.task, args.algo, seed) for seed in seeds]
     num_iterations, every = params["train"]["iterations"], params["train"]["snapshot_every"]
 
-    identity = blank | {"environment": environment.as_dict(), "seeds": seeds, "snapshot_every": every, "code": code_of("commands/train")}
+    identity = blank | {
+        "environment": environment.as_dict(),
+        "seeds": seeds,
+        "snapshot_every": every,
+        "code": code_of("commands/train"),
+    }
     group = "-".join(map(str, seeds))
     with Pieces(Path(args.snapshots, group), identity) as pieces:
         folder = pieces.folder / "snapshots"
@@ -61,7 +66,9 @@ def main(args: argparse.Namespace) -> None:
         with tqdm(
             total=num_iterations, initial=done, desc=label, unit="iteration", mininterval=5
         ) as progress:
-            for trained, records in train(environment, state, settings, purposes, range(done, num_iterations)):
+            for trained, records in train(
+                environment, state, settings, purposes, range(done, num_iterations)
+            ):
                 state = trained
                 columns = {name: np.concatenate([columns[name], records[name][None]]) for name in columns}
                 done += 1
@@ -72,7 +79,10 @@ def main(args: argparse.Namespace) -> None:
                 )
                 progress.update()
 
-        attrs = provenance({"settings": values}) | {"environment": environment.id, "semantics": values["semantics"]}
+        attrs = provenance({"settings": values}) | {
+            "environment": environment.id,
+            "semantics": values["semantics"],
+        }
         for index, seed in enumerate(seeds):
             own = {name: column[:, index : index + 1] for name, column in columns.items()}
             ds = records_dataset(own, RECORDS, args.task, args.algo, [seed], attrs)

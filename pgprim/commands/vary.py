@@ -39,11 +39,18 @@ def main(args: argparse.Namespace) -> None:
         raise UserError(f"--task {args.task}: not one of env in params.yaml, {', '.join(params['env'])}")
     environment = Environment.from_dict(params["env"][args.task])
     runs = make_runs(params, args.study, args.task, args.variant)
-    identity = {"runs": [asdict(one) for one in runs], "environment": environment.as_dict(), "seeds": args.seeds}
+    identity = {
+        "runs": [asdict(one) for one in runs],
+        "environment": environment.as_dict(),
+        "seeds": args.seeds,
+    }
     group = "-".join(map(str, args.seeds))
     label = f"vary {args.study} {args.task} {args.variant} {group}"
     total = sum(one.iterations * one.values["pairs"] for one in runs) * len(args.seeds)
-    attrs = provenance({"runs": [one.values for one in runs]}) | {"environment": environment.id, "study": args.study}
+    attrs = provenance({"runs": [one.values for one in runs]}) | {
+        "environment": environment.id,
+        "study": args.study,
+    }
     parts = []
     with (
         Pieces(Path(args.out, group), identity | {"code": code_of("commands/vary")}) as pieces,

@@ -19,7 +19,7 @@ from pgprim.experience.rollout import Policies, Purpose, collect, run_policies
 from pgprim.experience.seen import Seen, see_agents, see_iteration
 from pgprim.experience.train import train_iteration
 from pgprim.rl.networks import make_policy, make_value
-from pgprim.rl.normalise import Normaliser, rew_scale, std
+from pgprim.rl.normalise import Normaliser, rew_scale
 from pgprim.rl.value import values
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AgentState
@@ -163,7 +163,7 @@ def held_out_pairs(
         Blocks of pairs in the order of time, each once the values behind it are known.
     """
     normaliser = Normaliser(update.obs_mean, update.obs_scale, settings.obs_clip)
-    policies = Policies(update.theta_old.numpy(), settings.hidden, normaliser, rows=1)
+    policies = Policies(update.theta_old.numpy(), settings, normaliser, rows=1)
     rollouts = run_policies(environment, policies, purposes, num_pairs, BLOCK, is_exact=True)
     for seen in see_agents(update.phi_old, update.rew_scale, rollouts, settings):
         yield _look(update, settings, seen)
@@ -187,8 +187,8 @@ def sigma_divergence(update: Update, num_act: int) -> Float32[np.ndarray, " agen
 
 
 def _make_update(old: AgentState, new: AgentState, settings: Settings) -> Update:
-    moments, scale = new.obs_moments, rew_scale(new.rew_moments, settings)
-    return Update(old.theta, new.theta, old.phi, new.phi, moments.mean, std(moments), scale)
+    seen_by, scale = Normaliser.of(new.obs_moments, settings), rew_scale(new.rew_moments, settings)
+    return Update(old.theta, new.theta, old.phi, new.phi, seen_by.mean, seen_by.scale, scale)
 
 
 def _look(update: Update, settings: Settings, seen: Seen) -> Pairs:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
+from pgprim.core.episodes import complete_episodes
 from pgprim.core.gaussian import kl, kl_of_sigma, log_prob
 from pgprim.core.mlp import forward
 from pgprim.core.seeding import generator
@@ -14,7 +15,7 @@ from pgprim.core.surrogate import normalise_advantage, ratio, value_loss
 from pgprim.experience.rollout import Purpose, collect
 from pgprim.experience.seen import make_batch, see_iteration
 from pgprim.rl.algorithms import algorithm, make_settings
-from pgprim.rl.batch import Batch
+from pgprim.rl.batch import Batch, group_streams
 from pgprim.rl.networks import make_policy, make_value
 from pgprim.rl.rates import learning_rate
 from pgprim.rl.value import fit_value, values
@@ -113,13 +114,13 @@ def train_iteration(
 ) -> tuple[AgentState, dict[str, Float[np.ndarray, " agent"]]]:
     """One iteration: T pairs, then the value network, then the policy."""
     rollout, after = collect(environment, state, settings, purposes)
-    batch = make_batch(see_iteration(rollout, state, settings), settings)
+    batch = group_streams(make_batch(see_iteration(rollout, state, settings), settings), settings.envs)
     state = after
     new = update_agent(state, batch, settings, purposes, iteration)
     # TRPO's policy has no learning rate.
     rates = {name: getattr(settings, name, np.nan) for name in ("policy_lr", "value_lr")}
     records = (
-        episode_records(rollout)
+        episode_records(rollout, settings.envs)
         | update_records(state, new, batch, settings)
         | {
             name: np.full(len(purposes), learning_rate(rate, iteration, settings))
@@ -166,18 +167,22 @@ def take_steps(
     return new.theta - state.theta
 
 
-def episode_records(rollout: Rollout) -> dict[str, Float[np.ndarray, " agent"]]:
-    """Returns and lengths of the episodes that ended within the iteration."""
-    found = {name: [] for name in ("return_mean", "return_std", "length_mean", "num_episodes")}
-    for rew, ended in zip(rollout.rew, rollout.ended, strict=True):
-        stops = np.flatnonzero(ended) + 1
-        totals = np.diff(np.concatenate([[0.0], np.cumsum(rew)[stops - 1]]))
-        some = len(stops) > 0
-        found["return_mean"].append(totals.mean() if some else np.nan)
-        found["return_std"].append(totals.std() if some else np.nan)
-        found["length_mean"].append(np.diff(stops, prepend=0).mean() if some else np.nan)
-        found["num_episodes"].append(len(stops))
-    return {name: np.array(numbers, np.float64) for name, numbers in found.items()}
+def episode_records(rollout: Rollout, envs: int) -> dict[str, Float[np.ndarray, " agent"]]:
+    """Returns and lengths of the episodes that ended within the iteration, of each agent's `envs` streams together."""
+    episodes = [complete_episodes(*stream) for stream in zip(rollout.rew, rollout.ended, strict=True)]
+    rows = []
+    for first in range(0, len(episodes), envs):
+        own = episodes[first : first + envs]
+        ret = np.concatenate([each.ret for each in own])
+        length = np.concatenate([np.diff(each.stop, prepend=0) for each in own])
+        some = len(ret) > 0
+        mean, std, long = (ret.mean(), ret.std(), length.mean()) if some else (np.nan, np.nan, np.nan)
+        rows.append((mean, std, long, len(ret)))
+    names = ("return_mean", "return_std", "length_mean", "num_episodes")
+    return {
+        name: np.array(column, np.float64)
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
 
 
 def update_records(

@@ -48,6 +48,17 @@ def join_agents(parts: Sequence[Batch]) -> Batch:
     return Batch(**{name: torch.cat(column) for name, column in columns.items()})
 
 
+def group_streams(batch: Batch, each: int) -> Batch:
+    """All pairs of every `each` consecutive streams as those of one agent, stream by stream."""
+    columns = {name: value for name, value in vars(batch).items() if value is not None}
+    return Batch(
+        **{
+            name: value.reshape(-1, each * value.shape[1], *value.shape[2:])
+            for name, value in columns.items()
+        }
+    )
+
+
 def as_one_agent(batch: Batch, agents: slice = slice(None)) -> Batch:
     """All pairs of some agents of a batch as those of one."""
     columns = {name: value for name, value in vars(batch).items() if value is not None}

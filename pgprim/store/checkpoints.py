@@ -40,7 +40,9 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     for name in ("obs_moments", "rew_moments"):
         moments = getattr(state, name)
         tensors |= {f"{name}.{part}": torch.from_numpy(getattr(moments, part)) for part in ("mean", "m2")}
-    header = {name: getattr(checkpoint, name) for name in HEADER_TYPES if name not in ("counts", "environment")}
+    header = {
+        name: getattr(checkpoint, name) for name in HEADER_TYPES if name not in ("counts", "environment")
+    }
     header["environment"] = checkpoint.environment.as_dict()
     header["counts"] = {name: int(np.squeeze(getattr(state, name).count)) for name in COUNTED}
     save_arrays(path, header, {name: tensor[0] for name, tensor in tensors.items()})

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pgprim.core.statistics import Interval
+from pgprim.core.intervals import Interval
 
 BOUNDS = ("low", "high")
 AGENT = ("task", "algo", "seed", "iteration")

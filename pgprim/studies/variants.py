@@ -11,6 +11,7 @@ from pgprim.core.surrogate import normalise_advantage
 from pgprim.experience.rollout import Purpose, collect
 from pgprim.experience.seen import make_batch, see_iteration
 from pgprim.experience.train import is_sound, train_iteration
+from pgprim.rl.batch import group_streams
 from pgprim.rl.networks import make_policy
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AgentState, stack_agents
@@ -88,7 +89,7 @@ def half_cosine(
     middle = seen.act.shape[1] // 2
     grads = []
     for half in (slice(0, middle), slice(middle, None)):
-        batch = make_batch(seen.piece(half), settings)
+        batch = group_streams(make_batch(seen.piece(half), settings), settings.envs)
         weights = normalise_advantage(batch.adv).unsqueeze(-1)
         total = torch.zeros(len(purposes), net.num_params, dtype=torch.float64)
         for agent in range(len(purposes)):

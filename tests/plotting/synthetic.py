@@ -7,7 +7,7 @@ N / (N + B) · M / (M + B).
 import numpy as np
 import xarray as xr
 
-from pgprim.core.statistics import Interval
+from pgprim.core.intervals import Interval
 from pgprim.probes.gradient.measure import ESTIMATES
 from pgprim.store.labelled import label
 

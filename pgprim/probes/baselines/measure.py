@@ -28,14 +28,15 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from tqdm import tqdm
 
+from pgprim.core.bias_variance import bias_variance, noise_ratio, signal_to_noise
+from pgprim.core.cosines import cosines, gram
+from pgprim.core.intervals import Interval, jackknife
 from pgprim.core.mlp import MLP
-from pgprim.core.paired import cosine_difference
+from pgprim.core.pairwise_cosine import cosine_difference, pairwise_cosine
 from pgprim.core.prefix_sums import PrefixSums, append, batch_gradient, no_pairs, revalue, trace_weights
 from pgprim.core.score_norms import squared_score_norms
 from pgprim.core.scores import score_sums
-from pgprim.core.statistics import Interval, cosines, gram, jackknife, mean_cosine
 from pgprim.core.tails import is_settled
-from pgprim.core.trade_off import errors_against_unbiased, noise_ratio, signal_to_noise
 from pgprim.experience.seen import ROWS, Seen, advantages, cut_gain, episode_ends, join, returns, see
 from pgprim.experience.seen import revalue as revalue_seen
 from pgprim.rl.algorithms import make_settings
@@ -315,7 +316,7 @@ def compare(checkpoint: Checkpoint, fit: Fit, vectors: xr.Dataset, level: float)
         level: Nominal coverage of the intervals.
     """
     matrices = np.array([[cosines(gram(grads)) for grads in rows] for rows in vectors.grad.values])
-    agreement = [[mean_cosine(matrix, level) for matrix in row] for row in matrices]
+    agreement = [[pairwise_cosine(matrix, level) for matrix in row] for row in matrices]
     differences = [
         [
             cosine_difference(*both, level)
@@ -324,7 +325,7 @@ def compare(checkpoint: Checkpoint, fit: Fit, vectors: xr.Dataset, level: float)
         for pair in DIFFERENCES
     ]
     unbiased = vectors.lam.values.tolist().index(1.0)
-    errors = errors_against_unbiased(vectors.lam_grad.values, unbiased, level)
+    errors = bias_variance(vectors.lam_grad.values, unbiased, level)
     variances, shares = floor(vectors.residual_sums.values, level)
     returned = vectors.return_grad.values
     intervals = {

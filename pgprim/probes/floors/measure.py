@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from pgprim.core.seeding import generator
 from pgprim.core.value_errors import (
+    finite_mean,
     gae_targets_as_published,
     gae_targets_exact,
-    known_mean,
     pair_products,
     perfect_error,
     returns_as_published,
@@ -82,8 +82,8 @@ def estimate(checkpoint: Checkpoint, forks: Iterable[Fork], limit: int | None) -
     counted = np.maximum(np.isfinite(errors).sum(0) - 1, 1)
     squares = pair_products(val[:, None] - returns)
     numbers = {
-        "floor": known_mean(errors),
-        "floor_error": np.sqrt(known_mean(np.square(errors - known_mean(errors))) / counted),
+        "floor": finite_mean(errors),
+        "floor_error": np.sqrt(finite_mean(np.square(errors - finite_mean(errors))) / counted),
         "squared_error": squares.mean(),
         "squared_error_error": squares.std(ddof=1) / np.sqrt(len(squares)),
         "squared_value": pair_products(returns).mean(),

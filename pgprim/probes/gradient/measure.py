@@ -15,7 +15,9 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from pgprim.core.agreement import agreement, noise
+from pgprim.core.cosines import gram
 from pgprim.core.mlp import MLP
+from pgprim.core.noise_scale import noise_scale
 from pgprim.core.prefix_sums import (
     PrefixSums,
     advantage_moments,
@@ -26,8 +28,8 @@ from pgprim.core.prefix_sums import (
     revalue,
     trace_weights,
 )
+from pgprim.core.reliability import reliability
 from pgprim.core.scores import score_sums
-from pgprim.core.statistics import gram, noise_scale, reliability
 from pgprim.experience.seen import ROWS, Seen, advantages, cut_gain, see
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy

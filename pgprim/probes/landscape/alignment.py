@@ -3,14 +3,11 @@
 import numpy as np
 import xarray as xr
 
+from pgprim.core.correlation import rank_correlation_of_sample, rank_correlation_of_surface
+from pgprim.core.intervals import Interval
 from pgprim.core.seeding import generator
-from pgprim.core.statistics import Interval
-from pgprim.core.surfaces import (
-    flatness,
-    noise_share,
-    rank_correlation_of_sample,
-    rank_correlation_of_surface,
-)
+from pgprim.core.surface_noise import noise_share
+from pgprim.core.welch import flatness
 from pgprim.plotting.choose import choose
 from pgprim.store.labelled import label
 

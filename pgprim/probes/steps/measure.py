@@ -15,7 +15,9 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from pgprim.core.agreement import agreement
-from pgprim.core.statistics import Interval, cosines, gram, split_half_reliability
+from pgprim.core.cosines import cosines, gram
+from pgprim.core.intervals import Interval
+from pgprim.core.reliability import split_half_reliability
 from pgprim.experience.seen import join, make_batch, see
 from pgprim.experience.train import take_steps
 from pgprim.rl.algorithms import make_settings
