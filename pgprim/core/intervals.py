@@ -1,10 +1,11 @@
 """Confidence intervals: the value and its two ends, and the general ways of making them.
 
 An interval is *within an agent* where more streams or episodes of the same agent would change the value, and *between
-agents* where other training seeds would. The two are never mixed. No interval leaves the range that its quantity can
-have: bounded and positive quantities are treated on a scale
-that has no ends, or the interval is clipped. The one exception are squares that are estimated without bias, such as
-ρ − c² or a squared bias: clipping them would bias their means, so that value and ends may fall below 0 by chance.
+agents* where other training seeds would. The two are never mixed.
+
+No interval leaves the range that its quantity can have: bounded and positive quantities are treated on a scale that has
+no ends, or the interval is clipped. The one exception are squares that are estimated without bias, such as ρ − c² or a
+squared bias: clipping them would bias their means, so that value and ends may fall below 0 by chance.
 """
 
 from typing import NamedTuple

@@ -149,11 +149,11 @@ def pool_agreement(pool: Pool, level: float) -> dict[str, Interval | float | Flo
         `truth_reliability`: r, share of signal in the truth's squared norm (no interval; NaN where no signal is seen);
         `cosine_excess`: ρ − c², which must not be below zero by more than chance (`core.truth_cosine`);
         `norm [trial]`: |g|;
-        `noise_scale`: tr Σ / |G|² in pairs, from the trials' gradients (`core.noise_scale`).
+        `noise_scale`: tr Σ / |G|² in pairs, from the trials' x = Σ s·(A − μ) (`core.noise_scale`). Not from g: that each is
+        divided by its own σ takes some of the noise along G away, about a tenth of all on a bandit of four dimensions.
     """
     geometry = _Geometry(pool)
     matrix, num_pairs = cosines(geometry.products), round(pool.trials.num_pairs.mean())
-    gradients = geometry.products / np.outer(geometry.scale, geometry.scale)
     to_truth, trusted = _mean_to_truth(geometry), _truth_reliability(geometry)
     return {
         "pairwise_cosine": matrix,
@@ -164,7 +164,7 @@ def pool_agreement(pool: Pool, level: float) -> dict[str, Interval | float | Flo
         "truth_reliability": trusted[0],
         "cosine_excess": jackknife(*_cosine_excess(geometry, matrix), level),
         "norm": geometry.norms / geometry.scale,
-        "noise_scale": noise_scale(gradients, num_pairs, level),
+        "noise_scale": noise_scale(geometry.products, num_pairs, level),
     }
 
 
@@ -284,8 +284,13 @@ def _corrected(
     trusted: tuple[float, Float[np.ndarray, " trial"]],
     level: float,
 ) -> Interval:
-    """c/√r; every cosine is possible where no signal is seen, or a single stream decides whether it is."""
+    """c/√r; every cosine is possible where no signal is seen, or a single stream decides whether it is.
+
+    On Fisher's scale, but clipped where chance brings the quotient without some trial, or of all, beyond 1.
+    """
     value, left_out = (of / np.sqrt(share) for of, share in zip(cosine, trusted, strict=True))
     if np.isnan(value) or np.isnan(left_out).any():
         return Interval(float(np.clip(value, -1, 1)), -1.0, 1.0)
+    if max(value, left_out.max()) < 1:
+        return jackknife_cosine(value, left_out, level)
     return clip(jackknife(value, left_out, level), -1, 1)
