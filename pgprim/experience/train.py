@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from torch import Tensor
 
 from pgprim.core.episodes import complete_episodes
 from pgprim.core.gaussian import kl, kl_of_sigma, log_prob
