@@ -6,10 +6,10 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from pgprim.experience.collect import Experience, collect, make_batch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from pgprim.core.mlp import MLP, forward, policy_net, value_net
-from pgprim.experience.collect import Experience, collect, make_batch
 from pgprim.experience.train import (
     RECORDS,
     episode_records,
@@ -183,9 +183,9 @@ def test_records_are_what_they_say(algo):
         "explained_variance": 1 - residual.var(1) / target.var(1),
         "kl_mean": kl.mean(1),
         "kl_max": kl.max(1),
-        "kl_sigma": kl_divergence(*(Normal(0, p.stddev[:, 0]) for p in (old.base_dist, now.base_dist))).sum(
-            1
-        ),
+        "kl_of_sigma": kl_divergence(
+            *(Normal(0, p.stddev[:, 0]) for p in (old.base_dist, now.base_dist))
+        ).sum(1),
         "ratio_max": rho.max(1),
         "ratio_q99": np.quantile(rho, 0.99, axis=1),
         "clip_fraction": (np.abs(rho - 1) > 0.2).mean(1),

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from pgprim.rl.envs import make_envs
 
 from pgprim.core.adam import adam_init
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import MLP, forward, policy_net, value_net
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import Batch
-from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
 from pgprim.rl.normalise import make_moments
 from pgprim.types.agent import Settings

@@ -12,8 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pgprim.store.checkpoints import HEADER, load_checkpoint, save_checkpoint
+from pgprim.store.arrays import HEADER, load_arrays, save_arrays
+from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
+from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
 from tests.rl.examples import PPO, arrays, assert_same_agent
 
@@ -29,7 +31,7 @@ def make_checkpoint(seed: int = 0) -> Checkpoint:
     moments = lambda num, count: Moments(count, *np.abs(rng.standard_normal((2, 1, num)) / 7))  # noqa: E731
     state = AgentState(tensor(18), tensor(7), adam(18, 320), adam(7, 640), moments(4, 2048), moments(1, 2047))
     settings = PPO | {"policy_hidden": [2], "value_hidden": [1], "rew_clip": None, "envs": 2}
-    return Checkpoint("hopper", "Hopper-v5", "ppo", 3, 150, 4, 2, settings, state)
+    return Checkpoint("hopper", Environment("Hopper-v5"), "ppo", 3, 150, 4, 2, settings, state)
 
 
 @pytest.fixture
@@ -44,6 +46,23 @@ def test_what_goes_in_comes_out(file):
     assert vars(found) | {"state": None} == vars(right) | {"state": None}
     assert_same_agent(found.state, right.state)
     assert len(arrays(found.state)) == 2 + 2 * 3 + 2 * 3
+
+
+def test_signs_and_the_smallest_numbers_come_out_too(tmp_path):
+    checkpoint = make_checkpoint()
+    checkpoint.state.theta[0, :3] = torch.tensor([1e-45, -1e-45, -0.0])
+    save_checkpoint(tmp_path / "a", checkpoint)
+    found = load_checkpoint(tmp_path / "a").state.theta
+    assert found.numpy().tobytes() == checkpoint.state.theta.numpy().tobytes()
+
+
+def test_of_sixty_flipped_bits_none_is_read_as_data(file):
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        flipped = bytearray(whole)
+        flipped[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        file.write_bytes(flipped)
+        refusal(file)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2**40])
@@ -114,16 +133,9 @@ class Trap:
         return Path.touch, (Path("ran"),)
 
 
-def read(path: Path) -> tuple[dict, dict]:
-    """The header and the arrays of a checkpoint file."""
-    raw = path.read_bytes()
-    head = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-    return json.loads(head["__metadata__"][HEADER]), load_file(path)
-
-
 def spoil(path: Path, kind: str) -> None:
     """Make the file at `path` something else than a checkpoint."""
-    raw, (_, tensors) = path.read_bytes(), read(path)
+    raw, tensors = path.read_bytes(), load_file(path)
     match kind:
         case "empty":
             path.write_bytes(b"")
@@ -151,7 +163,8 @@ def refusal(path: Path) -> str:
     with pytest.raises(UserError) as error:
         load_checkpoint(path)
     message = str(error.value)
-    assert message.startswith(f"{path}: ") and "\n" not in message and "delete" not in message
+    assert message.startswith(f"{path}: ") and "\n" not in message
+    assert "snakemake" in message and "delete" not in message
     return message
 
 
@@ -167,7 +180,7 @@ def test_what_is_no_checkpoint_is_told_in_one_sentence_and_left_alone(file, kind
     monkeypatch.chdir(file.parent)
     spoil(file, kind)
     before = None if kind == "directory" else file.read_bytes()
-    assert "not a pgprim checkpoint" in refusal(file)
+    assert "not a checkpoint as pgprim wrote it" in refusal(file)
     assert not Path("ran").exists()
     assert file.is_dir() if before is None else file.read_bytes() == before
 
@@ -201,7 +214,7 @@ FIELDS = {
 @pytest.mark.parametrize("kind", FIELDS)
 def test_a_header_that_does_not_fit_is_told_by_its_field(file, kind):
     (*way, last), value, right = FIELDS[kind]
-    header, tensors = read(file)
+    header, tensors = load_arrays(file, "a checkpoint")
     block = header
     for key in way:
         block = block[key]
@@ -209,7 +222,7 @@ def test_a_header_that_does_not_fit_is_told_by_its_field(file, kind):
         del block[last]
     else:
         block[last] = value
-    save_file(tensors, file, {HEADER: json.dumps(header)})
+    save_arrays(file, header, tensors)
     assert right in refusal(file)
 
 
@@ -231,12 +244,14 @@ ARRAYS = {
 @pytest.mark.parametrize("kind", ARRAYS)
 def test_an_array_that_does_not_fit_is_told_by_its_name(file, kind):
     name, change, right = ARRAYS[kind]
-    header, tensors = read(file)
+    header, tensors = load_arrays(file, "a checkpoint")
     array = change(tensors.pop(name))
-    save_file(tensors if array is None else tensors | {name: array}, file, {HEADER: json.dumps(header)})
+    save_arrays(file, header, tensors if array is None else tensors | {name: array})
     assert right in refusal(file)
 
 
 def test_a_missing_checkpoint_is_told_in_one_sentence(tmp_path):
-    with pytest.raises(UserError, match=r"no such checkpoint; make it with `snakemake .*none.safetensors`"):
+    with pytest.raises(
+        UserError, match=r"a checkpoint is wanted.*; make it with `snakemake .*none.safetensors`"
+    ):
         load_checkpoint(tmp_path / "none.safetensors")
