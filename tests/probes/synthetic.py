@@ -7,7 +7,8 @@ from pgprim.core.adam import adam_init
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.store.rollouts import BLOCK, RolloutWriter, open_rollouts
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
-from pgprim.types.rollouts import Block, Finals
+from pgprim.types.environment import Environment
+from pgprim.types.rollouts import Finals, Rollout
 
 NUM_OBS, NUM_ACT = 5, 2
 
@@ -42,7 +43,15 @@ def make_checkpoint(settings, seed=0, iteration=150, num_obs=NUM_OBS, num_act=NU
     rewards = Moments(1000, np.zeros((1, 1)), np.full((1, 1), 4000.0))
     state = AgentState(theta, phi, adam, adam_init(phi), moments, rewards)
     return Checkpoint(
-        "bandit", "Synthetic-v0", settings["algorithm"], seed, iteration, num_obs, num_act, settings, state
+        "bandit",
+        Environment("Synthetic-v0"),
+        settings["algorithm"],
+        seed,
+        iteration,
+        num_obs,
+        num_act,
+        settings,
+        state,
     )
 
 
@@ -69,7 +78,7 @@ def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=
             final = rng.standard_normal((len(t), num_obs)).astype(np.float32)
             finals = Finals(stream.astype(np.int32), (t + start).astype(np.int32), final)
             columns = (x[:, piece] for x in (obs, act, rew.astype(np.float64), terminated, truncated))
-            writer.append(Block(start, *columns, finals))
+            writer.append(Rollout(start, *columns, finals))
     return open_rollouts(path)
 
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pgprim.experience.collect import collect, make_batch
 
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net
 from pgprim.core.surrogate import normalise_advantage, ratio, surrogate
+from pgprim.experience.rollout import collect
+from pgprim.experience.seen import make_batch, see_iteration
 from pgprim.experience.train import train
 from pgprim.studies.variants import half_cosine, halves, train_while_sound
 from pgprim.types.checkpoint import stack_agents
@@ -21,8 +22,8 @@ SMALL = {"pairs": 60, "minibatches": 3, "value_epochs": 2, "policy_epochs": 2, "
 
 @pytest.fixture
 def task():
-    with registered() as env_id:
-        yield env_id
+    with registered() as environment:
+        yield environment
 
 
 def trained(task, state, chosen, purposes, iterations=3, agreement_at=()):
@@ -75,25 +76,27 @@ def test_halves_are_batches_of_their_own(task, semantics):
     """The first is what an iteration of half the size sees; normalisers move on between a cut and the pair behind it."""
     chosen = settings("ppo", semantics=semantics, **SMALL)
     state, purposes = new_agents(task, chosen, [0, 1])
-    whole, _ = collect(task, state, chosen, purposes)
-    shorter, _ = collect(task, state, replace(chosen, pairs=30), purposes)
+    whole, shorter = (
+        see_iteration(collect(task, state, chosen, purposes, num_pairs)[0], state, chosen)
+        for num_pairs in (60, 30)
+    )
     first, second = halves(whole)
-    mine, right = (make_batch(part, state.phi, chosen) for part in (first, shorter))
+    mine, right = (make_batch(part, chosen) for part in (first, shorter))
     assert torch.equal(mine.obs, right.obs) and torch.equal(mine.act, right.act)
     tolerance = {"atol": 0.0, "rtol": 0.0} if semantics == "paper" else {"atol": 0.02, "rtol": 0.02}
     torch.testing.assert_close(mine.adv, right.adv, **tolerance)
-    late = make_batch(whole, state.phi, chosen)
-    torch.testing.assert_close(make_batch(second, state.phi, chosen).adv, late.adv[:, 30:])
+    late = make_batch(whole, chosen)
+    torch.testing.assert_close(make_batch(second, chosen).adv, late.adv[:, 30:])
 
 
 def test_the_cosine_is_that_of_the_surrogate_s_gradients(task):
     chosen = settings("ppo", **SMALL)
     state, purposes = new_agents(task, chosen, [0, 1])
-    experience, _ = collect(task, state, chosen, purposes)
+    rollout, _ = collect(task, state, chosen, purposes)
     net = policy_net(1, 1, chosen.hidden)
     grads = []
-    for half in halves(experience):
-        batch = make_batch(half, state.phi, chosen)
+    for half in halves(see_iteration(rollout, state, chosen)):
+        batch = make_batch(half, chosen)
         theta = state.theta.double().requires_grad_()
         parts = net.split(theta)
         logp = log_prob(forward(net, parts, batch.obs.double()), parts[-1], batch.act.double())
