@@ -78,7 +78,8 @@ def save_store(path: str | Path, ds: xr.Dataset) -> None:
         # Zarr's remark that other implementations may not read consolidated metadata, which is but a copy.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         encoding = {name: _encoding(array) for name, array in ds.variables.items()}
-        _in_order(ds).to_zarr(partial, zarr_format=3, consolidated=True, encoding=encoding)
+        plain = _in_order(ds.assign(_texts(ds)))
+        plain.to_zarr(partial, zarr_format=3, consolidated=True, encoding=encoding)
         seal_store(partial)
 
 
@@ -100,6 +101,11 @@ def open_store(path: str | Path, kind: str = KIND, names: Iterable[str] = ()) ->
     if lacking := [name for name in names if name not in ds]:
         raise unusable(path, kind, f"it has no variable {lacking[0]!r}")
     return ds
+
+
+def _texts(ds: xr.Dataset) -> dict[str, xr.Variable]:
+    """Texts of a fixed width, which Zarr v3 does not know, as texts of any."""
+    return {name: array.astype(object) for name, array in ds.variables.items() if array.dtype.kind == "U"}
 
 
 def _encoding(array: xr.Variable) -> dict:

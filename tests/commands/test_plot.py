@@ -48,7 +48,7 @@ def arguments(figure, probe, inputs, out):
         name: Path(f"{out}/{figure}.{suffix}")
         for name, suffix in (("out", "pdf"), ("png", "png"), ("data", "nc"))
     }
-    return argparse.Namespace(figure=figure, probe=probe, inputs=[Path(folder) for folder in inputs], **files)
+    return argparse.Namespace(figure=figure, by=probe, inputs=[Path(folder) for folder in inputs], **files)
 
 
 def command(root, figure, probe, inputs, out):
@@ -111,7 +111,7 @@ def test_the_kept_data_alone_draw_the_figure(repository, figure, tmp_path):
 def test_every_figure_is_drawn_by_one_probe():
     drawn = [
         figure
-        for probe in ("gradient", "probes/steps", "report/training", "report/hyperparameters")
+        for probe in ("probes/gradient", "probes/steps", "report/training", "report/hyperparameters")
         for figure in import_module(f"pgprim.{probe.replace('/', '.')}.plot").FIGURES
     ]
     assert sorted(drawn) == sorted(FIGURES)
@@ -166,7 +166,7 @@ def test_wrong_input_is_one_sentence(repository, figure, probe, inputs, sentence
 
 
 def test_wrong_input_ends_the_command(repository):
-    done = command(repository, "fig1", "gradient", ["data/nowhere"], out="wrong")
+    done = command(repository, "fig1", "probes/gradient", ["data/nowhere"], out="wrong")
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("python -m pgprim.commands.plot: data/nowhere: is no directory")
@@ -183,5 +183,5 @@ def test_half_written_results_are_not_read(repository, tmp_path):
 
 
 def test_module_without_figures_is_refused():
-    with pytest.raises(UserError, match="no module"):
+    with pytest.raises(UserError, match="does not exist"):
         plot_module("no.such", "fig1")

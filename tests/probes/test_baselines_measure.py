@@ -8,6 +8,11 @@ from pgprim.probes.baselines.fit import NUMBERS
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.surrogate import normalise_advantage
+<<<<<<< HEAD
+=======
+from pgprim.probes.baselines import measure
+from pgprim.probes.baselines.fit import NUMBERS
+>>>>>>> store
 from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor, run
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
@@ -214,7 +219,7 @@ def test_baselines_that_are_the_same_agree_to_the_bit(tmp_path):
     _, value, true = vectors.grad.values
     np.testing.assert_array_equal(true, value)
     gap = numbers.sel(difference="true-value")
-    for name in ("cosine_difference", "cosine_difference_low", "cosine_difference_high"):
+    for name in ("cosine_difference", "cosine_difference_ci"):
         np.testing.assert_array_equal(gap[name], 0.0)
     other = numbers.sel(difference=["value-zero", "true-zero"]).cosine_difference.squeeze()
     np.testing.assert_array_equal(other[0], other[1])
@@ -226,8 +231,8 @@ def test_the_size_of_blocks_is_a_matter_of_rounding(tmp_path, monkeypatch, block
     checkpoint = make_checkpoint(TRPO)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     usual, _ = run(checkpoint, make_fit(checkpoint), rollouts, PARAMS)
-    monkeypatch.setattr(estimate, "BLOCK", block)
-    monkeypatch.setattr(estimate, "GROUP", group)
+    monkeypatch.setattr(measure, "BLOCK", block)
+    monkeypatch.setattr(measure, "GROUP", group)
     other, _ = run(checkpoint, make_fit(checkpoint), rollouts, PARAMS)
     for name in ("grad", "lam_grad", "return_grad", "residual_sums"):
         assert _relative_error(other[name].values, usual[name].values) < 1e-4
@@ -243,8 +248,9 @@ def test_results_are_described_and_come_back_the_same(measured, tmp_path):
     assert open_store(tmp_path / "one0").equals(open_store(tmp_path / "other0"))
     read = load_dataset(tmp_path / "one1")
     assert dict(read.sizes) == dict(numbers.sizes)
-    assert read.cosine_difference_low.attrs["long_name"].startswith(
-        "difference of mean pairwise cosines, lower"
+    assert (
+        read.cosine_difference_ci.attrs["long_name"]
+        == "95 % interval of the difference of mean pairwise cosines"
     )
 
 

@@ -10,6 +10,7 @@ from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.returns import gae
 from pgprim.core.seeding import generator
 from pgprim.experience.train import learning_rate
+from pgprim.probes.steps import measure
 from pgprim.probes.steps.measure import compare, run
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import Batch
@@ -102,7 +103,7 @@ def test_a_trial_does_not_depend_on_which_are_held_beside_it(tmp_path, monkeypat
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     together, _ = run(checkpoint, rollouts, PARAMS)
     monkeypatch.setattr(
-        estimate, "HELD_BYTES", 4 * checkpoint.num_obs * 1900
+        measure, "HELD_BYTES", 4 * checkpoint.num_obs * 1900
     )  # two or three of the larger batches
     apart, numbers = run(checkpoint, rollouts, PARAMS)
     assert _relative_error(apart.step.values, together.step.values) < 1e-4
@@ -141,7 +142,7 @@ def test_updates_that_move_nothing_are_counted_and_left_out(tmp_path):
     numbers = compare(checkpoint, vectors, 0.95).squeeze(drop=True)
     np.testing.assert_array_equal(numbers.num_steps, [TRIALS - 1, 1, TRIALS])
     assert np.isfinite(numbers.cosine[0]) and numbers.cosine[0] != whole.squeeze().cosine[0]
-    assert np.isnan(numbers.cosine[1]) and np.isnan(numbers.truth_cosine_low[1])
+    assert np.isnan(numbers.cosine[1]) and np.isnan(numbers.truth_cosine_ci[1])
     assert np.isnan(numbers.pairwise_cosine[0, 1]).all() and np.isfinite(numbers.pairwise_cosine[0, 0, 2])
     assert numbers.cosine[2] == whole.squeeze().cosine[2]
 

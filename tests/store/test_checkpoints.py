@@ -69,8 +69,8 @@ def wrong(name: str) -> Checkpoint:
             state.obs_moments.m2[0, 1] = np.inf
         case "theta has the shape":
             return replace(right, state=replace(state, theta=state.theta[:, 1:]))
-        case "value_adam.v has the shape":
-            adam = replace(state.value_adam, v=torch.cat([state.value_adam.v, state.value_adam.v], 1))
+        case "value_adam.m has the shape":
+            adam = AdamState(*(array.repeat(1, 2) for array in (state.value_adam.m, state.value_adam.v)), 640)
             return replace(right, state=replace(state, value_adam=adam))
         case "phi has the shape":
             return replace(
@@ -90,7 +90,7 @@ def wrong(name: str) -> Checkpoint:
 @pytest.mark.parametrize(
     "told",
     [
-        "theta is not finite", "obs_moments.m2 is not finite", "theta has the shape", "value_adam.v has the shape",
+        "theta is not finite", "obs_moments.m2 is not finite", "theta has the shape", "value_adam.m has the shape",
         "phi has the shape", "its settings are not",
     ],
 )  # fmt: skip

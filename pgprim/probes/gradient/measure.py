@@ -109,8 +109,8 @@ def collect_sums(
     tally = _Tally()
     parts: dict[str, list[tuple[slice, dict[int, PrefixSums]]]] = {"trial": [], "stream": []}
     total = num_trials * min(budgets[-1] + 1, num_pairs) + num_truth * num_pairs
-    label = f"estimate {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
-    with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
+    desc = f"estimate {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
+    with tqdm(total=total, desc=desc, unit="pair", unit_scale=True, mininterval=5) as progress:
         for kind, first, last, edges in (
             ("trial", 0, num_trials, budgets),
             ("stream", num_trials, rollouts.num_streams, [num_pairs]),

@@ -78,15 +78,21 @@ def measure(inputs: Inputs, params: dict) -> Measured:
         inputs: A checkpoint and its rollouts.
         params: `budgets`.
     """
+<<<<<<< HEAD
     checkpoint, rollouts, num_trials = inputs.checkpoint, inputs.rollouts, inputs.trials
     budgets = params["budgets"]
     label = f"steps {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
+=======
+    settings, num_trials = params["estimate"]["steps"], params["sample"]["trials"]
+    budgets = settings["budgets"]
+    desc = f"steps {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
+>>>>>>> store
     num_truth = rollouts.num_streams - num_trials
     held_pairs = HELD_BYTES // (4 * checkpoint.num_obs)
     truth_pairs = min(rollouts.num_pairs, max(held_pairs, budgets[-1]) // num_truth)
     steps = []
     total = num_trials * sum(budgets) + (num_truth + num_truth // 2 * 2) * truth_pairs
-    with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
+    with tqdm(total=total, desc=desc, unit="pair", unit_scale=True, mininterval=5) as progress:
         for budget in budgets:
             rows, group = [], max(1, held_pairs // budget)
             for start in range(0, num_trials, group):

@@ -125,14 +125,14 @@ def draw_run(column: np.ndarray, ds: xr.Dataset, hue: tuple[float, float, float]
         hue: Colour.
         marker: Marker.
     """
-    label = f"{int(ds.pairs)}"
+    name = f"{int(ds.pairs)}"
     width = -(-ds.iteration.size // SMOOTH)
     smooth = ds.return_curve.coarsen(iteration=width, boundary="pad", side="left").mean()
     for panel, so_far in ((column[0], smooth.iteration * ds.pairs), (column[1], smooth.iteration + 1)):
-        panel.plot(so_far, smooth, color=hue, marker=marker, label=label)
+        panel.plot(so_far, smooth, color=hue, marker=marker, label=name)
     known = np.isfinite(ds.agreement_curve.values)
     column[2].plot(
-        (ds.iteration * ds.pairs)[known], ds.agreement_curve[known], color=hue, marker=marker, label=label
+        (ds.iteration * ds.pairs)[known], ds.agreement_curve[known], color=hue, marker=marker, label=name
     )
 
 
