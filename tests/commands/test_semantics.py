@@ -14,11 +14,8 @@ from pgprim.core.statistics import Interval
 from pgprim.probes.steps.measure import ESTIMATES
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
-<<<<<<< HEAD
-=======
+from pgprim.probes.semantics.compare import compare as compare_datasets
 from pgprim.store.labelled import label
-from pgprim.studies.semantics.compare import compare as compare_datasets
->>>>>>> store
 from pgprim.types.errors import UserError
 from pgprim.types.params import load
 from tests.probes.synthetic import PPO, TRPO, make_checkpoint, make_rollouts

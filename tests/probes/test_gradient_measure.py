@@ -15,11 +15,7 @@ from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare,
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
-<<<<<<< HEAD
-=======
 from pgprim.store.labelled import interval
-from pgprim.types.agent import make_settings
->>>>>>> store
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1500

@@ -114,14 +114,9 @@ def measure(inputs: Inputs, params: dict) -> Measured:
         inputs: A checkpoint, its rollouts, and V* and b* as `fit` found them.
         params: `budgets`, `lambdas`, `pairs` and `beyond`.
     """
-<<<<<<< HEAD
     checkpoint, rollouts, fit = inputs.checkpoint, inputs.rollouts, inputs.results["fit"].numbers
     chosen, trials = params, inputs.trials
-    label = f"baselines {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
-=======
-    chosen, trials = params["baselines"], params["sample"]["trials"]
     desc = f"baselines {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
->>>>>>> store
     longest = max(chosen["budgets"][-1], chosen["pairs"])
     total = trials * longest + (rollouts.num_streams - trials) * chosen["pairs"]
     with tqdm(total=total, desc=desc, unit="pair", unit_scale=True, mininterval=5) as progress:

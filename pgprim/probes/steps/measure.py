@@ -78,15 +78,9 @@ def measure(inputs: Inputs, params: dict) -> Measured:
         inputs: A checkpoint and its rollouts.
         params: `budgets`.
     """
-<<<<<<< HEAD
     checkpoint, rollouts, num_trials = inputs.checkpoint, inputs.rollouts, inputs.trials
     budgets = params["budgets"]
-    label = f"steps {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
-=======
-    settings, num_trials = params["estimate"]["steps"], params["sample"]["trials"]
-    budgets = settings["budgets"]
     desc = f"steps {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
->>>>>>> store
     num_truth = rollouts.num_streams - num_trials
     held_pairs = HELD_BYTES // (4 * checkpoint.num_obs)
     truth_pairs = min(rollouts.num_pairs, max(held_pairs, budgets[-1]) // num_truth)
