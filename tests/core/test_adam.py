@@ -76,7 +76,9 @@ def test_agents_need_not_have_made_the_same_number_of_steps():
     ahead, first = run(grads[:5, :1], 1e-2, 1e-5)
     params, fresh = torch.cat([ahead, torch.ones_like(ahead)]), adam_init(ahead)
     state = AdamState(
-        torch.cat([first.m, fresh.m]), torch.cat([first.v, fresh.v]), np.concatenate([first.count, fresh.count])
+        torch.cat([first.m, fresh.m]),
+        torch.cat([first.v, fresh.v]),
+        np.concatenate([first.count, fresh.count]),
     )
     adam = Adam(params, state, 1e-5)
     for grad in grads[5:]:

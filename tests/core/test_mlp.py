@@ -14,7 +14,9 @@ UNITS = {
     "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "elu": torch.nn.ELU, "silu": torch.nn.SiLU, "gelu": torch.nn.GELU,
     "leaky_relu": torch.nn.LeakyReLU,
 }  # fmt: skip
-NETS = [MLP(sizes) for sizes in SHAPES] + [MLP(SHAPES[0], activation=name) for name in UNITS if name != "tanh"]
+NETS = [MLP(sizes) for sizes in SHAPES] + [
+    MLP(SHAPES[0], activation=name) for name in UNITS if name != "tanh"
+]
 every_net = pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.activation}-{net.sizes}")
 
 

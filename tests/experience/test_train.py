@@ -165,7 +165,9 @@ def test_records_are_what_they_say(algo):
 
     def policy(theta):
         *layers, log_sigma = policy_net(11, 3, (64, 64)).split(theta)
-        return Independent(Normal(forward(MLP((11, 64, 64, 3)), layers, batch.obs), log_sigma.exp()[:, None]), 1)
+        return Independent(
+            Normal(forward(MLP((11, 64, 64, 3)), layers, batch.obs), log_sigma.exp()[:, None]), 1
+        )
 
     old, now = policy(state.theta), policy(new.theta)
     kl = kl_divergence(old, now).numpy()

@@ -36,7 +36,14 @@ def test_an_epoch_holds_every_pair_once_in_the_agents_own_order_and_keeps_column
             obs, columns, replace(CHOSEN, minibatch_size=8), 2, [np.random.default_rng(k) for k in (1, 2)]
         )
     ]
-    assert [(epoch, some.shape[1]) for epoch, some, _ in pieces] == [(0, 8), (0, 8), (0, 4), (1, 8), (1, 8), (1, 4)]
+    assert [(epoch, some.shape[1]) for epoch, some, _ in pieces] == [
+        (0, 8),
+        (0, 8),
+        (0, 4),
+        (1, 8),
+        (1, 8),
+        (1, 4),
+    ]
     for agent in range(2):
         again = np.random.default_rng(agent + 1)
         order = np.concatenate([again.permutation(20) for _ in range(2)])
