@@ -8,6 +8,8 @@ from pgprim.probes.baselines.fit import NUMBERS
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.surrogate import normalise_advantage
+from pgprim.probes.baselines import measure
+from pgprim.types.fit import NUMBERS
 from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor, run
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
