@@ -5,6 +5,7 @@ import importlib
 import sys
 from collections.abc import Callable
 
+from pgprim.kernels import require_kernels
 from pgprim.types.errors import UserError
 
 
@@ -29,6 +30,8 @@ def load_params(path: str = "params.yaml") -> dict:
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line and call `main`; a `UserError` ends as its sentence on stderr and exit status 1."""
     try:
-        main(parser.parse_args())
+        args = parser.parse_args()
+        require_kernels()
+        main(args)
     except UserError as error:
         sys.exit(f"{parser.prog}: {error}")

@@ -1,5 +1,6 @@
 """Adam (Kingma & Ba 2015) as a pure function on stacked flat parameters."""
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -33,6 +34,7 @@ def adam_update_(
     count = state.count + 1
     state.m.lerp_(grad, 1 - BETA1)
     state.v.mul_(BETA2).addcmul_(grad, grad, value=1 - BETA2)
-    root = state.v.sqrt().div_((1 - BETA2**count) ** 0.5).add_(eps)
+    root = torch.from_numpy(np.sqrt(state.v.numpy()))  # torch's sqrt is not the same on every processor
+    root.div_((1 - BETA2**count) ** 0.5).add_(eps)
     params.addcdiv_(state.m, root, value=-lr / (1 - BETA1**count))
     return AdamState(state.m, state.v, count)
