@@ -77,6 +77,7 @@ class Repository:
         self.hooks = load_hooks(self.root)
         self.saved = DiskCache(self.root / ".dvc" / "tmp" / "dvcsnake" / "cache")
         self._ignored = _digest(self.root / ".dvcignore")
+        self._has_new = False
         self.unverified = [
             name for name, remote in self.repo.config["remote"].items() if not remote.get("verify")
         ]
@@ -117,18 +118,18 @@ class Repository:
 
     # --- what is declared ---------------------------------------------------------------------
 
-    def definitions(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def definitions(self) -> list[dict[str, Any]]:
         """dvc.yaml's stages as written, and resolved by stage name."""
         self.repo._reset()
         key = [dvc.__version__, *(_digest(self.root / name) for name in ("dvc.yaml", "params.yaml"))]
         return self.saved.get("definitions", key, self._resolve)
 
-    def _resolve(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _resolve(self) -> list[dict[str, Any]]:
         # not `.stages`, which reads dvc.lock too: that takes DVC seconds for a thousand stages
         dvcfile = load_file(self.repo, str(self.root / "dvc.yaml"))
         if "vars" in dvcfile.contents:
             raise UserError("dvc.yaml has `vars`, but values must come from params.yaml")
-        return dvcfile.contents.get("stages", {}), dvcfile.resolver.resolve().get("stages", {})
+        return [dvcfile.contents.get("stages", {}), dvcfile.resolver.resolve().get("stages", {})]
 
     def definition(self, name: str) -> dict[str, Any]:
         """One resolved stage of dvc.yaml."""
@@ -175,11 +176,14 @@ class Repository:
         found = self._hash(full)
         if found:
             self._hashes[path] = [trace, found]
+            self._has_new = True
         return found
 
     def keep_hashes(self) -> None:
         """Have the next process know the hashes that this one found, without asking DVC."""
-        self.saved.put("hashes", self._ignored, self._hashes)
+        if self._has_new:
+            self.saved.put("hashes", self._ignored, self._hashes)
+            self._has_new = False
 
     def _hash(self, full: str) -> Hash | None:
         try:
