@@ -7,6 +7,7 @@ from pathlib import Path
 from stable_baselines3.common.callbacks import BaseCallback
 
 from pgprim.adopt.foreign import ForeignAgent, Normaliser
+from pgprim.adopt.networks import own_names
 from pgprim.adopt.stable_baselines import read_vecnormalize, read_zip
 from pgprim.adopt.write import write_agent
 
@@ -62,17 +63,7 @@ def write_foreign(
     """Write an agent that another reader has read as a file of `write_agent`."""
     adam = None
     if agent.adam is not None:
-        layers = [
-            f"{name}.{number}.{part}"
-            for name, network in (("policy", agent.policy), ("value", agent.value))
-            for number in range(len(network.layers))
-            for part in ("weight", "bias")
-        ]
-        names = [
-            *layers[: 2 * len(agent.policy.layers)],
-            "log_sigma",
-            *layers[2 * len(agent.policy.layers) :],
-        ]
+        names = own_names(agent.policy, agent.value)
         adam = {"count": agent.adam.count} | {
             part: {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
             for part, arrays in (("m", agent.adam.m), ("v", agent.adam.v))

@@ -194,6 +194,15 @@ def parameter_names(policy: Sequence[str], sigma: str, value: Sequence[str]) -> 
     return [*policy, sigma, *value]
 
 
+def own_names(policy: Network, value: Network) -> list[str]:
+    """Names of the parameters in the documented file, in the order of `foreign.Moments`."""
+    layers = (
+        [f"{name}.{k}" for k in range(len(net.layers))]
+        for name, net in (("policy", policy), ("value", value))
+    )
+    return parameter_names(next(layers), "log_sigma", next(layers))
+
+
 def fold_inputs(network: Network, own: Normaliser | None, other: Normaliser | None) -> Network:
     """The network that computes from observations normalised by `other` what it computed from those of `own`.
 

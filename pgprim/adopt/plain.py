@@ -9,7 +9,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from pgprim.adopt.foreign import ForeignAgent, Moments, Network, Normaliser
-from pgprim.adopt.networks import check_pair, make_network, parameter_names, parameter_shapes, refuse
+from pgprim.adopt.networks import check_pair, make_network, own_names, parameter_shapes, refuse
 from pgprim.adopt.write import HEADER
 
 _PARAMETER = re.compile(r"(policy|value)\.(\d+)\.(weight|bias)")
@@ -151,12 +151,7 @@ def _take_adam(
 ) -> Moments | None:
     if "adam" not in header:
         return None
-    layers = (
-        [f"{name}.{k}" for k in range(len(net.layers))]
-        for name, net in (("policy", policy), ("value", value))
-    )
-    policy_names, value_names = layers
-    names = parameter_names(policy_names, "log_sigma", value_names)
+    names = own_names(policy, value)
     m, v = (tuple(arrays.pop(f"adam.{part}.{name}", None) for name in names) for part in ("m", "v"))
     for name, shape, *pair in zip(names, parameter_shapes(policy, sigma, value), m, v, strict=True):
         if any(array is not None and array.shape != shape for array in pair):
