@@ -66,15 +66,14 @@ def adopt(
         UserError: A file cannot be read or represented, does not fit the task, or its checkpoint does not compute what
             its networks compute.
     """
-    for agent in read_series(path, activation):
-        if normaliser is not None:
-            agent = with_normaliser(agent, normaliser)
+    for read in read_series(path, activation):
+        agent = read if normaliser is None else with_normaliser(read, normaliser)
         check_spaces(agent, environment)
         own = replace(environment, clip_actions=environment.clip_actions and agent.clip_actions)
         about = {"task": task, "environment": own, "name": name, "settings": settings}
-        agent = estimate_normalisers(agent, make_checkpoint(agent, **about))
-        checkpoint = make_checkpoint(agent, **about)
-        fidelity = measure_fidelity(agent, checkpoint, num_episodes)
+        whole = estimate_normalisers(agent, make_checkpoint(agent, **about))
+        checkpoint = make_checkpoint(whole, **about)
+        fidelity = measure_fidelity(whole, checkpoint, num_episodes)
         if not fidelity.is_faithful:
             refuse(
                 agent.path,
@@ -82,7 +81,7 @@ def adopt(
                 f"{fidelity.grad_cosine:.4f}, errors of V {fidelity.value_error:.1g} and log π "
                 f"{fidelity.logp_error:.1g}): please report this",
             )
-        yield Adopted(agent, checkpoint, fidelity)
+        yield Adopted(whole, checkpoint, fidelity)
 
 
 def check_spaces(agent: ForeignAgent, environment: Environment) -> None:

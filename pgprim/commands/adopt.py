@@ -45,7 +45,7 @@ def report(adopted: Adopted) -> list[str]:
     """Lines for the person at the keyboard: what was read, assumed and left out, and how faithful the checkpoint is."""
     agent, fidelity = adopted.agent, adopted.fidelity
     settings = ", ".join(f"{key} {value}" for key, value in sorted(adopted.checkpoint.settings.items()))
-    lines = [
+    return [
         f"read      {agent.path}, written by {agent.written_by}, iteration {adopted.checkpoint.iteration}",
         f"          {agent.num_obs} observations, {agent.num_act} actions, clipped: {_yes(agent.clip_actions)}",
         f"          policy {_network(agent.policy)}, value network {_network(agent.value)}",
@@ -58,7 +58,6 @@ def report(adopted: Adopted) -> list[str]:
         f"          mean return {_mean(fidelity.returns)} in Gymnasium, {_mean(fidelity.stream_returns)} in pgprim, "
         f"{len(fidelity.returns)} episodes each, actions drawn",
     ]
-    return lines
 
 
 def _block(args: argparse.Namespace) -> dict[str, Any]:
