@@ -122,7 +122,7 @@ def vector(agent: Checkpoint, pairs: int) -> Iterator[int]:
 def training(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
     """Our whole training loop, `SEEDS` agents in lock step, from the start of training."""
     from pgprim.experience.train import train
-    from pgprim.types.agent import make_settings
+    from pgprim.rl.algorithms import make_settings
     from pgprim.types.checkpoint import stack_agents
 
     agents = [untrained(agent.task, algo, seed) for seed in range(SEEDS)]
@@ -288,7 +288,7 @@ def actor(agent: Checkpoint, num_streams: int):
     """(observations, noise) ↦ the agent's actions in so many streams."""
     from pgprim.experience.frozen import make_frozen_actor
     from pgprim.rl.normalise import std
-    from pgprim.types.agent import make_settings
+    from pgprim.rl.algorithms import make_settings
 
     settings, moments = make_settings(agent.settings), agent.state.obs_moments
     policy = (agent.state.theta.numpy(), moments.mean, std(moments), settings.obs_clip, settings.hidden)

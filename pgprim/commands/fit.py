@@ -11,7 +11,6 @@ import torch
 from tqdm import tqdm
 
 from pgprim.commands.command import load_params, make_parser, run
-from pgprim.core.mlp import value_net
 from pgprim.core.seeding import generator
 from pgprim.probes.baselines.fit import (
     FitSettings,
@@ -21,11 +20,12 @@ from pgprim.probes.baselines.fit import (
     merge_returns,
     read_returns,
 )
+from pgprim.rl.algorithms import make_settings
+from pgprim.rl.networks import make_value
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.estimates import LABELS, provenance
 from pgprim.store.fits import save_fit
 from pgprim.store.rollouts import RolloutReader, open_rollouts
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.errors import UserError
 from pgprim.types.fit import Fit
@@ -68,7 +68,7 @@ def main(args: argparse.Namespace) -> None:
         )
     settings = make_settings(checkpoint.settings)
     name = ("fit", checkpoint.env_id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
-    net, start = value_net(checkpoint.num_obs, settings.hidden), checkpoint.state.phi.expand(2, -1)
+    net, start = make_value(settings, checkpoint.num_obs), checkpoint.state.phi.expand(2, -1)
     fitted = fit_returns(
         net, start, train, held_out, chosen, settings.adam_eps, generator(*name, "order"), label
     )

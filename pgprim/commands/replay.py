@@ -21,10 +21,10 @@ from pgprim.experience.rerun import (
     replay_iteration,
     sigma_divergence,
 )
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.limits import time_limit
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.replays import replays_dataset, save_replays
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint, stack_agents
 from pgprim.types.errors import UserError
 

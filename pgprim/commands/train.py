@@ -12,11 +12,12 @@ from tqdm import tqdm
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.experience.train import RECORDS, train
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
 from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
 from pgprim.store.records import records_dataset, save_records
-from pgprim.types.agent import make_settings, settings_of
+from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint, stack_agents
 
 UNFINISHED = Path("data/unfinished")

@@ -15,13 +15,13 @@ from tqdm import tqdm
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.experience.train import RECORDS
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
 from pgprim.store.records import save_records
 from pgprim.store.unfinished import Pieces
 from pgprim.store.variants import as_other, run_dataset
 from pgprim.studies.variants import AGREEMENT, train_while_sound
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import stack_agents
 from pgprim.types.errors import UserError
 from pgprim.types.variants import STUDIES, Run, make_runs

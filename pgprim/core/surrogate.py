@@ -48,8 +48,9 @@ def value_loss(
     target: Float[Tensor, "agent pair"],
     weight: Float[Tensor, "agent pair"] | None = None,
     clip: float | None = None,
+    larger: bool = True,
 ) -> Float[Tensor, " agent"]:
-    """Eq. 4: mean squared error to the target, or the larger of it and that of a value clipped around V_old.
+    """Eq. 4: mean squared error to the target, of a value that may be clipped around V_old.
 
     Args:
         val: V_φ(s).
@@ -57,10 +58,12 @@ def value_loss(
         target: V_old + A_GAE.
         weight: Share of each pair in the mean; all pairs alike if absent.
         clip: Half-width of the interval around V_old, or None for the plain error.
+        larger: Whether the larger of plain and clipped squared error counts (PPO's code), or the clipped one alone.
     """
     error = (val - target).square()
     if clip is not None:
-        error = torch.maximum(error, (val_old + (val - val_old).clamp(-clip, clip) - target).square())
+        clipped = (val_old + (val - val_old).clamp(-clip, clip) - target).square()
+        error = torch.maximum(error, clipped) if larger else clipped
     return error.mean(-1) if weight is None else (error * weight).sum(-1) / weight.sum(-1).clamp(min=1)
 
 
@@ -69,12 +72,15 @@ def value_loss_weight(
     val_old: Float[Tensor, "agent pair"],
     target: Float[Tensor, "agent pair"],
     clip: float | None = None,
+    larger: bool = True,
 ) -> Float[Tensor, "agent pair"]:
     """Derivative of each pair's term of `value_loss` with respect to V: 2 (V − target), or 0 where the clipped error rules."""
     error = val - target
     if clip is None:
         return 2 * error
     moved = val - val_old
+    if not larger:
+        return (2 * error).masked_fill(moved.abs() > clip, 0.0)
     clipped = val_old + moved.clamp(-clip, clip) - target
     # Within the interval both errors are the same but for rounding, which must not decide.
     return (2 * error).masked_fill((clipped.square() > error.square()) & (moved.abs() > clip), 0.0)

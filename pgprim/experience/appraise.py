@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
-from pgprim.core.mlp import value_net
+from pgprim.rl.algorithms import make_settings
+from pgprim.rl.networks import make_value
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.rl.value import values
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Block
 
@@ -83,7 +83,7 @@ def _appraise_block(checkpoint: Checkpoint, block: Block) -> Appraisal:
     def seen(raw: Float32[np.ndarray, "pair obs"]) -> Float32[np.ndarray, "pair obs"]:
         return normalise_obs(raw, mean, scale, settings.obs_clip).astype(np.float32)
 
-    net = value_net(checkpoint.num_obs, settings.hidden)
+    net = make_value(settings, checkpoint.num_obs)
 
     def value(obs: Float32[np.ndarray, "pair obs"]) -> Float32[np.ndarray, " pair"]:
         return values(net, checkpoint.state.phi, torch.from_numpy(obs)[None])[0].numpy()

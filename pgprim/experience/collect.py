@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from pgprim.core.mlp import value_net
 from pgprim.core.returns import gae
 from pgprim.core.seeding import derive_seed, generator
 from pgprim.rl.acting import make_actor
 from pgprim.rl.batch import Batch
 from pgprim.rl.envs import make_envs
+from pgprim.rl.networks import make_value
 from pgprim.rl.normalise import normalise_obs, normalise_rew_running, push, std
 from pgprim.rl.value import values
 from pgprim.types.agent import Settings
@@ -106,7 +106,7 @@ def make_batch(experience: Experience, phi: torch.Tensor, settings: Settings) ->
     With `semantics: paper` as in the released code: a time limit counts as termination, the cut is worth the last
     observation's own value, and pairs that end an episode do not count in the value loss.
     """
-    net = value_net(experience.obs.shape[2], settings.hidden)
+    net = make_value(settings, experience.obs.shape[2])
     obs = torch.from_numpy(experience.obs)
     val = values(net, phi, obs).numpy().astype(np.float64)
     terminated, truncated = experience.terminated, experience.truncated

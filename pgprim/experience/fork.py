@@ -18,9 +18,9 @@ from gymnasium.envs.mujoco import MujocoEnv
 
 from pgprim.core.seeding import derive_seed, generator
 from pgprim.experience.frozen import make_finals, make_frozen_actor
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.limits import time_limit
 from pgprim.rl.normalise import std
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Block
 

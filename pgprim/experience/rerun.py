@@ -14,11 +14,12 @@ from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
 from pgprim.core.gaussian import kl_of_mean, kl_of_sigma, log_prob
-from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.core.mlp import forward
 from pgprim.core.seeding import derive_seed, generator
 from pgprim.experience.collect import collect
 from pgprim.experience.frozen import run_frozen
 from pgprim.experience.train import Purpose, train_iteration
+from pgprim.rl.networks import make_policy, make_value
 from pgprim.rl.normalise import normalise_obs, std
 from pgprim.rl.value import values
 from pgprim.types.agent import Settings
@@ -207,17 +208,16 @@ def _look(
     act: Float32[Tensor, "agent t act"],
 ) -> dict[str, Float32[np.ndarray, "agent t"]]:
     """What the networks before and after an update say of normalised observations and actions."""
-    value = value_net(obs.shape[2], settings.hidden)
-    policy = policy_net(obs.shape[2], act.shape[2], settings.hidden)
-    num_layers = len(policy.sizes) - 1
+    value = make_value(settings, obs.shape[2])
+    policy = make_policy(settings, obs.shape[2], act.shape[2])
     before, after = policy.split(update.theta_old), policy.split(update.theta_new)
-    mu_old, mu_new = forward(before, obs, num_layers), forward(after, obs, num_layers)
+    mu_old, mu_new = forward(policy, before, obs), forward(policy, after, obs)
     found = {
         "val_old": values(value, update.phi_old, obs),
         "val_new": values(value, update.phi_new, obs),
-        "log_prob_old": log_prob(mu_old, before[-1], act),
-        "log_prob_new": log_prob(mu_new, after[-1], act),
-        "kl_mean_part": kl_of_mean(mu_old, mu_new, after[-1]),
+        "log_prob_old": log_prob(mu_old, policy.log_sigma(before), act),
+        "log_prob_new": log_prob(mu_new, policy.log_sigma(after), act),
+        "kl_mean_part": kl_of_mean(mu_old, mu_new, policy.log_sigma(after)),
     }
     return {name: number.numpy() for name, number in found.items()}
 
@@ -240,7 +240,7 @@ def _next_values(
     """
     found = np.concatenate([val[:, 1:], np.full_like(val[:, :1], np.nan)], axis=1)
     for agent, t, obs in ends:
-        net, behind = value_net(len(obs), settings.hidden), torch.from_numpy(obs)[None, None]
+        net, behind = make_value(settings, len(obs)), torch.from_numpy(obs)[None, None]
         found[agent, t] = values(net, phi[agent : agent + 1], behind).item()
     found[terminated] = np.nan
     return found

@@ -8,9 +8,9 @@ import numpy as np
 
 from pgprim.core.seeding import derive_seed, generator
 from pgprim.rl.acting import make_actor
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.envs import make_envs
 from pgprim.rl.normalise import normalise_obs, std
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.errors import UserError
 from pgprim.types.rollouts import Block, Finals

@@ -5,6 +5,7 @@ in `workflow/schemas/params.schema.json`; what one key demands of another is che
 """
 
 import difflib
+import importlib
 import json
 import math
 from collections.abc import Iterator
@@ -131,9 +132,34 @@ def _schema(params: Any, schema: dict[str, Any]) -> Iterator[str]:
     """What the schema says against the parameters, the most telling complaint first."""
     errors = _Validator(schema).iter_errors(params)
     for error in sorted(
-        errors, key=lambda error: (_URGENCY.get(error.validator, 1), _name(error.absolute_path))
+        [*errors, *_agent_errors(params)],
+        key=lambda error: (_URGENCY.get(error.validator, 1), _name(error.absolute_path)),
     ):
         yield _sentence(error, schema["$defs"])
+
+
+def _agent_errors(params: Any) -> Iterator[jsonschema.ValidationError]:
+    """Complaints about agents' settings, whose schema is derived from the settings of their algorithm."""
+    agents = params.get("agents") if isinstance(params, dict) else None
+    for algo, agent in agents.items() if isinstance(agents, dict) else ():
+        every = agent.get("all") if isinstance(agent, dict) else None
+        if not isinstance(every, dict):
+            continue
+        names = _algorithms().algorithm_names()
+        kind = {"description": f"one of {', '.join(names)}", "enum": names}
+        named = {"type": "object", "required": ["algorithm"], "properties": {"algorithm": kind}}
+        blocks = {"all": named}
+        if every.get("algorithm") in names:
+            every_setting = _algorithms().settings_schema(every["algorithm"]) | {"required": []}
+            blocks = dict.fromkeys(agent, every_setting)
+        for task, schema in blocks.items():
+            for error in _Validator(schema).iter_errors(agent[task]):
+                error.path.extendleft((task, algo, "agents"))
+                yield error
+
+
+def _algorithms() -> Any:
+    return importlib.import_module("pgprim.rl.algorithms")
 
 
 def _sentence(error: jsonschema.ValidationError, defs: dict[str, Any]) -> str:
@@ -186,7 +212,7 @@ def _cross_agents(params: dict[str, Any], schema: dict[str, Any]) -> Iterator[st
                 "because only trained agents have checkpoints"
             )
     for algo, agent in params["agents"].items():
-        known = schema["$defs"][algo.split("_")[0]]["additionalProperties"]["properties"]
+        required = _algorithms().settings_schema(agent["all"]["algorithm"])["required"]
         for task in agent:
             if task != "all" and task not in params["env"]:
                 yield f"agents.{algo}.{task} is given, but env has no {_show(task)}: its tasks are {', '.join(params['env'])}"
@@ -194,8 +220,8 @@ def _cross_agents(params: dict[str, Any], schema: dict[str, Any]) -> Iterator[st
             if task not in agent:
                 yield f"tasks names {_show(task)}, but agents.{algo}.{task} is missing and must be a mapping, {{}} if nothing differs"
                 continue
-            for key in known:
-                if key not in agent["all"] and key not in agent[task]:
+            for key in required:
+                if key not in agent["all"] and key not in agent[task] and key not in params["train"]:
                     yield f"{key} is missing for {algo} on {task}, but must be given in agents.{algo}.all or agents.{algo}.{task}"
 
 

@@ -15,9 +15,9 @@ from ruamel.yaml import YAML
 
 from pgprim.commands.train import UNFINISHED, main
 from pgprim.experience.train import RECORDS
+from pgprim.rl.algorithms import make_settings
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.records import load_records
-from pgprim.types.agent import make_settings
 from pgprim.types.errors import UserError
 from tests.dag.checkouts import narrow
 

@@ -17,8 +17,8 @@ from pgprim.core.mlp import policy_net, value_net
 from pgprim.core.value_errors import perfect_error, tail_length
 from pgprim.experience.fork import fork_stream
 from pgprim.probes.value.floor import look, run
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import make_moments
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import AgentState, Checkpoint
 from tests.oracles.environments import ACTION_COST, CONTROL, DRIFT_STD, DYNAMICS, HORIZON, STATE_COST
 from tests.rl.examples import TRPO

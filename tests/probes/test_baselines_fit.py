@@ -17,8 +17,8 @@ from pgprim.probes.baselines.fit import (
     rescale,
     weighted_errors,
 )
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
-from pgprim.types.agent import make_settings
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
 
 NET = value_net(1, (16, 16))

@@ -9,9 +9,9 @@ from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.surrogate import normalise_advantage
 from pgprim.probes.baselines.fit import NUMBERS
 from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor, run
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.store.datasets import load_dataset, open_gradients, save_dataset, save_gradients
-from pgprim.types.agent import make_settings
 from pgprim.types.fit import Fit
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
 

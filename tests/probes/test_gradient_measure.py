@@ -11,9 +11,9 @@ from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.returns import gae
 from pgprim.core.surrogate import normalise_advantage
 from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare, run, stream_gradients
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.store.datasets import load_dataset, open_gradients, save_dataset, save_gradients
-from pgprim.types.agent import make_settings
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1500

@@ -23,9 +23,9 @@ from pgprim.probes.landscape.points import (
     surrogate_gain,
     take_steps,
 )
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.initialise import make_agent
 from pgprim.rl.normalise import normalise_obs, std
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint, Moments
 from pgprim.types.rollouts import Block
 from tests.rl.examples import ALGOS

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from pgprim.rl.ppo import ppo_update
+from pgprim.rl.trpo import trpo_update
 
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.returns import gae
 from pgprim.core.seeding import generator
 from pgprim.experience.train import learning_rate
 from pgprim.probes.steps.measure import compare, run
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import Batch
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
-from pgprim.rl.ppo import ppo_update
-from pgprim.rl.trpo import trpo_update
 from pgprim.store.datasets import load_dataset, save_dataset, save_gradients
-from pgprim.types.agent import make_settings
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
 
 TRIALS, TRUTH, PAIRS = 4, 5, 900

@@ -5,10 +5,11 @@ import torch
 
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import Batch
 from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
-from pgprim.types.agent import Settings, make_settings
+from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AdamState, AgentState, Moments, stack_agents
 
 NUM_OBS, NUM_ACT, HIDDEN = 5, 3, (64, 64)
@@ -18,12 +19,12 @@ TRAIN = {
     "minibatches": 32, "value_epochs": 10, "adam_eps": 1e-5, "log_sigma": 0.0,
 }  # fmt: skip
 PPO = TRAIN | {
-    "init": "orthogonal", "anneal": True, "rew_norm": True, "rew_clip": 10.0, "obs_clip": 10.0,
+    "algorithm": "ppo", "init": "orthogonal", "anneal": True, "rew_norm": True, "rew_clip": 10.0, "obs_clip": 10.0,
     "value_lr": 2e-4, "value_clip": None, "policy_lr": 4.5e-4, "policy_epochs": 10, "eps": 0.2,
 }  # fmt: skip
 PPO_M = PPO | {"init": "xavier", "anneal": False, "rew_norm": False, "rew_clip": None, "obs_clip": None}
 TRPO = TRAIN | {
-    "init": "xavier", "anneal": False, "rew_norm": False, "rew_clip": None, "obs_clip": None, "value_lr": 2e-4,
+    "algorithm": "trpo", "init": "xavier", "anneal": False, "rew_norm": False, "rew_clip": None, "obs_clip": None, "value_lr": 2e-4,
     "delta": 0.05, "fisher_fraction": 0.1, "cg_steps": 10, "cg_damping": 0.1, "backtracks": 10,
     "backtrack_factor": 0.5, "accept_ratio": 0.1,
 }  # fmt: skip
@@ -56,19 +57,20 @@ def batch(seed: int, theta: torch.Tensor, phi: torch.Tensor, num_pairs: int) -> 
     draw = lambda *shape: torch.from_numpy(rng.standard_normal((num_agents, num_pairs, *shape)))  # noqa: E731
     obs = draw(NUM_OBS).to(dtype)
     parts = policy().split(theta)
-    mu = forward(parts, obs, 3)
+    mu = forward(policy(), parts, obs)
     act = (
         (mu + parts[-1].exp().unsqueeze(1) * draw(NUM_ACT)).float().to(dtype)
     )  # peers hold actions as float32
-    val_old = forward(value().split(phi), obs, 3)[..., 0]
+    val_old = forward(value(), value().split(phi), obs)[..., 0]
     wish = obs[..., :NUM_ACT].sin()
     adv = 3 - (act - wish).square().sum(-1) + draw()
     return Batch(obs, act, adv.to(dtype), (val_old + adv).to(dtype), val_old)
 
 
 def logp(theta: torch.Tensor, of: Batch) -> torch.Tensor:
-    parts = policy(of.act.shape[2]).split(theta)
-    return log_prob(forward(parts, of.obs, 3), parts[-1], of.act)
+    net = policy(of.act.shape[2])
+    parts = net.split(theta)
+    return log_prob(forward(net, parts, of.obs), net.log_sigma(parts), of.act)
 
 
 def take(of: Batch, agents: slice) -> Batch:

@@ -10,6 +10,8 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from pgprim.rl.ppo import ppo_update
+from pgprim.rl.trpo import trpo_update
 from sb3_contrib.trpo import trpo
 from stable_baselines3 import PPO
 from stable_baselines3.common import policies
@@ -17,8 +19,6 @@ from stable_baselines3.common.logger import Logger
 from torch.distributions import kl_divergence
 
 from pgprim.core.adam import adam_init
-from pgprim.rl.ppo import ppo_update
-from pgprim.rl.trpo import trpo_update
 from pgprim.rl.value import fit_value
 from tests.rl import examples
 from tests.rl.examples import NUM_ACT, NUM_OBS, settings

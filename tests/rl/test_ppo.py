@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pgprim.rl.ppo import ppo_update
 
 from pgprim.core.adam import adam_init
 from pgprim.core.mlp import policy_net
 from pgprim.core.surrogate import clipped_surrogate, normalise_advantage, ratio, surrogate
-from pgprim.rl.ppo import ppo_update
 from tests.rl import examples
 from tests.rl.examples import settings
 

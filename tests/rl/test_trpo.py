@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pgprim.rl.trpo import fisher_vector_product, trpo_update
 
 from pgprim.core.gaussian import kl
 from pgprim.core.mlp import activations, forward, policy_net
 from pgprim.core.surrogate import normalise_advantage, ratio, surrogate
 from pgprim.rl.batch import Batch
-from pgprim.rl.trpo import fisher_vector_product, trpo_update
 from tests.rl import examples
 from tests.rl.examples import settings
 

@@ -59,8 +59,10 @@ def test_a_number_may_be_written_in_any_usual_way(tmp_path, text):
         # key and value, and what would be right, in words that stand in no other message
         ("train.gama", 0.9, ["train.gama", "0.9", "did you mean train.gamma?"]),
         ("trian", {}, ["trian", "did you mean train?"]),
-        ("agents.trpo.all.eps", 0.2, ["agents.trpo.all.eps", "0.2", "known there: accept_ratio"]),
-        ("agents.sac", {}, ['agents has the key "sac"', "ppo or trpo"]),
+        ("agents.trpo.all.eps", 0.2, ["agents.trpo.all.eps", "0.2", "did you mean"]),
+        ("agents.sac", {}, ["agents.sac.all is missing"]),
+        ("agents.sac", {"all": {}}, ["agents.sac.all.algorithm is missing", "one of ppo, trpo"]),
+        ("agents.ppo.all.algorithm", "sac", ['agents.ppo.all.algorithm is "sac"', "one of ppo, trpo"]),
         ("env.hopper", {"id": "Hopper-v5", "seed": 1}, ["env.hopper.seed", "known there: id"]),
         ("env.all", {"id": "Hopper-v5"}, ['"all"', "reserved"]),
         ("env", {1: {"id": "Hopper-v5"}}, ["env has the key 1", "text"]),
@@ -97,7 +99,7 @@ def test_a_number_may_be_written_in_any_usual_way(tmp_path, text):
         (
             "agents.ppo.hopper",
             {},
-            ["value_clip is missing for ppo on hopper", "agents.ppo.all or agents.ppo.hopper"],
+            ["value_lr is missing for ppo on hopper", "agents.ppo.all or agents.ppo.hopper"],
         ),
         ("agents.ppo.all", MISSING, ["agents.ppo.all is missing"]),
         ("agents.ppo.hoper", {}, ["agents.ppo.hoper is given", "its tasks are hopper"]),

@@ -15,14 +15,15 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 from tqdm import tqdm
 
-from pgprim.core.adam import adam_init, adam_update_
-from pgprim.core.mlp import MLP, activations, backward, policy_net
+from pgprim.core.adam import Adam, adam_init
+from pgprim.core.mlp import MLP, activations, backward
 from pgprim.core.returns import returns_to_go
 from pgprim.core.score_norms import squared_score_norms
 from pgprim.core.tails import is_settled
 from pgprim.experience.appraise import ROWS, appraise
+from pgprim.rl.algorithms import make_settings
+from pgprim.rl.networks import make_policy
 from pgprim.rl.value import values
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Block
 
@@ -119,7 +120,7 @@ def read_returns(checkpoint: Checkpoint, blocks: Iterable[Block], num_pairs: int
         beyond: See `core.tails.is_settled`.
     """
     settings = make_settings(checkpoint.settings)
-    net = policy_net(checkpoint.num_obs, checkpoint.num_act, settings.hidden)
+    net = make_policy(settings, checkpoint.num_obs, checkpoint.num_act)
     found = list(appraise(checkpoint, blocks))
     norms = [squared_score_norms(checkpoint.state.theta, net, block.obs, block.act) for block in found]
     rew, val, next_val, terminated, truncated = (
@@ -177,8 +178,8 @@ def fit_returns(
     target, weight = (train.ret - location) / scale, weights(train)
     weight = weight / weight.mean(1, keepdim=True)
     phi = rescale(net, phi, -location / scale, 1 / scale)
-    adam = adam_init(phi)
-    parts, num_layers, num_pairs = net.split(phi), len(net.sizes) - 1, len(target)
+    adam = Adam(phi, adam_init(phi), adam_eps)
+    parts, num_pairs = net.split(phi), len(target)
     starts = range(0, num_pairs, settings.batch)
 
     def judge() -> Float64[np.ndarray, " fit"]:
@@ -190,11 +191,11 @@ def fit_returns(
         order = torch.from_numpy(rng.permutation(num_pairs))
         for step, start in enumerate(starts):
             rows = order[start : start + settings.batch]
-            acts = activations(parts, train.obs[rows].expand(len(phi), -1, -1), num_layers)
+            acts = activations(net, parts, train.obs[rows].expand(len(phi), -1, -1))
             slope = 2 * weight[:, rows] * (acts[-1][..., 0] - target[rows]) / len(rows)
             left = 1 - (epoch + step / len(starts)) / settings.epochs
-            grad = net.join(backward(parts, acts, slope.unsqueeze(-1)))
-            adam = adam_update_(phi, adam, grad, settings.lr * left, adam_eps)
+            grad = net.join(backward(net, parts, acts, slope.unsqueeze(-1)))
+            adam.step(grad, settings.lr * left)
         errors.append(judge())
         for k in np.flatnonzero(errors[-1] < lowest):
             best[k], lowest[k], epoch_of_best[k] = phi[k], errors[-1][k], epoch + 1

@@ -30,7 +30,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pgprim.core.agreement import with_ends
-from pgprim.core.mlp import MLP, policy_net
+from pgprim.core.mlp import MLP
 from pgprim.core.paired import cosine_difference
 from pgprim.core.prefix_sums import PrefixSums, append, batch_gradient, no_pairs, revalue, trace_weights
 from pgprim.core.returns import gae, returns_to_go
@@ -41,9 +41,11 @@ from pgprim.core.tails import is_settled
 from pgprim.core.trade_off import errors_against_unbiased, noise_ratio, signal_to_noise
 from pgprim.experience.appraise import ROWS, appraise
 from pgprim.probes.baselines.fit import NUMBERS
+from pgprim.rl.algorithms import make_settings
+from pgprim.rl.networks import make_policy
 from pgprim.store.estimates import estimates_dataset
 from pgprim.store.rollouts import RolloutReader
-from pgprim.types.agent import Settings, make_settings
+from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.fit import Fit
 
@@ -315,7 +317,7 @@ def collect(
         progress: Told of the pairs that are done.
     """
     settings, theta = make_settings(checkpoint.settings), checkpoint.state.theta
-    net = policy_net(checkpoint.num_obs, checkpoint.num_act, settings.hidden)
+    net = make_policy(settings, checkpoint.num_obs, checkpoint.num_act)
     budgets, num_pairs = chosen["budgets"], chosen["pairs"]
     piece, longest = slice(0, num_pairs), max(budgets[-1], num_pairs)
     sums, residuals, returned = [], [], []

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from pgprim.core.agreement import agreement, noise, with_ends
-from pgprim.core.mlp import MLP, policy_net
+from pgprim.core.mlp import MLP
 from pgprim.core.prefix_sums import (
     PrefixSums,
     advantage_moments,
@@ -30,9 +30,11 @@ from pgprim.core.returns import gae
 from pgprim.core.scores import score_sums
 from pgprim.core.statistics import gram, noise_scale, reliability
 from pgprim.experience.appraise import ROWS, Appraisal, appraise
+from pgprim.rl.algorithms import make_settings
+from pgprim.rl.networks import make_policy
 from pgprim.store.estimates import estimates_dataset
 from pgprim.store.rollouts import RolloutReader
-from pgprim.types.agent import Settings, make_settings
+from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Block
 
@@ -102,7 +104,7 @@ def collect_sums(
         num_trials: Number of trial streams.
     """
     num_pairs, num_truth = rollouts.num_pairs, rollouts.num_streams - num_trials
-    net = policy_net(checkpoint.num_obs, checkpoint.num_act, make_settings(checkpoint.settings).hidden)
+    net = make_policy(make_settings(checkpoint.settings), checkpoint.num_obs, checkpoint.num_act)
     tally = _Tally()
     parts: dict[str, list[tuple[slice, dict[int, PrefixSums]]]] = {"trial": [], "stream": []}
     total = num_trials * min(budgets[-1] + 1, num_pairs) + num_truth * num_pairs

@@ -18,10 +18,10 @@ from pgprim.core.returns import gae
 from pgprim.core.statistics import cosines, gram, split_half_reliability
 from pgprim.experience.appraise import appraise
 from pgprim.experience.train import update_policy
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import Batch
 from pgprim.store.estimates import estimates_dataset
 from pgprim.store.rollouts import RolloutReader
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint, stack_agents
 
 BLOCK = 2048

@@ -25,8 +25,9 @@ from pgprim.core.value_errors import (
 from pgprim.experience.appraise import appraise
 from pgprim.experience.fork import Fork
 from pgprim.probes.value.measure import COORDS, DEFINITIONS, TARGETS
+from pgprim.rl.algorithms import make_settings
 from pgprim.store.estimates import LABELS
-from pgprim.types.agent import Settings, make_settings
+from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import Checkpoint
 
 ESTIMATES = {
