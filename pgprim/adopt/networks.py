@@ -34,15 +34,15 @@ def refuse(where: str, reason: str) -> NoReturn:
 
 
 def to_numpy(tensor: Any, where: str) -> np.ndarray:
-    """A tensor as an array, weights transposed to [input, output]; single precision, or double where it was.
+    """A tensor as an array, weights transposed to [input, output]; in double precision where single does not hold it.
 
     Raises:
         UserError: It is no tensor of finite numbers.
     """
     if not isinstance(tensor, torch.Tensor):
         refuse(where, f"is a {type(tensor).__name__}, but must be a tensor")
-    wide = tensor.dtype == torch.float64
-    array = tensor.detach().to(torch.float64 if wide else torch.float32).numpy()
+    narrow = tensor.dtype in (torch.float32, torch.float16, torch.bfloat16)
+    array = tensor.detach().to(torch.float32 if narrow else torch.float64).numpy()
     if not np.isfinite(array).all():
         refuse(where, "holds numbers that are not finite")
     return np.ascontiguousarray(array.T)
@@ -144,11 +144,13 @@ def read_adam(
     """The moments of torch's Adam for some parameters, and what of the optimiser cannot be represented.
 
     Args:
-        optimiser: Its state dict.
+        optimiser: Its state dict, if it is saved.
         order: Names of all parameters, in the order in which the optimiser was given them.
         wanted: Names of those that are wanted.
         shapes: Of their arrays here, weights [input, output].
     """
+    if optimiser is None:
+        return None, ["The optimiser is not saved: Adam starts anew."]
     try:
         state, groups = optimiser["state"], optimiser["param_groups"]
         index = dict(zip(order, (number for group in groups for number in group["params"]), strict=True))

@@ -68,7 +68,12 @@ def read(saved: dict[str, Any], path: str, activation: str | None) -> ForeignAge
     """
     actor, critic = _state_dicts(saved, path)
     sigma_name = next((name for name in _SIGMA if name in actor), None)
-    trained = [name for state in (actor, critic) for name in state if "normalizer" not in name]
+    trained = [
+        f"{whose}/{name}"
+        for whose, state in (("policy", actor), ("value", critic))
+        for name in state
+        if "normalizer" not in name
+    ]
     observations = _normaliser(actor, path)
     own = _normaliser(critic, path)
     names = {
@@ -94,8 +99,13 @@ def read(saved: dict[str, Any], path: str, activation: str | None) -> ForeignAge
     value = take_network(critic, names["value"], activation or "elu", path)
     refuse_leftovers([*actor, *critic], path)
     check_pair(policy, value, sigma, path)
-    wanted = parameter_names(names["policy"], sigma_name, names["value"])
-    adam, left_out = _adam(saved, trained, wanted, parameter_shapes(policy, sigma, value))
+    wanted = parameter_names(
+        [f"policy/{name}" for name in names["policy"]],
+        f"policy/{sigma_name}",
+        [f"value/{name}" for name in names["value"]],
+    )
+    shapes = parameter_shapes(policy, sigma, value)
+    adam, left_out = read_adam(saved.get("optimizer_state_dict"), trained, wanted, shapes)
     if not _same(observations, own):
         value, adam = fold_inputs(value, own, observations), None
         left_out.append(
@@ -156,7 +166,7 @@ def _normaliser(tensors: dict[str, Any], path: str) -> Normaliser | None:
     return Normaliser(
         mean.reshape(-1).astype(np.float64),
         var.reshape(-1).astype(np.float64),
-        float(count),
+        count.item(),
         NORMALISER_EPS,
         "std",
         None,
@@ -167,19 +177,6 @@ def _same(one: Normaliser | None, other: Normaliser | None) -> bool:
     if one is None or other is None:
         return one is other
     return np.array_equal(one.mean, other.mean) and np.array_equal(one.var, other.var)
-
-
-def _adam(saved: dict[str, Any], trained: list[str], wanted: list[str], shapes: list[tuple[int, ...]]) -> Any:
-    if "optimizer_state_dict" not in saved:
-        return None, ["The optimiser is not saved: Adam starts anew."]
-    if len(set(trained)) < len(trained):  # `mlp.0.weight` of the policy and of the value network
-        half = trained.index("mlp.0.weight", trained.index("mlp.0.weight") + 1)
-        trained = [f"policy/{name}" for name in trained[:half]] + [f"value/{name}" for name in trained[half:]]
-        split = next(k for k, shape in enumerate(shapes) if len(shape) == 1 and wanted[k] in _SIGMA)
-        wanted = [f"policy/{name}" for name in wanted[: split + 1]] + [
-            f"value/{name}" for name in wanted[split + 1 :]
-        ]
-    return read_adam(saved["optimizer_state_dict"], trained, wanted, shapes)
 
 
 def _rate(saved: dict[str, Any]) -> dict[str, float]:

@@ -86,11 +86,8 @@ def read(saved: dict[str, Any], path: str, activation: str | None) -> ForeignAge
         "policy/log_std_parameter",
         [f"value/{name}" for name in value_names],
     )
-    left_out = ["The library's adaptation of the learning rate to the divergence, if it was on."]
-    adam = None
-    if "optimizer" in saved:
-        adam, more = read_adam(saved["optimizer"], order, wanted, parameter_shapes(policy, sigma, value))
-        left_out += more
+    adam, left_out = read_adam(saved.get("optimizer"), order, wanted, parameter_shapes(policy, sigma, value))
+    left_out.append("The library's adaptation of the learning rate to the divergence, if it was on.")
     value, scaled = _unscale(value, saved.get("value_preprocessor"), path)
     if scaled:
         adam = None

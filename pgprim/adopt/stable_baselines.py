@@ -90,11 +90,11 @@ def read_zip(data: bytes, path: str) -> ForeignAgent:
             "log_std is a matrix: gSDE's deviation depends on the state, but σ must be the same in every state",
         )
     check_pair(policy, value, sigma, where)
-    optimiser, adam, left_out = {}, None, []
+    optimiser = None
     if "policy.optimizer.pth" in members:
         optimiser = load_tensors(members["policy.optimizer.pth"], f"{path}, policy.optimizer.pth")
-        wanted = parameter_names(names["policy"], "log_std", names["value"])
-        adam, left_out = read_adam(optimiser, order, wanted, parameter_shapes(policy, sigma, value))
+    wanted = parameter_names(names["policy"], "log_std", names["value"])
+    adam, left_out = read_adam(optimiser, order, wanted, parameter_shapes(policy, sigma, value))
     settings, assumed = _settings(config, optimiser, path)
     if settings["algorithm"] == "trpo" and not config.get("normalize_advantage", True):
         left_out.append("normalize_advantage is off, but TRPO's update normalises advantages.")
@@ -258,6 +258,8 @@ def _learning_rate(config: dict[str, Any], optimiser: Any, pairs: int) -> tuple[
     group = optimiser["param_groups"][0] if optimiser else {}
     over = max(1, round(config.get("_total_timesteps", 0) / pairs))
     rate, slope = _schedule(config["learning_rate"])
+    if rate is None:
+        rate, slope = _schedule(config.get("lr_schedule", {}))
     assumed = []
     if rate is None:
         last, slope = group.get("lr"), "constant"
