@@ -20,7 +20,7 @@ import torch
 
 from pgprim.types.errors import UserError
 
-LARGEST_FILE = 1 << 30
+LARGEST_FILE = 1 << 28
 """Bytes that are read at most of one file: a policy of 256 × 256 units takes 1 MB, its optimiser twice that."""
 
 NUMBERS = ("f8", "f4", "i8", "i4")
@@ -102,7 +102,7 @@ def load_tensors(data: bytes, where: str) -> Any:
                 f"{where}: holds a pickled {name[1]}, but may hold nothing but tensors, numbers and text: save the "
                 "state dict, not the object"
             ) from None
-        raise UserError(f"{where}: not a file of torch.save, or damaged") from None
+        raise UserError(f"{where}: damaged, or not a file of torch.save") from None
 
 
 def load_inert(data: bytes, where: str) -> Any:
@@ -114,7 +114,7 @@ def load_inert(data: bytes, where: str) -> Any:
     try:
         return _Unpickler(io.BytesIO(data)).load()
     except Exception:  # as above
-        raise UserError(f"{where}: not a pickle, or damaged") from None
+        raise UserError(f"{where}: damaged, or not a pickle") from None
 
 
 def as_array(value: Any, where: str) -> np.ndarray:
