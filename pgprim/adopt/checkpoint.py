@@ -3,6 +3,7 @@
 from dataclasses import MISSING, fields
 from typing import Any
 
+import jsonschema
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -11,7 +12,7 @@ from torch import Tensor
 from pgprim.adopt.cleanrl import SETTINGS as FALLBACK
 from pgprim.adopt.foreign import ForeignAgent, Normaliser
 from pgprim.adopt.networks import refuse
-from pgprim.rl.algorithms import algorithm, make_settings
+from pgprim.rl.algorithms import algorithm, make_settings, settings_schema
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
 from pgprim.types.environment import Environment
 
@@ -40,6 +41,9 @@ def make_checkpoint(
     """
     values = settings_of(agent, settings or {})
     make_settings(values, agent.path)
+    for key, schema in settings_schema(values["algorithm"])["properties"].items():
+        if key in values and not jsonschema.Draft202012Validator(schema).is_valid(values[key]):
+            refuse(agent.path, f"{key} is {values[key]!r}, but must be {schema['description']}")
     theta = _flat([*(part for layer in agent.policy.layers for part in layer), agent.sigma])
     phi = _flat([part for layer in agent.value.layers for part in layer])
     num_policy = 2 * len(agent.policy.layers) + 1
@@ -101,7 +105,7 @@ def settings_of(agent: ForeignAgent, given: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
 
 
-UNKNOWN = Normaliser(np.zeros(1), np.ones(1), 0, 1e-8, "var", 10.0)
+UNKNOWN = Normaliser(np.zeros(1), np.ones(1), 0.0, 1e-8, "var", 10.0)
 """Conventions of a normaliser that is not saved: those of Gymnasium's wrappers, as CleanRL's script uses them."""
 
 

@@ -161,8 +161,8 @@ def _run_plain(
             raw = np.asarray(obs, np.float64).reshape(1, -1)
             with torch.no_grad():
                 pi = plain.distribution(raw)
-            noise = rng.standard_normal(plain.sigma.shape)
-            act = (pi.mean[0].numpy() + pi.stddev[0].numpy() * noise).astype(np.float32)
+            mean, std = (values[0].detach().numpy() for values in (pi.mean, pi.stddev))
+            act = (mean + std * rng.standard_normal(std.shape)).astype(np.float32)
             sent = (
                 np.clip(act, space.low.reshape(-1), space.high.reshape(-1))
                 if environment.clip_actions

@@ -25,7 +25,7 @@ from pgprim.types.errors import UserError
 def main(args: argparse.Namespace) -> None:
     """Adopt a file or folder, given on the command line or by its name in `adopted` of the parameter file."""
     block = _block(args)
-    out = Path(args.out or f"data/training/{block['task']}/{args.name}/adopted/0")
+    out = Path(args.out or f"data/training/{block['task']}/{args.name}/0")
     for adopted in adopt(
         block["file"],
         task=block["task"],
@@ -158,6 +158,6 @@ if __name__ == "__main__":
     parser = make_parser("pgprim.commands.adopt", __doc__)
     add_arguments(parser)
     parser.add_argument(
-        "--out", help="a .safetensors file, or a folder; default: data/training/TASK/NAME/adopted/0"
+        "--out", help="a .safetensors file, or a folder; default: data/training/TASK/NAME/0"
     )
     run(main, parser)
