@@ -6,6 +6,7 @@ read, what it assumed and what it could not represent, and compares the checkpoi
 """
 
 import argparse
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +47,32 @@ def report(adopted: Adopted) -> list[str]:
     agent, fidelity = adopted.agent, adopted.fidelity
     settings = ", ".join(f"{key} {value}" for key, value in sorted(adopted.checkpoint.settings.items()))
     return [
-        f"read      {agent.path}, written by {agent.written_by}, iteration {adopted.checkpoint.iteration}",
-        f"          {agent.num_obs} observations, {agent.num_act} actions, clipped: {_yes(agent.clip_actions)}",
-        f"          policy {_network(agent.policy)}, value network {_network(agent.value)}",
-        f"          observations {_normaliser(agent.observations)}; rewards {_normaliser(agent.rewards)}",
-        f"          {settings}",
-        *_sentences("assumed", agent.assumed),
-        *_sentences("left out", agent.left_out),
-        f"fidelity  policy gradient against autograd: cosine {fidelity.grad_cosine:.8f} over {fidelity.num_pairs} pairs",
-        f"          largest error of V {fidelity.value_error:.1e} of its spread, of log π {fidelity.logp_error:.1e} nats",
-        f"          mean return {_mean(fidelity.returns)} in Gymnasium, {_mean(fidelity.stream_returns)} in pgprim, "
-        f"{len(fidelity.returns)} episodes each, actions drawn",
+        *_part(
+            "read", f"{agent.path}, written by {agent.written_by}, iteration {adopted.checkpoint.iteration}"
+        ),
+        *_part(
+            "",
+            f"{agent.num_obs} observations {_normaliser(agent.observations)}; rewards {_normaliser(agent.rewards)}",
+            f"policy {_network(agent.policy)}; value network {_network(agent.value)}",
+            f"{agent.num_act} actions, {'clipped to their bounds' if agent.clip_actions else 'not clipped'}",
+            settings,
+        ),
+        *_part("assumed", *agent.assumed),
+        *_part("left out", *agent.left_out),
+        *_part(
+            "fidelity",
+            f"policy gradient against autograd: cosine {fidelity.grad_cosine:.8f} over {fidelity.num_pairs} pairs",
+            f"largest error of V {fidelity.value_error:.1e} of its spread, of log π {fidelity.logp_error:.1e} nats",
+            f"mean return {_mean(fidelity.returns)} in Gymnasium, {_mean(fidelity.stream_returns)} in pgprim, "
+            f"{len(fidelity.returns)} episodes each, actions drawn",
+        ),
     ]
+
+
+def _part(label: str, *sentences: str) -> list[str]:
+    """Lines with the label in front of the first."""
+    lines = [line for sentence in sentences for line in textwrap.wrap(sentence, 110, subsequent_indent="  ")]
+    return [f"{label if k == 0 else '':10}{line}" for k, line in enumerate(lines)]
 
 
 def _block(args: argparse.Namespace) -> dict[str, Any]:
@@ -117,17 +132,9 @@ def _normaliser(normaliser: Normaliser | str | None) -> str:
     return f"normalised by {normaliser.count:.0f} values{bound}"
 
 
-def _sentences(label: str, sentences: tuple[str, ...]) -> list[str]:
-    return [f"{label if k == 0 else '':10}{sentence}" for k, sentence in enumerate(sentences)]
-
-
 def _mean(values: np.ndarray) -> str:
     error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
     return f"{values.mean():.1f} ± {error:.1f}"
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -157,7 +164,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 if __name__ == "__main__":
     parser = make_parser("pgprim.commands.adopt", __doc__)
     add_arguments(parser)
-    parser.add_argument(
-        "--out", help="a .safetensors file, or a folder; default: data/training/TASK/NAME/0"
-    )
+    parser.add_argument("--out", help="a .safetensors file, or a folder; default: data/training/TASK/NAME/0")
     run(main, parser)
