@@ -46,6 +46,7 @@ def adopt(
     activation: str | None = None,
     settings: dict[str, Any] | None = None,
     num_episodes: int = 10,
+    num_pairs: int = ESTIMATED_FROM,
 ) -> Iterator[Adopted]:
     """Adopt an agent's file, or all files of a folder.
 
@@ -58,6 +59,7 @@ def adopt(
         activation: Of the hidden layers, for formats that do not record it.
         settings: Settings in place of the files'.
         num_episodes: Episodes for the mean return.
+        num_pairs: Pairs from which normalisers that no file holds are estimated.
 
     Yields:
         The agents by rising iteration.
@@ -71,7 +73,7 @@ def adopt(
         check_spaces(agent, environment)
         own = replace(environment, clip_actions=environment.clip_actions and agent.clip_actions)
         about = {"task": task, "environment": own, "name": name, "settings": settings}
-        whole = estimate_normalisers(agent, make_checkpoint(agent, **about))
+        whole = estimate_normalisers(agent, make_checkpoint(agent, **about), num_pairs)
         checkpoint = make_checkpoint(whole, **about)
         fidelity = measure_fidelity(whole, checkpoint, num_episodes)
         if not fidelity.is_faithful:
@@ -110,7 +112,7 @@ def check_spaces(agent: ForeignAgent, environment: Environment) -> None:
         )
 
 
-def estimate_normalisers(agent: ForeignAgent, checkpoint: Checkpoint) -> ForeignAgent:
+def estimate_normalisers(agent: ForeignAgent, checkpoint: Checkpoint, num_pairs: int) -> ForeignAgent:
     """The agent with the normalisers that its file does not hold estimated anew from its own rollouts.
 
     They run from nothing while the policy acts, as they did when its training began.
@@ -118,19 +120,20 @@ def estimate_normalisers(agent: ForeignAgent, checkpoint: Checkpoint) -> Foreign
     Args:
         agent: What the file says.
         checkpoint: Of the agent, with normalisers that have seen nothing.
+        num_pairs: Pairs to run.
     """
     if "not saved" not in (agent.observations, agent.rewards):
         return agent
     settings = make_settings(checkpoint.settings, agent.path)
     purpose = ("adopt", checkpoint.task, checkpoint.algo, checkpoint.iteration)
-    _, state = collect(checkpoint.environment, checkpoint.state, settings, [purpose], ESTIMATED_FROM)
+    _, state = collect(checkpoint.environment, checkpoint.state, settings, [purpose], num_pairs)
     changes, named = {}, []
     for name, moments in (("observations", state.obs_moments), ("rewards", state.rew_moments)):
         if getattr(agent, name) == "not saved":
             changes[name] = _normaliser(moments)
             named.append(name)
     note = (
-        f"The file holds no normaliser of {' and '.join(named)}: estimated from {ESTIMATED_FROM} pairs of the policy's "
+        f"The file holds no normaliser of {' and '.join(named)}: estimated from {num_pairs} pairs of the policy's "
         "own rollouts."
     )
     return replace(agent, **changes, assumed=(*agent.assumed, note))

@@ -31,6 +31,9 @@ SMALLEST_COSINE = 0.9999
 LARGEST_ERROR = 1e-3
 """Of V relative to its spread over pairs, and of log π in nats: single precision leaves about 1e-5."""
 
+BLOCK = 50
+"""Pairs between looks at whether all streams' first episodes have ended."""
+
 LONGEST_EPISODE = 1000
 """Pairs after which an episode is cut where the task has no time limit."""
 
@@ -185,10 +188,14 @@ def _stream_returns(checkpoint: Checkpoint, num_episodes: int) -> Float[np.ndarr
     """Returns of the first episodes of as many streams."""
     longest = _longest(checkpoint.environment)
     purpose = ("fidelity", checkpoint.algo, checkpoint.iteration, "streams")
-    rollouts = list(sample_streams(checkpoint, purpose, num_episodes, longest, longest))
-    rew, ended = rollouts[0].rew, rollouts[0].ended
-    last = np.where(ended.any(1), ended.argmax(1), longest - 1)
-    return np.array([row[: end + 1].sum() for row, end in zip(rew, last, strict=True)])
+    returns, going = np.zeros(num_episodes), np.ones(num_episodes, bool)
+    for rollout in sample_streams(checkpoint, purpose, num_episodes, longest, BLOCK):
+        before = rollout.ended.cumsum(1) - rollout.ended  # ends in front of a pair
+        returns += going * (rollout.rew * (before == 0)).sum(1)
+        going &= ~rollout.ended.any(1)
+        if not going.any():
+            break
+    return returns
 
 
 def _longest(environment: Environment) -> int:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from ruamel.yaml import YAML
 
 from pgprim.adopt.read import read_agent
@@ -24,6 +25,7 @@ def run(block: str, language: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_page_runs_as_it_stands(tmp_path):
     blocks = re.findall(r"```(python|sh|yaml)\n(.*?)```", PAGE, re.DOTALL)
     assert len(blocks) == 9
