@@ -82,7 +82,7 @@ def check(params: Any, path: str | Path = "params.yaml") -> None:
         if not any(f"did you mean {complaint.split(' is missing')[0]}?" in other for other in complaints)
     ]
     if told:
-        raise UserError("\n".join(f"{path}: {complaint}" for complaint in told))
+        raise UserError("\n".join(f"{path}: {_printable(complaint)}" for complaint in told))
 
 
 @cache
@@ -197,6 +197,10 @@ def _name(keys: Any) -> str:
     return text or "the whole file"
 
 
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
 def _show(value: Any) -> str:
     """A value as one would write it in the file, cut short where it is long."""
     text = json.dumps(value, default=str)
@@ -297,8 +301,9 @@ def _is_round_float(error: jsonschema.ValidationError) -> bool:
 
 def _cross(params: Any) -> Iterator[str]:
     """What keys demand of each other; a check that stumbles over a value that is wrong by itself leaves it at that."""
-    checks = [_agents, _training, _reruns, _grids, _drawing]
-    for one in checks:
+    if not isinstance(params, dict):
+        return
+    for one in (_agents, _training, _reruns, _grids, _drawing):
         yield from _as_far_as_it_goes(one(params))
     for study in studies():
         yield from _as_far_as_it_goes(study.check(params))

@@ -37,6 +37,9 @@ SMALL = 1 << 20
 UNFINISHED = Path("data/unfinished")
 """Where pieces are kept, below the path of the result that they are of; neither DVC nor figures look there."""
 
+TIMESTAMP = ".snakemake_timestamp"
+"""Snakemake puts this file into folders that its jobs make."""
+
 _SEALED = re.compile(re.escape(SEAL.encode()) + rb"([0-9a-f]{64})")
 _ROOT = "zarr.json"
 
@@ -297,7 +300,8 @@ def remove(path: Path) -> None:
 
 
 def _files_of(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    files = (path for path in folder.rglob("*") if not path.is_dir() and path.name != TIMESTAMP)
+    return sorted(path.relative_to(folder).as_posix() for path in files)
 
 
 def _flush(path: Path) -> None:

@@ -9,6 +9,7 @@ import math
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from pgprim.types.errors import UserError
@@ -134,6 +135,7 @@ class Probe:
                         yield task, algo, len(seeds) * checkpoints, case
 
 
+@cache
 def probe_names() -> list[str]:
     """Names of all probes there are."""
     package = importlib.import_module("pgprim.probes")
