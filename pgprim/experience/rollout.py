@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from pgprim.core.mlp import TILE
 from pgprim.core.seeding import derive_seed, generator
 from pgprim.rl.acting import make_actor
 from pgprim.rl.algorithms import make_settings
@@ -25,10 +26,6 @@ from pgprim.types.rollouts import Finals, Rollout
 
 Purpose = tuple[str | int, ...]
 
-ROWS = 16
-"""Rows per matrix product where a policy has several streams: their number must not be seen in the last bits."""
-
-
 @dataclass(frozen=True)
 class Policies:
     """Policies that act side by side, and how each sees observations.
@@ -37,13 +34,14 @@ class Policies:
         theta: Parameters of each.
         settings: The networks' shapes, of all of them.
         normaliser: Of their observations; one agent for all policies, or one for each.
-        rows: Rows per matrix product: `ROWS`, or 1 for policies that never have more than one stream.
+        rows: Rows per matrix product: `core.mlp.TILE`, so that neither the number of streams nor a stream's place among
+            them is seen in the last bits, or 1 for policies that never have more than one stream.
     """
 
     theta: Float32[np.ndarray, "policy param"]
     settings: Settings
     normaliser: Normaliser
-    rows: int = ROWS
+    rows: int = TILE
 
 
 def frozen_policies(

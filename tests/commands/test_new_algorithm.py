@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from pgprim.commands.params import load
 from pgprim.commands.train import main
 from pgprim.rl import algorithms
 from pgprim.rl.algorithms import Algorithm, algorithm, settings_schema
 from pgprim.rl.algorithms.ppo import PPOSettings
 from pgprim.store.checkpoints import load_checkpoint
-from pgprim.store.records import load_records
+from pgprim.store.datasets import open_store
 from pgprim.types.agent import setting, settings_of
 from pgprim.types.errors import UserError
-from pgprim.types.params import load
 from tests.commands.test_train import DEFAULT, ROOT
 from tests.dag.checkouts import narrow
 
@@ -47,7 +47,7 @@ def write_params(folder: Path, agents: dict, **changes) -> None:
 def train(algo: str) -> list[Path]:
     main(
         argparse.Namespace(
-            task="hopper", algo=algo, seeds=[0, 1], snapshots=f"snapshots/{algo}", records=f"{algo}.zarr"
+            task="hopper", algo=algo, seeds=[0, 1], snapshots=f"snapshots/{algo}", records=f"records/{algo}"
         )
     )
     return sorted(Path(f"snapshots/{algo}").rglob("*.safetensors"))
@@ -80,7 +80,7 @@ def test_a2c_is_one_module_and_one_block_of_parameters(a2c, tmp_path):
     step = (second.state.theta - first.state.theta).numpy()
     # Adam's first step moves each parameter by the learning rate, where its gradient is large beside ε.
     assert np.abs(step).max() == pytest.approx(7e-4, rel=1e-2) and np.abs(step).mean() > 1e-4
-    records = load_records("a2c.zarr")
+    records = open_store("records/a2c/0.zarr")
     assert (records.surrogate > 0).all() and (records.policy_lr == 7e-4).all()
     assert records.sizes["iteration"] == 2 and np.isfinite(records.value_loss).all()
 

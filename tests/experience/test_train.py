@@ -143,7 +143,7 @@ def test_episode_records_by_hand():
     ends = np.array([[[0, 0, 1, 0, 0], [0] * 5], [[0, 0, 0, 1, 0], [0] * 5]], bool)
     blank = np.zeros((2, 5, 1), np.float32)
     none = Finals(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 1), np.float32))
-    found = episode_records(Rollout(0, blank, blank, rew, *ends, none))
+    found = episode_records(Rollout(0, blank, blank, rew, *ends, none), 1)
     right = {
         "return_mean": (5, np.nan),
         "return_std": (1, np.nan),
@@ -179,7 +179,7 @@ def test_records_are_what_they_say(algo):
     val = values(value_net(11, (64, 64)), new.phi, batch.obs)
     target, residual = batch.target.numpy(), (batch.target - batch.val_old).numpy()
     rates = (4.5e-4 if algo == "trpo" else 3e-3, 2e-4)
-    right = episode_records(rollout) | {
+    right = episode_records(rollout, 1) | {
         "surrogate": gain.mean(1),
         "value_loss": np.square(val.numpy() - target).mean(1),
         "explained_variance": 1 - residual.var(1) / target.var(1),
