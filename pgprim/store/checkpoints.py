@@ -14,7 +14,7 @@ from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
 from pgprim.types.errors import UserError
 
-KIND = "a checkpoint"
+KIND = "checkpoint"
 FIELDS = ("task", "env_id", "algo", "seed", "iteration", "num_obs", "num_act", "settings")
 COUNTED = ("policy_adam", "value_adam", "obs_moments", "rew_moments")
 

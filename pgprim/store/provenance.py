@@ -2,21 +2,16 @@
 
 import hashlib
 import json
-import platform
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pgprim.kernels import kernels
 from pgprim.store.files import digest, unusable
 
 KEYS = ("params", "environment", "semantics", "kernels", "versions")
 """Attributes that say where a dataset comes from, beside the digests `*_sha256` of what it was made from."""
-
-
-def kernels() -> str:
-    """The kind of processor whose arithmetic decides the last bits."""
-    return {"x86_64": "x86-64-avx2", "AMD64": "x86-64-avx2"}.get(platform.machine(), platform.machine())
 
 
 def versions() -> dict[str, str]:
@@ -64,14 +59,18 @@ def union(parts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {name: _join(name, sorted(several)) for name, several in sorted(values.items())}
 
 
-def require_kernels(path: str | Path, kind: str, attrs: Mapping[str, Any]) -> None:
+def require_same_kernels(path: str | Path, kind: str, attrs: Mapping[str, Any]) -> None:
     """Refuse what another kind of processor made.
+
+    A process whose libraries were loaded before pgprim, a notebook for instance, may read everything: it is commands that
+    compute, and they refuse to do so there.
 
     Raises:
         UserError: Its last bits are not this processor's.
     """
-    if (theirs := attrs.get("kernels", kernels())) != kernels():
-        raise unusable(path, kind, f"a processor with kernels {theirs} made it, and this one has {kernels()}")
+    ours = kernels()
+    if ours != "unknown" and (theirs := attrs.get("kernels", ours)) != ours:
+        raise unusable(path, kind, f"a processor with kernels {theirs} made it, and this one has {ours}")
 
 
 def _join(name: str, several: list[str]) -> str:
