@@ -137,7 +137,7 @@ def test_what_does_not_belong_together_is_refused(here):
     ):
         run_baselines()
     Path("fit.safetensors").write_bytes(b"x" * 100)
-    with pytest.raises(UserError, match=r"fit\.safetensors: not a fit .*delete it"):
+    with pytest.raises(UserError, match=r"fit\.safetensors: not a fit as pgprim wrote it: .*`snakemake fit"):
         run_baselines()
     Path("fit.safetensors").unlink()
     with pytest.raises(

@@ -90,7 +90,7 @@ def test_values_errors_are_estimated_from_replays(place, monkeypatch):
     assert Path("once.nc").read_bytes() == Path("again.nc").read_bytes()
     ds = load_dataset("once.nc").squeeze()
     assert (ds.mre > 0).all() and ds.attrs["environment"] == "Hopper-v5"
-    assert json.loads(ds.attrs["replay_params"]) == {"replay": {"every": 2, "beyond": BEYOND}}
+    assert json.loads(ds.attrs["params"]) == {"replay": {"every": 2, "beyond": BEYOND}}
 
 
 def test_floors_are_measured_at_checkpoints(place, monkeypatch):
@@ -114,7 +114,7 @@ def test_floors_are_measured_at_checkpoints(place, monkeypatch):
         (
             assess,
             {"probe": "value", "replay": "none.zarr", "out": "r.nc"},
-            "none.zarr: not a store of replays",
+            "none.zarr: no such store of re-run iterations",
         ),
     ],
 )
