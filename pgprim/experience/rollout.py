@@ -172,10 +172,14 @@ def step_streams(
             f"environment '{environment.id}' has {num_obs} observations, but the policy was trained with "
             f"{policies.normaliser.mean.shape[1]}"
         )
+    net = make_policy(policies.settings, num_obs, num_act)
+    if net.num_params != policies.theta.shape[1]:
+        raise UserError(
+            f"environment '{environment.id}' has {num_act} actions, so that a policy has {net.num_params} parameters, but this "
+            f"one has {policies.theta.shape[1]}"
+        )
     normaliser = policies.normaliser
-    act_of = make_actor(
-        make_policy(policies.settings, num_obs, num_act), policies.theta, num_streams, policies.rows
-    )
+    act_of = make_actor(net, policies.theta, num_streams, policies.rows)
     elapsed = np.zeros(num_streams, int)
     going = np.ones(num_streams, bool)
     start, edges = 0, list(edges)
@@ -188,9 +192,9 @@ def step_streams(
         terminated, truncated = np.zeros((2, num_streams, length), bool)
         finals = []
         for t in range(length):
+            _check(environment, start + t, "observation", raw, going)
             normaliser.push(raw)
             seen = normaliser(raw)
-            _check(environment, start + t, "observation", raw, going)
             drawn = act_of(seen, noise[t])
             _check(environment, start + t, "action", drawn, going)
             step = streams.step(drawn, going if is_single_episode else None)

@@ -116,7 +116,8 @@ def test_returns_are_the_definition_and_unsettled_ones_are_left_out(tmp_path, se
     chosen, block = make_settings(settings), everything(rollouts)
     moments = checkpoint.state.obs_moments
     finals = {(k, t): obs for k, t, obs in zip(*vars(block.finals).values(), strict=True)}
-    value = value_net(checkpoint.num_obs, chosen.hidden).split(checkpoint.state.phi.double())
+    net = value_net(checkpoint.num_obs, chosen.hidden)
+    value = net.split(checkpoint.state.phi.double())
     policy = policy_net(checkpoint.num_obs, checkpoint.num_act, chosen.hidden)
     theta = checkpoint.state.theta.double().requires_grad_()
 
@@ -126,7 +127,7 @@ def test_returns_are_the_definition_and_unsettled_ones_are_left_out(tmp_path, se
         )
 
     def worth(raw):
-        return forward(value, seen(raw)[None, None], 3).item()
+        return forward(net, value, seen(raw)[None, None]).item()
 
     rew = normalise_rew(block.rew, checkpoint.state.rew_moments, chosen)
     rows, left_out = [], 0
@@ -158,7 +159,7 @@ def test_returns_are_the_definition_and_unsettled_ones_are_left_out(tmp_path, se
         assert found.val[k].item() == pytest.approx(worth(block.obs[stream, t]), abs=1e-4)
         parts = policy.split(theta)
         act = torch.from_numpy(block.act[stream, t].astype(np.float64))[None, None]
-        logp = log_prob(forward(parts, obs[None, None], 3), parts[-1], act).sum()
+        logp = log_prob(forward(policy, parts, obs[None, None]), parts[-1], act).sum()
         norm = torch.autograd.grad(logp, theta)[0].square().sum().item()
         assert found.norm[k].item() == pytest.approx(norm, rel=1e-3)
 

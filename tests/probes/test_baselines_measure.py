@@ -63,21 +63,21 @@ class _ByTheBook:
         self.val, self.next_val = {}, {}
         for name, phi in (("value", checkpoint.state.phi), ("true", fit.true), ("optimal", fit.optimal)):
             parts = net.split(phi.double())
-            self.val[name] = forward(parts, self.obs[None], 3)[0, :, 0].numpy()
+            self.val[name] = forward(net, parts, self.obs[None])[0, :, 0].numpy()
             behind = np.append(self.val[name][1:], np.nan)
             finals = experience.finals
             for k, t, obs in zip(finals.stream, finals.t, finals.obs, strict=True):
                 if k == stream:
-                    behind[t] = forward(parts, seen(obs)[None, None], 3).item()
+                    behind[t] = forward(net, parts, seen(obs)[None, None]).item()
             self.next_val[name] = behind
         self.policy = policy_net(checkpoint.num_obs, checkpoint.num_act, self.settings.hidden)
         self.theta = checkpoint.state.theta.double().requires_grad_()
 
     def logp(self, num_pairs):
         parts = self.policy.split(self.theta)
-        return log_prob(forward(parts, self.obs[None, :num_pairs], 3), parts[-1], self.act[None, :num_pairs])[
-            0
-        ]
+        return log_prob(
+            forward(self.policy, parts, self.obs[None, :num_pairs]), parts[-1], self.act[None, :num_pairs]
+        )[0]
 
     def advantage(self, baseline, lam, num_pairs):
         """Σ (γλ)^k δ_{t+k}; without a baseline γλ = γ and δ is the reward, V standing at cuts alone."""

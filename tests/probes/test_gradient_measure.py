@@ -44,14 +44,14 @@ def _brute_force(checkpoint, experience, streams, num_pairs):
     logps, advs = [], []
     for stream in streams:
         obs = seen(experience.obs[stream])
-        val = forward(phi, obs[None], 3)[0, :, 0].numpy()
+        val = forward(value, phi, obs[None])[0, :, 0].numpy()
         terminated, truncated = (
             x[stream : stream + 1, :num_pairs] for x in (experience.terminated, experience.truncated)
         )
         next_val = np.append(val[1:], np.nan)[:num_pairs]
         for (k, t), final in finals.items():
             if k == stream and t < num_pairs:
-                next_val[t] = forward(phi, seen(final)[None, None], 3).item()
+                next_val[t] = forward(value, phi, seen(final)[None, None]).item()
         if paper:
             next_val[-1] = val[num_pairs - 1]
             terminated, truncated = terminated | truncated, np.zeros_like(truncated)
@@ -62,7 +62,7 @@ def _brute_force(checkpoint, experience, streams, num_pairs):
         advs.append(gae(*columns, settings.gamma, settings.lam)[0])
         parts = policy.split(theta)
         act = torch.from_numpy(experience.act[stream, :num_pairs].astype(np.float64))
-        logps.append(log_prob(forward(parts, obs[None, :num_pairs], 3), parts[-1], act[None])[0])
+        logps.append(log_prob(forward(policy, parts, obs[None, :num_pairs]), parts[-1], act[None])[0])
     adv = normalise_advantage(torch.from_numpy(np.concatenate(advs))[None])[0]
     return torch.autograd.grad((torch.cat(logps) * adv).mean(), theta)[0][0].numpy()
 

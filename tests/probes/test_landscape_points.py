@@ -140,7 +140,7 @@ def _objective(checkpoint, batch, theta):
 
     def logp(theta):
         parts = net.split(theta)
-        return log_prob(forward(parts, batch.obs, 3), parts[-1], batch.act)
+        return log_prob(forward(net, parts, batch.obs), parts[-1], batch.act)
 
     rho = (logp(theta) - logp(checkpoint.state.theta)).exp()
     if eps is None:
@@ -158,9 +158,10 @@ def test_the_surrogate_s_slope_along_the_step_is_the_estimated_gradient_s(algo):
     checkpoint, batch = make_checkpoint(algo, torch.float64), as_double(sampled)
 
     theta = checkpoint.state.theta.clone().requires_grad_()
-    parts = policy_net(11, 3, (64, 64)).split(theta)
+    net = policy_net(11, 3, (64, 64))
+    parts = net.split(theta)
     adv = (batch.adv - batch.adv.mean()) / batch.adv.std()
-    (log_prob(forward(parts, batch.obs, 3), parts[-1], batch.act) * adv).mean().backward()
+    (log_prob(forward(net, parts, batch.obs), parts[-1], batch.act) * adv).mean().backward()
     expected = (theta.grad[0] @ step).item()
 
     small = 1e-5

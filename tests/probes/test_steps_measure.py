@@ -3,16 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from pgprim.rl.ppo import ppo_update
-from pgprim.rl.trpo import trpo_update
 
-from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.core.mlp import forward, value_net
 from pgprim.core.returns import gae
 from pgprim.core.seeding import generator
-from pgprim.experience.train import learning_rate
 from pgprim.probes.steps import measure
 from pgprim.probes.steps.measure import compare, run
-from pgprim.rl.algorithms import make_settings
+from pgprim.rl.algorithms import algorithm, make_settings
 from pgprim.rl.batch import Batch
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.store.datasets import load_dataset, save_dataset, save_store
@@ -41,11 +38,11 @@ def _batch(checkpoint, experience, streams, num_pairs):
     found = []
     for stream in streams:
         obs = seen(experience.obs[stream])
-        val = forward(phi, obs[None], 3)[0, :, 0].double().numpy()
+        val = forward(net, phi, obs[None])[0, :, 0].double().numpy()
         next_val = np.append(val[1:], np.nan)[:num_pairs]
         for (k, t), final in finals.items():
             if k == stream and t < num_pairs:
-                next_val[t] = forward(phi, seen(final)[None, None], 3).item()
+                next_val[t] = forward(net, phi, seen(final)[None, None]).item()
         row = slice(stream, stream + 1)
         flags = (experience.terminated[row, :num_pairs], experience.truncated[row, :num_pairs])
         val = val[:num_pairs]
@@ -64,16 +61,11 @@ def _batch(checkpoint, experience, streams, num_pairs):
 
 def _step(checkpoint, batch, *purpose):
     settings = make_settings(checkpoint.settings)
-    net = policy_net(checkpoint.num_obs, checkpoint.num_act, settings.hidden)
     name = ("steps", checkpoint.env_id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
     rngs = [generator(*name, *purpose, "policy update")]
-    theta = checkpoint.state.theta
-    if settings.update == "trpo":
-        return (trpo_update(net, theta, batch, settings, rngs) - theta)[0].numpy()
-    lr = learning_rate(settings.policy_lr, checkpoint.iteration, settings)
-    return (ppo_update(net, theta, checkpoint.state.policy_adam, batch, settings, lr, rngs)[0] - theta)[
-        0
-    ].numpy()
+    update = algorithm(settings.algorithm).update
+    new = update(checkpoint.state, batch, settings, checkpoint.iteration, rngs)
+    return (new.theta - checkpoint.state.theta)[0].numpy()
 
 
 def _relative_error(found, expected):

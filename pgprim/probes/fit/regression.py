@@ -178,7 +178,7 @@ def fit_returns(
             slope = 2 * weight[:, rows] * (acts[-1][..., 0] - target[rows]) / len(rows)
             left = 1 - (epoch + step / len(starts)) / settings.epochs
             grad = net.join(backward(net, parts, acts, slope.unsqueeze(-1)))
-            adam.step(grad, settings.lr * left)
+            adam.step(grad.unbind(), settings.lr * left)
         errors.append(judge())
         for k in np.flatnonzero(errors[-1] < lowest):
             best[k], lowest[k], epoch_of_best[k] = phi[k], errors[-1][k], epoch + 1
