@@ -42,7 +42,7 @@ def _measure(folder, task, env_id, num_pairs, chosen, theta, phi, num_act):
             YAML(typ="safe", pure=True).dump(params, file)
         make_agent(params, task, theta, phi, 2, num_act)
         common = {"checkpoint": "agent.safetensors"}
-        sample.main(argparse.Namespace(**common, out="rollouts.zarr", threads=1))
+        sample.main(argparse.Namespace(**common, out="rollouts.zarr"))
         common["rollouts"] = "rollouts.zarr"
         fit.main(argparse.Namespace(**common, out="fit.safetensors"))
         names = {"fit": "fit.safetensors", "gradients": "vectors.zarr", "out": "numbers.nc"}

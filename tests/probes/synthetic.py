@@ -85,3 +85,12 @@ def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=
 def everything(rollouts):
     """All of a store as one block."""
     return next(iter(rollouts.blocks(size=rollouts.num_pairs)))
+
+
+def seen_rewards(checkpoint, rew):
+    """Rewards as the value network sees them."""
+    settings, moments = checkpoint.settings, checkpoint.state.rew_moments
+    scaled = rew / np.sqrt(moments.m2[0, 0] / (moments.count - 1)) if settings["rew_norm"] else rew
+    return (
+        scaled if settings["rew_clip"] is None else scaled.clip(-settings["rew_clip"], settings["rew_clip"])
+    )
