@@ -114,7 +114,11 @@ def test_worked_numbers(small):
     # one checkpoint: 9 points × 500 pairs and a step by 128, the same and a step by 1000, 4 steps × (128 + 200)
     # 9 points × (2 budgets + 2 numbers of trajectories), 9 × 1 and 4 × 1 are kept
     assert found["landscape"].seconds == pytest.approx(3 * 3 + 11.44)
-    assert (found["landscape"].jobs, found["landscape"].pairs, found["landscape"].num_bytes) == (3, 11_440, 392.0)
+    assert (found["landscape"].jobs, found["landscape"].pairs, found["landscape"].num_bytes) == (
+        3,
+        11_440,
+        392.0,
+    )
     # 16 cells × 5 iterations × 2 seeds × 128 pairs, at the pace of training
     assert found["ablation training"] == Cost("ablation training", 1, 20_480, 1 + 2048.0, 160.0)
     # 2 rates × (8 + 3 iterations of 128 pairs, then 2 + 2 of 512), those again whose halves are compared
@@ -259,7 +263,9 @@ def test_the_readme_says_what_a_figure_costs(row):
 
 def test_the_readme_s_table_is_what_the_command_prints():
     rates = read(ROOT / "workflow" / "rates.yaml")
-    printed = table([*costs(params_of("default"), rates), drawing(len(read(ROOT / "dvc.yaml")["plots"]), rates)])
+    printed = table(
+        [*costs(params_of("default"), rates), drawing(len(read(ROOT / "dvc.yaml")["plots"]), rates)]
+    )
     assert f"```\n{printed}\n```" in (ROOT / "README.md").read_text()
 
 

@@ -11,10 +11,10 @@ from ruamel.yaml import YAML
 
 from pgprim.commands import estimate, semantics
 from pgprim.core.statistics import Interval
+from pgprim.probes.semantics.compare import compare as compare_datasets
 from pgprim.probes.steps.measure import ESTIMATES
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
-from pgprim.probes.semantics.compare import compare as compare_datasets
 from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 from pgprim.types.params import load

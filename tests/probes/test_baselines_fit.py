@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from pgprim.probes.baselines.fit import (
+
+from pgprim.core.gaussian import log_prob
+from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.probes.fit.regression import (
     FitSettings,
     Returns,
     describe,
@@ -14,9 +17,6 @@ from pgprim.probes.baselines.fit import (
     rescale,
     weighted_errors,
 )
-
-from pgprim.core.gaussian import log_prob
-from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts

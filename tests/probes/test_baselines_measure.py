@@ -3,19 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from pgprim.probes.baselines.fit import NUMBERS
 
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.surrogate import normalise_advantage
 from pgprim.probes.baselines import measure
-from pgprim.types.fit import NUMBERS
-from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor, run
+from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
-from pgprim.types.fit import Fit
-from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
+from pgprim.types.fit import NUMBERS, Fit
+from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, measure_by
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1100
 BUDGETS = [30, 512, 1000]
@@ -26,6 +24,12 @@ PARAMS = {
         "budgets": BUDGETS, "level": 0.95, "lambdas": LAMBDAS, "pairs": 700, "fit": {"beyond": 60},
     },
 }  # fmt: skip
+
+
+def run(checkpoint, fit, rollouts, params):
+    own = {name: value for name, value in params["baselines"].items() if name not in ("level", "fit")}
+    own["beyond"] = params["baselines"]["fit"]["beyond"]
+    return measure_by("baselines", checkpoint, rollouts, own, params["sample"]["trials"], fit=fit)
 
 
 def make_fit(checkpoint):
@@ -126,7 +130,7 @@ def measured(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
-def test_every_estimate_is_the_definition(measured, baseline):
+def test_every_estimate_is_the_definition(measure_by, baseline):
     _, _, _, vectors, _, books = measured
     for budget in BUDGETS:
         for trial in range(TRIALS):
@@ -235,7 +239,7 @@ def test_the_size_of_blocks_is_a_matter_of_rounding(tmp_path, monkeypatch, block
         assert _relative_error(other[name].values, usual[name].values) < 1e-4
 
 
-def test_results_are_described_and_come_back_the_same(measured, tmp_path):
+def test_results_are_described_and_come_back_the_same(measure_by, tmp_path):
     checkpoint, fit, rollouts, vectors, numbers, _ = measured
     again = run(checkpoint, fit, rollouts, PARAMS)
     for k, (one, other) in enumerate(zip((vectors, numbers), again, strict=True)):
