@@ -18,9 +18,9 @@ from dvcsnake.dvc_api import Repository
 from dvcsnake.pipeline import Pipeline
 
 from bench.records import save, table
-from pgprim.pipeline import seconds
 from pgprim.commands.cost import RATES
 from pgprim.commands.scale import PARAMS, SCALES, find_set, render
+from pgprim.pipeline import seconds
 
 ROOT = Path(__file__).parents[1]
 SETS = ("default", "paper")

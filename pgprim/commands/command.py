@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pgprim.kernels import require_kernels
 from pgprim.types.errors import UserError
 
 CODE = Path("data/code")
@@ -67,6 +68,8 @@ def seeds_of(text: str) -> list[int]:
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line and call `main`; a `UserError` ends as its sentence on stderr and exit status 1."""
     try:
-        main(parser.parse_args())
+        args = parser.parse_args()
+        require_kernels()
+        main(args)
     except UserError as error:
         sys.exit(f"{parser.prog}: {error}")

@@ -22,20 +22,17 @@ from pgprim.experience.rerun import (
     sigma_divergence,
 )
 from pgprim.rl.algorithms import make_settings
-from pgprim.rl.limits import time_limit
+from pgprim.rl.streams import time_limit
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import save_store
 from pgprim.store.provenance import provenance
 from pgprim.store.reruns import reruns_dataset
 from pgprim.types.checkpoint import Checkpoint, stack_agents
-from pgprim.types.errors import UserError
 
 
 def main(args: argparse.Namespace) -> None:
     """Run every so many iterations of some seeds of one task and algorithm again."""
     torch.set_num_threads(1)
-    if args.threads < 1:
-        raise UserError(f"--threads is {args.threads}, but must be at least 1")
     params = load_params()
     every, beyond = params["rerun"]["every"], params["rerun"]["beyond"]
     iterations = list(range(0, params["train"]["iterations"], every))
@@ -43,6 +40,7 @@ def main(args: argparse.Namespace) -> None:
     digests = [hashlib.sha256() for _ in seeds]
     updates, trained, divergence = [], [], []
     first = load_checkpoint(folder / str(seeds[0]) / "0.safetensors")
+    limit = time_limit(first.environment)
     settings, num_pairs = make_settings(first.settings), make_settings(first.settings).pairs + beyond
     name = (first.task, first.algo)
     with tqdm(
@@ -56,16 +54,16 @@ def main(args: argparse.Namespace) -> None:
             checkpoints = _load(folder, seeds, iteration, digests)
             state = stack_agents([checkpoint.state for checkpoint in checkpoints])
             purposes = [("train", *name, seed) for seed in seeds]
-            _, update, pairs = replay_iteration(first.env_id, state, settings, purposes, iteration, beyond)
+            _, _, update, pairs = replay_iteration(
+                first.environment, state, settings, purposes, iteration, beyond
+            )
             updates.append(update)
             trained.append(pairs)
             divergence.append(sigma_divergence(update, first.num_act))
             progress.update(len(seeds) * num_pairs)
         purposes = [("replay", *name, seed, iteration) for iteration in iterations for seed in seeds]
         stretches = []
-        for pairs in held_out_pairs(
-            first.env_id, join_updates(updates), settings, purposes, num_pairs, args.threads
-        ):
+        for pairs in held_out_pairs(first.environment, join_updates(updates), settings, purposes, num_pairs):
             stretches.append(pairs)
             progress.update(pairs.rew.size)
 
@@ -76,9 +74,9 @@ def main(args: argparse.Namespace) -> None:
         own = np.stack([getattr(pairs, field) for pairs in trained])
         arrays[field] = np.stack([own, fresh], 2).swapaxes(0, 1)
     attrs = {
-        "env_id": first.env_id,
+        "env_id": first.environment.id,
         "num_pairs": settings.pairs,
-        "time_limit": time_limit(first.env_id),
+        "time_limit": limit,
         "settings": json.dumps(first.settings, sort_keys=True),
         **provenance({"rerun": params["rerun"]}, agent=first),
     }
@@ -102,7 +100,4 @@ if __name__ == "__main__":
     parser.add_argument("--training", required=True, help="folder of one task's and algorithm's snapshots")
     parser.add_argument("--seeds", required=True, type=seeds_of, help="seeds to run again, such as 0-1-2")
     parser.add_argument("--out", required=True, help="folder for what is kept, SEED.zarr")
-    parser.add_argument(
-        "--threads", type=int, default=1, help="threads that simulate; no effect on the result"
-    )
     run(main, parser)

@@ -1,6 +1,7 @@
 """Train agents of one task and algorithm, several seeds in lock step; keep snapshots and records of each seed."""
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from tqdm import tqdm
 from pgprim.commands.command import code_of, load_params, make_parser, run, seeds_of
 from pgprim.experience.train import RECORDS, train
 from pgprim.rl.algorithms import make_settings
-from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
+from pgprim.rl.streams import make_streams
 from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
 from pgprim.store.datasets import save_store
 from pgprim.store.files import Pieces, writing
@@ -19,6 +20,7 @@ from pgprim.store.provenance import provenance
 from pgprim.store.records import records_dataset
 from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint, stack_agents
+from pgprim.types.environment import Environment
 
 
 def main(args: argparse.Namespace) -> None:
@@ -28,22 +30,27 @@ def main(args: argparse.Namespace) -> None:
     seeds = args.seeds
     values = settings_of(params, args.task, args.algo)
     settings = make_settings(values)
-    env_id = params["env"][args.task]["id"]
-    envs = make_envs(env_id, seeds)
-    identity = {"task": args.task, "env_id": env_id, "algo": args.algo}
-    blank = identity | {"num_obs": envs.obs_dim, "num_act": envs.act_dim, "settings": values}
-    envs.close()
+    environment = Environment.from_dict(params["env"][args.task])
+    with closing(make_streams(environment, [0])) as streams:
+        num_obs, num_act = streams.num_obs, streams.num_act
+    blank = {"task": args.task, "algo": args.algo, "environment": environment}
+    blank |= {"num_obs": num_obs, "num_act": num_act, "settings": values}
     purposes = [("train", args.task, args.algo, seed) for seed in seeds]
     num_iterations, every = params["train"]["iterations"], params["train"]["snapshot_every"]
 
-    identity = blank | {"seeds": seeds, "snapshot_every": every, "code": code_of("commands/train")}
+    identity = blank | {
+        "environment": environment.as_dict(),
+        "seeds": seeds,
+        "snapshot_every": every,
+        "code": code_of("commands/train"),
+    }
     group = "-".join(map(str, seeds))
     with Pieces(Path(args.snapshots, group), identity) as pieces:
         folder = pieces.folder / "snapshots"
         state, columns = _resume(pieces, folder, seeds, num_iterations)
         if state is None:
             state = stack_agents(
-                [make_agent(settings, envs.obs_dim, envs.act_dim, *purpose, "init") for purpose in purposes]
+                [make_agent(settings, num_obs, num_act, *purpose, "init") for purpose in purposes]
             )
         done = len(columns["return_mean"])
 
@@ -59,7 +66,9 @@ def main(args: argparse.Namespace) -> None:
         with tqdm(
             total=num_iterations, initial=done, desc=label, unit="iteration", mininterval=5
         ) as progress:
-            for trained, records in train(env_id, state, settings, purposes, range(done, num_iterations)):
+            for trained, records in train(
+                environment, state, settings, purposes, range(done, num_iterations)
+            ):
                 state = trained
                 columns = {name: np.concatenate([columns[name], records[name][None]]) for name in columns}
                 done += 1
@@ -70,7 +79,10 @@ def main(args: argparse.Namespace) -> None:
                 )
                 progress.update()
 
-        attrs = provenance({"settings": values}) | {"environment": env_id, "semantics": values["semantics"]}
+        attrs = provenance({"settings": values}) | {
+            "environment": environment.id,
+            "semantics": values["semantics"],
+        }
         for index, seed in enumerate(seeds):
             own = {name: column[:, index : index + 1] for name, column in columns.items()}
             ds = records_dataset(own, RECORDS, args.task, args.algo, [seed], attrs)

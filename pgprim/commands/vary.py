@@ -4,6 +4,7 @@ A run whose loss or step explodes is a finding: its records end there, and the o
 """
 
 import argparse
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,14 +16,15 @@ from tqdm import tqdm
 from pgprim.commands.command import code_of, load_params, make_parser, run, seeds_of
 from pgprim.experience.train import RECORDS
 from pgprim.rl.algorithms import make_settings
-from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
+from pgprim.rl.streams import make_streams
 from pgprim.store.datasets import save_store
 from pgprim.store.files import Pieces
 from pgprim.store.provenance import provenance
 from pgprim.store.records import as_other, records_dataset
 from pgprim.studies.variants import AGREEMENT, train_while_sound
 from pgprim.types.checkpoint import stack_agents
+from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
 from pgprim.types.variants import STUDIES, Run, make_runs
 
@@ -35,13 +37,20 @@ def main(args: argparse.Namespace) -> None:
     params = load_params()
     if args.task not in params["env"]:
         raise UserError(f"--task {args.task}: not one of env in params.yaml, {', '.join(params['env'])}")
-    env_id = params["env"][args.task]["id"]
+    environment = Environment.from_dict(params["env"][args.task])
     runs = make_runs(params, args.study, args.task, args.variant)
-    identity = {"runs": [asdict(one) for one in runs], "env_id": env_id, "seeds": args.seeds}
+    identity = {
+        "runs": [asdict(one) for one in runs],
+        "environment": environment.as_dict(),
+        "seeds": args.seeds,
+    }
     group = "-".join(map(str, args.seeds))
     label = f"vary {args.study} {args.task} {args.variant} {group}"
     total = sum(one.iterations * one.values["pairs"] for one in runs) * len(args.seeds)
-    attrs = provenance({"runs": [one.values for one in runs]}) | {"environment": env_id, "study": args.study}
+    attrs = provenance({"runs": [one.values for one in runs]}) | {
+        "environment": environment.id,
+        "study": args.study,
+    }
     parts = []
     with (
         Pieces(Path(args.out, group), identity | {"code": code_of("commands/vary")}) as pieces,
@@ -49,7 +58,7 @@ def main(args: argparse.Namespace) -> None:
     ):
         for number, one in enumerate(runs):
             if (piece := pieces.load(str(number))) is None:
-                piece = _train(env_id, one, args.seeds, progress)
+                piece = _train(environment, one, args.seeds, progress)
                 pieces.save(str(number), piece)
             else:
                 done = one.iterations * one.values["pairs"] * len(args.seeds)
@@ -63,18 +72,16 @@ def main(args: argparse.Namespace) -> None:
             save_store(Path(args.out, f"{seed}.zarr"), as_other(own) if args.study == "semantics" else own)
 
 
-def _train(env_id: str, one: Run, seeds: list[int], progress: tqdm) -> dict[str, np.ndarray]:
+def _train(environment: Environment, one: Run, seeds: list[int], progress: tqdm) -> dict[str, np.ndarray]:
     """The records of one run, `[iteration, agent]`, and `diverged`."""
     settings = make_settings(one.values)
-    envs = make_envs(env_id, seeds)
-    envs.close()
+    with closing(make_streams(environment, [0])) as streams:
+        num_obs, num_act = streams.num_obs, streams.num_act
     purposes = [(*one.purpose, seed) for seed in seeds]
-    state = stack_agents(
-        [make_agent(settings, envs.obs_dim, envs.act_dim, *purpose, "init") for purpose in purposes]
-    )
+    state = stack_agents([make_agent(settings, num_obs, num_act, *purpose, "init") for purpose in purposes])
     columns = {name: np.full((one.iterations, len(seeds)), np.nan) for name in DESCRIBED}
     diverged = np.zeros(len(seeds), bool)
-    steps = train_while_sound(env_id, state, settings, purposes, one.iterations, one.agreement_at)
+    steps = train_while_sound(environment, state, settings, purposes, one.iterations, one.agreement_at)
     for iteration, (sound, records) in enumerate(steps):
         for name, column in columns.items():
             column[iteration] = records[name]

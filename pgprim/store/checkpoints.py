@@ -14,12 +14,13 @@ from pgprim.store.arrays import load_arrays, save_arrays
 from pgprim.store.files import unusable
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
+from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
 
 KIND = "a checkpoint"
 
 HEADER_TYPES = {
-    "task": str, "env_id": str, "algo": str, "seed": int, "iteration": int, "num_obs": int, "num_act": int,
+    "task": str, "environment": dict, "algo": str, "seed": int, "iteration": int, "num_obs": int, "num_act": int,
     "settings": dict, "counts": dict,
 }  # fmt: skip
 """Fields of the header."""
@@ -39,7 +40,10 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     for name in ("obs_moments", "rew_moments"):
         moments = getattr(state, name)
         tensors |= {f"{name}.{part}": torch.from_numpy(getattr(moments, part)) for part in ("mean", "m2")}
-    header = {name: getattr(checkpoint, name) for name in HEADER_TYPES if name != "counts"}
+    header = {
+        name: getattr(checkpoint, name) for name in HEADER_TYPES if name not in ("counts", "environment")
+    }
+    header["environment"] = checkpoint.environment.as_dict()
     header["counts"] = {name: int(np.squeeze(getattr(state, name).count)) for name in COUNTED}
     save_arrays(path, header, {name: tensor[0] for name, tensor in tensors.items()})
 
@@ -111,7 +115,8 @@ def _make_checkpoint(header: Any, tensors: dict[str, torch.Tensor]) -> Checkpoin
         moments("obs_moments"),
         moments("rew_moments"),
     )
-    return Checkpoint(**{name: value for name, value in header.items() if name != "counts"}, state=state)
+    plain = {name: value for name, value in header.items() if name not in ("counts", "environment")}
+    return Checkpoint(**plain, environment=Environment.from_dict(header["environment"]), state=state)
 
 
 def _checked_settings(values: dict) -> Settings:

@@ -2,21 +2,16 @@
 
 import hashlib
 import json
-import platform
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pgprim.kernels import kernels
 from pgprim.store.files import digest, unusable
 
 KEYS = ("params", "environment", "semantics", "kernels", "versions")
 """Attributes that say where a dataset comes from, beside the digests `*_sha256` of what it was made from."""
-
-
-def kernels() -> str:
-    """The kind of processor whose arithmetic decides the last bits."""
-    return {"x86_64": "x86-64-avx2", "AMD64": "x86-64-avx2"}.get(platform.machine(), platform.machine())
 
 
 def versions() -> dict[str, str]:

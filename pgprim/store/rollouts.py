@@ -22,7 +22,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec
 
 from pgprim.store.files import check_store, seal_store, unusable, writing
 from pgprim.store.provenance import require_kernels
-from pgprim.types.rollouts import Block, Finals
+from pgprim.types.rollouts import Finals, Rollout
 
 KIND = "a store of rollouts"
 
@@ -37,7 +37,7 @@ CHUNK_BYTES = 2**18
 """Chunks of narrow arrays hold several streams, up to this size: thousands of tiny ones would be slow to read."""
 
 VARIABLES = {
-    "obs": ("f4", "obs_dim", "raw observation before the action"),
+    "obs": ("f4", "obs_dim", "observation before the action as the networks see it, normalised"),
     "act": ("f4", "act_dim", "action drawn by the policy, not clipped"),
     "rew": ("f8", None, "raw reward"),
     "terminated": ("?", None, "episode ended by the task"),
@@ -46,7 +46,7 @@ VARIABLES = {
 FINALS = {
     "final_stream": "stream of the final observation",
     "final_t": "time of the step that led to the final observation",
-    "final_obs": "raw observation after the last step of a truncated episode or of a stream",
+    "final_obs": "normalised observation after the last step of a truncated episode or of a stream",
 }
 UNITS = "1"
 """The simulators' observations mix metres, radians and their rates, so no common unit but the number exists."""
@@ -131,7 +131,7 @@ class RolloutWriter:
         self._shards = {name: self._make_shard(name) for name in VARIABLES}
         return self
 
-    def append(self, block: Block) -> None:
+    def append(self, block: Rollout) -> None:
         """Append a block of `BLOCK` pairs per stream; only the last may be shorter.
 
         Raises:
@@ -249,7 +249,7 @@ class RolloutReader:
 
     def blocks(
         self, streams: slice = slice(None), stop: int | None = None, size: int = BLOCK
-    ) -> Iterator[Block]:
+    ) -> Iterator[Rollout]:
         """The pairs of some streams in the order of time.
 
         Args:
@@ -263,7 +263,7 @@ class RolloutReader:
             arrays = {
                 name: self._read(array, streams, slice(start, end)) for name, array in self._arrays.items()
             }
-            yield Block(start, **arrays, finals=self.final(streams, start, end))
+            yield Rollout(start, **arrays, finals=self.final(streams, start, end))
 
     def final(self, streams: slice = slice(None), start: int = 0, stop: int | None = None) -> Finals:
         """The final observations of the steps `start` to `stop` of some streams, sorted by stream, then time."""

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from pgprim.core.statistics import Interval
 from pgprim.studies.semantics.compare import compare as compare_datasets
 from ruamel.yaml import YAML
 
 from pgprim.commands import estimate, semantics
-from pgprim.core.statistics import Interval
 from pgprim.probes.semantics.compare import compare as compare_datasets
 from pgprim.probes.steps.measure import ESTIMATES
 from pgprim.store.checkpoints import save_checkpoint

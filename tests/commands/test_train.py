@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pgprim.commands.train import UNFINISHED, main
+from pgprim.commands.train import main
 from pgprim.experience.train import RECORDS
 from pgprim.rl.algorithms import make_settings
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import open_store
+from pgprim.store.files import UNFINISHED
 from pgprim.types.errors import UserError
 from tests.dag.checkouts import narrow
 
@@ -108,7 +109,7 @@ def test_what_a_training_leaves(folders, monkeypatch, algo):
         assert checkpoint.state.value_adam.count == 4 * iteration
         settings = make_settings(checkpoint.settings)
         assert (settings.algorithm, settings.pairs) == (algo, 128)
-        assert json.loads(records.attrs["settings"]) == checkpoint.settings
+        assert json.loads(records.attrs["params"])["settings"] == checkpoint.settings
         sigma = np.exp(checkpoint.state.theta[0, -3:].numpy()).mean()
         if iteration < 4:
             assert records.sigma_mean.sel(seed=seed, iteration=iteration).item() == pytest.approx(sigma)

@@ -66,7 +66,7 @@ def test_an_ablation_has_a_run_per_cell(here):
     annealed = ds.policy_lr.isel(iteration=1, seed=0).squeeze().values
     np.testing.assert_allclose(annealed, [4.5e-4, 4.5e-4, 2.25e-4, 2.25e-4])
     assert not ds.diverged.any()
-    assert [one["value_clip"] for one in json.loads(ds.attrs["runs"])] == [None, 0.2, None, 0.2]
+    assert [one["value_clip"] for one in json.loads(ds.attrs["params"])["runs"]] == [None, 0.2, None, 0.2]
 
 
 def test_regimes_have_as_many_pairs_in_all_and_say_where_halves_agree(here):

@@ -17,10 +17,10 @@ def test_it_is_the_squared_norm_of_each_pairs_gradient(activation, sigma):
     theta[:, -2:] = theta[:, -2:].abs()
     theta.requires_grad_()
     obs, act = (torch.from_numpy(rng.standard_normal((3, 6, size))) for size in (4, 2))
-    found = squared_score_norms(theta.detach(), net, obs, act)
+    ours = squared_score_norms(theta.detach(), net, obs, act)
     for stream, pair in np.ndindex(3, 6):
         parts = net.split(theta)
         mu = forward(net, parts, obs[stream, pair][None, None])
         logp = log_prob(mu, net.log_sigma(parts), act[stream, pair][None, None]).sum()
         score = torch.autograd.grad(logp, theta)[0]
-        assert abs(found[stream, pair] / score.square().sum() - 1) < 1e-12
+        assert abs(ours[stream, pair] / score.square().sum() - 1) < 1e-12

@@ -6,12 +6,12 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from pgprim.experience.collect import collect, make_batch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from pgprim.core.gaussian import kl_of_sigma
 from pgprim.core.mlp import forward, policy_net
 from pgprim.core.returns import gae
-from pgprim.experience.collect import collect, make_batch
 from pgprim.experience.rerun import held_out_pairs, join_updates, replay_iteration, sigma_divergence
 from pgprim.experience.train import train, update_records
 from tests.rl.examples import assert_same_agent, new_agents, settings

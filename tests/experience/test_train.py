@@ -6,10 +6,10 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from pgprim.experience.collect import Experience, collect, make_batch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from pgprim.core.mlp import MLP, forward, policy_net, value_net
-from pgprim.experience.collect import Experience, collect, make_batch
 from pgprim.experience.train import (
     RECORDS,
     episode_records,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pgprim.core.statistics import Interval
+from pgprim.core.intervals import Interval
 from pgprim.plotting.combine import combine
 from pgprim.plotting.intervals import ends_of
 from pgprim.probes.baselines.measure import COORDS, ESTIMATES

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pgprim.core.statistics import expected_cosine
+from pgprim.core.noise_scale import expected_cosine
 from pgprim.plotting.combine import combine
 from pgprim.plotting.cosines import AGREEMENT, cosine_limits
 from pgprim.plotting.intervals import ends_of

@@ -41,6 +41,8 @@ class Plan:
 def prepare(project: Project) -> Plan:
     """Have the workspace tell Snakemake the truth; in it a dry run changes modification times and code digests only."""
     with project.repository.locked():
+        if not project.dry_run:
+            project.repository.verify_remotes()
         write_code(project)
         clear_placeholders(project)
         sweep(project)

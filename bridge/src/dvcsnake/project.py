@@ -57,7 +57,7 @@ def open_project(
     root: str | Path = ".", say: Callable[[str], None] = print, dry_run: bool = False
 ) -> Project:
     """The project in a folder."""
-    repository = Repository(root)
+    repository = Repository(root, say)
     return Project(repository, Pipeline(*repository.definitions()), say, dry_run)
 
 

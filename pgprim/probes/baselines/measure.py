@@ -19,26 +19,26 @@ and shares are a little too large, by as much as its fit misses.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import torch
 import xarray as xr
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 from tqdm import tqdm
 
+from pgprim.core.bias_variance import bias_variance, noise_ratio, signal_to_noise
+from pgprim.core.cosines import cosines, gram
+from pgprim.core.intervals import Interval, jackknife
 from pgprim.core.mlp import MLP
-from pgprim.core.paired import cosine_difference
+from pgprim.core.pairwise_cosine import cosine_difference, pairwise_cosine
 from pgprim.core.prefix_sums import PrefixSums, append, batch_gradient, no_pairs, revalue, trace_weights
-from pgprim.core.returns import gae, returns_to_go
 from pgprim.core.score_norms import squared_score_norms
 from pgprim.core.scores import score_sums
-from pgprim.core.statistics import Interval, cosines, gram, jackknife, mean_cosine
 from pgprim.core.tails import is_settled
-from pgprim.core.trade_off import errors_against_unbiased, noise_ratio, signal_to_noise
-from pgprim.experience.appraise import ROWS, appraise
+from pgprim.experience.seen import ROWS, Seen, advantages, cut_gain, episode_ends, join, returns, see
+from pgprim.experience.seen import revalue as revalue_seen
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy
 from pgprim.store.inputs import Inputs, Measured
@@ -124,104 +124,61 @@ def measure(inputs: Inputs, params: dict) -> Measured:
     return Measured(compare(checkpoint, fit, vectors, LEVEL), vectors)
 
 
-@dataclass(frozen=True)
-class Stretch:
-    """The first pairs of some streams as the agent and several value functions see them.
-
-    Attributes:
-        obs: Normalised observations.
-        act: Actions.
-        rew: Rewards as the value network sees them.
-        val: Of each value function, V(s).
-        next_val: V of the true next observation; what lies behind the last pair is known, too.
-        terminated: The episode ended, and what follows is worth nothing.
-        truncated: The episode ended, and what follows is worth `next_val`.
-    """
-
-    obs: Float32[Tensor, "stream t obs"]
-    act: Float32[Tensor, "stream t act"]
-    rew: Float64[np.ndarray, "stream t"]
-    val: dict[str, Float64[np.ndarray, "stream t"]]
-    next_val: dict[str, Float64[np.ndarray, "stream t"]]
-    terminated: Bool[np.ndarray, "stream t"]
-    truncated: Bool[np.ndarray, "stream t"]
-
-    @property
-    def ended(self) -> Bool[np.ndarray, "stream t"]:
-        """Whether the episode ended with the pair."""
-        return self.terminated | self.truncated
+Views = dict[str, Seen]
+"""The same pairs by several value functions; the agent's own is `value`."""
 
 
-def read_stretch(
+def read_views(
     checkpoint: Checkpoint,
     networks: dict[str, Tensor],
     rollouts: RolloutReader,
     streams: slice,
     num_pairs: int,
-) -> Stretch:
-    """The first pairs of some streams.
+) -> Views:
+    """The first pairs of some streams as several value functions see them; values behind the last pair are known.
 
     Args:
         checkpoint: The agent that made them.
-        networks: Parameters of the value functions by name; the agent's own is `value`.
+        networks: Parameters of the value functions beside the agent's own, by name.
         rollouts: Where they are.
         streams: Which streams.
         num_pairs: Pairs of each.
     """
+    settings, first = make_settings(checkpoint.settings), slice(0, num_pairs)
     # One pair more, whose value the cut bootstraps with.
-    raw, joined = list(rollouts.blocks(streams, num_pairs + 1, BLOCK)), {}
-    for name, phi in {"value": checkpoint.state.phi, **networks}.items():
-        agent = replace(checkpoint, state=replace(checkpoint.state, phi=phi))
-        joined[name] = list(appraise(agent, raw))
-    blocks = joined["value"]
-
-    def of(found: list, name: str) -> Float64[np.ndarray, "stream t"] | Bool[np.ndarray, "stream t"]:
-        return np.concatenate([getattr(block, name) for block in found], axis=1)[:, :num_pairs]
-
-    return Stretch(
-        torch.cat([block.obs for block in blocks], dim=1)[:, :num_pairs],
-        torch.cat([block.act for block in blocks], dim=1)[:, :num_pairs],
-        of(blocks, "rew"),
-        {name: of(found, "val") for name, found in joined.items()},
-        {name: of(found, "next_val") for name, found in joined.items()},
-        of(blocks, "terminated"),
-        of(blocks, "truncated"),
-    )
+    own = join(see(checkpoint, rollouts.blocks(streams, num_pairs + 1, BLOCK)))
+    others = {name: revalue_seen(own, phi, settings).piece(first) for name, phi in networks.items()}
+    return {"value": own.piece(first)} | others
 
 
-def advantages(
-    stretch: Stretch, baseline: str, lam: float, piece: slice, settings: Settings, is_cut: bool = True
+def baseline_advantages(
+    views: Views, baseline: str, lam: float, piece: slice, settings: Settings, cut: bool = True
 ) -> Float64[np.ndarray, "stream t"]:
     """A of the pairs of a piece as if nothing came behind it: returns for `zero`, else generalised advantage estimates.
 
     Args:
-        stretch: The pairs.
+        views: The pairs.
         baseline: One of `BASELINES`.
         lam: λ; of no meaning for `zero`.
         piece: Which pairs.
         settings: Discount and semantics.
-        is_cut: Whether the piece ends where the estimate does, where the released code takes V of the last observation.
+        cut: Whether the estimate ends with the piece.
     """
-    name = "value" if baseline == "zero" else baseline
-    val, next_val = stretch.val[name][:, piece], stretch.next_val[name][:, piece]
-    if is_cut and settings.semantics == "paper":
-        next_val = np.concatenate([next_val[:, :-1], val[:, -1:]], axis=1)
-    rew, ends = stretch.rew[:, piece], (stretch.terminated[:, piece], stretch.truncated[:, piece])
     if baseline == "zero":
-        return returns_to_go(rew, next_val, *ends, settings.gamma)
-    return gae(rew, val, next_val, *ends, settings.gamma, lam)
+        return returns(views["value"].piece(piece), settings, cut=cut)
+    return advantages(views[baseline].piece(piece), settings, lam=lam, cut=cut)
 
 
 def weighted_scores(
     theta: Float[Tensor, "1 param"],
     net: MLP,
-    stretch: Stretch,
+    seen: Seen,
     piece: slice,
     columns: list[Float64[np.ndarray, "stream t"]],
 ) -> Float64[Tensor, "stream weight param"]:
     """Σ w s over the pairs of a piece, for several weightings w."""
     weights = torch.from_numpy(np.stack(columns, axis=-1).astype(np.float32))
-    obs, act = stretch.obs[:, piece], stretch.act[:, piece]
+    obs, act = torch.from_numpy(seen.obs[:, piece]), torch.from_numpy(seen.act[:, piece])
     num_streams, num_pairs, num_weights = weights.shape
     total = torch.zeros(num_streams, num_weights, theta.shape[1], dtype=torch.float64)
     for start in range(0, num_pairs, BLOCK):
@@ -234,7 +191,7 @@ def weighted_scores(
 
 
 def prefix_sums(
-    theta: Float[Tensor, "1 param"], net: MLP, stretch: Stretch, budgets: list[int], settings: Settings
+    theta: Float[Tensor, "1 param"], net: MLP, views: Views, budgets: list[int], settings: Settings
 ) -> dict[str, dict[int, PrefixSums]]:
     """Of each baseline and budget N, the sums over the first N pairs with advantages cut there.
 
@@ -242,29 +199,32 @@ def prefix_sums(
     return that `zero` has in place of A_N still holds V(s_N), which is therefore taken off first.
     """
     factors = {name: settings.gamma * (1.0 if name == "zero" else settings.lam) for name in BASELINES}
-    sums = {name: no_pairs(len(stretch.rew), net.num_params) for name in BASELINES}
+    own = views["value"]
+    sums = {name: no_pairs(len(own.rew), net.num_params) for name in BASELINES}
     found: dict[str, dict[int, PrefixSums]] = {name: {} for name in BASELINES}
     traces = sorted(set(factors.values()))
     for start, stop in pairwise(sorted({0, *budgets, *range(BLOCK, budgets[-1], BLOCK)})):
-        piece, ended = slice(start, stop), stretch.ended[:, start:stop]
+        piece, ended = slice(start, stop), own.ended[:, start:stop]
         advs = {
-            name: advantages(stretch, name, settings.lam, piece, settings, is_cut=False) for name in BASELINES
+            name: baseline_advantages(views, name, settings.lam, piece, settings, cut=False)
+            for name in BASELINES
         }
-        columns = [np.ones_like(stretch.rew[:, piece]), *advs.values()]
+        columns = [np.ones_like(own.rew[:, piece]), *advs.values()]
         columns += [trace_weights(ended, factor) for factor in traces]
-        scores = weighted_scores(theta, net, stretch, piece, columns)
+        scores = weighted_scores(theta, net, own, piece, columns)
         for k, name in enumerate(BASELINES):
             if name == "zero":
-                sums[name] = revalue(sums[name], -settings.gamma * stretch.val["value"][:, start])
+                sums[name] = revalue(sums[name], -settings.gamma * own.val[:, start])
             its = scores[:, [0, 1 + k, 1 + len(BASELINES) + traces.index(factors[name])]]
             sums[name] = append(sums[name], advs[name], ended, factors[name], its)
             if stop in budgets:
-                found[name][stop] = _cut(sums[name], stretch, name, stop - 1, settings)
+                gain = cut_gain(views["value" if name == "zero" else name], stop - 1, settings)
+                found[name][stop] = revalue(sums[name], gain)
     return found
 
 
 def centred_gradients(
-    theta: Float[Tensor, "1 param"], net: MLP, stretch: Stretch, advs: list[Float64[np.ndarray, "stream t"]]
+    theta: Float[Tensor, "1 param"], net: MLP, seen: Seen, advs: list[Float64[np.ndarray, "stream t"]]
 ) -> Float64[np.ndarray, "kind stream param"]:
     """Σ s·(A − mean A)/(n − 1) over all pairs of each stream: without bias for E s·A if pairs were independent.
 
@@ -272,34 +232,34 @@ def centred_gradients(
     """
     num_pairs = advs[0].shape[1]
     columns = [np.ones_like(advs[0]), *(adv - adv.mean(1, keepdims=True) for adv in advs)]
-    scores = weighted_scores(theta, net, stretch, slice(0, num_pairs), columns).numpy()
+    scores = weighted_scores(theta, net, seen, slice(0, num_pairs), columns).numpy()
     return scores[:, 1:].swapaxes(0, 1) / (num_pairs - 1)
 
 
 def residual_sums(
-    theta: Float[Tensor, "1 param"], net: MLP, stretch: Stretch, settings: Settings, beyond: int
+    theta: Float[Tensor, "1 param"], net: MLP, views: Views, settings: Settings, beyond: int
 ) -> Float64[np.ndarray, "subtracted stream sum"]:
     """n, Σ e, Σ w, Σ w e, Σ w e² over pairs with settled returns, with e = R − b(s) and w = ‖s‖².
 
     Args:
         theta: Parameters of the policy.
         net: Its shape.
-        stretch: The pairs.
+        views: The pairs.
         settings: Discount.
         beyond: See `core.tails.is_settled`.
     """
-    ret = advantages(stretch, "zero", 1.0, slice(0, stretch.rew.shape[1]), settings)
+    own = views["value"]
+    ret, obs, act = returns(own, settings, cut=True), torch.from_numpy(own.obs), torch.from_numpy(own.act)
     few = max(1, ROWS // ret.shape[1])
     norms = [
-        squared_score_norms(theta, net, stretch.obs[k : k + few], stretch.act[k : k + few])
-        for k in range(0, len(ret), few)
+        squared_score_norms(theta, net, obs[k : k + few], act[k : k + few]) for k in range(0, len(ret), few)
     ]
-    known = is_settled(stretch.terminated, stretch.truncated, beyond)
-    weight = np.where(known, torch.cat(norms).double().numpy(), 0.0)
+    settled = is_settled(*episode_ends(own, settings), beyond)
+    weight = np.where(settled, torch.cat(norms).double().numpy(), 0.0)
     rows = []
     for name in SUBTRACTED:
-        error = np.where(known, ret - (0.0 if name == "zero" else stretch.val[name]), 0.0)
-        rows.append([known, error, weight, weight * error, weight * np.square(error)])
+        error = np.where(settled, ret - (0.0 if name == "zero" else views[name].val), 0.0)
+        rows.append([settled, error, weight, weight * error, weight * np.square(error)])
     return np.array([[column.sum(1) for column in row] for row in rows]).swapaxes(1, 2)
 
 
@@ -323,19 +283,19 @@ def collect(
     sums, residuals, returned = [], [], []
     for streams in _groups(0, num_trials):
         networks = {"true": fit.true, "optimal": fit.optimal}
-        stretch = read_stretch(checkpoint, networks, rollouts, streams, longest)
-        sums.append(prefix_sums(theta, net, stretch, budgets, settings))
-        residuals.append(residual_sums(theta, net, stretch, settings, chosen["beyond"]))
-        ret = advantages(stretch, "zero", 1.0, piece, settings)
-        less = [ret, *(ret - stretch.val[name][:, piece] for name in SUBTRACTED[1:])]
-        returned.append(centred_gradients(theta, net, stretch, less))
-        progress.update(stretch.rew.size)
+        views = read_views(checkpoint, networks, rollouts, streams, longest)
+        sums.append(prefix_sums(theta, net, views, budgets, settings))
+        residuals.append(residual_sums(theta, net, views, settings, chosen["beyond"]))
+        ret = baseline_advantages(views, "zero", 1.0, piece, settings)
+        less = [ret, *(ret - views[name].val[:, piece] for name in SUBTRACTED[1:])]
+        returned.append(centred_gradients(theta, net, views["value"], less))
+        progress.update(views["value"].rew.size)
     graded = []
     for streams in _groups(num_trials, rollouts.num_streams):
-        stretch = read_stretch(checkpoint, {}, rollouts, streams, num_pairs)
-        advs = [advantages(stretch, "value", lam, piece, settings) for lam in chosen["lambdas"]]
-        graded.append(centred_gradients(theta, net, stretch, advs))
-        progress.update(stretch.rew.size)
+        views = read_views(checkpoint, {}, rollouts, streams, num_pairs)
+        advs = [baseline_advantages(views, "value", lam, piece, settings) for lam in chosen["lambdas"]]
+        graded.append(centred_gradients(theta, net, views["value"], advs))
+        progress.update(views["value"].rew.size)
     return _label(
         checkpoint,
         sums,
@@ -356,7 +316,7 @@ def compare(checkpoint: Checkpoint, fit: Fit, vectors: xr.Dataset, level: float)
         level: Nominal coverage of the intervals.
     """
     matrices = np.array([[cosines(gram(grads)) for grads in rows] for rows in vectors.grad.values])
-    agreement = [[mean_cosine(matrix, level) for matrix in row] for row in matrices]
+    agreement = [[pairwise_cosine(matrix, level) for matrix in row] for row in matrices]
     differences = [
         [
             cosine_difference(*both, level)
@@ -365,7 +325,7 @@ def compare(checkpoint: Checkpoint, fit: Fit, vectors: xr.Dataset, level: float)
         for pair in DIFFERENCES
     ]
     unbiased = vectors.lam.values.tolist().index(1.0)
-    errors = errors_against_unbiased(vectors.lam_grad.values, unbiased, level)
+    errors = bias_variance(vectors.lam_grad.values, unbiased, level)
     variances, shares = floor(vectors.residual_sums.values, level)
     returned = vectors.return_grad.values
     intervals = {
@@ -422,16 +382,6 @@ def floor(
 def _groups(first: int, last: int) -> Iterator[slice]:
     for start in range(first, last, GROUP):
         yield slice(start, min(start + GROUP, last))
-
-
-def _cut(sums: PrefixSums, stretch: Stretch, baseline: str, last: int, settings: Settings) -> PrefixSums:
-    """The sums as the agent's semantics value what follows the last pair."""
-    if settings.semantics == "exact":
-        return sums
-    # The released code takes V of the last observation itself for the value behind the cut.
-    name = "value" if baseline == "zero" else baseline
-    gain = settings.gamma * (stretch.val[name][:, last] - stretch.next_val[name][:, last])
-    return revalue(sums, np.where(stretch.ended[:, last], 0.0, gain))
 
 
 def _label(

@@ -66,12 +66,13 @@ def measure(inputs: Inputs, params: dict) -> Measured:
             f"({chosen.beyond}) pairs; lower it in params.yaml"
         )
     settings = make_settings(checkpoint.settings)
-    name = ("fit", checkpoint.env_id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
+    name = ("fit", checkpoint.environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
     net, start = make_value(settings, checkpoint.num_obs), checkpoint.state.phi.expand(2, -1)
     fitted = fit_returns(
         net, start, train, held_out, chosen, settings.adam_eps, generator(*name, "order"), label
     )
-    identity = {name: getattr(checkpoint, name) for name in ("env_id", *AGENT)}
+    identity = {name: getattr(checkpoint, name) for name in AGENT}
+    identity["env_id"] = checkpoint.environment.id
     numbers = describe(net, fitted, train, held_out)
     return Measured(
         Fit(**identity, true=fitted.phi[:1], optimal=fitted.phi[1:], numbers=numbers, made_from={})

@@ -17,15 +17,17 @@ from tqdm import tqdm
 
 from pgprim.core.adam import Adam, adam_init
 from pgprim.core.mlp import MLP, activations, backward
-from pgprim.core.returns import returns_to_go
 from pgprim.core.score_norms import squared_score_norms
 from pgprim.core.tails import is_settled
-from pgprim.experience.appraise import ROWS, appraise
+from pgprim.experience.seen import ROWS, episode_ends, join, returns, see
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy
 from pgprim.rl.value import values
 from pgprim.types.checkpoint import Checkpoint
-from pgprim.types.rollouts import Block
+from pgprim.types.rollouts import Rollout
+
+STEPS = 512
+"""Pairs of a stream whose scores are taken at once."""
 
 SMALLEST_DEVIATION = 1e-6
 """Returns that vary less are only centred before they are fitted."""
@@ -88,7 +90,7 @@ class Fitted:
     epoch: list[int]
 
 
-def read_returns(checkpoint: Checkpoint, blocks: Iterable[Block], num_pairs: int, beyond: int) -> Returns:
+def read_returns(checkpoint: Checkpoint, blocks: Iterable[Rollout], num_pairs: int, beyond: int) -> Returns:
     """The settled pairs of some streams.
 
     Returns go on to the end of the episode or stream. Behind a time limit or the stream's end they are continued by the
@@ -103,20 +105,19 @@ def read_returns(checkpoint: Checkpoint, blocks: Iterable[Block], num_pairs: int
     """
     settings = make_settings(checkpoint.settings)
     net = make_policy(settings, checkpoint.num_obs, checkpoint.num_act)
-    found = list(appraise(checkpoint, blocks))
-    norms = [squared_score_norms(checkpoint.state.theta, net, block.obs, block.act) for block in found]
-    rew, val, next_val, terminated, truncated = (
-        np.concatenate([getattr(block, name) for block in found], axis=1)[:, :num_pairs]
-        for name in ("rew", "val", "next_val", "terminated", "truncated")
-    )
-    ret = returns_to_go(rew, next_val, terminated, truncated, settings.gamma)
-    kept = torch.from_numpy(is_settled(terminated, truncated, beyond))
+    seen = join(see(checkpoint, blocks), num_pairs)
+    obs, act = torch.from_numpy(seen.obs), torch.from_numpy(seen.act)
+    norms = [
+        squared_score_norms(checkpoint.state.theta, net, obs[:, k : k + STEPS], act[:, k : k + STEPS])
+        for k in range(0, num_pairs, STEPS)
+    ]
+    settled = torch.from_numpy(is_settled(*episode_ends(seen, settings), beyond))
     return Returns(
-        torch.cat([block.obs for block in found], dim=1)[:, :num_pairs][kept],
-        torch.from_numpy(ret).float()[kept],
-        torch.from_numpy(val).float()[kept],
-        torch.cat(norms, dim=1)[:, :num_pairs][kept],
-        int((~kept).sum()),
+        obs[settled],
+        torch.from_numpy(returns(seen, settings, cut=False)).float()[settled],
+        torch.from_numpy(seen.val).float()[settled],
+        torch.cat(norms, dim=1)[settled],
+        int((~settled).sum()),
     )
 
 

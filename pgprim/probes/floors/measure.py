@@ -16,18 +16,18 @@ from tqdm import tqdm
 
 from pgprim.core.seeding import generator
 from pgprim.core.value_errors import (
+    finite_mean,
     gae_targets_as_published,
     gae_targets_exact,
-    known_mean,
     pair_products,
     perfect_error,
     returns_as_published,
     returns_exact,
 )
-from pgprim.experience.appraise import appraise
 from pgprim.experience.fork import Fork, fork_stream
+from pgprim.experience.seen import see
 from pgprim.rl.algorithms import make_settings
-from pgprim.rl.limits import time_limit
+from pgprim.rl.streams import time_limit
 from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.labelled import agent_of, label
 from pgprim.types.agent import Settings
@@ -82,8 +82,8 @@ def estimate(checkpoint: Checkpoint, forks: Iterable[Fork], limit: int | None) -
     counted = np.maximum(np.isfinite(errors).sum(0) - 1, 1)
     squares = pair_products(val[:, None] - returns)
     numbers = {
-        "floor": known_mean(errors),
-        "floor_error": np.sqrt(known_mean(np.square(errors - known_mean(errors))) / counted),
+        "floor": finite_mean(errors),
+        "floor_error": np.sqrt(finite_mean(np.square(errors - finite_mean(errors))) / counted),
         "squared_error": squares.mean(),
         "squared_error_error": squares.std(ddof=1) / np.sqrt(len(squares)),
         "squared_value": pair_products(returns).mean(),
@@ -108,22 +108,22 @@ def look(
         limit: Pairs after which the time limit ends an episode.
         settings: The agent's.
     """
-    (seen,) = appraise(checkpoint, [fork.branches])
-    gamma, lam, shape = settings.gamma, settings.lam, seen.rew.shape
+    (seen,) = see(checkpoint, [fork.branches])
+    gamma, lam, shape = settings.gamma, settings.lam, seen.rew_norm.shape
     none = np.zeros(shape, bool)
-    complete = returns_exact(seen.rew, seen.terminated, none, np.zeros(shape, int), None, 1, gamma)[:, 0]
+    complete = returns_exact(seen.rew_norm, seen.terminated, none, np.zeros(shape, int), None, 1, gamma)[:, 0]
     truncated = none.copy()
     elapsed = np.broadcast_to(fork.elapsed + np.arange(shape[1]), shape)
     if limit is not None:
         truncated = (elapsed == limit - 1) & ~seen.terminated
     left = min(settings.pairs - fork.t, shape[1])
     flags = (seen.terminated, truncated)
-    exact_returns = returns_exact(seen.rew, *flags, elapsed, limit, 1, gamma)
+    exact_returns = returns_exact(seen.rew_norm, *flags, elapsed, limit, 1, gamma)
     found = [
         [
-            gae_targets_as_published(seen.rew, seen.val, *flags, left, gamma, lam),
-            gae_targets_exact(seen.rew, seen.val, seen.next_val, *flags, 1, gamma, lam),
+            gae_targets_as_published(seen.rew_norm, seen.val, *flags, left, gamma, lam),
+            gae_targets_exact(seen.rew_norm, seen.val, seen.next_val, *flags, 1, gamma, lam),
         ],
-        [returns_as_published(seen.rew, *flags, left, gamma), exact_returns],
+        [returns_as_published(seen.rew_norm, *flags, left, gamma), exact_returns],
     ]
     return float(seen.val[0, 0]), complete, np.array([[column[:, 0] for column in row] for row in found])

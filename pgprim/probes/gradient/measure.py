@@ -15,7 +15,9 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from pgprim.core.agreement import agreement, noise
+from pgprim.core.cosines import gram
 from pgprim.core.mlp import MLP
+from pgprim.core.noise_scale import noise_scale
 from pgprim.core.prefix_sums import (
     PrefixSums,
     advantage_moments,
@@ -26,10 +28,9 @@ from pgprim.core.prefix_sums import (
     revalue,
     trace_weights,
 )
-from pgprim.core.returns import gae
+from pgprim.core.reliability import reliability
 from pgprim.core.scores import score_sums
-from pgprim.core.statistics import gram, noise_scale, reliability
-from pgprim.experience.appraise import ROWS, Appraisal, appraise
+from pgprim.experience.seen import ROWS, Seen, advantages, cut_gain, see
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy
 from pgprim.store.inputs import Inputs, Measured
@@ -38,7 +39,7 @@ from pgprim.store.rollouts import RolloutReader
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.levels import LEVEL
-from pgprim.types.rollouts import Block
+from pgprim.types.rollouts import Rollout
 
 BLOCK = 2048
 """Pairs of a stream that are worked on at a time. Fixed, because it decides how sums are rounded."""
@@ -119,7 +120,7 @@ def collect_sums(
                 streams = slice(start, min(start + GROUP, last))
                 # One pair more than the largest budget, whose value the cut bootstraps with.
                 blocks = tally.count(rollouts.blocks(streams, edges[-1] + 1, BLOCK), progress)
-                sums = prefix_sums(checkpoint, net, appraise(checkpoint, blocks), streams, edges)
+                sums = prefix_sums(checkpoint, net, see(checkpoint, blocks), streams, edges)
                 parts[kind].append((streams, sums))
     trials = _stack(parts["trial"], budgets, ("budget", "trial"))
     truth = _stack(parts["stream"], [num_pairs], ("budget", "stream"))
@@ -146,21 +147,21 @@ def collect_sums(
 
 
 def prefix_sums(
-    checkpoint: Checkpoint, net: MLP, appraisals: Iterator[Appraisal], streams: slice, edges: list[int]
+    checkpoint: Checkpoint, net: MLP, seen: Iterator[Seen], streams: slice, edges: list[int]
 ) -> dict[int, PrefixSums]:
     """The sums over the first N pairs of some streams, for every edge N.
 
     Args:
         checkpoint: The agent.
         net: Shape of its policy.
-        appraisals: The streams' pairs in the order of time, beyond the last edge if the streams go on.
+        seen: The streams' pairs in the order of time, beyond the last edge if the streams go on.
         streams: Which streams they are.
         edges: N in ascending order.
     """
     settings = make_settings(checkpoint.settings)
     sums = no_pairs(streams.stop - streams.start, net.num_params)
     found = {}
-    for block in appraisals:
+    for block in seen:
         stops = sorted(
             {edge - block.start for edge in edges if block.start < edge <= block.start + block.val.shape[1]}
         )
@@ -168,9 +169,9 @@ def prefix_sums(
             stops = sorted({*stops, block.val.shape[1]})
         for start, stop in zip([0, *stops], stops, strict=False):
             piece = slice(start, stop)
-            sums = _append(sums, checkpoint.state.theta, net, block, piece, settings)
+            sums = _append(sums, checkpoint.state.theta, net, block.piece(piece), settings)
             if sums.num_pairs in edges:
-                found[sums.num_pairs] = _cut(sums, block, stop - 1, settings)
+                found[sums.num_pairs] = revalue(sums, cut_gain(block, stop - 1, settings))
     return found
 
 
@@ -239,39 +240,19 @@ def _append(
     sums: PrefixSums,
     theta: Float[torch.Tensor, "1 param"],
     net: MLP,
-    block: Appraisal,
-    piece: slice,
+    piece: Seen,
     settings: Settings,
 ) -> PrefixSums:
-    factor = settings.gamma * settings.lam
-    ended = block.ended[:, piece]
-    adv = gae(
-        block.rew[:, piece],
-        block.val[:, piece],
-        block.next_val[:, piece],
-        block.terminated[:, piece],
-        block.truncated[:, piece],
-        settings.gamma,
-        settings.lam,
-    )
+    factor, ended = settings.gamma * settings.lam, piece.ended
+    adv = advantages(piece, settings, cut=False)
     weights = np.stack([np.ones_like(adv), adv, trace_weights(ended, factor)], axis=-1).astype(np.float32)
-    weights = torch.from_numpy(weights)
-    obs, act = block.obs[:, piece], block.act[:, piece]
+    weights, obs, act = map(torch.from_numpy, (weights, piece.obs, piece.act))
     few = max(1, ROWS // adv.shape[1])
     scores = [
         score_sums(theta, net, obs[k : k + few], act[k : k + few], weights[k : k + few])
         for k in range(0, len(adv), few)
     ]
     return append(sums, adv, ended, factor, torch.cat(scores))
-
-
-def _cut(sums: PrefixSums, block: Appraisal, last: int, settings: Settings) -> PrefixSums:
-    """The sums as the agent's semantics value what follows the last pair."""
-    if settings.semantics == "exact":
-        return sums
-    # The released code takes V of the last observation itself for the value behind the cut.
-    gain = settings.gamma * (block.val[:, last] - block.next_val[:, last])
-    return revalue(sums, np.where(block.ended[:, last], 0.0, gain))
 
 
 def _stack(
@@ -299,12 +280,12 @@ class _Tally:
     pairs: int = 0
     reward: float = 0.0
 
-    def count(self, blocks: Iterator[Block], progress: tqdm) -> Iterator[Block]:
+    def count(self, blocks: Iterator[Rollout], progress: tqdm) -> Iterator[Rollout]:
         """The blocks of some streams as they are, counted on the way."""
         begun = gained = np.zeros(())  # pairs and rewards of the episodes that go on
         for block in blocks:
             num_pairs = block.rew.shape[1]
-            ended = block.terminated | block.truncated
+            ended = block.ended
             gains = gained[..., None] + block.rew.cumsum(1)
             some, last = ended.any(1), num_pairs - 1 - ended[:, ::-1].argmax(1)
             complete = np.where(some, gains[np.arange(len(last)), last], 0.0)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pgprim.core.statistics import expected_cosine
+from pgprim.core.noise_scale import expected_cosine
 from pgprim.plotting.cosines import AGREEMENT, TO_TRUTH, cosine_limits, plot_cosines, select_cosines
 from pgprim.plotting.intervals import bar_handles, draw_bars, ends_of
 from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label

@@ -3,14 +3,11 @@
 import numpy as np
 import xarray as xr
 
+from pgprim.core.correlation import column_rank_correlation, spearman
+from pgprim.core.intervals import Interval
 from pgprim.core.seeding import generator
-from pgprim.core.statistics import Interval
-from pgprim.core.surfaces import (
-    flatness,
-    noise_share,
-    rank_correlation_of_sample,
-    rank_correlation_of_surface,
-)
+from pgprim.core.surface_noise import noise_share
+from pgprim.core.welch import welch_anova
 from pgprim.plotting.choose import choose
 from pgprim.store.labelled import label
 
@@ -69,17 +66,17 @@ def align(ds: xr.Dataset | None, level: float) -> xr.Dataset:
             for b, budget in enumerate(budgets):
                 some = points.sel(budget=budget)
                 share[place][k, b] = noise_share(some.reward_half.transpose("point", "half").values, level)
-                flat[place][k, b] = flatness(
+                flat[place][k, b] = welch_anova(
                     some.reward.values, some.reward_se.values, some.num_trajectories.values
                 ).p
             measured[place][k] = max(budgets_of(points.reward))
             best = points.sel(budget=measured[place][k])
             if kind == "steps":
-                found = rank_correlation_of_sample(best.surrogate.values, best.reward.values, level)
+                found = spearman(best.surrogate.values, best.reward.values, level)
             else:
                 rng = generator("rank correlation", *name, kind)
-                found = rank_correlation_of_surface(
-                    best.surrogate.values, best.reward.values, best.reward_se.values, level, rng
+                found = column_rank_correlation(
+                    *(best[name].values[None] for name in ("surrogate", "reward", "reward_se")), level, rng
                 )
             correlation[place][k] = found
             reliable = 1 - share[place][k, budgets == measured[place][k], 0]

@@ -13,22 +13,22 @@ import xarray as xr
 from tqdm import tqdm
 
 from pgprim.core.episodes import Episodes, complete_episodes, estimate_return, within
+from pgprim.experience.train import take_steps
 from pgprim.probes.landscape.label import plane_dataset, steps_dataset
 from pgprim.probes.landscape.points import (
-    as_one_agent,
     landscape_purpose,
     plane,
     random_direction,
     run_points,
     sample_batch,
     surrogate_gain,
-    take_steps,
 )
+from pgprim.rl.batch import as_one_agent
 from pgprim.store.files import Pieces
 from pgprim.store.inputs import Inputs, Measured
 from pgprim.types.checkpoint import Checkpoint
 
-GROUP = 25
+GROUP = 64
 """Points that are measured side by side, at most: enough for the overhead of a step to be small, few enough that a killed
 run loses little. No result depends on it."""
 
@@ -107,7 +107,7 @@ def _make_points(
 ) -> dict[str, np.ndarray]:
     """Parameters and surrogate of each point, and what the step was."""
     purpose = landscape_purpose(checkpoint, case)
-    sampled = sample_batch(checkpoint, *shape, (*purpose, "batch"), advance=progress.update)
+    sampled = sample_batch(checkpoint, *shape, (*purpose, "batch"), progress.update)
     if case == "steps":
         steps = take_steps(checkpoint, sampled, [(*purpose, k) for k in range(shape[0])])
         theta = checkpoint.state.theta + steps
@@ -147,9 +147,9 @@ def _measure(
         else:
             purposes = [purpose if common else (*purpose, int(point)) for point in group]
             blocks = []
-            for block in run_points(checkpoint, theta[group], purposes, num_pairs, 1):
-                blocks.append(block)
-                progress.update(block[0].size)
+            for block in run_points(checkpoint, theta[group], purposes, num_pairs):
+                blocks.append((block.rew, block.ended))
+                progress.update(block.rew.size)
             rew, ended = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
             found = [complete_episodes(*stream) for stream in zip(rew, ended, strict=True)]
             piece = {

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from pgprim.core.statistics import Interval
-from pgprim.core.surfaces import noise_share
+from pgprim.core.intervals import Interval
+from pgprim.core.surface_noise import noise_share
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import bar_handles, draw_bars
 from pgprim.plotting.labels import algo_label, count_label, task_label

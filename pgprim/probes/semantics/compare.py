@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from pgprim.core.statistics import Interval, trial_mean
-from pgprim.core.value_errors import known_mean
+from pgprim.core.intervals import Interval
+from pgprim.core.truth_cosine import truth_cosine
+from pgprim.core.value_errors import finite_mean
 from pgprim.store.labelled import AGENT, interval, label, stack_values
 from pgprim.types.errors import UserError
 
@@ -57,7 +58,7 @@ def compare(
     ratio = np.divide(norms[1], norms[0], out=np.full(both.shape, np.nan), where=both)
     variables = {
         "between_cosine": (("budget",), stack_values(means)),
-        "norm_ratio": (("budget",), known_mean(ratio, axis=1)),
+        "norm_ratio": (("budget",), finite_mean(ratio, axis=1)),
         "truth_between_cosine": ((), cosine(*truths)),
     }
     where = {name: numbers["exact"][name].values[0] for name in AGENT}
@@ -93,7 +94,7 @@ def _mean(cosines: Float[np.ndarray, " trial"], level: float) -> Interval:
     """Their mean with its interval, which takes two trials."""
     if len(cosines) < 2:
         return Interval(cosines.mean() if len(cosines) else np.nan, np.nan, np.nan)
-    return trial_mean(cosines, level)
+    return truth_cosine(cosines, level)
 
 
 def _only(vectors: xr.Dataset, dims: tuple[str, ...], probe: str) -> np.ndarray:

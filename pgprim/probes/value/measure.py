@@ -10,10 +10,10 @@ import numpy as np
 
 from pgprim.core.value_errors import (
     elapsed_steps,
+    finite_mean,
+    finite_median,
     gae_targets_as_published,
     gae_targets_exact,
-    known_mean,
-    known_median,
     relative_errors,
     returns_as_published,
     returns_exact,
@@ -64,8 +64,8 @@ def measure(inputs: Inputs, params: dict) -> Measured:
         for (target, definition), array in targets.items():
             errors = relative_errors(val_new[:, :num_pairs].astype(np.float64), array)
             place = (slice(None), k, slice(None), TARGETS.index(target), DEFINITIONS.index(definition))
-            found["mre"][place] = known_mean(errors, axis=1).reshape(shape[0], shape[2])
-            found["median_re"][place] = known_median(errors, axis=1).reshape(shape[0], shape[2])
+            found["mre"][place] = finite_mean(errors, axis=1).reshape(shape[0], shape[2])
+            found["median_re"][place] = finite_median(errors, axis=1).reshape(shape[0], shape[2])
     variables = {name: ((*dims, *DESCRIBED), array) for name, array in found.items()}
     coords = {name: rerun[name].values for name in dims} | {"target": TARGETS, "definition": DEFINITIONS}
     where = {name: rerun.attrs[name] for name in ("task", "algo")}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pgprim.core.statistics import between_agents
+from pgprim.core.intervals import t_interval
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import band_handles, draw_band
 from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
@@ -79,7 +79,7 @@ def _published(ds: xr.Dataset, returns: Mapping[str, Mapping[str, float | int]])
 def _over_seeds(returns: np.ndarray) -> tuple[float, np.ndarray]:
     """The mean of the seeds that have a number, and the ends of its interval."""
     finite = returns[np.isfinite(returns)]
-    mean, *ends = between_agents(finite, LEVEL) if finite.size else (np.nan, np.nan, np.nan)
+    mean, *ends = t_interval(finite, LEVEL) if finite.size else (np.nan, np.nan, np.nan)
     return mean, np.array(ends)
 
 

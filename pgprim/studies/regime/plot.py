@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
 from pgprim.core.final_return import final_return
-from pgprim.core.statistics import Interval, between_agents
+from pgprim.core.intervals import Interval, t_interval
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import bar_handles, reach_of
 from pgprim.plotting.labels import axis_label, count_label, task_label
@@ -51,7 +51,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         finals[:, place] = final_return(
             one.return_mean.values, one.diverged.values.astype(bool), block["final"]
         )
-    means = [between_agents(values, params["plot"]["level"]) for values in finals.reshape(-1, ds.seed.size)]
+    means = [t_interval(values, params["plot"]["level"]) for values in finals.reshape(-1, ds.seed.size)]
     dims = ("task", "pairs", "rate")
     curves = {"return_curve": ds.return_mean, "agreement_curve": ds.half_cosine}
     variables = {

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pgprim.core.statistics import Interval, between_agents
-from pgprim.core.value_errors import known_mean
+from pgprim.core.intervals import Interval, t_interval
+from pgprim.core.value_errors import finite_mean
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import ends_of
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
@@ -130,11 +130,11 @@ def _table(quantities: dict[str, xr.DataArray], level: float) -> xr.Dataset:
     for row, array in enumerate(quantities.values()):
         for place in np.ndindex(len(tasks), len(algos)):
             one = array.sel(task=tasks[place[0]], algo=algos[place[1]]).transpose("semantics", "seed", ...)
-            seeds = known_mean(one.values.reshape(*one.shape[:2], -1), axis=2)
+            seeds = finite_mean(one.values.reshape(*one.shape[:2], -1), axis=2)
             seeds = seeds[:, np.isfinite(seeds).all(0)]
             if seeds.size:
                 means[:, row, *place] = seeds.mean(1)
-                for ends, end in zip(differences, between_agents(seeds[1] - seeds[0], level), strict=True):
+                for ends, end in zip(differences, t_interval(seeds[1] - seeds[0], level), strict=True):
                     ends[row, *place] = end
     dims = ("quantity", "task", "algo")
     variables = {
@@ -201,7 +201,7 @@ def draw_curves(panel: Axes, array: xr.DataArray, hue: str) -> None:
             )
         panel.plot(
             one.training_iteration,
-            known_mean(one.values),
+            finite_mean(one.values),
             color=hue,
             linestyle=dashes,
             linewidth=1.1,
@@ -245,7 +245,7 @@ def draw_budgets(panel: Axes, array: xr.DataArray, algo: str, algos: tuple[str, 
         dashes: Line style.
     """
     hues = shades(colour(algo, algos), array.iteration.size)
-    means = known_mean(array.transpose("seed", "iteration", "budget").values)
+    means = finite_mean(array.transpose("seed", "iteration", "budget").values)
     for iteration, values, hue in zip(array.iteration.values, means, hues, strict=True):
         known = np.isfinite(values)
         if known.any():
