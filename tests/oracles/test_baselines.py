@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pgprim.probes.baselines.fit import predict
 from ruamel.yaml import YAML
 
 from pgprim.commands import baselines, fit, sample
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.score_norms import squared_score_norms
+from pgprim.probes.fit.regression import predict
 from pgprim.store.datasets import load_dataset
 from pgprim.store.fits import load_fit
 from pgprim.store.rollouts import open_rollouts

@@ -1,10 +1,13 @@
 """Agents and rollouts for tests of probes: real files with random contents, no simulator."""
 
+import importlib
+
 import numpy as np
 import torch
 
 from pgprim.core.adam import adam_init
 from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.rollouts import BLOCK, RolloutWriter, open_rollouts
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
 from pgprim.types.environment import Environment
@@ -80,6 +83,24 @@ def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=
             columns = (x[:, piece] for x in (obs, act, rew.astype(np.float64), terminated, truncated))
             writer.append(Rollout(start, *columns, finals))
     return open_rollouts(path)
+
+
+def measure_by(probe, checkpoint, rollouts, params, trials, **results):
+    """The vectors and the numbers of a probe of rollouts.
+
+    Args:
+        probe: Its name.
+        checkpoint: The agent.
+        rollouts: Its rollouts.
+        params: The probe's block of the parameter file.
+        trials: Number of the rollouts' streams that are trials.
+        results: What other probes found, by their names.
+    """
+    rollouts.attrs["trials"] = trials
+    others = {name: Measured(result) for name, result in results.items()}
+    measure = importlib.import_module(f"pgprim.probes.{probe}.measure").measure
+    found = measure(Inputs(checkpoint, rollouts, results=others), params)
+    return found.vectors, found.numbers
 
 
 def everything(rollouts):

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from pgprim.probes.baselines.fit import (
+
+from pgprim.core.gaussian import log_prob
+from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.probes.fit.regression import (
     FitSettings,
     Returns,
     describe,

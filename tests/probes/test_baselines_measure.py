@@ -3,18 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from pgprim.probes.baselines.fit import NUMBERS
 
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.surrogate import normalise_advantage
-from pgprim.probes.baselines import measure
-from pgprim.types.fit import NUMBERS
-from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor, run
+from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor
 from pgprim.rl.algorithms import make_settings
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
-from pgprim.types.fit import Fit
-from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, seen_rewards
+from pgprim.types.fit import NUMBERS, Fit
+from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, measure_by, seen_rewards
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1100
 BUDGETS = [30, 512, 1000]
@@ -25,6 +22,12 @@ PARAMS = {
         "budgets": BUDGETS, "level": 0.95, "lambdas": LAMBDAS, "pairs": 700, "fit": {"beyond": 60},
     },
 }  # fmt: skip
+
+
+def run(checkpoint, fit, rollouts, params):
+    own = {name: value for name, value in params["baselines"].items() if name not in ("level", "fit")}
+    own["beyond"] = params["baselines"]["fit"]["beyond"]
+    return measure_by("baselines", checkpoint, rollouts, own, params["sample"]["trials"], fit=fit)
 
 
 def make_fit(checkpoint):

@@ -11,11 +11,11 @@ from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.returns import gae
 from pgprim.core.surrogate import normalise_advantage
 from pgprim.probes.gradient import measure
-from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare, run, stream_gradients
+from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare, stream_gradients
 from pgprim.rl.algorithms import make_settings
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
 from pgprim.store.labelled import interval
-from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, seen_rewards
+from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, measure_by, seen_rewards
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1500
 BUDGETS = [30, 100, 512, 1024, 1025, 1400]
@@ -23,6 +23,11 @@ PARAMS = {
     "sample": {"trials": TRIALS, "truth_streams": TRUTH, "pairs": PAIRS},
     "estimate": {"gradient": {"budgets": BUDGETS, "level": 0.95}},
 }
+
+
+def run(checkpoint, rollouts, params):
+    own = {name: value for name, value in params["estimate"]["gradient"].items() if name != "level"}
+    return measure_by("gradient", checkpoint, rollouts, own, params["sample"]["trials"])
 
 
 def _brute_force(checkpoint, experience, streams, num_pairs):

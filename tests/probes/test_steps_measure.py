@@ -8,11 +8,11 @@ from pgprim.core.mlp import forward, value_net
 from pgprim.core.returns import gae
 from pgprim.core.seeding import generator
 from pgprim.probes.steps import measure
-from pgprim.probes.steps.measure import compare, run
+from pgprim.probes.steps.measure import compare
 from pgprim.rl.algorithms import algorithm, make_settings
 from pgprim.rl.batch import Batch
 from pgprim.store.datasets import load_dataset, save_dataset, save_store
-from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, seen_rewards
+from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, measure_by, seen_rewards
 
 TRIALS, TRUTH, PAIRS = 4, 5, 900
 BUDGETS = [64, 600, 900]
@@ -20,6 +20,11 @@ PARAMS = {
     "sample": {"trials": TRIALS, "truth_streams": TRUTH, "pairs": PAIRS},
     "estimate": {"steps": {"budgets": BUDGETS, "level": 0.95}},
 }
+
+
+def run(checkpoint, rollouts, params):
+    own = {name: value for name, value in params["estimate"]["steps"].items() if name != "level"}
+    return measure_by("steps", checkpoint, rollouts, own, params["sample"]["trials"])
 
 
 def _batch(checkpoint, experience, streams, num_pairs):
