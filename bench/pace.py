@@ -214,8 +214,9 @@ def baselines(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """What the stage `floor` does: a stream on Gymnasium, and continuations from copies of its states."""
-    from pgprim.experience.fork import fork_stream
     from pgprim.probes.value.floor import run
+
+    from pgprim.experience.fork import fork_stream
     from pgprim.rl.streams import time_limit
 
     floor = default_params()["floor"]

@@ -17,8 +17,6 @@ from pgprim.probes.fit.regression import (
     rescale,
     weighted_errors,
 )
-from pgprim.core.gaussian import log_prob
-from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.rl.algorithms import make_settings
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, seen_rewards
 

@@ -11,7 +11,15 @@ from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor
 from pgprim.rl.algorithms import make_settings
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
 from pgprim.types.fit import NUMBERS, Fit
-from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, measure_by, seen_rewards
+from tests.probes.synthetic import (
+    PPO,
+    TRPO,
+    everything,
+    make_checkpoint,
+    make_rollouts,
+    measure_by,
+    seen_rewards,
+)
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1100
 BUDGETS = [30, 512, 1000]
@@ -63,7 +71,9 @@ class _ByTheBook:
             finals = experience.finals
             for k, t, obs in zip(finals.stream, finals.t, finals.obs, strict=True):
                 if k == stream:
-                    behind[t] = forward(net, parts, torch.from_numpy(obs.astype(np.float64))[None, None]).item()
+                    behind[t] = forward(
+                        net, parts, torch.from_numpy(obs.astype(np.float64))[None, None]
+                    ).item()
             self.next_val[name] = behind
         self.policy = policy_net(checkpoint.num_obs, checkpoint.num_act, self.settings.hidden)
         self.theta = checkpoint.state.theta.double().requires_grad_()

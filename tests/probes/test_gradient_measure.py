@@ -15,7 +15,15 @@ from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare,
 from pgprim.rl.algorithms import make_settings
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
 from pgprim.store.labelled import interval
-from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, measure_by, seen_rewards
+from tests.probes.synthetic import (
+    PPO,
+    TRPO,
+    everything,
+    make_checkpoint,
+    make_rollouts,
+    measure_by,
+    seen_rewards,
+)
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1500
 BUDGETS = [30, 100, 512, 1024, 1025, 1400]

@@ -12,7 +12,15 @@ from pgprim.probes.steps.measure import compare
 from pgprim.rl.algorithms import algorithm, make_settings
 from pgprim.rl.batch import Batch
 from pgprim.store.datasets import load_dataset, save_dataset, save_store
-from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, measure_by, seen_rewards
+from tests.probes.synthetic import (
+    PPO,
+    TRPO,
+    everything,
+    make_checkpoint,
+    make_rollouts,
+    measure_by,
+    seen_rewards,
+)
 
 TRIALS, TRUTH, PAIRS = 4, 5, 900
 BUDGETS = [64, 600, 900]
