@@ -10,10 +10,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from pgprim.commands import estimate
+from pgprim.commands.params import load
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
 from pgprim.types.errors import UserError
-from pgprim.types.params import load
 from tests.probes.synthetic import PPO, make_checkpoint, make_rollouts
 
 ROOT = Path(__file__).parents[2]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from pgprim.commands.params import load
 from pgprim.commands.train import main
 from pgprim.rl import algorithms
 from pgprim.rl.algorithms import Algorithm, algorithm, settings_schema
@@ -18,7 +19,6 @@ from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.records import load_records
 from pgprim.types.agent import setting, settings_of
 from pgprim.types.errors import UserError
-from pgprim.types.params import load
 from tests.commands.test_train import DEFAULT, ROOT
 from tests.dag.checkouts import narrow
 

@@ -10,11 +10,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from pgprim.commands import train as train_stage
+from pgprim.commands.params import load
 from pgprim.commands.vary import DESCRIBED, main
 from pgprim.store.datasets import open_store
 from pgprim.store.files import UNFINISHED
 from pgprim.types.errors import UserError
-from pgprim.types.params import load
 from pgprim.types.variants import make_runs
 from tests.dag.checkouts import narrow
 

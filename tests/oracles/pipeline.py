@@ -15,7 +15,6 @@ from pgprim.store.datasets import load_dataset, open_store
 from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint
 from pgprim.types.environment import Environment
-from pgprim.types.params import load
 from tests.dag.checkouts import narrow
 
 DEFAULT = Path(__file__).parents[2] / "workflow" / "scales" / "default.yaml"

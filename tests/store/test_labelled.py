@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
-from pgprim.core.statistics import Interval
 
+from pgprim.core.intervals import Interval
 from pgprim.plotting.intervals import draw_band, draw_bars, ends_of, interval, reach_of
 from pgprim.plotting.panels import panel_grid
 from pgprim.store.files import digest
