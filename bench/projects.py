@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from pgprim.commands.params import check, load
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.initialise import make_agent
 from pgprim.rl.streams import make_streams
@@ -15,7 +16,6 @@ from pgprim.store.checkpoints import save_checkpoint
 from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.environment import Environment
-from pgprim.types.params import check, load
 
 DEFAULT = Path(__file__).parents[1] / "workflow/scales/default.yaml"
 CHECKPOINT = "checkpoint.safetensors"

@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pgprim.experience.rollout import sample_streams
-from pgprim.types.environment import Environment
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from pgprim.adopt import layers, write_agent
@@ -16,8 +14,10 @@ from pgprim.adopt.checkpoint import make_checkpoint
 from pgprim.adopt.fidelity import measure_fidelity
 from pgprim.adopt.read import read_agent
 from pgprim.adopt.series import read_series, updates
+from pgprim.experience.rollout import sample_streams
 from pgprim.rl.algorithms import make_settings
 from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
+from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
 from tests.adopt import examples
 from tests.adopt.examples import NUM_ACT, NUM_OBS

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pgprim.probes.baselines.fit import predict
 from ruamel.yaml import YAML
 
 from pgprim.commands import baselines, fit, sample
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.score_norms import squared_score_norms
+from pgprim.probes.fit.regression import predict
 from pgprim.store.datasets import load_dataset
 from pgprim.store.fits import load_fit
 from pgprim.store.rollouts import open_rollouts
@@ -42,7 +42,7 @@ def _measure(folder, task, env_id, num_pairs, chosen, theta, phi, num_act):
             YAML(typ="safe", pure=True).dump(params, file)
         make_agent(params, task, theta, phi, 2, num_act)
         common = {"checkpoint": "agent.safetensors"}
-        sample.main(argparse.Namespace(**common, out="rollouts.zarr", threads=1))
+        sample.main(argparse.Namespace(**common, out="rollouts.zarr"))
         common["rollouts"] = "rollouts.zarr"
         fit.main(argparse.Namespace(**common, out="fit.safetensors"))
         names = {"fit": "fit.safetensors", "gradients": "vectors.zarr", "out": "numbers.nc"}

@@ -1,10 +1,13 @@
 """Agents and rollouts for tests of probes: real files with random contents, no simulator."""
 
+import importlib
+
 import numpy as np
 import torch
 
 from pgprim.core.adam import adam_init
 from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.rollouts import BLOCK, RolloutWriter, open_rollouts
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
 from pgprim.types.environment import Environment
@@ -82,6 +85,33 @@ def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=
     return open_rollouts(path)
 
 
+def measure_by(probe, checkpoint, rollouts, params, trials, **results):
+    """The vectors and the numbers of a probe of rollouts.
+
+    Args:
+        probe: Its name.
+        checkpoint: The agent.
+        rollouts: Its rollouts.
+        params: The probe's block of the parameter file.
+        trials: Number of the rollouts' streams that are trials.
+        results: What other probes found, by their names.
+    """
+    rollouts.attrs["trials"] = trials
+    others = {name: Measured(result) for name, result in results.items()}
+    measure = importlib.import_module(f"pgprim.probes.{probe}.measure").measure
+    found = measure(Inputs(checkpoint, rollouts, results=others), params)
+    return found.vectors, found.numbers
+
+
 def everything(rollouts):
     """All of a store as one block."""
     return next(iter(rollouts.blocks(size=rollouts.num_pairs)))
+
+
+def seen_rewards(checkpoint, rew):
+    """Rewards as the value network sees them."""
+    settings, moments = checkpoint.settings, checkpoint.state.rew_moments
+    scaled = rew / np.sqrt(moments.m2[0, 0] / (moments.count - 1)) if settings["rew_norm"] else rew
+    return (
+        scaled if settings["rew_clip"] is None else scaled.clip(-settings["rew_clip"], settings["rew_clip"])
+    )

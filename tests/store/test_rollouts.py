@@ -189,7 +189,7 @@ def test_blocks_out_of_order_or_size_are_refused(tmp_path, start, stop):
 
 
 def test_a_missing_or_wrong_store_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match=r"r\.zarr: a store of rollouts is wanted"):
+    with pytest.raises(UserError, match=r"r\.zarr: no such store of rollouts"):
         open_rollouts(tmp_path / "r.zarr")
     zarr.open_group(tmp_path / "other.zarr", mode="w").create_array("obs", shape=(1,), dtype="f4")
     with pytest.raises(UserError, match=r"other\.zarr: not a store of rollouts"):

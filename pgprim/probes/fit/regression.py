@@ -109,7 +109,7 @@ def read_returns(checkpoint: Checkpoint, blocks: Iterable[Rollout], num_pairs: i
     obs, act = torch.from_numpy(seen.obs), torch.from_numpy(seen.act)
     norms = [
         squared_score_norms(checkpoint.state.theta, net, obs[:, k : k + STEPS], act[:, k : k + STEPS])
-        for k in range(0, num_pairs, STEPS)
+        for k in range(0, obs.shape[1], STEPS)
     ]
     settled = torch.from_numpy(is_settled(*episode_ends(seen, settings), beyond))
     return Returns(
