@@ -55,7 +55,7 @@ def test_what_is_not_described_is_refused():
 
 
 def test_figures_without_intervals_draw_none():
-    _, axes = panel_grid(1, 1, 1, 1)
+    _, axes = panel_grid(1, 1, 1.0, 1.0)
     ds = make().squeeze()
     for name, count in (("matrix", 0), ("x", 1)):
         one = ds[[name, f"{name}_ci"]] if count else ds[[name]].isel(trial=0, trial_b=0)
