@@ -444,9 +444,7 @@ class Repository:
             os.unlink(path)
         if damaged:
             count = f"{len(damaged)} objects" if len(damaged) > 1 else "1 object"
-            self.say(
-                f"dvc: {count} of the remote {remote or self.remote} are damaged and not used"
-            )
+            self.say(f"dvc: {count} of the remote {remote or self.remote} are damaged and not used")
 
     def fetch_runs(self, keys: Iterable[str], remote: str | None = None) -> int:
         """Copy what a remote's run cache has recorded under some keys; returns the number of new records."""
