@@ -161,16 +161,22 @@ class Pipeline:
 
     def wildcard_values(self, group: str) -> dict[str, list[str]]:
         """For each wildcard of the group's patterns, the values that occur."""
-        pattern = self.patterns(group)[0]
-        names = re.findall(r"\{(\w+)\}", pattern)
-        regex = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(pattern)))
-        values: dict[str, set[str]] = {name: set() for name in names}
+        values: dict[str, set[str]] = {
+            name: set() for name in re.findall(r"\{(\w+)\}", self.patterns(group)[0])
+        }
         for stage in self.members(group):
-            for out in stage.outs:
-                if match := regex.fullmatch(out.path):
-                    for name, value in match.groupdict().items():
-                        values[name].add(value)
+            for name, value in self.values_of(stage).items():
+                values[name].add(value)
         return {name: sorted(found) for name, found in values.items()}
+
+    def values_of(self, stage: Stage) -> dict[str, str]:
+        """For each wildcard of its group's patterns, a stage's value."""
+        pattern = self._regex(stage.group)
+        return next(match.groupdict() for out in stage.outs if (match := pattern.fullmatch(out.path)))
+
+    @cache  # noqa: B019  one pipeline lives as long as the process
+    def _regex(self, group: str) -> re.Pattern:
+        return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.patterns(group)[0])))
 
 
 @cache

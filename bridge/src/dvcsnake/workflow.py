@@ -21,6 +21,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import Mtime, directory, report
 from snakemake.logging import logger
 
+from dvcsnake import together
 from dvcsnake.hooks import load_hooks
 from dvcsnake.pipeline import Stage, is_folder
 from dvcsnake.prelude import finish, prepare, settle
@@ -60,6 +61,8 @@ class Workflow:
     def __init__(self, workflow: Any):
         self._workflow = workflow
         self._settled = False
+        # By stage that shares a process, all that share it, the leader first.
+        self._bundles: dict[str, list[str]] = {}
         try:
             if workflow.is_main_process:
                 load_hooks().check()
@@ -76,6 +79,7 @@ class Workflow:
 
     def finish(self) -> None:
         """For onsuccess and onerror: write dvc.lock."""
+        together.write(self._project.root, {})
         finish(self._project)
 
     def targets(self) -> list[str]:
@@ -98,8 +102,18 @@ class Workflow:
                 rule.docstring = self._pipeline.description(rule.name)
 
     def resource(self, group: str, key: str, default: int) -> Callable[..., int]:
-        """Resource function: what dvc.yaml says under `meta` of the job's stage, or else the default."""
-        return lambda wildcards: int(self._stage_of(group, wildcards).meta.get(key, default))
+        """Resource function: what dvc.yaml says under `meta` of the job's stage, or else the default.
+
+        A leader's job needs as much memory and time as all that it does.
+        """
+
+        def find(wildcards: Any) -> int:
+            stage = self._stage_of(group, wildcards)
+            bundle = self._bundles.get(stage.name, [])
+            times = len(bundle) if bundle[:1] == [stage.name] and key in ("mem_mb", "runtime") else 1
+            return int(stage.meta.get(key, default)) * times
+
+        return find
 
     def _stage_of(self, group: str, wildcards: Any) -> Stage:
         first = self._pipeline.patterns(group)[0]
@@ -118,7 +132,12 @@ class Workflow:
                 self._settle()
                 if stage.name not in self._plan.todo and not self._wants_everything():
                     return []
-            return [path for dep in stage.deps for path in (self._pipeline.made_of(dep) or [dep])]
+            bundle = self._bundles.get(stage.name, [stage.name])
+            # The leader reads what all read; the others wait for it.
+            readers = bundle if stage.name == bundle[0] else [stage.name]
+            deps = dict.fromkeys(dep for name in readers for dep in self._pipeline.stages[name].deps)
+            led_by = [out.path for out in self._pipeline.stages[bundle[0]].outs] if readers != bundle else []
+            return [path for dep in deps for path in (self._pipeline.made_of(dep) or [dep])] + led_by
 
         return find
 
@@ -163,6 +182,10 @@ class Workflow:
             )
         try:
             self._plan = settle(self._project, self._plan, sorted(self._workflow.dag_settings.targets))
+            bundled = together.bundles(self._pipeline, self._plan.todo)
+            if not self._project.dry_run:
+                together.write(self._project.root, bundled)
+            self._bundles = {name: bundle for bundle in bundled.values() for name in bundle}
         except UserError as error:
             sys.exit(f"dvcsnake: {error}")
         if self._project.dry_run:
