@@ -215,9 +215,10 @@ def baselines(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """What the stage `floor` does: a stream on Gymnasium, and continuations from copies of its states."""
-    from pgprim.experience.fork import fork_stream
     from pgprim.probes.value.floor import run
     from pgprim.rl.limits import time_limit
+
+    from pgprim.experience.fork import fork_stream
 
     floor = default_params()["floor"]
     num_pairs, states = agent.settings["pairs"], max(2, pairs // (floor["branches"] * floor["beyond"]))
@@ -259,6 +260,7 @@ def writing(agent: Checkpoint, pairs: int) -> Iterator[int]:
 def sample_block(agent: Checkpoint, num_streams: int = STREAMS) -> Block:
     """A whole block of so many streams."""
     from pgprim.experience.sampling import sample_streams
+
     from pgprim.store.rollouts import BLOCK
 
     return next(sample_streams(agent, num_streams, BLOCK, BLOCK))
@@ -287,8 +289,9 @@ def write(agent: Checkpoint, path: Path, block: Block, times: int) -> None:
 def actor(agent: Checkpoint, num_streams: int):
     """(observations, noise) ↦ the agent's actions in so many streams."""
     from pgprim.experience.frozen import make_frozen_actor
-    from pgprim.rl.normalise import std
+
     from pgprim.rl.algorithms import make_settings
+    from pgprim.rl.normalise import std
 
     settings, moments = make_settings(agent.settings), agent.state.obs_moments
     policy = (agent.state.theta.numpy(), moments.mean, std(moments), settings.obs_clip, settings.hidden)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 import yaml
-
 from pgprim.rl.envs import make_envs
+
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.initialise import make_agent
 from pgprim.store.checkpoints import save_checkpoint
-from pgprim.rl.algorithms import make_settings
 from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.params import check, load

@@ -1,38 +1,31 @@
 """Sample rollouts of one checkpoint: the streams of the trials first, then those of the "true" quantities."""
 
 import argparse
-import hashlib
 import json
-from pathlib import Path
 
 from tqdm import tqdm
 
 from pgprim.commands.command import load_params, make_parser, run
-from pgprim.experience.sampling import sample_streams
+from pgprim.experience.rollout import sample_streams
 from pgprim.store.checkpoints import load_checkpoint
+from pgprim.store.provenance import provenance
 from pgprim.store.rollouts import BLOCK, RolloutWriter
-from pgprim.types.errors import UserError
-
-CODE = Path("data/code/commands/sample.txt")
 
 
 def main(args: argparse.Namespace) -> None:
     """Sample as many streams and pairs as the parameters say into one store."""
-    if args.threads < 1:
-        raise UserError(f"--threads is {args.threads}, but must be at least 1")
     params = load_params()["sample"]
     checkpoint = load_checkpoint(args.checkpoint)
-    identity = {name: getattr(checkpoint, name) for name in ("task", "env_id", "algo", "seed", "iteration")}
+    identity = {name: getattr(checkpoint, name) for name in ("task", "algo", "seed", "iteration")}
+    identity["env_id"] = checkpoint.environment.id
+    purpose = ("sample", checkpoint.environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
     attrs = identity | {
         "trials": params["trials"],
         "truth_streams": params["truth_streams"],
         "streams": "trials first, then truth; each an unbroken sequence of episodes from a reset",
-        "params": json.dumps({"sample": params}, sort_keys=True),
         "settings": json.dumps(checkpoint.settings, sort_keys=True),
-        "checkpoint_sha256": hashlib.sha256(Path(args.checkpoint).read_bytes()).hexdigest(),
+        **provenance({"sample": params}, {"checkpoint": args.checkpoint}, checkpoint),
     }
-    if CODE.exists():
-        attrs["code_sha256"] = hashlib.sha256(CODE.read_bytes()).hexdigest()
     num_streams, num_pairs = params["trials"] + params["truth_streams"], params["pairs"]
     label = "sample {task} {algo} {seed} {iteration}".format(**identity)
     with (
@@ -43,7 +36,7 @@ def main(args: argparse.Namespace) -> None:
             total=num_streams * num_pairs, desc=label, unit="pair", unit_scale=True, mininterval=5
         ) as progress,
     ):
-        for block in sample_streams(checkpoint, num_streams, num_pairs, BLOCK, args.threads):
+        for block in sample_streams(checkpoint, purpose, num_streams, num_pairs, BLOCK):
             writer.append(block)
             progress.update(block.rew.size)
 
@@ -52,7 +45,4 @@ if __name__ == "__main__":
     parser = make_parser("pgprim.commands.sample", __doc__)
     parser.add_argument("--checkpoint", required=True, help="the agent, a checkpoint file")
     parser.add_argument("--out", required=True, help="the Zarr store of rollouts")
-    parser.add_argument(
-        "--threads", type=int, default=1, help="threads that simulate; no effect on the result"
-    )
     run(main, parser)

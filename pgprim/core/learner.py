@@ -123,6 +123,6 @@ class _Arrays:
 def clip_gradients(learners: list[Learner], most: float) -> None:
     """Scale each agent's gradients, of all its networks together, to a Euclidean norm of at most `most`."""
     square = sum(learner.grad.square().sum(1, keepdim=True) for learner in learners)
-    factor = (most / (square.sqrt() + NORM_EPS)).clamp(max=1)
+    factor = (most / (torch.from_numpy(np.sqrt(square.numpy())) + NORM_EPS)).clamp(max=1)
     for learner in learners:
         learner.grad *= factor

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pgprim.core.mlp import MLP, activations, signals
+from pgprim.core.mlp import MLP, activations, product, signals
 
 
 def score_sums(
@@ -39,9 +39,9 @@ def score_sums(
     sums = []
     for layers in zip(acts, signals(net, parts, acts, z * inverse), strict=False):
         inputs, signal = (rows[0].unflatten(0, streams) for rows in layers)
-        sums += [_outer_sums(inputs, signal, weights), transposed @ signal]
+        sums += [_outer_sums(inputs, signal, weights), product(transposed, signal)]
     by_sigma = (z.square() - 1) * net.log_sigma_slope(parts)
-    sums.append(transposed @ by_sigma[0].unflatten(0, streams))
+    sums.append(product(transposed, by_sigma[0].unflatten(0, streams)))
     return torch.cat(sums, dim=2)
 
 
@@ -53,5 +53,5 @@ def _outer_sums(
     """Σ_t w_kt x_t g_tᵀ, flattened as the layout has it."""
     streams, pairs, num_out = signal.shape
     weighted = (weights.unsqueeze(-1) * signal.unsqueeze(-2)).view(streams, pairs, -1)
-    products = inputs.transpose(1, 2) @ weighted
+    products = product(inputs.transpose(1, 2), weighted)
     return products.view(streams, inputs.shape[2], -1, num_out).transpose(1, 2).flatten(2)

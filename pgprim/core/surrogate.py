@@ -1,5 +1,6 @@
 """Objectives of the policy update (Eqs. 13-18)."""
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,7 +12,8 @@ ADVANTAGE_EPS = 1e-8
 def normalise_advantage(adv: Float[Tensor, "agent pair"]) -> Float[Tensor, "agent pair"]:
     """Eq. 15: (A − mean A) / std A over the pairs, with the unbiased standard deviation."""
     centred = adv - adv.mean(-1, keepdim=True)
-    std = (centred.square().sum(-1, keepdim=True) / max(adv.shape[-1] - 1, 1)).sqrt()
+    var = centred.square().sum(-1, keepdim=True) / max(adv.shape[-1] - 1, 1)
+    std = torch.from_numpy(np.sqrt(var.numpy()))  # torch's sqrt is not the same on every processor
     return centred / (std + ADVANTAGE_EPS)
 
 

@@ -5,8 +5,8 @@ iteration can be done again at any time, bit for bit, by the training code itsel
 measured about it.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -15,15 +15,18 @@ from torch import Tensor
 
 from pgprim.core.gaussian import kl_of_mean, kl_of_sigma, log_prob
 from pgprim.core.mlp import forward
-from pgprim.core.seeding import derive_seed, generator
-from pgprim.experience.collect import collect
-from pgprim.experience.frozen import run_frozen
-from pgprim.experience.train import Purpose, train_iteration
+from pgprim.experience.rollout import Policies, Purpose, collect, run_policies
+from pgprim.experience.seen import Seen, see_agents, see_iteration
+from pgprim.experience.train import train_iteration
 from pgprim.rl.networks import make_policy, make_value
-from pgprim.rl.normalise import normalise_obs, std
+from pgprim.rl.normalise import Normaliser, rew_scale
 from pgprim.rl.value import values
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AgentState
+from pgprim.types.environment import Environment
+from pgprim.types.errors import UserError
+
+Records = Mapping[str, Float64[np.ndarray, " agent"]]
 
 BLOCK = 256
 """Pairs of a stream that are worked on at a time: 150 Humanoids' observations take 50 MB."""
@@ -66,7 +69,7 @@ class Pairs:
         val_new: V(s) after the update.
         log_prob_old: log π(a|s) before the update [nat].
         log_prob_new: log π(a|s) after the update [nat].
-        kl_mean_part: Part of KL(π_old ‖ π_new) at s that moving the mean makes [nat].
+        kl_of_mean: Part of KL(π_old ‖ π_new) at s that moving the mean makes [nat].
     """
 
     rew: Float64[np.ndarray, "agent t"]
@@ -78,17 +81,17 @@ class Pairs:
     val_new: Float32[np.ndarray, "agent t"]
     log_prob_old: Float32[np.ndarray, "agent t"]
     log_prob_new: Float32[np.ndarray, "agent t"]
-    kl_mean_part: Float32[np.ndarray, "agent t"]
+    kl_of_mean: Float32[np.ndarray, "agent t"]
 
 
 def replay_iteration(
-    env_id: str,
+    environment: Environment,
     state: AgentState,
     settings: Settings,
     purposes: Sequence[Purpose],
     iteration: int,
     beyond: int,
-) -> tuple[AgentState, Update, Pairs]:
+) -> tuple[AgentState, Records, Update, Pairs]:
     """Do one training iteration again, and look at its pairs and at what came after them.
 
     The update is made from the iteration's T pairs by `train.train_iteration`. The environment streams are then run
@@ -96,7 +99,7 @@ def replay_iteration(
     the bit, because no random number depends on how many follow.
 
     Args:
-        env_id: Gymnasium's id.
+        environment: The task.
         state: The agents before the iteration.
         settings: Shared by all agents.
         purposes: What each agent's random numbers are for in training, without the iteration.
@@ -104,78 +107,66 @@ def replay_iteration(
         beyond: Pairs past the cut.
 
     Returns:
-        The agents after the iteration, the update, and T + `beyond` pairs of each agent.
+        The agents after the iteration, the iteration's records, the update, and T + `beyond` pairs of each agent.
     """
     purposes = [(*purpose, iteration) for purpose in purposes]
-    new, _ = train_iteration(env_id, state, settings, purposes, iteration)
+    new, records = train_iteration(environment, state, settings, purposes, iteration)
     update = _make_update(state, new, settings)
-    longer, _ = collect(env_id, state, replace(settings, pairs=settings.pairs + beyond), purposes)
-    seen = _look(update, settings, torch.from_numpy(longer.obs), torch.from_numpy(longer.act))
-    shown = longer.truncated.copy()
-    shown[:, -1] = True
-    ends = [(int(agent), int(t), longer.next_obs[agent, t]) for agent, t in np.argwhere(shown)]
-    next_val = _next_values(update.phi_old, settings, seen["val_old"], longer.terminated, ends)
-    arrays = (longer.rew, longer.rew_norm, longer.terminated, longer.truncated)
-    return new, update, Pairs(*arrays, next_val_old=next_val, **seen)
+    rollout, _ = collect(environment, state, settings, purposes, settings.pairs + beyond)
+    return new, records, update, _look(update, settings, see_iteration(rollout, state, settings))
+
+
+def check_records(
+    environment: Environment, iteration: int, seeds: Sequence[int], records: Records, recorded: Records
+) -> None:
+    """Refuse a re-run that is not the training it repeats.
+
+    Args:
+        environment: The task, for the message.
+        iteration: Which iteration was done again.
+        seeds: The agents' seeds.
+        records: Of the re-run.
+        recorded: Of training.
+
+    Raises:
+        UserError: A number differs, as where the environment draws from a generator that its seed does not set.
+    """
+    for name, numbers in records.items():
+        same = (numbers == recorded[name]) | (np.isnan(numbers) & np.isnan(recorded[name]))
+        if not same.all():
+            agent = int(np.argmin(same))
+            raise UserError(
+                f"iteration {iteration} of seed {seeds[agent]} on '{environment.id}' gives {name} {numbers[agent]} when it "
+                f"is run again, but {recorded[name][agent]} was recorded in training; the environment must draw all its "
+                "random numbers from the generator that its reset seeds (self.np_random), and the versions must be those "
+                "of training"
+            )
 
 
 def held_out_pairs(
-    env_id: str,
+    environment: Environment,
     update: Update,
     settings: Settings,
     purposes: Sequence[Purpose],
     num_pairs: int,
-    num_threads: int = 1,
 ) -> Iterator[Pairs]:
     """Fresh pairs of the policies before their updates, with the normalisers that the updates saw.
 
     Args:
-        env_id: Gymnasium's id.
+        environment: The task.
         update: The agents.
         settings: Shared by all agents.
         purposes: What each agent's random numbers are for.
         num_pairs: Pairs of each.
-        num_threads: Threads that simulate.
 
     Yields:
-        Stretches of pairs in the order of time, each once the values behind it are known.
+        Blocks of pairs in the order of time, each once the values behind it are known.
     """
-    mean, scale = update.obs_mean, update.obs_scale
-    blocks = run_frozen(
-        env_id,
-        update.theta_old.numpy(),
-        mean,
-        scale,
-        settings.obs_clip,
-        settings.hidden,
-        [derive_seed(*purpose, "env") for purpose in purposes],
-        [generator(*purpose, "act") for purpose in purposes],
-        num_pairs,
-        BLOCK,
-        num_threads,
-    )
-    held: Pairs | None = None
-    for block in blocks:
-        obs = normalise_obs(block.obs, mean[:, None], scale[:, None], settings.obs_clip).astype(np.float32)
-        seen = _look(update, settings, torch.from_numpy(obs), torch.from_numpy(block.act))
-        ends = [
-            (
-                int(agent),
-                int(t) - block.start,
-                normalise_obs(raw, mean[agent], scale[agent], settings.obs_clip).astype(np.float32),
-            )
-            for agent, t, raw in zip(block.finals.stream, block.finals.t, block.finals.obs, strict=True)
-        ]
-        next_val = _next_values(update.phi_old, settings, seen["val_old"], block.terminated, ends)
-        if held is not None:
-            going_on = ~(held.terminated | held.truncated)[:, -1]
-            held.next_val_old[going_on, -1] = seen["val_old"][going_on, 0]
-            yield held
-        bound = np.inf if settings.rew_clip is None else settings.rew_clip
-        rew_norm = np.clip(block.rew / update.rew_scale[:, None], -bound, bound)
-        held = Pairs(block.rew, rew_norm, block.terminated, block.truncated, next_val_old=next_val, **seen)
-    if held is not None:
-        yield held
+    normaliser = Normaliser(update.obs_mean, update.obs_scale, settings.obs_clip)
+    policies = Policies(update.theta_old.numpy(), settings, normaliser, rows=1)
+    rollouts = run_policies(environment, policies, purposes, num_pairs, BLOCK, is_exact=True)
+    for seen in see_agents(update.phi_old, update.rew_scale, rollouts, settings):
+        yield _look(update, settings, seen)
 
 
 def join_updates(updates: Sequence[Update]) -> Update:
@@ -196,51 +187,26 @@ def sigma_divergence(update: Update, num_act: int) -> Float32[np.ndarray, " agen
 
 
 def _make_update(old: AgentState, new: AgentState, settings: Settings) -> Update:
-    scale = std(new.rew_moments)[:, 0] if settings.rew_norm else np.ones(new.num_agents)
-    moments = new.obs_moments
-    return Update(old.theta, new.theta, old.phi, new.phi, moments.mean, std(moments), scale)
+    seen_by, scale = Normaliser.of(new.obs_moments, settings), rew_scale(new.rew_moments, settings)
+    return Update(old.theta, new.theta, old.phi, new.phi, seen_by.mean, seen_by.scale, scale)
 
 
-def _look(
-    update: Update,
-    settings: Settings,
-    obs: Float32[Tensor, "agent t obs"],
-    act: Float32[Tensor, "agent t act"],
-) -> dict[str, Float32[np.ndarray, "agent t"]]:
-    """What the networks before and after an update say of normalised observations and actions."""
+def _look(update: Update, settings: Settings, seen: Seen) -> Pairs:
+    """Pairs of one stream per agent as the networks before and after an update see them."""
+    obs, act = torch.from_numpy(seen.obs), torch.from_numpy(seen.act)
     value = make_value(settings, obs.shape[2])
     policy = make_policy(settings, obs.shape[2], act.shape[2])
     before, after = policy.split(update.theta_old), policy.split(update.theta_new)
     mu_old, mu_new = forward(policy, before, obs), forward(policy, after, obs)
-    found = {
-        "val_old": values(value, update.phi_old, obs),
-        "val_new": values(value, update.phi_new, obs),
-        "log_prob_old": log_prob(mu_old, policy.log_sigma(before), act),
-        "log_prob_new": log_prob(mu_new, policy.log_sigma(after), act),
-        "kl_mean_part": kl_of_mean(mu_old, mu_new, policy.log_sigma(after)),
-    }
-    return {name: number.numpy() for name, number in found.items()}
-
-
-def _next_values(
-    phi: Float32[Tensor, "agent param"],
-    settings: Settings,
-    val: Float32[np.ndarray, "agent t"],
-    terminated: Bool[np.ndarray, "agent t"],
-    ends: list[tuple[int, int, Float32[np.ndarray, " obs"]]],
-) -> Float32[np.ndarray, "agent t"]:
-    """V of the true next observations.
-
-    Args:
-        phi: Value network parameters.
-        settings: Of them only the shape of the network.
-        val: V(s), which is the value behind the pair before.
-        terminated: After which there is none.
-        ends: Agent, column and normalised observation behind truncated pairs and, where known, the last column's.
-    """
-    found = np.concatenate([val[:, 1:], np.full_like(val[:, :1], np.nan)], axis=1)
-    for agent, t, obs in ends:
-        net, behind = make_value(settings, len(obs)), torch.from_numpy(obs)[None, None]
-        found[agent, t] = values(net, phi[agent : agent + 1], behind).item()
-    found[terminated] = np.nan
-    return found
+    return Pairs(
+        seen.rew,
+        seen.rew_norm,
+        seen.terminated,
+        seen.truncated,
+        val_old=seen.val.astype(np.float32),
+        next_val_old=seen.next_val.astype(np.float32),
+        val_new=values(value, update.phi_new, obs).numpy(),
+        log_prob_old=log_prob(mu_old, policy.log_sigma(before), act).numpy(),
+        log_prob_new=log_prob(mu_new, policy.log_sigma(after), act).numpy(),
+        kl_of_mean=kl_of_mean(mu_old, mu_new, policy.log_sigma(after)).numpy(),
+    )

@@ -1,27 +1,30 @@
 """Training: collect, fit the value network, update the policy, and again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from torch import Tensor
 
+from pgprim.core.episodes import complete_episodes
 from pgprim.core.gaussian import kl, kl_of_sigma, log_prob
 from pgprim.core.mlp import forward
 from pgprim.core.seeding import generator
 from pgprim.core.surrogate import normalise_advantage, ratio, value_loss
-from pgprim.experience.collect import Experience, collect, make_batch
-from pgprim.rl.algorithms import algorithm
-from pgprim.rl.batch import Batch
+from pgprim.experience.rollout import Purpose, collect
+from pgprim.experience.seen import make_batch, see_iteration
+from pgprim.rl.algorithms import algorithm, make_settings
+from pgprim.rl.batch import Batch, group_streams
 from pgprim.rl.networks import make_policy, make_value
 from pgprim.rl.rates import learning_rate
 from pgprim.rl.value import fit_value, values
 from pgprim.types.agent import Settings
-from pgprim.types.checkpoint import AgentState
+from pgprim.types.checkpoint import AgentState, Checkpoint, stack_agents
+from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
-
-Purpose = tuple[str | int, ...]
+from pgprim.types.rollouts import Rollout
 
 RECORDS = {
     "return_mean": ("mean undiscounted raw return of the completed episodes", "reward"),
@@ -33,7 +36,7 @@ RECORDS = {
     "explained_variance": ("share of the value targets' variance that V explained before the update", "1"),
     "kl_mean": ("mean over states of KL(π_old ‖ π_new)", "nat"),
     "kl_max": ("maximum over states of KL(π_old ‖ π_new)", "nat"),
-    "kl_sigma": ("part of kl_mean that the change of σ makes", "nat"),
+    "kl_of_sigma": ("part of kl_mean that the change of σ makes", "nat"),
     "ratio_max": ("maximum over pairs of the ratio ρ (Eq. 18)", "1"),
     "ratio_q99": ("99 % quantile over pairs of the ratio ρ (Eq. 18)", "1"),
     "clip_fraction": ("share of pairs with |ρ − 1| > 0.2", "1"),
@@ -57,7 +60,7 @@ recover. One that does not overflows single precision within some iterations.
 
 
 def train(
-    env_id: str,
+    environment: Environment,
     state: AgentState,
     settings: Settings,
     purposes: list[Purpose],
@@ -66,7 +69,7 @@ def train(
     """Train a stack of agents in lock step.
 
     Args:
-        env_id: Gymnasium's id.
+        environment: The task.
         state: The agents before iteration `iterations.start`.
         settings: Shared by all agents.
         purposes: What each agent's random numbers are for; the iteration is added here.
@@ -80,7 +83,7 @@ def train(
     """
     for iteration in iterations:
         state, records = train_iteration(
-            env_id, state, settings, [(*p, iteration) for p in purposes], iteration
+            environment, state, settings, [(*p, iteration) for p in purposes], iteration
         )
         sound = is_sound(records)
         if not sound.all():
@@ -98,17 +101,27 @@ def is_sound(records: dict[str, Float[np.ndarray, " agent"]]) -> Bool[np.ndarray
     return np.all([np.isfinite(records[name]) for name in MUST_BE_FINITE], axis=0)
 
 
+OVERFLOW = np.errstate(over="ignore", invalid="ignore")
+"""An update that overflows is told by its records (`is_sound`), without a warning."""
+
+
+@OVERFLOW
 def train_iteration(
-    env_id: str, state: AgentState, settings: Settings, purposes: list[Purpose], iteration: int
+    environment: Environment,
+    state: AgentState,
+    settings: Settings,
+    purposes: list[Purpose],
+    iteration: int,
 ) -> tuple[AgentState, dict[str, Float[np.ndarray, " agent"]]]:
     """One iteration: T pairs, then the value network, then the policy."""
-    experience, state = collect(env_id, state, settings, purposes)
-    batch = make_batch(experience, state.phi, settings)
+    rollout, after = collect(environment, state, settings, purposes)
+    batch = group_streams(make_batch(see_iteration(rollout, state, settings), settings), settings.envs)
+    state = after
     new = update_agent(state, batch, settings, purposes, iteration)
     # TRPO's policy has no learning rate.
     rates = {name: getattr(settings, name, np.nan) for name in ("policy_lr", "value_lr")}
     records = (
-        episode_records(experience)
+        episode_records(rollout, settings.envs)
         | update_records(state, new, batch, settings)
         | {
             name: np.full(len(purposes), learning_rate(rate, iteration, settings))
@@ -131,26 +144,46 @@ def update_agent(
     return replace(new, phi=phi, value_adam=adam)
 
 
+@OVERFLOW
 def update_policy(
-    state: AgentState, batch: Batch, settings: Settings, purposes: list[Purpose], iteration: int
+    state: AgentState, batch: Batch, settings: Settings, purposes: Sequence[Purpose], iteration: int
 ) -> AgentState:
     """Take the algorithm's step from a batch: PPO's whole sequence of minibatches, or TRPO's accepted step."""
     rngs = [generator(*purpose, "policy update") for purpose in purposes]
     return algorithm(settings.algorithm).update(state, batch, settings, iteration, rngs)
 
 
-def episode_records(experience: Experience) -> dict[str, Float[np.ndarray, " agent"]]:
-    """Returns and lengths of the episodes that ended within the iteration."""
-    found = {name: [] for name in ("return_mean", "return_std", "length_mean", "num_episodes")}
-    for rew, ended in zip(experience.rew, experience.terminated | experience.truncated, strict=True):
-        stops = np.flatnonzero(ended) + 1
-        totals = np.diff(np.concatenate([[0.0], np.cumsum(rew)[stops - 1]]))
-        some = len(stops) > 0
-        found["return_mean"].append(totals.mean() if some else np.nan)
-        found["return_std"].append(totals.std() if some else np.nan)
-        found["length_mean"].append(np.diff(stops, prepend=0).mean() if some else np.nan)
-        found["num_episodes"].append(len(stops))
-    return {name: np.array(numbers, np.float64) for name, numbers in found.items()}
+def take_steps(
+    checkpoint: Checkpoint, batch: Batch, purposes: Sequence[Purpose]
+) -> Float[Tensor, "agent param"]:
+    """θ_new − θ by the whole update of the checkpoint's next iteration, from its optimiser state, for each agent's pairs.
+
+    Args:
+        checkpoint: The agent.
+        batch: Pairs, one agent per update.
+        purposes: What each update's random numbers are for.
+    """
+    state = stack_agents([checkpoint.state] * len(purposes))
+    new = update_policy(state, batch, make_settings(checkpoint.settings), purposes, checkpoint.iteration)
+    return new.theta - state.theta
+
+
+def episode_records(rollout: Rollout, envs: int) -> dict[str, Float[np.ndarray, " agent"]]:
+    """Returns and lengths of the episodes that ended within the iteration, of each agent's `envs` streams together."""
+    episodes = [complete_episodes(*stream) for stream in zip(rollout.rew, rollout.ended, strict=True)]
+    rows = []
+    for first in range(0, len(episodes), envs):
+        own = episodes[first : first + envs]
+        ret = np.concatenate([each.ret for each in own])
+        length = np.concatenate([np.diff(each.stop, prepend=0) for each in own])
+        some = len(ret) > 0
+        mean, std, long = (ret.mean(), ret.std(), length.mean()) if some else (np.nan, np.nan, np.nan)
+        rows.append((mean, std, long, len(ret)))
+    names = ("return_mean", "return_std", "length_mean", "num_episodes")
+    return {
+        name: np.array(column, np.float64)
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
 
 
 def update_records(
@@ -172,7 +205,7 @@ def update_records(
         "explained_variance": 1 - (batch.target - batch.val_old).var(1) / batch.target.var(1),
         "kl_mean": divergence.mean(1),
         "kl_max": divergence.amax(1),
-        "kl_sigma": kl_of_sigma(log_sigma_old, log_sigma),
+        "kl_of_sigma": kl_of_sigma(log_sigma_old, log_sigma),
         "ratio_max": rho.amax(1),
         "ratio_q99": torch.quantile(rho, 0.99, dim=1),
         "clip_fraction": ((rho - 1).abs() > CLIP_RANGE).float().mean(1),

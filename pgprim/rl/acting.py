@@ -4,47 +4,60 @@ numpy in single precision: for a handful of observations its calls cost a third 
 """
 
 from collections.abc import Callable
+from math import ceil
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float32
 
-from pgprim.core.mlp import policy_net
+from pgprim.core.activations import activate
+from pgprim.core.mlp import MLP
 
 Actor = Callable[
-    [Float[np.ndarray, "agent env obs"], Float[np.ndarray, "agent env act"]],
-    Float[np.ndarray, "agent env act"],
+    [Float32[np.ndarray, "stream obs"], Float32[np.ndarray, "stream act"]], Float32[np.ndarray, "stream act"]
 ]
 
 
-def make_actor(
-    theta: Float[np.ndarray, "agent param"], num_obs: int, num_act: int, hidden: tuple[int, ...]
-) -> Actor:
-    """A function that acts for a stack of policies.
+def make_actor(net: MLP, theta: Float32[np.ndarray, "policy param"], num_streams: int, rows: int) -> Actor:
+    """A function that acts for streams of several policies, the same number of streams for each.
+
+    Streams are in the order of their policies. A policy's streams go through its network in products of `rows` rows, the
+    last one filled up with rows that nobody reads: the last bits of a product depend on its shape, and a stream must not
+    depend on how many others there are.
 
     Args:
-        theta: One parameter vector per agent, single precision.
-        num_obs: Length of an observation.
-        num_act: Length of an action.
-        hidden: Units per hidden layer.
+        net: Shape of the policies.
+        theta: Parameters of each policy.
+        num_streams: Streams of all policies together.
+        rows: Rows per matrix product.
 
     Returns:
-        (normalised observations, standard normal noise) ↦ μ(s) + σ·noise, each agent with its own environments.
+        (normalised observations, standard normal noise) ↦ μ(s) + σ·noise.
     """
-    parts = [part.numpy() for part in policy_net(num_obs, num_act, hidden).split(torch.from_numpy(theta))]
-    *layers, log_sigma = parts
-    weights, biases = layers[0::2], [bias[:, None] for bias in layers[1::2]]
-    sigma = np.exp(log_sigma)[:, None]
+    parts = net.split(torch.from_numpy(theta))
+    layers = [part.numpy() for part in parts[:-1]]
+    weights, biases = [w[:, None] for w in layers[0::2]], [b[:, None, None] for b in layers[1::2]]
+    sigma = np.exp(net.log_sigma(parts).numpy())[:, None]
+    num_obs, num_act = net.sizes[0], net.sizes[-1]
+    num_policies, each = len(theta), num_streams // len(theta)
+    shape = (num_policies, ceil(each / rows), rows)
+    units = [np.zeros((*shape, width), np.float32) for width in net.sizes]
+    padded = units[0].reshape(num_policies, -1, num_obs)
 
     def act(obs, noise):
-        hidden = obs
-        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            hidden = np.matmul(hidden, weight)
-            hidden += bias
-            np.tanh(hidden, out=hidden)
-        mu = np.matmul(hidden, weights[-1])
-        mu += biases[-1]
-        mu += sigma * noise
-        return mu
+        padded[:, :each] = obs.reshape(num_policies, each, num_obs)
+        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            out = np.matmul(units[layer], weight, out=units[layer + 1])
+            out += bias
+            if layer == net.num_layers - 1:
+                break
+            if net.activation == "tanh":
+                np.tanh(out, out=out)
+            else:
+                out[:] = activate(net.activation, torch.from_numpy(out)).numpy()
+        mu = out.reshape(num_policies, -1, num_act)[:, :each]
+        drawn = noise.reshape(num_policies, each, num_act) * sigma
+        drawn += mu
+        return drawn.reshape(num_streams, num_act)
 
     return act

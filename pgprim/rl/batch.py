@@ -1,6 +1,6 @@
 """A batch of state-action pairs as the updates see it, and its minibatches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -36,6 +36,33 @@ class Batch:
     def num_pairs(self) -> int:
         """Pairs per agent."""
         return self.act.shape[1]
+
+
+def join_agents(parts: Sequence[Batch]) -> Batch:
+    """Batches of as many pairs side by side, the agents of the first one first."""
+    columns = {
+        name: [getattr(part, name) for part in parts]
+        for name, value in vars(parts[0]).items()
+        if value is not None
+    }
+    return Batch(**{name: torch.cat(column) for name, column in columns.items()})
+
+
+def group_streams(batch: Batch, each: int) -> Batch:
+    """All pairs of every `each` consecutive streams as those of one agent, stream by stream."""
+    columns = {name: value for name, value in vars(batch).items() if value is not None}
+    return Batch(
+        **{
+            name: value.reshape(-1, each * value.shape[1], *value.shape[2:])
+            for name, value in columns.items()
+        }
+    )
+
+
+def as_one_agent(batch: Batch, agents: slice = slice(None)) -> Batch:
+    """All pairs of some agents of a batch as those of one."""
+    columns = {name: value for name, value in vars(batch).items() if value is not None}
+    return Batch(**{name: value[agents].flatten(0, 1).unsqueeze(0) for name, value in columns.items()})
 
 
 def minibatch_edges(num_pairs: int, settings: Settings) -> list[int]:

@@ -1,7 +1,5 @@
 """Checkpoints as safetensors files: arrays and one JSON header, nothing that could run code when loaded."""
 
-import json
-import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -9,20 +7,20 @@ from typing import Any
 import jsonschema
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from pgprim.rl.algorithms import make_settings, settings_schema
 from pgprim.rl.networks import make_policy, make_value
+from pgprim.store.arrays import load_arrays, save_arrays
+from pgprim.store.files import unusable
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
+from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
 
-HEADER = "pgprim"
-"""The only metadata key: safetensors writes several in no fixed order, and files must be the same bytes every time."""
+KIND = "a checkpoint"
 
 HEADER_TYPES = {
-    "task": str, "env_id": str, "algo": str, "seed": int, "iteration": int, "num_obs": int, "num_act": int,
+    "task": str, "environment": dict, "algo": str, "seed": int, "iteration": int, "num_obs": int, "num_act": int,
     "settings": dict, "counts": dict,
 }  # fmt: skip
 """Fields of the header."""
@@ -34,54 +32,33 @@ COUNTED = ("policy_adam", "value_adam", "obs_moments", "rew_moments")
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; the file appears whole or not at all."""
+    """Write a checkpoint."""
     state = checkpoint.state
-    tensors = {
-        "theta": state.theta,
-        "phi": state.phi,
-        "policy_adam.m": state.policy_adam.m,
-        "policy_adam.v": state.policy_adam.v,
-        "value_adam.m": state.value_adam.m,
-        "value_adam.v": state.value_adam.v,
-        "obs_moments.mean": torch.from_numpy(state.obs_moments.mean),
-        "obs_moments.m2": torch.from_numpy(state.obs_moments.m2),
-        "rew_moments.mean": torch.from_numpy(state.rew_moments.mean),
-        "rew_moments.m2": torch.from_numpy(state.rew_moments.m2),
+    tensors = {"theta": state.theta, "phi": state.phi}
+    for name in ("policy_adam", "value_adam"):
+        tensors |= {f"{name}.{part}": getattr(getattr(state, name), part) for part in ("m", "v")}
+    for name in ("obs_moments", "rew_moments"):
+        moments = getattr(state, name)
+        tensors |= {f"{name}.{part}": torch.from_numpy(getattr(moments, part)) for part in ("mean", "m2")}
+    header = {
+        name: getattr(checkpoint, name) for name in HEADER_TYPES if name not in ("counts", "environment")
     }
-    header = {name: getattr(checkpoint, name) for name in HEADER_TYPES if name != "counts"}
+    header["environment"] = checkpoint.environment.as_dict()
     header["counts"] = {name: int(np.squeeze(getattr(state, name).count)) for name in COUNTED}
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(
-        {name: tensor[0].contiguous() for name, tensor in tensors.items()},
-        partial,
-        {HEADER: json.dumps(header, sort_keys=True)},
-    )
-    os.replace(partial, path)
+    save_arrays(path, header, {name: tensor[0] for name, tensor in tensors.items()})
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint, and check that its arrays and settings belong together.
+    """Read a checkpoint.
 
     Raises:
         UserError: The file is missing, is no checkpoint, or one of its fields is not what the others demand.
     """
+    header, tensors = load_arrays(path, KIND)
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER])
-            tensors = {name: file.get_tensor(name)[None] for name in file.keys()}  # noqa: SIM118  not a dict
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such checkpoint; make it with `snakemake {path}`") from None
-    except (SafetensorError, OSError, KeyError, ValueError):
-        raise UserError(
-            f"{path}: not a pgprim checkpoint, which is a safetensors file with {HEADER!r} in its header; "
-            "name a file that pgprim made, such as data/checkpoints/hopper/ppo/0/0.safetensors"
-        ) from None
-    try:
-        return _make_checkpoint(header, tensors)
+        return _make_checkpoint(header, {name: tensor[None] for name, tensor in tensors.items()})
     except _FieldError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise unusable(path, KIND, str(error)) from None
 
 
 class _FieldError(Exception):
@@ -138,7 +115,8 @@ def _make_checkpoint(header: Any, tensors: dict[str, torch.Tensor]) -> Checkpoin
         moments("obs_moments"),
         moments("rew_moments"),
     )
-    return Checkpoint(**{name: value for name, value in header.items() if name != "counts"}, state=state)
+    plain = {name: value for name, value in header.items() if name not in ("counts", "environment")}
+    return Checkpoint(**plain, environment=Environment.from_dict(header["environment"]), state=state)
 
 
 def _checked_settings(values: dict) -> Settings:

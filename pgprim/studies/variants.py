@@ -1,7 +1,6 @@
 """Training in which an agent may come to grief without stopping the others, and what its batches agree on."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -9,11 +8,14 @@ from jaxtyping import Bool, Float
 
 from pgprim.core.scores import score_sums
 from pgprim.core.surrogate import normalise_advantage
-from pgprim.experience.collect import Experience, collect, make_batch
-from pgprim.experience.train import Purpose, is_sound, train_iteration
+from pgprim.experience.rollout import Purpose, collect
+from pgprim.experience.seen import make_batch, see_iteration
+from pgprim.experience.train import is_sound, train_iteration
+from pgprim.rl.batch import group_streams
 from pgprim.rl.networks import make_policy
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AgentState, stack_agents
+from pgprim.types.environment import Environment
 
 AGREEMENT = ("half_cosine", ("cosine between the gradients of a batch's two halves", "1"))
 """Name, long name and unit of what `half_cosine` finds."""
@@ -23,7 +25,7 @@ PIECE = 4096
 
 
 def train_while_sound(
-    env_id: str,
+    environment: Environment,
     state: AgentState,
     settings: Settings,
     purposes: list[Purpose],
@@ -36,7 +38,7 @@ def train_while_sound(
     do not change, because no agent's depend on its neighbours.
 
     Args:
-        env_id: Gymnasium's id.
+        environment: The task.
         state: New agents.
         settings: Shared by all agents.
         purposes: What each agent's random numbers are for; the iteration is added here.
@@ -52,8 +54,8 @@ def train_while_sound(
         now = [(*purposes[agent], iteration) for agent in alive]
         cosine = np.full(len(alive), np.nan)
         if iteration in agreement_at:
-            cosine = half_cosine(env_id, state, settings, now)
-        state, found = train_iteration(env_id, state, settings, now, iteration)
+            cosine = half_cosine(environment, state, settings, now)
+        state, found = train_iteration(environment, state, settings, now, iteration)
         records = {name: np.full(len(purposes), np.nan) for name in (*found, AGREEMENT[0])}
         for name, numbers in (found | {AGREEMENT[0]: cosine}).items():
             records[name][alive] = numbers
@@ -67,7 +69,7 @@ def train_while_sound(
 
 
 def half_cosine(
-    env_id: str, state: AgentState, settings: Settings, purposes: list[Purpose]
+    environment: Environment, state: AgentState, settings: Settings, purposes: list[Purpose]
 ) -> Float[np.ndarray, " agent"]:
     """Cosine between the policy gradients (Eqs. 1, 15) of the first and the second half of an iteration's pairs.
 
@@ -76,16 +78,18 @@ def half_cosine(
     half starts where the first one stopped, within an episode, so that their states are not quite independent.
 
     Args:
-        env_id: Gymnasium's id.
+        environment: The task.
         state: The agents before the iteration.
         settings: T, normalisation.
         purposes: What each agent's random numbers are for, iteration included.
     """
-    experience, _ = collect(env_id, state, settings, purposes)
-    net = make_policy(settings, experience.obs.shape[2], experience.act.shape[2])
+    rollout, _ = collect(environment, state, settings, purposes)
+    seen = see_iteration(rollout, state, settings)
+    net = make_policy(settings, seen.obs.shape[2], seen.act.shape[2])
+    middle = seen.act.shape[1] // 2
     grads = []
-    for half in halves(experience):
-        batch = make_batch(half, state.phi, settings)
+    for half in (slice(0, middle), slice(middle, None)):
+        batch = group_streams(make_batch(seen.piece(half), settings), settings.envs)
         weights = normalise_advantage(batch.adv).unsqueeze(-1)
         total = torch.zeros(len(purposes), net.num_params, dtype=torch.float64)
         for agent in range(len(purposes)):
@@ -98,17 +102,3 @@ def half_cosine(
                 total[agent] += sums[0, 0].double()
         grads.append(total)
     return torch.nn.functional.cosine_similarity(*grads, dim=1).numpy()
-
-
-def halves(experience: Experience) -> tuple[Experience, Experience]:
-    """The pairs before and after the middle of every stream, each as a batch that is cut at its end."""
-    middle = experience.act.shape[1] // 2
-    next_obs = experience.next_obs.copy()
-    ended = (experience.terminated | experience.truncated)[:, middle - 1]
-    next_obs[~ended, middle - 1] = experience.obs[~ended, middle]
-    whole = replace(experience, next_obs=next_obs)
-    fields = whole.__dataclass_fields__
-    return tuple(
-        Experience(**{name: getattr(whole, name)[:, part] for name in fields})
-        for part in (slice(0, middle), slice(middle, None))
-    )

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pgprim.types.environment import Environment
+
 
 @dataclass(frozen=True)
 class AdamState:
@@ -107,7 +109,7 @@ class Checkpoint:
 
     Attributes:
         task: Name of the task in the parameter file.
-        env_id: Gymnasium's id of its environment.
+        environment: How its environment is made.
         algo: Name of the algorithm in the parameter file.
         seed: The agent's seed.
         iteration: Number of updates made.
@@ -118,7 +120,7 @@ class Checkpoint:
     """
 
     task: str
-    env_id: str
+    environment: Environment
     algo: str
     seed: int
     iteration: int
@@ -126,3 +128,8 @@ class Checkpoint:
     num_act: int
     settings: dict
     state: AgentState
+
+    @property
+    def env_id(self) -> str:
+        """Gymnasium's id of the environment."""
+        return self.environment.id

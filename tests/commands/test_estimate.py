@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from pgprim.commands import estimate
 from pgprim.store.checkpoints import save_checkpoint
-from pgprim.store.datasets import load_dataset, open_gradients
+from pgprim.store.datasets import load_dataset, open_store
 from pgprim.types.errors import UserError
 from pgprim.types.params import load
 from tests.probes.synthetic import PPO, make_checkpoint, make_rollouts
@@ -64,7 +64,7 @@ def test_the_command_writes_vectors_and_numbers_the_same_every_time(here, probe,
         assert "pair" in done.stderr  # progress
     assert _files("one") == _files("two")
     assert len(_files("one")) <= 36
-    assert open_gradients("one/g.zarr")[vectors].dims == ("budget", "trial", "param")
+    assert open_store("one/g.zarr")[vectors].dims == ("budget", "trial", "param")
     numbers = load_dataset("one/e.nc")
     assert {"task", "algo", "seed", "iteration", "budget", "trial", "trial_b"} == set(numbers.dims)
     assert {"params", "checkpoint_sha256", "probe", "level"} <= set(numbers.attrs)

@@ -12,8 +12,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from pgprim.commands.plot import load_results, main, plot_module
-from pgprim.store.datasets import load_dataset, save_dataset
-from pgprim.store.records import save_records
+from pgprim.store.datasets import load_dataset, save_dataset, save_store
 from pgprim.types.errors import UserError
 from tests.plotting.synthetic import estimates, records
 
@@ -40,7 +39,7 @@ def repository(tmp_path_factory):
         for name, ds in estimates(budgets=(100, 300, 1000), **grid).items():
             save_dataset(root / name.replace("estimates", f"estimates/{probe}"), ds)
     for name, ds in records(iterations=10).items():
-        save_records(root / name, ds)
+        save_store(root / name, ds)
     return root
 
 
@@ -49,7 +48,7 @@ def arguments(figure, probe, inputs, out):
         name: Path(f"{out}/{figure}.{suffix}")
         for name, suffix in (("out", "pdf"), ("png", "png"), ("data", "nc"))
     }
-    return argparse.Namespace(figure=figure, probe=probe, inputs=[Path(folder) for folder in inputs], **files)
+    return argparse.Namespace(figure=figure, by=probe, inputs=[Path(folder) for folder in inputs], **files)
 
 
 def command(root, figure, probe, inputs, out):
@@ -112,7 +111,7 @@ def test_the_kept_data_alone_draw_the_figure(repository, figure, tmp_path):
 def test_every_figure_is_drawn_by_one_probe():
     drawn = [
         figure
-        for probe in ("gradient", "probes/steps", "report/training", "report/hyperparameters")
+        for probe in ("probes/gradient", "probes/steps", "report/training", "report/hyperparameters")
         for figure in import_module(f"pgprim.{probe.replace('/', '.')}.plot").FIGURES
     ]
     assert sorted(drawn) == sorted(FIGURES)
@@ -131,8 +130,13 @@ def test_every_figure_is_drawn_by_one_probe():
             ["data/estimates/gradient"],
             "data/estimates/gradient: has no variable 'return_mean'",
         ),
-        ("fig1", "probes/gradient", ["data/broken"], "data/broken/0.nc: not a whole NetCDF-3 file"),
-        ("fig8", "report/training", ["data/torn"], "data/torn/0.zarr: not a whole store"),
+        ("fig1", "probes/gradient", ["data/broken"], "data/broken/0.nc: not a dataset as pgprim wrote it"),
+        (
+            "fig8",
+            "report/training",
+            ["data/torn"],
+            "data/torn/0.zarr: not a store of training records as pgprim wrote it",
+        ),
         (
             "fig3",
             "probes/gradient",
@@ -167,7 +171,7 @@ def test_wrong_input_is_one_sentence(repository, figure, probe, inputs, sentence
 
 
 def test_wrong_input_ends_the_command(repository):
-    done = command(repository, "fig1", "gradient", ["data/nowhere"], out="wrong")
+    done = command(repository, "fig1", "probes/gradient", ["data/nowhere"], out="wrong")
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("python -m pgprim.commands.plot: data/nowhere: is no directory")
@@ -184,5 +188,5 @@ def test_half_written_results_are_not_read(repository, tmp_path):
 
 
 def test_module_without_figures_is_refused():
-    with pytest.raises(UserError, match="no module"):
+    with pytest.raises(UserError, match="does not exist"):
         plot_module("no.such", "fig1")

@@ -6,11 +6,11 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from pgprim.experience.collect import Experience, collect, make_batch
+from pgprim.rl.envs import make_envs
 
 from pgprim.core.mlp import forward, policy_net
 from pgprim.core.seeding import derive_seed, generator
-from pgprim.experience.collect import Experience, collect, make_batch
-from pgprim.rl.envs import make_envs
 from tests.rl import examples
 from tests.rl.examples import new_agents, settings
 

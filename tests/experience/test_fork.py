@@ -6,12 +6,12 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from pgprim.experience.frozen import run_frozen
+from pgprim.rl.envs import make_envs
 
 from pgprim.core.seeding import derive_seed, generator
 from pgprim.experience.fork import copy_state, fork_stream
-from pgprim.experience.frozen import run_frozen
 from pgprim.rl.algorithms import make_settings
-from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
 from pgprim.rl.normalise import std
 from pgprim.types.checkpoint import Checkpoint, Moments

@@ -4,12 +4,12 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-
-from pgprim.core.mlp import forward, policy_net
-from pgprim.core.seeding import derive_seed, generator
 from pgprim.experience.frozen import run_frozen
 from pgprim.experience.sampling import sample_streams
 from pgprim.rl.envs import make_envs
+
+from pgprim.core.mlp import forward, policy_net
+from pgprim.core.seeding import derive_seed, generator
 from pgprim.rl.initialise import make_agent
 from pgprim.types.checkpoint import Checkpoint, Moments
 from pgprim.types.errors import UserError

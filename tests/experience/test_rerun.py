@@ -6,12 +6,12 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from pgprim.experience.collect import collect, make_batch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from pgprim.core.gaussian import kl_of_sigma
 from pgprim.core.mlp import forward, policy_net
 from pgprim.core.returns import gae
-from pgprim.experience.collect import collect, make_batch
 from pgprim.experience.rerun import held_out_pairs, join_updates, replay_iteration, sigma_divergence
 from pgprim.experience.train import train, update_records
 from tests.rl.examples import assert_same_agent, new_agents, settings
@@ -85,7 +85,7 @@ def test_the_first_pairs_are_the_training_batch(algo):
         np.testing.assert_allclose(adv[agent, here], batch.adv[agent, here], atol=2e-5)
     net = policy_net(11, 3, chosen.hidden)
     records = update_records(net, update.theta_old, update.theta_new, batch, chosen)
-    divergence = pairs.kl_mean_part + sigma_divergence(update, 3)[:, None]
+    divergence = pairs.kl_of_mean + sigma_divergence(update, 3)[:, None]
     np.testing.assert_allclose(divergence[:, :num_pairs].mean(1), records["kl_mean"], rtol=1e-4)
     np.testing.assert_allclose(divergence[:, :num_pairs].max(1), records["kl_max"], rtol=1e-4)
     rho = np.exp(pairs.log_prob_new - pairs.log_prob_old)[:, :num_pairs]

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from pgprim.experience.sampling import sample_streams
+from pgprim.rl.envs import make_envs
 from ruamel.yaml import YAML
 
 from pgprim.core.mlp import forward, policy_net
 from pgprim.core.seeding import derive_seed, generator
-from pgprim.experience.sampling import sample_streams
 from pgprim.rl.algorithms import make_settings
-from pgprim.rl.envs import make_envs
 from pgprim.rl.initialise import make_agent
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.types.agent import settings_of

@@ -10,7 +10,7 @@ from pgprim.commands import estimate, sample
 from pgprim.core.adam import adam_init
 from pgprim.rl.normalise import make_moments
 from pgprim.store.checkpoints import save_checkpoint
-from pgprim.store.datasets import load_dataset, open_gradients
+from pgprim.store.datasets import load_dataset, open_store
 from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint
 from pgprim.types.params import load
@@ -56,7 +56,7 @@ def sample_and_estimate(name="it"):
     paths = {"gradients": f"{name}.zarr", "out": f"{name}.nc"}
     common = {"probe": "gradient", "checkpoint": "agent.safetensors", "rollouts": "rollouts.zarr"}
     estimate.main(argparse.Namespace(**common, **paths))
-    return open_gradients(paths["gradients"]).load(), load_dataset(paths["out"]).squeeze(drop=True)
+    return open_store(paths["gradients"]).load(), load_dataset(paths["out"]).squeeze(drop=True)
 
 
 def mean_advantage_gradients(gradients):

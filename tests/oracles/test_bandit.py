@@ -146,9 +146,11 @@ def test_the_noise_scale_is_the_known_one(bandit):
     scale = oracle.trace / np.square(oracle.grad_norm).sum()
     for budget in BUDGETS[1:]:
         here = numbers.sel(budget=budget)
-        assert here.noise_scale_low < scale < here.noise_scale_high
-        assert here.noise_scale_high < 3 * here.noise_scale_low
-    assert numbers.truth_noise_scale_low < scale < numbers.truth_noise_scale_high
+        assert here.noise_scale_ci.sel(bound="low") < scale < here.noise_scale_ci.sel(bound="high")
+        assert here.noise_scale_ci.sel(bound="high") < 3 * here.noise_scale_ci.sel(bound="low")
+    assert (
+        numbers.truth_noise_scale_ci.sel(bound="low") < scale < numbers.truth_noise_scale_ci.sel(bound="high")
+    )
     assert numbers.mean_episode_length == 1
     np.testing.assert_allclose(numbers.noise_scale_episodes, numbers.noise_scale)
 

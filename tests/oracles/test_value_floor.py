@@ -10,13 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pgprim.probes.value.floor import look, run
 from scipy.linalg import solve_discrete_lyapunov
 
 from pgprim.core.adam import adam_init
 from pgprim.core.mlp import policy_net, value_net
 from pgprim.core.value_errors import perfect_error, tail_length
 from pgprim.experience.fork import fork_stream
-from pgprim.probes.value.floor import look, run
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import make_moments
 from pgprim.types.checkpoint import AgentState, Checkpoint

@@ -18,7 +18,10 @@ from pgprim.plotting.style import STYLE, WIDTH, colour, marker, shades, style
 from pgprim.types.errors import UserError
 from tests.plotting.synthetic import estimate, estimates
 
-PLOTS = [f"pgprim.probes.{probe}.plot" for probe in ("gradient", "steps", "training", "hyperparameters")]
+PLOTS = [
+    f"pgprim.{place}.plot"
+    for place in ("probes.gradient", "probes.steps", "report.training", "report.hyperparameters")
+]
 
 
 @pytest.mark.parametrize("module", [*PLOTS, "pgprim.commands.plot"])
@@ -89,7 +92,7 @@ def test_axis_labels_come_from_attributes():
 def test_choose_keeps_only_what_is_drawn_in_the_papers_order():
     parts = estimates(("hopper", "humanoid"), ("trpo", "ppo"), (0,), (0,))
     chosen = choose(combine(parts), ["cosine"])
-    assert list(chosen) == ["cosine"]
+    assert list(chosen) == ["cosine", "cosine_ci"]
     assert chosen.task.values.tolist() == ["humanoid", "hopper"]
     assert chosen.algo.values.tolist() == ["ppo", "trpo"]
     np.testing.assert_array_equal(

@@ -3,9 +3,6 @@
 import numpy as np
 import pytest
 import torch
-
-from pgprim.core.gaussian import log_prob
-from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.probes.baselines.fit import (
     FitSettings,
     Returns,
@@ -17,6 +14,9 @@ from pgprim.probes.baselines.fit import (
     rescale,
     weighted_errors,
 )
+
+from pgprim.core.gaussian import log_prob
+from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts

@@ -10,10 +10,12 @@ from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.returns import gae
 from pgprim.core.surrogate import normalise_advantage
+from pgprim.probes.gradient import measure
 from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare, run, stream_gradients
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_obs, normalise_rew, std
-from pgprim.store.datasets import load_dataset, open_gradients, save_dataset, save_gradients
+from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
+from pgprim.store.labelled import interval
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1500
@@ -108,8 +110,8 @@ def test_the_size_of_blocks_is_a_matter_of_rounding(tmp_path, monkeypatch, block
     checkpoint = make_checkpoint(PPO)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     usual, _ = run(checkpoint, rollouts, PARAMS)
-    monkeypatch.setattr(estimate, "BLOCK", block)
-    monkeypatch.setattr(estimate, "GROUP", group)
+    monkeypatch.setattr(measure, "BLOCK", block)
+    monkeypatch.setattr(measure, "GROUP", group)
     other, _ = run(checkpoint, rollouts, PARAMS)
     for name in ("grad", "grad_true"):
         assert _relative_error(other[name].values, usual[name].values) < 1e-4
@@ -120,7 +122,7 @@ def test_the_same_rollouts_give_the_same_bytes(tmp_path):
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     for name in ("a", "b"):
         gradients, numbers = run(checkpoint, rollouts, PARAMS)
-        save_gradients(tmp_path / f"{name}.zarr", gradients)
+        save_store(tmp_path / f"{name}.zarr", gradients)
         save_dataset(tmp_path / f"{name}.nc", numbers)
     assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()
     files = [sorted(p for p in (tmp_path / f"{name}.zarr").rglob("*") if p.is_file()) for name in ("a", "b")]
@@ -132,8 +134,8 @@ def test_budgets_and_normalisation_can_be_had_again_from_what_is_stored(tmp_path
     checkpoint = make_checkpoint(PPO)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     gradients, numbers = run(checkpoint, rollouts, PARAMS)
-    save_gradients(tmp_path / "g.zarr", gradients)
-    stored = open_gradients(tmp_path / "g.zarr")
+    save_store(tmp_path / "g.zarr", gradients)
+    stored = open_store(tmp_path / "g.zarr")
     again = add_gradients(stored.drop_vars(["grad", "grad_true"]))
     np.testing.assert_array_equal(again.grad, gradients.grad)
     np.testing.assert_array_equal(again.grad_true, gradients.grad_true)
@@ -150,7 +152,7 @@ def test_estimates_are_labelled(tmp_path):
     assert numbers.truth_cosine_trial.dims == numbers.norm.dims == (*labels, "budget", "trial")
     for name in ("cosine", "truth_cosine", "noise_scale"):
         assert numbers[name].dims == (*labels, "budget")
-        low, value, high = (numbers[name + end].values for end in ("_low", "", "_high"))
+        value, (low, high) = numbers[name].values, (end.values for end in interval(numbers, name))
         assert (low <= value).all() and (value <= high).all()
     assert numbers.truth_norm.dims == labels
     for ds in (gradients, numbers):

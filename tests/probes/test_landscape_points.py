@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pgprim.experience.collect import Experience, collect, make_batch
+from pgprim.experience.frozen import run_frozen
 
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net
 from pgprim.core.seeding import derive_seed, generator
-from pgprim.experience.collect import Experience, collect, make_batch
-from pgprim.experience.frozen import run_frozen
 from pgprim.experience.train import train_iteration
 from pgprim.probes.landscape import points as landscape
 from pgprim.probes.landscape.points import (

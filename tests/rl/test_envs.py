@@ -9,8 +9,8 @@ import gymnasium
 import mujoco
 import numpy as np
 import pytest
-
 from pgprim.rl.envs import ENVPOOL_IDS, EnvPoolEnvs, GymnasiumEnvs, _make_follow, make_envs
+
 from pgprim.types.errors import UserError
 
 HIDDEN_POSITIONS = {"Hopper": 1, "Walker2d": 1, "Humanoid": 2}

@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pgprim.rl.ppo import ppo_update
 
-from pgprim.core.adam import adam_init
-from pgprim.core.mlp import policy_net
+from pgprim.core.mlp import policy_net, value_net
 from pgprim.core.surrogate import clipped_surrogate, normalise_advantage, ratio, surrogate
+from pgprim.rl.algorithms.ppo.update import update as ppo_update
 from tests.rl import examples
 from tests.rl.examples import settings
 
@@ -29,7 +28,16 @@ def rngs(agents=range(1)):
 
 def update(theta, batch, agents=range(1), lr=LR, **changes):
     chosen = settings(**{"minibatches": 6, "policy_epochs": 4} | changes)
-    return ppo_update(NET, theta, adam_init(theta), batch, chosen, lr, rngs(agents))
+    return ppo(theta, batch, chosen, rngs(agents), lr)
+
+
+def ppo(theta, batch, chosen, generators, lr=LR, net=NET):
+    """The update with a constant learning rate: parameters and optimiser."""
+    phi = torch.zeros(len(theta), value_net(net.sizes[0], (64, 64)).num_params, dtype=theta.dtype)
+    chosen = replace(chosen, policy_lr=lr, anneal=False)
+    new = ppo_update(examples.agents(theta, phi), batch, chosen, 7, generators)
+    assert new.phi is phi
+    return new.theta, new.policy_adam
 
 
 def pairs_of(batch, pairs):
@@ -93,8 +101,9 @@ def test_a_learning_rate_of_zero_stays():
 
 def test_what_went_in_stays_as_it_was():
     theta, batch = start()
-    adam, before = adam_init(theta), theta.clone()
-    ppo_update(NET, theta, adam, batch, settings(), LR, rngs())
+    before, state = theta.clone(), examples.agents(theta, theta)
+    ppo_update(state, batch, settings(), 0, rngs())
+    adam = state.policy_adam
     assert torch.equal(theta, before) and adam.count == 0 and not adam.m.any() and not adam.v.any()
 
 
@@ -108,10 +117,7 @@ def test_an_agents_bits_do_not_depend_on_the_stack(num_act):
     chosen = settings(minibatches=4, policy_epochs=2)
 
     def run(pick):
-        start = theta[pick].clone()
-        return ppo_update(
-            net, start, adam_init(start), examples.take(batch, pick), chosen, LR, rngs(range(3)[pick])
-        )
+        return ppo(theta[pick].clone(), examples.take(batch, pick), chosen, rngs(range(3)[pick]), net=net)
 
     whole, adam = run(slice(0, 3))
     for pick in examples.stacks():

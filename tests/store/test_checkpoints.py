@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
-from pgprim.store.checkpoints import HEADER, load_checkpoint, save_checkpoint
+from pgprim.store.arrays import HEADER
+from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
+from pgprim.store.files import UNSEALED, seal
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
 from pgprim.types.errors import UserError
+from tests.probes.synthetic import PPO
 from tests.rl.examples import arrays, assert_same_agent
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
@@ -25,12 +28,12 @@ def make_checkpoint(seed: int = 0) -> Checkpoint:
     rng = np.random.default_rng(seed)
     tensor = lambda num: torch.from_numpy(rng.standard_normal((1, num))).float() / 3  # noqa: E731
     moments = lambda num, count: Moments(count, *rng.standard_normal((2, 1, num)) / 7)  # noqa: E731
+    policy, value = 4 * 3 + 3 + 3 * 2 + 2 + 2, 4 * 3 + 3 + 3 + 1  # one hidden layer of 3; log σ
     state = AgentState(
-        tensor(20), tensor(15), AdamState(tensor(20), tensor(20), 320), AdamState(tensor(15), tensor(15), 640),
-        moments(4, 2048), moments(1, 2047),
+        tensor(policy), tensor(value), AdamState(tensor(policy), tensor(policy), 320),
+        AdamState(tensor(value), tensor(value), 640), moments(4, 2048), moments(1, 2047),
     )  # fmt: skip
-    settings = {"hidden": [64, 64], "rew_clip": None, "policy_lr": 4.5e-4, "init": "orthogonal"}
-    return Checkpoint("hopper", "Hopper-v5", "ppo", 3, 150, 4, 2, settings, state)
+    return Checkpoint("hopper", "Hopper-v5", "ppo", 3, 150, 4, 2, PPO | {"hidden": [3]}, state)
 
 
 @pytest.fixture
@@ -47,18 +50,69 @@ def test_what_goes_in_comes_out(file):
     assert len(arrays(found.state)) == 2 + 2 * 3 + 2 * 3
 
 
-def test_values_that_are_not_numbers_come_out_too(tmp_path):
+def test_signs_and_the_smallest_numbers_come_out_too(tmp_path):
     checkpoint = make_checkpoint()
-    checkpoint.state.theta[0, :3] = torch.tensor([float("nan"), float("inf"), -0.0])
+    checkpoint.state.theta[0, :3] = torch.tensor([1e-45, -1e-45, -0.0])
     save_checkpoint(tmp_path / "a", checkpoint)
     found = load_checkpoint(tmp_path / "a").state.theta
     assert found.numpy().tobytes() == checkpoint.state.theta.numpy().tobytes()
 
 
+def wrong(name: str) -> Checkpoint:
+    """A checkpoint that was written as it is, but cannot be an agent."""
+    right = make_checkpoint()
+    state = right.state
+    match name:
+        case "theta is not finite":
+            state.theta[0, 3] = float("nan")
+        case "obs_moments.m2 is not finite":
+            state.obs_moments.m2[0, 1] = np.inf
+        case "theta has the shape":
+            return replace(right, state=replace(state, theta=state.theta[:, 1:]))
+        case "value_adam.m has the shape":
+            adam = AdamState(*(array.repeat(1, 2) for array in (state.value_adam.m, state.value_adam.v)), 640)
+            return replace(right, state=replace(state, value_adam=adam))
+        case "phi has the shape":
+            return replace(
+                right,
+                settings=right.settings | {"hidden": [3, 3]},
+                state=replace(
+                    state,
+                    theta=torch.zeros(1, 37),
+                    policy_adam=AdamState(torch.zeros(1, 37), torch.zeros(1, 37), 0),
+                ),
+            )
+        case "its settings are not":
+            return replace(right, settings={k: v for k, v in right.settings.items() if k != "gamma"})
+    return right
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "theta is not finite", "obs_moments.m2 is not finite", "theta has the shape", "value_adam.m has the shape",
+        "phi has the shape", "its settings are not",
+    ],
+)  # fmt: skip
+def test_arrays_and_settings_that_cannot_be_an_agents_are_named(tmp_path, told):
+    save_checkpoint(tmp_path / "a.safetensors", wrong(told))
+    with pytest.raises(UserError, match=rf"a\.safetensors: .*{told}"):
+        load_checkpoint(tmp_path / "a.safetensors")
+
+
+def test_of_sixty_flipped_bits_none_is_read_as_data(file):
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        flipped = bytearray(whole)
+        flipped[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        file.write_bytes(flipped)
+        assert_refused(file)
+
+
 def test_an_agent_of_a_stack_is_saved_by_itself(tmp_path):
     """A view into shared memory, and a copy of it, make the same file."""
     checkpoint = make_checkpoint()
-    flat = torch.cat([torch.zeros(1, 20), checkpoint.state.theta])
+    flat = torch.cat([torch.zeros_like(checkpoint.state.theta), checkpoint.state.theta])
     save_checkpoint(tmp_path / "view", replace(checkpoint, state=replace(checkpoint.state, theta=flat[1:])))
     save_checkpoint(tmp_path / "copy", checkpoint)
     assert (tmp_path / "view").read_bytes() == (tmp_path / "copy").read_bytes()
@@ -86,7 +140,7 @@ def test_the_file_is_safetensors_with_one_readable_header(file):
     assert list(head["__metadata__"]) == [HEADER]
     theta = head["theta"]
     start, stop = (8 + length + offset for offset in theta["data_offsets"])
-    assert (theta["dtype"], theta["shape"]) == ("F32", [20])
+    assert (theta["dtype"], theta["shape"]) == ("F32", [25])
     np.testing.assert_array_equal(np.frombuffer(raw[start:stop], "<f4"), make_checkpoint().state.theta[0])
 
 
@@ -119,6 +173,10 @@ def spoil(path: Path, kind: str) -> None:
     """Make the file at `path` something else than a checkpoint."""
     raw, tensors = path.read_bytes(), load_file(path)
     header = json.loads(json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])["__metadata__"][HEADER])
+
+    def resave(changed: dict) -> None:
+        path.write_bytes(seal(save(tensors, {HEADER: json.dumps(changed | {"seal": UNSEALED})})))
+
     match kind:
         case "empty":
             path.write_bytes(b"")
@@ -135,15 +193,14 @@ def spoil(path: Path, kind: str) -> None:
         case "broken header":
             save_file(tensors, path, {HEADER: "{"})
         case "header without counts":
-            save_file(tensors, path, {HEADER: json.dumps({k: v for k, v in header.items() if k != "counts"})})
+            resave({k: v for k, v in header.items() if k != "counts"})
         case "counts of another shape":
-            save_file(tensors, path, {HEADER: json.dumps(header | {"counts": []})})
-        case "header with another key":
-            save_file(tensors, path, {HEADER: json.dumps(header | {"colour": "red"})})
+            resave(header | {"counts": []})
+        case "header without seed":
+            resave({k: v for k, v in header.items() if k != "seed"})
         case "missing tensor":
-            save_file(
-                {name: t for name, t in tensors.items() if name != "phi"}, path, {HEADER: json.dumps(header)}
-            )
+            del tensors["phi"]
+            resave(header)
         case "directory":
             path.unlink()
             path.mkdir()
@@ -168,7 +225,7 @@ def test_what_is_no_checkpoint_is_told_in_one_sentence(file, kind, monkeypatch):
 @pytest.mark.parametrize(
     "kind",
     [
-        "header without counts", "counts of another shape", "header with another key", "missing tensor", "directory",
+        "header without counts", "counts of another shape", "header without seed", "missing tensor", "directory",
     ],
 )  # fmt: skip
 def test_what_is_nearly_a_checkpoint_is_told_in_one_sentence(file, kind):
@@ -177,5 +234,7 @@ def test_what_is_nearly_a_checkpoint_is_told_in_one_sentence(file, kind):
 
 
 def test_a_missing_checkpoint_is_told_in_one_sentence(tmp_path):
-    with pytest.raises(UserError, match=r"no such checkpoint; make it with `snakemake .*none.safetensors`"):
+    with pytest.raises(
+        UserError, match=r"a checkpoint is wanted.*; make it with `snakemake .*none.safetensors`"
+    ):
         load_checkpoint(tmp_path / "none.safetensors")

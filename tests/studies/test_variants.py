@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pgprim.experience.collect import collect, make_batch
 
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net
 from pgprim.core.surrogate import normalise_advantage, ratio, surrogate
-from pgprim.experience.collect import collect, make_batch
 from pgprim.experience.train import train
 from pgprim.studies.variants import half_cosine, halves, train_while_sound
 from pgprim.types.checkpoint import stack_agents

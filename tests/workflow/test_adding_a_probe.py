@@ -64,7 +64,7 @@ def test_the_estimate_is_what_a_plain_loop_finds(extended):
     assert len(returns) > 20
     assert ds.num_episodes.sum() == len(returns)
     np.testing.assert_allclose(ds.return_mean, np.mean(returns), rtol=1e-12)
-    assert ds.return_mean_low < ds.return_mean < ds.return_mean_high
+    assert ds.return_mean_ci.sel(bound="low") < ds.return_mean < ds.return_mean_ci.sel(bound="high")
     assert ds.num_episodes.attrs["units"] == "episodes"
 
 

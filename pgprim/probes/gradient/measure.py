@@ -14,8 +14,10 @@ import xarray as xr
 from jaxtyping import Float
 from tqdm import tqdm
 
-from pgprim.core.agreement import agreement, noise, with_ends
+from pgprim.core.agreement import agreement, noise
+from pgprim.core.cosines import gram
 from pgprim.core.mlp import MLP
+from pgprim.core.noise_scale import noise_scale
 from pgprim.core.prefix_sums import (
     PrefixSums,
     advantage_moments,
@@ -26,17 +28,18 @@ from pgprim.core.prefix_sums import (
     revalue,
     trace_weights,
 )
-from pgprim.core.returns import gae
+from pgprim.core.reliability import reliability
 from pgprim.core.scores import score_sums
-from pgprim.core.statistics import gram, noise_scale, reliability
-from pgprim.experience.appraise import ROWS, Appraisal, appraise
+from pgprim.experience.seen import ROWS, Seen, advantages, cut_gain, see
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy
-from pgprim.store.estimates import estimates_dataset
+from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import agent_of, label, stack
 from pgprim.store.rollouts import RolloutReader
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import Checkpoint
-from pgprim.types.rollouts import Block
+from pgprim.types.levels import LEVEL
+from pgprim.types.rollouts import Rollout
 
 BLOCK = 2048
 """Pairs of a stream that are worked on at a time. Fixed, because it decides how sums are rounded."""
@@ -45,12 +48,12 @@ GROUP = 10
 """Streams that are worked on at a time: few, so that their sums stay in the processor's cache."""
 
 SUMS = {
-    "score_sum": "Σ s, the score summed over the pairs",
-    "score_adv_sum": "Σ s·A, the score times the advantage summed over the pairs",
-    "adv_sum": "Σ A, the advantage summed over the pairs",
-    "adv_sq_sum": "Σ A², the squared advantage summed over the pairs",
+    "score_sum": ("Σ s, the score summed over the pairs", "1"),
+    "score_adv_sum": ("Σ s·A, the score times the advantage summed over the pairs", "1"),
+    "adv_sum": ("Σ A, the advantage summed over the pairs", "1"),
+    "adv_sq_sum": ("Σ A², the squared advantage summed over the pairs", "1"),
 }
-"""What is kept of the pairs; n is the budget."""
+"""Long name and unit of what is kept of the pairs; n is the budget."""
 
 ESTIMATES = {
     "pairwise_cosine": ("cosine between two estimates", "1"),
@@ -78,18 +81,17 @@ BUDGET_DIMS = {
 }
 
 
-def run(checkpoint: Checkpoint, rollouts: RolloutReader, params: dict) -> tuple[xr.Dataset, xr.Dataset]:
+def measure(inputs: Inputs, params: dict) -> Measured:
     """The probe: gradients with their sums, and the numbers the figures read.
 
     Args:
-        checkpoint: The agent that made the rollouts.
-        rollouts: Trial streams first, then truth streams.
-        params: The parameter file.
+        inputs: A checkpoint and its rollouts.
+        params: `budgets`.
     """
-    settings, budgets = params["estimate"]["gradient"], params["estimate"]["gradient"]["budgets"]
-    sums = collect_sums(checkpoint, rollouts, budgets, params["sample"]["trials"])
-    gradients = add_gradients(sums)
-    return gradients, compare(checkpoint, gradients, settings["level"])
+    gradients = add_gradients(
+        collect_sums(inputs.checkpoint, inputs.rollouts, params["budgets"], inputs.trials)
+    )
+    return Measured(compare(inputs.checkpoint, gradients, LEVEL), gradients)
 
 
 def collect_sums(
@@ -108,8 +110,8 @@ def collect_sums(
     tally = _Tally()
     parts: dict[str, list[tuple[slice, dict[int, PrefixSums]]]] = {"trial": [], "stream": []}
     total = num_trials * min(budgets[-1] + 1, num_pairs) + num_truth * num_pairs
-    label = f"estimate {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
-    with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
+    desc = f"estimate {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
+    with tqdm(total=total, desc=desc, unit="pair", unit_scale=True, mininterval=5) as progress:
         for kind, first, last, edges in (
             ("trial", 0, num_trials, budgets),
             ("stream", num_trials, rollouts.num_streams, [num_pairs]),
@@ -118,53 +120,48 @@ def collect_sums(
                 streams = slice(start, min(start + GROUP, last))
                 # One pair more than the largest budget, whose value the cut bootstraps with.
                 blocks = tally.count(rollouts.blocks(streams, edges[-1] + 1, BLOCK), progress)
-                sums = prefix_sums(checkpoint, net, appraise(checkpoint, blocks), streams, edges)
+                sums = prefix_sums(checkpoint, net, see(checkpoint, blocks), streams, edges)
                 parts[kind].append((streams, sums))
     trials = _stack(parts["trial"], budgets, ("budget", "trial"))
     truth = _stack(parts["stream"], [num_pairs], ("budget", "stream"))
-    variables = dict(trials) | {
-        f"truth_{name}": (dims[1:], values[0], attrs) for name, (dims, values, attrs) in truth.items()
-    }
+    variables = trials | {f"truth_{name}": (dims[1:], values[0]) for name, (dims, values) in truth.items()}
     names = [name for name, _ in net.layout]
     sizes = [int(np.prod(shape)) for _, shape in net.layout]
     coords = {
-        "budget": ("budget", budgets, {"long_name": "state-action pairs per estimate", "units": "pairs"}),
-        "trial": ("trial", np.arange(num_trials), {"long_name": "stream of an estimate"}),
-        "stream": (
-            "stream",
-            np.arange(num_trials, rollouts.num_streams),
-            {"long_name": "stream of the truth"},
-        ),
-        "tensor": (
-            "param",
-            np.repeat(np.arange(len(names), dtype=np.int8), sizes),
-            {
-                "long_name": "array of the policy that the parameter is in, by rows",
-                "flag_values": list(range(len(names))),
-                "flag_meanings": " ".join(names),
-            },
-        ),
+        "budget": budgets,
+        "trial": range(num_trials),
+        "stream": range(num_trials, rollouts.num_streams),
     }
-    attrs = {name: getattr(checkpoint, name) for name in ("task", "env_id", "algo", "seed", "iteration")}
-    return xr.Dataset(variables, coords, attrs | {"truth_pairs": num_truth * num_pairs} | tally.means())
+    tensor = (
+        "param",
+        np.repeat(np.arange(len(names), dtype=np.int8), sizes),
+        {
+            "long_name": "array of the policy that the parameter is in, by rows",
+            "flag_values": list(range(len(names))),
+            "flag_meanings": " ".join(names),
+        },
+    )
+    attrs = {"truth_pairs": num_truth * num_pairs} | tally.means()
+    described = SUMS | {f"truth_{name}": words for name, words in SUMS.items()}
+    return label(variables, described, coords, agent_of(checkpoint) | attrs).assign_coords(tensor=tensor)
 
 
 def prefix_sums(
-    checkpoint: Checkpoint, net: MLP, appraisals: Iterator[Appraisal], streams: slice, edges: list[int]
+    checkpoint: Checkpoint, net: MLP, seen: Iterator[Seen], streams: slice, edges: list[int]
 ) -> dict[int, PrefixSums]:
     """The sums over the first N pairs of some streams, for every edge N.
 
     Args:
         checkpoint: The agent.
         net: Shape of its policy.
-        appraisals: The streams' pairs in the order of time, beyond the last edge if the streams go on.
+        seen: The streams' pairs in the order of time, beyond the last edge if the streams go on.
         streams: Which streams they are.
         edges: N in ascending order.
     """
     settings = make_settings(checkpoint.settings)
     sums = no_pairs(streams.stop - streams.start, net.num_params)
     found = {}
-    for block in appraisals:
+    for block in seen:
         stops = sorted(
             {edge - block.start for edge in edges if block.start < edge <= block.start + block.val.shape[1]}
         )
@@ -172,9 +169,9 @@ def prefix_sums(
             stops = sorted({*stops, block.val.shape[1]})
         for start, stop in zip([0, *stops], stops, strict=False):
             piece = slice(start, stop)
-            sums = _append(sums, checkpoint.state.theta, net, block, piece, settings)
+            sums = _append(sums, checkpoint.state.theta, net, block.piece(piece), settings)
             if sums.num_pairs in edges:
-                found[sums.num_pairs] = _cut(sums, block, stop - 1, settings)
+                found[sums.num_pairs] = revalue(sums, cut_gain(block, stop - 1, settings))
     return found
 
 
@@ -224,45 +221,32 @@ def compare(checkpoint: Checkpoint, gradients: xr.Dataset, level: float) -> xr.D
         agreement(vectors, truth, trusted.value, level) | noise(vectors, int(budget), length, level)
         for budget, vectors in zip(gradients.budget.values, gradients.grad.values, strict=True)
     ]
-    variables = {
-        name: (BUDGET_DIMS.get(name, ("budget",)), np.stack([row[name] for row in rows])) for name in rows[0]
-    }
-    single = with_ends("truth_reliability", trusted)
-    single |= with_ends("truth_noise_scale", noise_scale(streams, stream_pairs, level))
-    single |= {
+    variables = {name: (BUDGET_DIMS.get(name, ("budget",)), values) for name, values in stack(rows).items()}
+    single = {
+        "truth_reliability": trusted,
+        "truth_noise_scale": noise_scale(streams, stream_pairs, level),
         "truth_norm": np.linalg.norm(truth.astype(np.float64)),
         "truth_pairs": gradients.attrs["truth_pairs"],
         "mean_episode_length": length,
         "mean_return": gradients.attrs["mean_return"],
     }
     variables |= {name: ((), value) for name, value in single.items()}
-    attrs = {"level": level, "env_id": checkpoint.env_id, "semantics": checkpoint.settings["semantics"]}
-    budgets = gradients.budget.values.tolist()
-    return estimates_dataset(checkpoint, variables, ESTIMATES, budgets, gradients.sizes["trial"], attrs)
+    trials = range(gradients.sizes["trial"])
+    coords = {"budget": gradients.budget.values, "trial": trials, "trial_b": trials}
+    return label(variables, ESTIMATES, coords, {"level": level}, agent_of(checkpoint))
 
 
 def _append(
     sums: PrefixSums,
     theta: Float[torch.Tensor, "1 param"],
     net: MLP,
-    block: Appraisal,
-    piece: slice,
+    piece: Seen,
     settings: Settings,
 ) -> PrefixSums:
-    factor = settings.gamma * settings.lam
-    ended = block.ended[:, piece]
-    adv = gae(
-        block.rew[:, piece],
-        block.val[:, piece],
-        block.next_val[:, piece],
-        block.terminated[:, piece],
-        block.truncated[:, piece],
-        settings.gamma,
-        settings.lam,
-    )
+    factor, ended = settings.gamma * settings.lam, piece.ended
+    adv = advantages(piece, settings, cut=False)
     weights = np.stack([np.ones_like(adv), adv, trace_weights(ended, factor)], axis=-1).astype(np.float32)
-    weights = torch.from_numpy(weights)
-    obs, act = block.obs[:, piece], block.act[:, piece]
+    weights, obs, act = map(torch.from_numpy, (weights, piece.obs, piece.act))
     few = max(1, ROWS // adv.shape[1])
     scores = [
         score_sums(theta, net, obs[k : k + few], act[k : k + few], weights[k : k + few])
@@ -271,18 +255,9 @@ def _append(
     return append(sums, adv, ended, factor, torch.cat(scores))
 
 
-def _cut(sums: PrefixSums, block: Appraisal, last: int, settings: Settings) -> PrefixSums:
-    """The sums as the agent's semantics value what follows the last pair."""
-    if settings.semantics == "exact":
-        return sums
-    # The released code takes V of the last observation itself for the value behind the cut.
-    gain = settings.gamma * (block.val[:, last] - block.next_val[:, last])
-    return revalue(sums, np.where(block.ended[:, last], 0.0, gain))
-
-
 def _stack(
     parts: list[tuple[slice, dict[int, PrefixSums]]], edges: list[int], dims: tuple[str, str]
-) -> dict[str, tuple[tuple[str, ...], Float[np.ndarray, "..."], dict[str, str]]]:
+) -> dict[str, tuple[tuple[str, ...], Float[np.ndarray, "..."]]]:
     fields = {"score_sum": "score", "score_adv_sum": "score_adv", "adv_sum": "adv", "adv_sq_sum": "adv_sq"}
     stacked = {}
     for name, field in fields.items():
@@ -293,7 +268,7 @@ def _stack(
             ]
         )
         all_dims = (*dims, "param")[: values.ndim]
-        stacked[name] = (all_dims, values, {"long_name": SUMS[name], "units": "1"})
+        stacked[name] = (all_dims, values)
     return stacked
 
 
@@ -305,12 +280,12 @@ class _Tally:
     pairs: int = 0
     reward: float = 0.0
 
-    def count(self, blocks: Iterator[Block], progress: tqdm) -> Iterator[Block]:
+    def count(self, blocks: Iterator[Rollout], progress: tqdm) -> Iterator[Rollout]:
         """The blocks of some streams as they are, counted on the way."""
         begun = gained = np.zeros(())  # pairs and rewards of the episodes that go on
         for block in blocks:
             num_pairs = block.rew.shape[1]
-            ended = block.terminated | block.truncated
+            ended = block.ended
             gains = gained[..., None] + block.rew.cumsum(1)
             some, last = ended.any(1), num_pairs - 1 - ended[:, ::-1].argmax(1)
             complete = np.where(some, gains[np.arange(len(last)), last], 0.0)

@@ -7,22 +7,26 @@ is to be trusted. The pairs of a batch must be held to be shuffled, so memory gr
 takes no more pairs than fit into `HELD_BYTES`.
 """
 
+from typing import Any
+
 import numpy as np
-import torch
 import xarray as xr
 from jaxtyping import Float
 from tqdm import tqdm
 
 from pgprim.core.agreement import agreement
-from pgprim.core.returns import gae
-from pgprim.core.statistics import cosines, gram, split_half_reliability
-from pgprim.experience.appraise import appraise
-from pgprim.experience.train import update_policy
+from pgprim.core.cosines import cosines, gram
+from pgprim.core.intervals import Interval
+from pgprim.core.reliability import split_half_reliability
+from pgprim.experience.seen import join, make_batch, see
+from pgprim.experience.train import take_steps
 from pgprim.rl.algorithms import make_settings
-from pgprim.rl.batch import Batch
-from pgprim.store.estimates import estimates_dataset
+from pgprim.rl.batch import Batch, as_one_agent, join_agents
+from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import agent_of, label, stack
 from pgprim.store.rollouts import RolloutReader
-from pgprim.types.checkpoint import Checkpoint, stack_agents
+from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.levels import LEVEL
 
 BLOCK = 2048
 """Pairs of a stream that are read at a time."""
@@ -35,6 +39,15 @@ HELD_BYTES = 3 << 27
 
 FEWEST_TRIALS = 3
 """Fewer steps than these give no interval."""
+
+UNKNOWN = Interval(np.nan, np.nan, np.nan)
+
+VECTORS = {
+    "step": ("update step", "1"),
+    "step_true": ("update step from a large sample", "1"),
+    "step_half": ("update steps from either half of the large sample", "1"),
+}
+"""Long name and unit of what is kept of the steps."""
 
 ESTIMATES = {
     "pairwise_cosine": ("cosine between two update steps", "1"),
@@ -58,61 +71,49 @@ BUDGET_DIMS = {
 }
 
 
-def run(checkpoint: Checkpoint, rollouts: RolloutReader, params: dict) -> tuple[xr.Dataset, xr.Dataset]:
+def measure(inputs: Inputs, params: dict) -> Measured:
     """The probe: steps, and the numbers the figures read.
 
     Args:
-        checkpoint: The agent that made the rollouts.
-        rollouts: Trial streams first, then truth streams.
-        params: The parameter file.
+        inputs: A checkpoint and its rollouts.
+        params: `budgets`.
     """
-    settings, num_trials = params["estimate"]["steps"], params["sample"]["trials"]
-    budgets = settings["budgets"]
-    label = f"steps {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
+    checkpoint, rollouts, num_trials = inputs.checkpoint, inputs.rollouts, inputs.trials
+    budgets = params["budgets"]
+    name = ("steps", checkpoint.environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
+    desc = f"steps {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
     num_truth = rollouts.num_streams - num_trials
     held_pairs = HELD_BYTES // (4 * checkpoint.num_obs)
     truth_pairs = min(rollouts.num_pairs, max(held_pairs, budgets[-1]) // num_truth)
     steps = []
     total = num_trials * sum(budgets) + (num_truth + num_truth // 2 * 2) * truth_pairs
-    with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
+    with tqdm(total=total, desc=desc, unit="pair", unit_scale=True, mininterval=5) as progress:
         for budget in budgets:
             rows, group = [], max(1, held_pairs // budget)
             for start in range(0, num_trials, group):
                 streams = range(num_trials)[start : start + group]
                 batch = read_batch(checkpoint, rollouts, slice(start, start + len(streams)), budget)
-                rows.append(take_steps(checkpoint, batch, [("trial", k, budget) for k in streams]))
+                purposes = [(*name, "trial", k, budget) for k in streams]
+                rows.append(take_steps(checkpoint, batch, purposes).numpy())
                 progress.update(batch.adv.numel())
             steps.append(np.concatenate(rows))
         streams = slice(num_trials, rollouts.num_streams)
         whole = read_batch(checkpoint, rollouts, streams, truth_pairs)
-        truth = take_steps(checkpoint, merge(whole), [("truth",)])[0]
+        truth = take_steps(checkpoint, as_one_agent(whole), [(*name, "truth")])[0].numpy()
         progress.update(whole.adv.numel())
         halves = []
         for half in range(2):
-            batch = merge(whole, slice(half * (num_truth // 2), (half + 1) * (num_truth // 2)))
-            halves.append(take_steps(checkpoint, batch, [("truth", half)])[0])
+            batch = as_one_agent(whole, slice(half * (num_truth // 2), (half + 1) * (num_truth // 2)))
+            halves.append(take_steps(checkpoint, batch, [(*name, "truth", half)])[0].numpy())
             progress.update(batch.adv.numel())
-    vectors = xr.Dataset(
-        {
-            "step": (
-                ("budget", "trial", "param"),
-                np.stack(steps),
-                {"long_name": "update step", "units": "1"},
-            ),
-            "step_true": (("param",), truth, {"long_name": "update step from a large sample", "units": "1"}),
-            "step_half": (
-                ("half", "param"),
-                np.stack(halves),
-                {"long_name": "update steps from either half of the large sample", "units": "1"},
-            ),
-        },
-        {
-            "budget": ("budget", budgets, {"long_name": "state-action pairs per update", "units": "pairs"}),
-            "trial": ("trial", np.arange(num_trials), {"long_name": "stream of an update"}),
-        },
-        {"truth_pairs": whole.adv.numel()},
-    )
-    return vectors, compare(checkpoint, vectors, settings["level"])
+    variables = {
+        "step": (("budget", "trial", "param"), np.stack(steps)),
+        "step_true": (("param",), truth),
+        "step_half": (("half", "param"), np.stack(halves)),
+    }
+    coords, attrs = {"budget": budgets, "trial": range(num_trials)}, {"truth_pairs": whole.adv.numel()}
+    vectors = label(variables, VECTORS, coords, agent_of(checkpoint) | attrs)
+    return Measured(compare(checkpoint, vectors, LEVEL), vectors)
 
 
 def read_batch(checkpoint: Checkpoint, rollouts: RolloutReader, streams: slice, num_pairs: int) -> Batch:
@@ -125,51 +126,15 @@ def read_batch(checkpoint: Checkpoint, rollouts: RolloutReader, streams: slice, 
         num_pairs: Pairs of each.
     """
     settings = make_settings(checkpoint.settings)
-    shape = (streams.stop - streams.start, num_pairs)
-    obs = np.empty((*shape, checkpoint.num_obs), np.float32)
-    act = np.empty((*shape, checkpoint.num_act), np.float32)
-    rew, val, next_val = np.empty((3, *shape))
-    terminated, truncated = np.empty((2, *shape), bool)
-    for start in range(0, shape[0], GROUP):
-        rows = slice(start, min(start + GROUP, shape[0]))
-        some = slice(streams.start + rows.start, streams.start + rows.stop)
-        # One pair more, whose value the cut bootstraps with.
-        for block in appraise(checkpoint, rollouts.blocks(some, num_pairs + 1, BLOCK)):
-            stop = min(block.start + block.val.shape[1], num_pairs)
-            here, piece = (rows, slice(block.start, stop)), (slice(None), slice(0, stop - block.start))
-            obs[here], act[here] = block.obs[piece].numpy(), block.act[piece].numpy()
-            rew[here], val[here], next_val[here] = block.rew[piece], block.val[piece], block.next_val[piece]
-            terminated[here], truncated[here] = block.terminated[piece], block.truncated[piece]
-    if settings.semantics == "paper":
-        next_val[:, -1] = val[:, -1]
-    adv = gae(rew, val, next_val, terminated, truncated, settings.gamma, settings.lam)
-    arrays = (obs, act, adv.astype(np.float32), (val + adv).astype(np.float32), val.astype(np.float32))
-    return Batch(*map(torch.from_numpy, arrays))
-
-
-def merge(batch: Batch, streams: slice = slice(None)) -> Batch:
-    """All pairs of some streams of a batch as one agent's."""
-    arrays = (batch.obs, batch.act, batch.adv, batch.target, batch.val_old)
-    return Batch(*(array[streams].reshape(1, -1, *array.shape[2:]) for array in arrays))
-
-
-def take_steps(
-    checkpoint: Checkpoint, batch: Batch, purposes: list[tuple[str | int, ...]]
-) -> Float[np.ndarray, "agent param"]:
-    """θ_new − θ of the update that the checkpoint's next iteration would make from each agent's pairs.
-
-    Args:
-        checkpoint: The agent, its optimiser included.
-        batch: Pairs.
-        purposes: What each agent's random numbers are for, behind the checkpoint's name.
-    """
-    settings = make_settings(checkpoint.settings)
-    name = ("steps", checkpoint.env_id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
-    state = stack_agents([checkpoint.state] * len(purposes))
-    new = update_policy(
-        state, batch, settings, [(*name, *purpose) for purpose in purposes], checkpoint.iteration
-    )
-    return (new.theta - state.theta).numpy()
+    groups = [
+        slice(start, min(start + GROUP, streams.stop)) for start in range(streams.start, streams.stop, GROUP)
+    ]
+    # One pair more, whose value the cut bootstraps with.
+    parts = [
+        make_batch(join(see(checkpoint, rollouts.blocks(group, num_pairs + 1, BLOCK)), num_pairs), settings)
+        for group in groups
+    ]
+    return join_agents(parts)
 
 
 def compare(checkpoint: Checkpoint, vectors: xr.Dataset, level: float) -> xr.Dataset:
@@ -183,27 +148,28 @@ def compare(checkpoint: Checkpoint, vectors: xr.Dataset, level: float) -> xr.Dat
     truth = vectors.step_true.values
     trusted = split_half_reliability(cosines(gram(vectors.step_half.values))[0, 1])
     rows = [_compare_budget(steps, truth, trusted, level) for steps in vectors.step.values]
-    variables = {
-        name: (BUDGET_DIMS.get(name, ("budget",)), np.stack([row[name] for row in rows])) for name in rows[0]
-    }
+    variables = {name: (BUDGET_DIMS.get(name, ("budget",)), values) for name, values in stack(rows).items()}
     variables["truth_norm"] = ((), np.linalg.norm(truth.astype(np.float64)))
     variables["truth_pairs"] = ((), vectors.attrs["truth_pairs"])
     variables["truth_reliability"] = ((), trusted)
-    attrs = {"level": level, "env_id": checkpoint.env_id, "semantics": checkpoint.settings["semantics"]}
-    budgets, trials = vectors.budget.values.tolist(), vectors.sizes["trial"]
-    return estimates_dataset(checkpoint, variables, ESTIMATES, budgets, trials, attrs)
+    trials = range(vectors.sizes["trial"])
+    coords = {"budget": vectors.budget.values, "trial": trials, "trial_b": trials}
+    return label(variables, ESTIMATES, coords, {"level": level}, agent_of(checkpoint))
 
 
 def _compare_budget(
     steps: Float[np.ndarray, "trial param"], truth: Float[np.ndarray, " param"], trusted: float, level: float
-) -> dict[str, float | Float[np.ndarray, "..."]]:
+) -> dict[str, Any]:
     taken = steps.any(1)
     if taken.sum() >= FEWEST_TRIALS:
-        found = agreement(steps[taken], truth, trusted, level)
+        numbers = agreement(steps[taken], truth, trusted, level)
     else:
-        found = dict.fromkeys(agreement(np.eye(FEWEST_TRIALS), np.ones(FEWEST_TRIALS), 1.0, level), np.nan)
+        numbers = agreement(np.eye(FEWEST_TRIALS), np.ones(FEWEST_TRIALS), 1.0, level)
+        numbers = {
+            name: UNKNOWN if isinstance(value, Interval) else np.nan for name, value in numbers.items()
+        }
     matrix = cosines(gram(np.vstack([steps, truth])))
-    return found | {
+    return numbers | {
         "pairwise_cosine": matrix[:-1, :-1],
         "truth_cosine_trial": matrix[:-1, -1],
         "norm": np.linalg.norm(steps.astype(np.float64), axis=1),

@@ -1,0 +1,256 @@
+"""The one stepping loop: many policies in many streams, their normalisers frozen or running.
+
+Training, sampling, landscapes, held-out pairs and continuations of a state all run through it. A stream does not depend
+on which other streams and policies run beside it, nor on the length of the blocks.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64
+
+from pgprim.core.seeding import derive_seed, generator
+from pgprim.rl.acting import make_actor
+from pgprim.rl.algorithms import make_settings
+from pgprim.rl.networks import make_policy
+from pgprim.rl.normalise import Normaliser, RunningNormaliser, normalise_rew_running
+from pgprim.rl.streams import Streams, make_streams
+from pgprim.types.agent import Settings
+from pgprim.types.checkpoint import AgentState, Checkpoint
+from pgprim.types.environment import Environment
+from pgprim.types.errors import UserError
+from pgprim.types.rollouts import Finals, Rollout
+
+Purpose = tuple[str | int, ...]
+
+ROWS = 16
+"""Rows per matrix product where a policy has several streams: their number must not be seen in the last bits."""
+
+
+@dataclass(frozen=True)
+class Policies:
+    """Policies that act side by side, and how each sees observations.
+
+    Attributes:
+        theta: Parameters of each.
+        settings: The networks' shapes, of all of them.
+        normaliser: Of their observations; one agent for all policies, or one for each.
+        rows: Rows per matrix product: `ROWS`, or 1 for policies that never have more than one stream.
+    """
+
+    theta: Float32[np.ndarray, "policy param"]
+    settings: Settings
+    normaliser: Normaliser
+    rows: int = ROWS
+
+
+def frozen_policies(
+    checkpoint: Checkpoint, theta: Float32[np.ndarray, "policy param"] | None = None
+) -> Policies:
+    """The policy of a checkpoint with its normaliser frozen, for any number of streams.
+
+    Args:
+        checkpoint: The agent.
+        theta: Policies with other parameters and the same normaliser, one stream each, in place of its own.
+    """
+    settings = make_settings(checkpoint.settings)
+    normaliser = Normaliser.of(checkpoint.state.obs_moments, settings)
+    if theta is None:
+        return Policies(checkpoint.state.theta.numpy(), settings, normaliser)
+    return Policies(theta, settings, normaliser, rows=1)
+
+
+def run_policies(
+    environment: Environment,
+    policies: Policies,
+    purposes: Sequence[Purpose],
+    num_pairs: int,
+    block: int,
+    is_exact: bool = False,
+) -> Iterator[Rollout]:
+    """Run policies for `num_pairs` pairs in every stream, each stream from a reset.
+
+    Args:
+        environment: The task.
+        policies: Who acts.
+        purposes: What each stream's random numbers are for, the streams of the first policy first; their number is a
+            multiple of the policies'. Streams of one purpose have common random numbers.
+        num_pairs: Pairs per stream.
+        block: Pairs per stream and block; the last block may be shorter.
+        is_exact: See `step_streams`.
+
+    Yields:
+        Blocks in the order of time.
+
+    Raises:
+        UserError: The environment cannot be made, fails, or gives or gets something that is not finite; or its spaces
+            are not those of the policies.
+        ValueError: The streams cannot be shared out among the policies.
+    """
+    seeds = [derive_seed(*purpose, "env") for purpose in purposes]
+    noises = [generator(*purpose, "noise") for purpose in purposes]
+    edges = [*range(block, num_pairs, block), num_pairs]
+    with closing(make_streams(environment, seeds)) as streams:
+        yield from step_streams(
+            environment, streams, streams.reset(), policies, noises, edges, is_exact=is_exact
+        )
+
+
+def sample_streams(
+    checkpoint: Checkpoint, purpose: Purpose, num_streams: int, num_pairs: int, block: int
+) -> Iterator[Rollout]:
+    """Run the frozen policy of a checkpoint in streams that are seeded by their number behind `purpose`."""
+    purposes = [(*purpose, stream) for stream in range(num_streams)]
+    return run_policies(checkpoint.environment, frozen_policies(checkpoint), purposes, num_pairs, block)
+
+
+def collect(
+    environment: Environment,
+    state: AgentState,
+    settings: Settings,
+    purposes: Sequence[Purpose],
+    num_pairs: int | None = None,
+) -> tuple[Rollout, AgentState]:
+    """Run every agent of a stack for T pairs of an iteration, its normalisers running.
+
+    An agent's streams, `settings.envs` of them, are seeded by its own purpose, anew in every iteration, so its experience depends on nothing but its
+    own state: not on the other agents of the stack, nor on what was sampled before.
+
+    Args:
+        environment: The task.
+        state: The agents.
+        settings: T, normalisation.
+        purposes: What each agent's random numbers are for, iteration included.
+        num_pairs: Pairs of a stream instead of T / `settings.envs`; fewer or more do not change those in common.
+
+    Returns:
+        The streams in the order of their agents, and the agents with the moments of observations and rewards brought up to date.
+    """
+    normaliser = RunningNormaliser(state.obs_moments, settings)
+    policies = Policies(state.theta.numpy(), settings, normaliser, rows=1)
+    num_pairs = settings.pairs // settings.envs if num_pairs is None else num_pairs
+    if settings.envs > 1:
+        purposes = [(*purpose, "stream", env) for purpose in purposes for env in range(settings.envs)]
+    (rollout,) = run_policies(environment, policies, purposes, num_pairs, num_pairs)
+    _, rew_moments = normalise_rew_running(rollout.rew, rollout.ended, state.rew_moments, settings)
+    return rollout, replace(state, obs_moments=normaliser.moments, rew_moments=rew_moments)
+
+
+def step_streams(
+    environment: Environment,
+    streams: Streams,
+    raw: Float64[np.ndarray, "stream obs"],
+    policies: Policies,
+    noises: Sequence[np.random.Generator],
+    edges: Iterable[int],
+    is_single_episode: bool = False,
+    is_exact: bool = False,
+) -> Iterator[Rollout]:
+    """Step streams from the state they are in; between two blocks they may be saved.
+
+    Args:
+        environment: The task, for messages.
+        streams: The streams, not closed here.
+        raw: Their present observations.
+        policies: Who acts.
+        noises: Source of each stream's noise.
+        edges: Times, ascending, at which blocks end.
+        is_single_episode: Whether a stream stops where its task ends the episode. The rest of its row repeats
+            `terminated`, and everything else is zero.
+        is_exact: Whether an episode may be truncated by nothing but the known time limit.
+
+    Yields:
+        Blocks in the order of time.
+    """
+    num_streams, num_obs, num_act = streams.num_streams, streams.num_obs, streams.num_act
+    if num_streams % len(policies.theta) or len(noises) != num_streams:
+        raise ValueError(f"{num_streams} streams and {len(noises)} noises for {len(policies.theta)} policies")
+    if num_obs != policies.normaliser.mean.shape[1]:
+        raise UserError(
+            f"environment '{environment.id}' has {num_obs} observations, but the policy was trained with "
+            f"{policies.normaliser.mean.shape[1]}"
+        )
+    normaliser = policies.normaliser
+    act_of = make_actor(
+        make_policy(policies.settings, num_obs, num_act), policies.theta, num_streams, policies.rows
+    )
+    elapsed = np.zeros(num_streams, int)
+    going = np.ones(num_streams, bool)
+    start, edges = 0, list(edges)
+    for edge in edges:
+        length = edge - start
+        noise = np.stack([rng.standard_normal((length, num_act), dtype=np.float32) for rng in noises], 1)
+        obs = np.zeros((num_streams, length, num_obs), np.float32)
+        act = np.zeros((num_streams, length, num_act), np.float32)
+        rew = np.zeros((num_streams, length))
+        terminated, truncated = np.zeros((2, num_streams, length), bool)
+        finals = []
+        for t in range(length):
+            normaliser.push(raw)
+            seen = normaliser(raw)
+            _check(environment, start + t, "observation", raw, going)
+            drawn = act_of(seen, noise[t])
+            _check(environment, start + t, "action", drawn, going)
+            step = streams.step(drawn, going if is_single_episode else None)
+            _check(environment, start + t, "reward", step.rew, going)
+            elapsed += 1
+            ended = step.terminated | step.truncated
+            is_shown = step.truncated | (start + t == edges[-1] - 1)
+            if is_single_episode:
+                obs[going, t], act[going, t], rew[going, t] = seen[going], drawn[going], step.rew[going]
+                going = going & ~step.terminated
+                is_shown, terminated[:, t] = is_shown & going, ~going
+            else:
+                obs[:, t], act[:, t], rew[:, t] = seen, drawn, step.rew
+                terminated[:, t], truncated[:, t] = step.terminated, step.truncated
+            if is_shown.any():
+                _check(environment, start + t, "observation", step.next_obs, is_shown)
+                shown = normaliser(step.next_obs)
+                finals += [(int(stream), start + t, shown[stream]) for stream in np.flatnonzero(is_shown)]
+            if ended.any():
+                if is_exact:
+                    _check_limit(environment, streams.time_limit, elapsed[step.truncated])
+                elapsed[ended] = 0
+            raw = step.obs
+        yield Rollout(start, obs, act, rew, terminated, truncated, _make_finals(finals, num_obs))
+        start = edge
+
+
+def _check(
+    environment: Environment,
+    t: int,
+    quantity: str,
+    values: Float64[np.ndarray, "stream ..."] | Float32[np.ndarray, "stream ..."],
+    going: Bool[np.ndarray, " stream"],
+) -> None:
+    """Refuse numbers that are not finite where experience enters, for every environment and purpose."""
+    if np.isfinite(values).all():
+        return
+    bad = going & ~np.isfinite(values).reshape(len(values), -1).all(1)
+    if bad.any():
+        stream = int(np.argmax(bad))
+        number = np.ravel(values[stream])
+        number = number[~np.isfinite(number)][0]
+        blamed = "the policy gives" if quantity == "action" else "the environment gives"
+        raise UserError(
+            f"environment '{environment.id}', stream {stream}, step {t}: {blamed} the {quantity} {number}, but every "
+            f"{quantity} must be finite"
+        )
+
+
+def _check_limit(environment: Environment, limit: int | None, elapsed: np.ndarray) -> None:
+    other = elapsed[elapsed != limit]
+    if len(other):
+        raise UserError(
+            f"environment '{environment.id}' truncates an episode after {other[0]} steps, but its time limit is {limit}; "
+            "exact values need a time limit that Gymnasium's TimeLimit makes"
+        )
+
+
+def _make_finals(ends: list[tuple[int, int, np.ndarray]], num_obs: int) -> Finals:
+    """Final observations in their order, from stream, time and observation of each."""
+    ends = sorted(ends, key=lambda end: end[:2])
+    stream, t = (np.array([end[k] for end in ends], np.int32) for k in (0, 1))
+    return Finals(stream, t, np.array([end[2] for end in ends], np.float32).reshape(-1, num_obs))
