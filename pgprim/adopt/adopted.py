@@ -135,7 +135,9 @@ def estimate_normalisers(agent: ForeignAgent, checkpoint: Checkpoint, num_pairs:
         return agent
     settings = make_settings(checkpoint.settings, agent.path)
     purpose = ("adopt", checkpoint.task, checkpoint.algo, checkpoint.iteration)
-    _, state = collect(checkpoint.environment, checkpoint.state, settings, [purpose], -(-num_pairs // settings.envs))
+    _, state = collect(
+        checkpoint.environment, checkpoint.state, settings, [purpose], -(-num_pairs // settings.envs)
+    )
     changes, named = {}, []
     for name, moments in (("observations", state.obs_moments), ("rewards", state.rew_moments)):
         if getattr(agent, name) == "not saved":

@@ -26,6 +26,7 @@ from pgprim.types.rollouts import Finals, Rollout
 
 Purpose = tuple[str | int, ...]
 
+
 @dataclass(frozen=True)
 class Policies:
     """Policies that act side by side, and how each sees observations.
