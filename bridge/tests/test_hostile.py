@@ -161,9 +161,7 @@ def test_i_a_damaged_object_of_a_remote_is_not_used(clone, origin, how, mode):
         damage(path, how)
         os.chmod(path, mode)
     result = clone.snakemake(FIGURE)
-    assert re.search(
-        r"dvc: 1 object of the remote repository are damaged and not used", result.text
-    )
+    assert re.search(r"dvc: 1 object of the remote repository are damaged and not used", result.text)
     assert result.ran == {"simulate": 1, "pick": 1, "draw": 1, "estimate": 1, "plot": 1}
     assert (clone.path / FIGURE).read_bytes() == (origin.path / FIGURE).read_bytes()
     assert clone.is_clean() or "deleted" in clone.run("dvc status", check=False).text

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dvcsnake.errors import UserError
+from dvcsnake.errors import UserError, in_a_sentence
 from dvcsnake.hooks import load_hooks
 from dvcsnake.versions import require
 
@@ -15,8 +15,8 @@ def main() -> int:
     try:
         require("dvc", "dvc-data")
         return arguments.do(arguments)
-    except UserError as error:
-        sys.exit(f"dvcsnake: {error}")
+    except (UserError, OSError) as error:
+        sys.exit(f"dvcsnake: {in_a_sentence(error)}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
         "--everything", action="store_true", help="also what `dvc push` leaves out, such as rollouts"
     )
     push.set_defaults(do=_push)
+    merge = commands.add_parser("merge-lock", help="merge three versions of dvc.lock, as Git's merge driver")
+    merge.add_argument(
+        "files", nargs=3, metavar="FILE", help="of the ancestor, ours (which gets the result), theirs"
+    )
+    merge.set_defaults(do=_merge)
     status = commands.add_parser(
         "status", help="say of every stage whether it is up to date, and change nothing"
     )
@@ -95,6 +100,13 @@ def _push(arguments: argparse.Namespace) -> int:
     from dvcsnake.sharing import push
 
     push(Repository(), arguments.remote, arguments.everything)
+    return 0
+
+
+def _merge(arguments: argparse.Namespace) -> int:
+    from dvcsnake.dvc_api import Repository
+
+    Repository().merge_locks(*arguments.files)
     return 0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dvcsnake.errors import UserError
+from dvcsnake.errors import UserError, in_a_sentence
 from dvcsnake.versions import require
 
 try:
@@ -21,9 +21,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import Mtime, directory, report
 from snakemake.logging import logger
 
+from dvcsnake.dvc_api import FAILURES
 from dvcsnake.hooks import load_hooks
 from dvcsnake.pipeline import Stage, is_folder
-from dvcsnake.prelude import finish, prepare, settle
+from dvcsnake.prelude import default_targets, finish, prepare, settle
 from dvcsnake.project import open_project
 
 # Options with which Snakemake shows or forces stages that are up to date, so that it must be told of all of them.
@@ -68,19 +69,24 @@ class Workflow:
             if workflow.is_main_process:
                 self._lock = _lock(self._project.root)
                 self._plan = prepare(self._project)
-        except UserError as error:
-            sys.exit(f"dvcsnake: {error}")  # Snakemake would add where in the Snakefile it happened
+        except (UserError, *FAILURES) as error:
+            sys.exit(
+                f"dvcsnake: {in_a_sentence(error)}"
+            )  # Snakemake would add where in the Snakefile it happened
         self._pipeline = self._project.pipeline
         self._hooks = self._project.repository.hooks
         self._captions = str(self._project.root / self._hooks.captions) if self._hooks.captions else None
 
     def finish(self) -> None:
         """For onsuccess and onerror: write dvc.lock."""
-        finish(self._project)
+        try:
+            finish(self._project)
+        except (UserError, *FAILURES) as error:
+            logger.error(f"dvcsnake: dvc.lock is not written, the next run does it: {in_a_sentence(error)}")
 
     def targets(self) -> list[str]:
         """The default targets."""
-        return self._hooks.default_targets(self._pipeline.maker)
+        return default_targets(self._project)
 
     def other_groups(self) -> list[str]:
         """Stage groups of dvc.yaml that have no rule yet; the stage that writes digests of code needs none."""
@@ -163,8 +169,8 @@ class Workflow:
             )
         try:
             self._plan = settle(self._project, self._plan, sorted(self._workflow.dag_settings.targets))
-        except UserError as error:
-            sys.exit(f"dvcsnake: {error}")
+        except (UserError, *FAILURES) as error:
+            sys.exit(f"dvcsnake: {in_a_sentence(error)}")
         if self._project.dry_run:
             self._pretend()
 
