@@ -392,4 +392,7 @@ def test_j_conflict_markers_without_a_merge_are_one_sentence(whole):
     path.write_text("<<<<<<< ours\n" + path.read_text())
     result = whole.snakemake(check=False)
     assert result.status == 1
-    assert "dvc.lock has conflict markers and no merge is going on; `git checkout BRANCH -- dvc.lock`" in result.text
+    assert (
+        "dvc.lock has conflict markers and no merge is going on; `git checkout BRANCH -- dvc.lock`"
+        in result.text
+    )

@@ -52,6 +52,13 @@ def _parser() -> argparse.ArgumentParser:
         "files", nargs=3, metavar="FILE", help="of the ancestor, ours (which gets the result), theirs"
     )
     merge.set_defaults(do=_merge)
+    why = commands.add_parser(
+        "why", help="say of every stage that targets need and that must run what changed"
+    )
+    why.add_argument(
+        "targets", nargs="*", metavar="TARGET", help="a file or a stage (default: the default targets)"
+    )
+    why.set_defaults(do=_why)
     status = commands.add_parser(
         "status", help="say of every stage whether it is up to date, and change nothing"
     )
@@ -107,6 +114,26 @@ def _merge(arguments: argparse.Namespace) -> int:
     from dvcsnake.dvc_api import Repository
 
     Repository().merge_locks(*arguments.files)
+    return 0
+
+
+def _why(arguments: argparse.Namespace) -> int:
+    from dvcsnake.prelude import Plan, outputs_of, resolve, write_code
+    from dvcsnake.project import hold, open_project
+    from dvcsnake.verdicts import survey
+    from dvcsnake.why import stage_lines
+
+    load_hooks().check()
+    project = open_project(dry_run=True)
+    lock = hold(project.root)
+    write_code(project)
+    needed = outputs_of(project, arguments.targets)
+    if arguments.targets and not needed:
+        raise UserError(f"no stage of dvc.yaml is, or makes, {arguments.targets[0]}")
+    plan = resolve(project, Plan(survey(project.repository, project.pipeline)), needed)
+    for line in stage_lines(project, plan) or ["nothing must run: all that is needed is here and up to date"]:
+        print(line)
+    lock.close()
     return 0
 
 

@@ -407,6 +407,13 @@ class Repository:
         """Whether the cache holds a file, or the listing of a folder."""
         return os.path.exists(self.cache.oid_to_path(md5))
 
+    def cached_text(self, md5: str) -> str | None:
+        """The text of a file in the cache, None if it is not there."""
+        try:
+            return Path(self.cache.oid_to_path(md5)).read_text()
+        except OSError:
+            return None
+
     def can_bring_back(self, path: str) -> bool:
         """Whether the cache holds the bytes of a file in the workspace."""
         found = self.hash(path)

@@ -73,8 +73,22 @@ def settle(project: Project, plan: Plan, targets: Iterable[str]) -> Plan:
         plan: what `prepare` returned.
         targets: what Snakemake was asked for: files, names of stages in dvc.yaml, `all`; empty means the default targets.
     """
-    maker, remotes = project.pipeline.maker, Remotes(project)
     needed = outputs_of(project, targets)
+    plan = resolve(project, plan, needed)
+    if not project.dry_run:
+        write_names(project.root, NEEDED, {project.pipeline.maker[path] for path in needed})
+        write_names(project.root, SCHEDULED, set(plan.todo))
+    align(project, plan.survey, plan.todo)
+    if not set(targets) - {"all"} and (line := left_out(project)):
+        project.say(line)
+    for line in announcement(project, plan):
+        project.say(line)
+    return plan
+
+
+def resolve(project: Project, plan: Plan, needed: list[str]) -> Plan:
+    """Bring what is needed, from the end of the pipeline back to what is there; what cannot be brought is to be run."""
+    maker, remotes = project.pipeline.maker, Remotes(project)
     plan = _consult_remotes(project, remotes, plan, needed)
     now, brought = plan.survey, dict(plan.brought)
     todo: set[str] = set()
@@ -91,16 +105,7 @@ def settle(project: Project, plan: Plan, targets: Iterable[str]) -> Plan:
         reached |= due
         due = {path for name in late - todo for path in _reads(project, name)} - reached
         todo |= late
-    if not project.dry_run:
-        write_names(project.root, NEEDED, {maker[path] for path in needed})
-        write_names(project.root, SCHEDULED, todo)
-    align(project, now, todo)
-    plan = Plan(now, frozenset(todo), brought)
-    if not set(targets) - {"all"} and (line := left_out(project)):
-        project.say(line)
-    for line in announcement(project, plan):
-        project.say(line)
-    return plan
+    return Plan(now, frozenset(todo), brought)
 
 
 def _arrive(now: Survey, maker: Mapping[str, str], arrived: Iterable[str]) -> Survey:
@@ -153,6 +158,8 @@ def outputs_of(project: Project, targets: Iterable[str]) -> list[str]:
             outputs.update(default_targets(project))
         elif target in pipeline.definitions:
             outputs.update(out.path for stage in pipeline.members(target) for out in stage.outs)
+        elif target in pipeline.stages:
+            outputs.update(out.path for out in pipeline.stages[target].outs)
         elif path in pipeline.maker:
             outputs.add(path)
     return sorted(outputs)

@@ -1,7 +1,5 @@
 """Arguments for Snakemake's rules from the pipeline of dvc.yaml; the Snakefile imports this."""
 
-import fcntl
-import os
 import re
 import sys
 import time
@@ -21,11 +19,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import Mtime, directory, report
 from snakemake.logging import logger
 
+from dvcsnake import why
 from dvcsnake.dvc_api import FAILURES
 from dvcsnake.hooks import load_hooks
 from dvcsnake.pipeline import Stage, is_folder
 from dvcsnake.prelude import default_targets, finish, prepare, settle
-from dvcsnake.project import open_project
+from dvcsnake.project import hold, open_project
 
 # Options with which Snakemake shows or forces stages that are up to date, so that it must be told of all of them.
 WHOLE = (
@@ -67,7 +66,7 @@ class Workflow:
             is_dry = workflow.output_settings.dryrun or "--lint" in sys.argv
             self._project = open_project(".", logger.info, is_dry)
             if workflow.is_main_process:
-                self._lock = _lock(self._project.root)
+                self._lock = hold(self._project.root)
                 self._plan = prepare(self._project)
         except (UserError, *FAILURES) as error:
             sys.exit(
@@ -172,6 +171,8 @@ class Workflow:
         except (UserError, *FAILURES) as error:
             sys.exit(f"dvcsnake: {in_a_sentence(error)}")
         if self._project.dry_run:
+            for line in why.lines(self._project, self._plan):
+                logger.info(line)
             self._pretend()
 
     def _pretend(self) -> None:
@@ -190,21 +191,3 @@ class Workflow:
 
 def _labels(pattern: str) -> dict[str, str]:
     return {"figure": Path(pattern).stem, "format": Path(pattern).suffix[1:]}
-
-
-def _lock(root: Path) -> Any:
-    """Keep a second Snakemake out of this folder for as long as this process lives, and not longer."""
-    place = root / ".dvc" / "tmp" / "dvcsnake" / "snakemake.lock"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    file = place.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        raise UserError(
-            f"another snakemake (process {file.read().strip()}) runs in this folder: wait until it ends, or end it"
-        ) from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
