@@ -98,7 +98,7 @@ def test_what_a_training_leaves(folders, monkeypatch, algo):
     assert dict(records.sizes) == {"task": 1, "algo": 1, "seed": 2, "iteration": 4}
     for name, (long_name, units) in RECORDS.items():
         assert records[name].attrs == {"long_name": long_name, "units": units}
-    assert records.attrs["environment"] == "Hopper-v5"
+    assert records.attrs["environment"] == '{"id": "Hopper-v5"}'
     for path in snapshots:
         checkpoint = load_checkpoint(path)
         seed, iteration = int(Path(path).parent.name), int(Path(path).stem)
