@@ -21,6 +21,10 @@ ESTIMATED_FROM = 20_000
 """Pairs from which normalisers that no file holds are estimated: ten iterations of 2048, as when training begins."""
 
 
+NO_NORMALISER = "none"
+"""In place of a normaliser's file."""
+
+
 @dataclass(frozen=True)
 class Adopted:
     """One agent inside.
@@ -55,7 +59,8 @@ def adopt(
         task: Name of the task in the parameter file.
         environment: The task's environment.
         name: The agent's name.
-        normaliser: File of its normalisers; of all checkpoints, if there are several.
+        normaliser: File of its normalisers, of all checkpoints if there are several; `NO_NORMALISER` for an agent that has
+            none, where its format does not say so.
         activation: Of the hidden layers, for formats that do not record it.
         settings: Settings in place of the files'.
         num_episodes: Episodes for the mean return.
@@ -69,7 +74,11 @@ def adopt(
             its networks compute.
     """
     for read in read_series(path, activation):
-        agent = read if normaliser is None else with_normaliser(read, normaliser)
+        agent = read
+        if normaliser == NO_NORMALISER:
+            agent = replace(read, observations=None, rewards=None)
+        elif normaliser is not None:
+            agent = with_normaliser(read, normaliser)
         check_spaces(agent, environment)
         own = replace(environment, clip_actions=environment.clip_actions and agent.clip_actions)
         about = {"task": task, "environment": own, "name": name, "settings": settings}
@@ -126,7 +135,9 @@ def estimate_normalisers(agent: ForeignAgent, checkpoint: Checkpoint, num_pairs:
         return agent
     settings = make_settings(checkpoint.settings, agent.path)
     purpose = ("adopt", checkpoint.task, checkpoint.algo, checkpoint.iteration)
-    _, state = collect(checkpoint.environment, checkpoint.state, settings, [purpose], num_pairs)
+    _, state = collect(
+        checkpoint.environment, checkpoint.state, settings, [purpose], -(-num_pairs // settings.envs)
+    )
     changes, named = {}, []
     for name, moments in (("observations", state.obs_moments), ("rewards", state.rew_moments)):
         if getattr(agent, name) == "not saved":

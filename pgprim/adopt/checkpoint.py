@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pgprim.adopt.cleanrl import SETTINGS as FALLBACK
 from pgprim.adopt.foreign import ForeignAgent, Normaliser
 from pgprim.adopt.networks import refuse
 from pgprim.rl.algorithms import algorithm, make_settings, settings_schema
@@ -74,13 +73,14 @@ def settings_of(agent: ForeignAgent, given: dict[str, Any]) -> dict[str, Any]:
     Args:
         agent: What its file says.
         given: Settings in place of the file's.
+
+    Raises:
+        UserError: A given one is not for setting.
     """
-    told = FALLBACK | agent.settings if agent.settings.get("algorithm", "ppo") == "ppo" else agent.settings
     observations, rewards = (
         UNKNOWN if one == "not saved" else one for one in (agent.observations, agent.rewards)
     )
-    values = {
-        **told,
+    own = {
         "hidden": agent.policy.hidden,
         "value_hidden": agent.value.hidden if agent.value.hidden != agent.policy.hidden else None,
         "policy_activation": agent.policy.activation,
@@ -94,14 +94,17 @@ def settings_of(agent: ForeignAgent, given: dict[str, Any]) -> dict[str, Any]:
         "rew_norm": rewards is not None,
         "rew_clip": rewards.clip if rewards else None,
         "rew_eps": rewards.eps if rewards else 0.0,
-        **given,
     }
+    if fixed := sorted(set(own) & set(given)):
+        refuse(agent.path, f"{fixed[0]} cannot be set: it is part of what the agent's files hold")
+    values = agent.settings | own | given
+    if values["algorithm"] != agent.settings["algorithm"]:
+        refuse(
+            agent.path,
+            f"is an agent of {agent.settings['algorithm']}, so algorithm cannot be {values['algorithm']!r}",
+        )
     kind = algorithm(values["algorithm"]).settings
     defaults = {each.name: each.default for each in fields(kind) if each.default is not MISSING}
-    if values["algorithm"] != told["algorithm"]:
-        refuse(
-            agent.path, f"is an agent of {told['algorithm']}, so algorithm cannot be {values['algorithm']!r}"
-        )
     return {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
 
 

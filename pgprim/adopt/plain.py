@@ -8,6 +8,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from pgprim.adopt.cleanrl import SETTINGS
 from pgprim.adopt.foreign import ForeignAgent, Moments, Network, Normaliser
 from pgprim.adopt.networks import check_pair, make_network, own_names, parameter_shapes, refuse
 from pgprim.adopt.write import HEADER
@@ -60,8 +61,10 @@ def read(data: bytes, path: str, activation: str | None) -> ForeignAgent:
     adam = _take_adam(arrays, header, policy, sigma, value, path)
     if arrays:
         refuse(path, f"holds an array {min(arrays)}, which the format does not have")
-    settings = header.get("settings", {})
-    assumed = [] if settings else ["The file holds no settings: those of CleanRL's ppo_continuous_action.py."]
+    settings, assumed = _settings(header.get("settings", {}))
+    iteration = header.get("iteration")
+    if not (iteration is None or (isinstance(iteration, int) and iteration >= 0)):
+        refuse(path, f"iteration is {iteration!r}, but must be a whole number from 0 up")
     return ForeignAgent(
         path=path,
         written_by="pgprim.adopt.write_agent",
@@ -72,9 +75,9 @@ def read(data: bytes, path: str, activation: str | None) -> ForeignAgent:
         observations=observations,
         rewards=rewards,
         clip_actions=bool(header.get("clip_actions", True)),
-        settings=dict(settings),
+        settings=settings,
         adam=adam,
-        iteration=header.get("iteration"),
+        iteration=iteration,
         assumed=tuple(assumed),
         left_out=() if adam else ("The file holds no optimiser: Adam starts anew.",),
     )
@@ -106,6 +109,16 @@ def _open(data: bytes, path: str) -> tuple[dict[str, np.ndarray], dict[str, Any]
             path,
             f"a damaged safetensors file, or one without the metadata {HEADER!r} that write_agent gives it",
         )
+
+
+def _settings(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """All settings of a PPO agent, and a sentence about those that the file does not hold."""
+    missing = sorted(set(SETTINGS) - set(given) - {"algorithm"})
+    if given.get("algorithm", "ppo") != "ppo" or not missing:
+        return dict(given), []
+    return SETTINGS | given, [
+        f"Not in the file, and so as in CleanRL's ppo_continuous_action.py: {', '.join(missing)}."
+    ]
 
 
 def _finite(array: np.ndarray, where: str) -> np.ndarray:

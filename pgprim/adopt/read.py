@@ -48,17 +48,26 @@ def read_agent(
 
 
 def _read(data: bytes, path: str, activation: str | None) -> ForeignAgent:
-    if plain.is_safetensors(data):
-        return plain.read(data, path, activation)
-    if stable_baselines.is_zip(data):
-        return stable_baselines.read_zip(data, path)
     if not data:
         refuse(path, f"empty, but must be {FORMATS}")
-    saved = load_tensors(data, path)
-    read = next((read for fits, read in _TORCH_FORMATS if fits(saved)), None)
-    if read is None:
-        refuse(path, f"holds {_contents(saved)}, but must be {FORMATS}")
-    return read(saved, path, activation)
+    try:
+        if plain.is_safetensors(data):
+            return plain.read(data, path, activation)
+        if stable_baselines.is_zip(data):
+            return stable_baselines.read_zip(data, path)
+        saved = load_tensors(data, path)
+        read = next((read for fits, read in _TORCH_FORMATS if fits(saved)), None)
+        if read is None:
+            refuse(path, f"holds {_contents(saved)}, but must be {FORMATS}")
+        return read(saved, path, activation)
+    except (
+        AttributeError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ):  # entries of a kind that no library writes
+        refuse(path, f"an entry is not of the kind that its format has, but the file must be {FORMATS}")
 
 
 def with_normaliser(agent: ForeignAgent, path: str | Path) -> ForeignAgent:

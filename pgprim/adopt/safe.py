@@ -112,6 +112,9 @@ def load_inert(data: bytes, where: str) -> Any:
         UserError: It is damaged or no pickle.
     """
     try:
+        for name, arg in _opcodes(data):
+            if name in ("PUT", "BINPUT", "LONG_BINPUT") and arg > len(data):
+                raise ValueError  # Python would make a list of so many places
         return _Unpickler(io.BytesIO(data)).load()
     except Exception:  # as above
         raise UserError(f"{where}: damaged, or not a pickle") from None

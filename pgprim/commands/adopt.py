@@ -146,7 +146,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--env", help="Gymnasium's id, such as Hopper-v5; default: env.TASK of the parameter file"
     )
     parser.add_argument(
-        "--normaliser", help="VecNormalize's pickle, or a safetensors file with the statistics"
+        "--normaliser", help="VecNormalize's pickle, a safetensors file with the statistics, or none"
     )
     parser.add_argument(
         "--activation", choices=ACTIVATIONS, help="of the hidden layers, where the file does not say"

@@ -10,9 +10,10 @@ rewards and flags equal those of its `step` to the bit, which is why each formul
 """
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from itertools import compress
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
@@ -35,13 +36,13 @@ from gymnasium.envs.mujoco import (
     walker2d_v4,
     walker2d_v5,
 )
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 
 from pgprim.rl.streams import Bound, Transition
 
 STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 
-Array = Float64[np.ndarray, "..."]
+Array = Float[np.ndarray, "..."]
 
 
 class Task:
@@ -90,7 +91,7 @@ class Task:
         rewards = self._of("forward_reward_weight", 1.0) * velocity + alive * self._of("healthy_reward", 0.0)
         return rewards - self.costs(now, act), ~is_healthy & ends
 
-    def _of(self, name: str, default: float | bool) -> float | bool:
+    def _of(self, name: str, default: float | bool) -> Any:
         return getattr(self.env, f"_{name}", default)
 
 
@@ -231,8 +232,8 @@ class DoublePendulum(Task):
         """See `Task.outcome`."""
         x, _, y = now.site_xpos[:, 0].T
         slow, fast = now.qvel[:, 1], now.qvel[:, 2]
-        distance = 0.01 * np.square(x) + np.square(y - 2)
-        speed = 1e-3 * np.square(slow) + 5e-3 * np.square(fast)
+        distance = 0.01 * _powers(x) + _powers(y - 2)
+        speed = 1e-3 * _powers(slow) + 5e-3 * _powers(fast)
         terminated = y <= 1
         alive = 10.0 if self.is_v4 else self.env._healthy_reward * ~terminated
         return alive - distance - speed, terminated
@@ -271,6 +272,7 @@ class Saved(NamedTuple):
     derived: Float64[np.ndarray, " number"]
     obs: Float64[np.ndarray, " obs"]
     elapsed: int
+    rng: np.random.Generator
 
 
 class MujocoStreams:
@@ -336,7 +338,7 @@ class MujocoStreams:
         ended = np.flatnonzero(ended if going is None else ended & going)
         if len(ended):
             next_obs = next_obs.copy()
-            for stream in ended:
+            for stream in ended.tolist():
                 self._env.np_random = self._rngs[stream]
                 self._obs[stream], _ = self._env.reset()
                 self._read(stream)
@@ -345,18 +347,17 @@ class MujocoStreams:
 
     def save(self, stream: int) -> Saved:
         """See `Streams.save`."""
-        elapsed = int(self._elapsed[stream])
-        return Saved(
-            self._state[stream].copy(), self._derived[stream].copy(), self._obs[stream].copy(), elapsed
-        )
+        arrays = (array[stream].copy() for array in (self._state, self._derived, self._obs))
+        return Saved(*arrays, int(self._elapsed[stream]), deepcopy(self._rngs[stream]))
 
     def restore(
-        self, states: Sequence[Saved], rngs: Sequence[np.random.Generator]
+        self, states: Sequence[Saved], rngs: Sequence[np.random.Generator] | None = None
     ) -> Float64[np.ndarray, "stream obs"]:
         """See `Streams.restore`."""
         for stream, saved in enumerate(states):
-            self._state[stream], self._derived[stream], self._obs[stream], self._elapsed[stream] = saved
-        self._rngs = list(rngs)
+            self._state[stream], self._derived[stream], self._obs[stream] = saved[:3]
+            self._elapsed[stream] = saved.elapsed
+        self._rngs = [deepcopy(saved.rng) for saved in states] if rngs is None else list(rngs)
         return self._obs
 
     def close(self) -> None:
@@ -398,6 +399,11 @@ class MujocoStreams:
         return self._state[:, start : start + mujoco.mj_stateSize(model, int(part))]
 
 
-def _between(values: Array, bounds: tuple[float, float]) -> Bool[np.ndarray, "..."]:
+def _powers(values: Array) -> Array:
+    """x² as Gymnasium computes it of single numbers, by `pow`: not always the last bit of x·x, which arrays get."""
+    return np.array([value**2 for value in values])
+
+
+def _between(values: Array, bounds: Sequence[float | int]) -> Bool[np.ndarray, "..."]:
     low, high = bounds
     return (low < values) & (values < high)

@@ -59,14 +59,18 @@ def union(parts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {name: _join(name, sorted(several)) for name, several in sorted(values.items())}
 
 
-def require_kernels(path: str | Path, kind: str, attrs: Mapping[str, Any]) -> None:
+def require_same_kernels(path: str | Path, kind: str, attrs: Mapping[str, Any]) -> None:
     """Refuse what another kind of processor made.
+
+    A process whose libraries were loaded before pgprim, a notebook for instance, may read everything: it is commands that
+    compute, and they refuse to do so there.
 
     Raises:
         UserError: Its last bits are not this processor's.
     """
-    if (theirs := attrs.get("kernels", kernels())) != kernels():
-        raise unusable(path, kind, f"a processor with kernels {theirs} made it, and this one has {kernels()}")
+    ours = kernels()
+    if ours != "unknown" and (theirs := attrs.get("kernels", ours)) != ours:
+        raise unusable(path, kind, f"a processor with kernels {theirs} made it, and this one has {ours}")
 
 
 def _join(name: str, several: list[str]) -> str:

@@ -137,6 +137,20 @@ def test_settings_of_the_file_become_settings_of_pgprim_and_may_be_overruled(sb3
         make_checkpoint(agent, **ABOUT, settings={"momentum": 2})
 
 
+def test_an_agent_may_have_no_normaliser_and_what_its_file_holds_cannot_be_set(cleanrl):
+    adopted = only(adopt(cleanrl[0], normaliser="none", num_episodes=1, **ABOUT))
+    settings = make_settings(adopted.checkpoint.settings)
+    assert (settings.obs_norm, settings.obs_clip, settings.rew_norm, settings.rew_clip) == (
+        False,
+        None,
+        False,
+        None,
+    )
+    assert adopted.fidelity.is_faithful
+    with pytest.raises(UserError, match="hidden cannot be set"):
+        list(adopt(cleanrl[0], settings={"hidden": [3]}, **ABOUT))
+
+
 @pytest.mark.parametrize(
     ("env", "reason"),
     [

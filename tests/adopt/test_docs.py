@@ -52,4 +52,4 @@ def test_the_page_runs_as_it_stands(tmp_path):
 def test_the_block_of_the_parameter_file_is_yaml():
     (block,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     adopted = YAML(typ="safe").load(block)["adopted"]["mine"]
-    assert set(adopted) == {"file", "task", "algorithm", "activation", "settings"}
+    assert set(adopted) == {"file", "task", "algorithm", "activation", "normaliser", "settings"}

@@ -211,7 +211,9 @@ def test_the_documented_file_is_read_as_it_was_written(tmp_path):
         output(agent.policy, OBS), actor(obs)
     )  # layers() hands on transposed, strided arrays
     torch.testing.assert_close(output(agent.value, OBS), critic(obs))
-    assert (agent.settings, agent.iteration, agent.clip_actions) == ({"gamma": 0.9}, 3, False)
+    assert (agent.settings["gamma"], agent.iteration, agent.clip_actions) == (0.9, 3, False)
+    assert "gamma" not in agent.assumed[0]
+    assert "policy_lr" in agent.assumed[0]
     assert (agent.observations.clip, agent.observations.eps_of, agent.observations.count) == (None, "std", 9)
     assert agent.adam.count == 4
     assert agent.adam.m[0].shape == (NUM_OBS, 8)

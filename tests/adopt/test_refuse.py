@@ -172,6 +172,35 @@ def test_a_foreign_file_is_refused(kind, tmp_path):
     assert one_sentence(error)
 
 
+@pytest.mark.parametrize(
+    "saved",
+    [
+        {"policy": {}, "value": {}},
+        {"policy": {1: 2}, "value": {2: 3}},
+        {"policy": {"log_std_parameter": torch.zeros(3), "net.0.weight": 1}, "value": {}},
+        {"model_state_dict": []},
+        {"actor_state_dict": {}, "critic_state_dict": {}},
+        {"actor_state_dict": {"mlp.0.weight": torch.zeros(2, 2), "std": [1]}, "critic_state_dict": None},
+        {"actor_mean.0.weight": 3, "actor_logstd": torch.zeros(3)},
+        {"critic.0.weight": torch.zeros(1), 5: torch.zeros(2)},
+        [torch.zeros(2)],
+        torch.zeros(2),
+    ],
+    ids=str,
+)
+def test_tensors_that_are_no_agent_are_refused(saved, tmp_path):
+    torch.save(saved, tmp_path / "agent.pt")
+    with pytest.raises(UserError, match=str(tmp_path / "agent.pt")) as error:
+        read_agent(tmp_path / "agent.pt")
+    assert one_sentence(error)
+
+
+def test_a_pickle_that_would_take_all_memory_is_refused(sb3_ppo, tmp_path):
+    (tmp_path / "bomb.pkl").write_bytes(b"\x80\x04N" + b"r" + (2**31).to_bytes(4, "little") + b".")
+    with pytest.raises(UserError, match="not a pickle"):
+        read_agent(sb3_ppo[0] / "agent.zip", tmp_path / "bomb.pkl")
+
+
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path / "none.zip", tmp_path):
         with pytest.raises(UserError, match="cannot be read"):

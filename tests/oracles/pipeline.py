@@ -14,6 +14,7 @@ from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
 from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint
+from pgprim.types.environment import Environment
 from tests.dag.checkouts import narrow
 
 DEFAULT = Path(__file__).parents[2] / "workflow" / "scales" / "default.yaml"
@@ -47,7 +48,9 @@ def make_agent(params, task, theta, phi, num_obs, num_act):
     moments = [make_moments(1, num_obs), make_moments(1, 1)]
     state = AgentState(theta, phi, adam_init(theta), adam_init(phi), *moments)
     settings = settings_of(params, task, ALGO)
-    checkpoint = Checkpoint(task, params["env"][task]["id"], ALGO, 0, 0, num_obs, num_act, settings, state)
+    checkpoint = Checkpoint(
+        task, Environment.from_dict(params["env"][task]), ALGO, 0, 0, num_obs, num_act, settings, state
+    )
     save_checkpoint("agent.safetensors", checkpoint)
     return checkpoint
 
@@ -55,7 +58,7 @@ def make_agent(params, task, theta, phi, num_obs, num_act):
 def sample_and_estimate(name="it"):
     """Run the two stages as their commands do; the gradients with their sums, and the numbers of the figures."""
     if not Path("rollouts.zarr").exists():
-        sample.main(argparse.Namespace(checkpoint="agent.safetensors", out="rollouts.zarr", threads=1))
+        sample.main(argparse.Namespace(checkpoint="agent.safetensors", out="rollouts.zarr"))
     paths = {"vectors": f"{name}.zarr", "out": f"{name}.nc"}
     inputs = {"checkpoint": "agent.safetensors", "rollouts": "rollouts.zarr", "rerun": None, "result": None}
     probe.main(argparse.Namespace(probe="gradient", case="", **inputs, **paths))

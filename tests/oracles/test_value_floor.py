@@ -20,6 +20,7 @@ from pgprim.probes.floors.measure import estimate, look
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import make_moments
 from pgprim.types.checkpoint import AgentState, Checkpoint
+from pgprim.types.environment import Environment
 from tests.oracles.environments import ACTION_COST, CONTROL, DRIFT_STD, DYNAMICS, HORIZON, STATE_COST
 from tests.rl.examples import TRPO
 
@@ -43,7 +44,7 @@ def make_checkpoint(seed):
     moments = [make_moments(1, 2), make_moments(1, 1)]
     state = AgentState(theta, phi, adam_init(theta), adam_init(phi), *moments)
     name = "tests.oracles.environments:Regulator-v0"
-    return Checkpoint("regulator", name, "trpo", seed, 0, 2, 1, settings, state)
+    return Checkpoint("regulator", Environment(name), "trpo", seed, 0, 2, 1, settings, state)
 
 
 def simulate(x, count, num_pairs, rng):
