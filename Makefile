@@ -17,14 +17,14 @@ help: ## what can be made
 	@sed -nE 's/^([a-z.-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 25
 
 # The oldest supported Python comes first: it is the one the pinned versions were tried on.
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml bridge/pyproject.toml constraints.txt
 	@for python in "$${PYTHON:-python3.11}" python3.12 python3.13 python3.14 python3; do \
 	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    found=$$python; break; fi; done; \
 	test -n "$${found:-}" || { echo 'Python 3.11 or newer with its venv module is needed; name it: make PYTHON=/path/to/python ...' >&2; exit 1; }; \
 	echo "making $(VENV) with $$found" >&2; \
 	"$$found" -m venv $(VENV)
-	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,dev,ssh,s3,slurm]'
+	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e bridge -e '.[test,dev,ssh,s3,slurm]'
 	@touch $@
 
 .PHONY: venv
@@ -44,6 +44,7 @@ all: $(INSTALLED) ## every figure
 .PHONY: test
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
+	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist worksteal bridge $(PYTEST)
 
 .PHONY: smoke
 smoke: $(INSTALLED) ## the whole pipeline at the smoke set, from nothing, in a scratch folder (DIR=... names it)
@@ -55,7 +56,7 @@ BENCHMARKS := bench-pace bench-growth bench-dag bench-stages bench-schedule
 bench: $(BENCHMARKS) ## all benchmarks, on an idle machine; bench-NAME is bench/NAME.py alone (JSON=FOLDER keeps the numbers)
 
 $(BENCHMARKS): bench-%: $(INSTALLED)
-	python -m bench.$* $(if $(JSON),--json $(JSON)/$*.json)
+	PYTHONPATH=bridge/tests python -m bench.$* $(if $(JSON),--json $(JSON)/$*.json)
 
 .PHONY: bench-report
 bench-report: $(INSTALLED) ## docs/performance.md and its figure from the numbers in docs/performance
@@ -78,6 +79,6 @@ format: $(INSTALLED) ## what the linters can mend by themselves
 .PHONY: constraints
 constraints: $(INSTALLED) ## pin the versions that .venv holds now
 	@{ sed -n '/^#/p' constraints.txt; \
-	  python -m pip freeze --all --exclude-editable | grep -ivE '^(pip|wheel|pgprim)\b' | sed -E 's/\+cpu$$//'; } > constraints.txt.new
+	  python -m pip freeze --all --exclude-editable | grep -ivE '^(pip|wheel|pgprim|dvcsnake)\b' | sed -E 's/\+cpu$$//'; } > constraints.txt.new
 	mv constraints.txt.new constraints.txt
 	@touch $(INSTALLED)

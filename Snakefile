@@ -1,9 +1,9 @@
 # Runs the stages of dvc.yaml in parallel, here or on a cluster. What a stage is stands in dvc.yaml, whether it must run
-# is decided by DVC's hashes (pgprim/dag), and the rules say how a job of it runs.
+# is decided by DVC's hashes (dvcsnake), and what a job of it needs stands there under `meta`.
 
 import os
 
-from pgprim.dag.workflow import Workflow
+from dvcsnake.workflow import Workflow
 
 
 configfile: "params.yaml"
@@ -18,8 +18,6 @@ for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR"):
 
 dag = Workflow(workflow)
 
-JOB = "python -m pgprim.dag run {params.stage:q} > {log:q} 2>&1"
-
 
 onsuccess:
     dag.finish()
@@ -33,14 +31,7 @@ rule all:
     """Every figure, the metrics and the claims."""
     default_target: True
     input:
-        dag.figures(),
+        dag.targets(),
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/checkpoint.smk"
-include: "workflow/rules/sample.smk"
-include: "workflow/rules/estimate.smk"
-include: "workflow/rules/landscape.smk"
-include: "workflow/rules/vary.smk"
-include: "workflow/rules/plot.smk"
+include: dag.rules

@@ -1,6 +1,6 @@
 """How long Snakemake takes when there is nothing to do, and what a job costs beyond its command.
 
-`make bench-dag` runs this on the toy of `tests/dag` with about 18 and about 1000 stages. Best of several runs; the machine
+`make bench-dag` runs this on the toy of `bridge/tests` with about 18 and about 1000 stages. Best of several runs; the machine
 should be idle.
 """
 
@@ -14,10 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import yaml
+from toys import Checkout, Result, make_toy, toy_params
 
 from bench.records import judged, save, table
-from tests.dag.checkouts import Checkout, Result, make_toy, toy_params
 
 ROOT = Path(__file__).parents[1]
 LOCKSTEP = 10
@@ -29,22 +28,21 @@ def checkout(folder: Path, stages: int) -> Checkout:
     """A toy of about so many stages with everything computed."""
     seeds = max(1, round((stages - 5) / 6))
     made = Checkout(folder / f"toy{seeds}", folder)
-    make_toy(made.path)
     params = toy_params()
     groups = [range(seeds)[start : start + LOCKSTEP] for start in range(0, seeds, LOCKSTEP)]
-    params |= {"seeds": list(range(seeds)), "lockstep": ["-".join(map(str, group)) for group in groups]}
-    (made.path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    params |= {"stations": list(range(seeds)), "networks": ["-".join(map(str, group)) for group in groups]}
+    make_toy(made.path, params)
     made.run("git init -q -b main")
-    paths = os.pathsep.join(map(str, (made.path, ROOT)))  # the toy's pgprim comes before the real one
+    paths = os.pathsep.join(map(str, (made.path, ROOT, ROOT / "bridge/tests")))
     made.run(f"{sys.executable} -m bench.dag --compute", PYTHONPATH=paths)
     return made
 
 
 def compute() -> None:
     """Run every stage through the bridge's own job, but in this process: a thousand starts of Python take minutes."""
-    from pgprim.dag import job
-    from pgprim.dag.dvcapi import Repository
-    from pgprim.dag.planning import Plan
+    from dvcsnake import job
+    from dvcsnake.prelude import finish, prepare
+    from dvcsnake.project import open_project
 
     def call(command: str, **_) -> int:
         sys.argv = shlex.split(command)[2:]
@@ -52,12 +50,12 @@ def compute() -> None:
         return 0
 
     job.subprocess.call = call
-    plan = Plan(Repository(), say=lambda line: None)
-    plan.prepare()
-    for name in plan.pipeline.order:
-        if name != "code" and job.run(plan.repository, name):
+    project = open_project(say=lambda line: None)
+    prepare(project)
+    for name in project.pipeline.order:
+        if name != "code" and job.run(project.repository, name):
             raise SystemExit(f"{name} failed")
-    plan.finish()
+    finish(project)
 
 
 def count_stages(result: Result) -> int:
@@ -79,10 +77,10 @@ def best(function, times: int) -> float:
 def measure(made: Checkout, times: int) -> dict[str, float]:
     """The numbers of one toy."""
     stages = count_stages(made.snakemake())
-    job = "python -m pgprim.dag run figure@fig1"
+    job = "python -m dvcsnake run figure@fig1"
     command = (
-        "python -m pgprim.stages.plot fig1 --probe gradient --out figures/fig1.pdf --png figures/fig1.png"
-        " --data data/figures/fig1.nc data/estimates/gradient/hopper/ppo/0/2.nc"
+        "python -m weather.stages.plot fig1 --statistic mean --out figures/fig1.pdf --png figures/fig1.png"
+        " --data data/figures/fig1.nc data/estimates/mean/oslo/warm/0/2.nc"
     )
     alone = best(lambda: made.run(command), times)
     return {

@@ -2,7 +2,7 @@
 
 `make bench-growth` measures every size in a process of its own, so that its CPU time and its peak memory are its own. All
 but the stages are of an untrained Humanoid agent: CPU time of the work without the start of Python, peak memory of the
-whole process. The stages are those of the toy of `tests/dag` with everything computed: a whole `snakemake` with
+whole process. The stages are those of the toy of `bridge/tests` with everything computed: a whole `snakemake` with
 nothing to do.
 """
 

@@ -121,7 +121,7 @@ def vector(agent: Checkpoint, pairs: int) -> Iterator[int]:
 def training(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
     """Our whole training loop, `SEEDS` agents in lock step, from the start of training."""
     from pgprim.experience.train import train
-    from pgprim.types.agent import make_settings
+    from pgprim.rl.algorithms import make_settings
     from pgprim.types.checkpoint import stack_agents
 
     agents = [untrained(agent.task, algo, seed) for seed in range(SEEDS)]
@@ -214,8 +214,9 @@ def baselines(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """What the stage `floor` does: a stream on Gymnasium, and continuations from copies of its states."""
-    from pgprim.experience.fork import fork_stream
     from pgprim.probes.value.floor import run
+
+    from pgprim.experience.fork import fork_stream
     from pgprim.rl.streams import time_limit
 
     floor = default_params()["floor"]
@@ -287,10 +288,11 @@ def actor(agent: Checkpoint, num_streams: int):
     """(observations, noise) ↦ the agent's actions in so many streams."""
     from pgprim.experience.rollout import frozen_policies
     from pgprim.rl.acting import make_actor
+    from pgprim.rl.networks import make_policy
 
     policies = frozen_policies(agent)
-    shape = agent.num_obs, agent.num_act, policies.hidden
-    act_of = make_actor(policies.theta, *shape, num_streams, policies.rows)
+    net = make_policy(policies.settings, agent.num_obs, agent.num_act)
+    act_of = make_actor(net, policies.theta, num_streams, policies.rows)
     return lambda obs, noise: act_of(policies.normaliser(obs), noise)
 
 

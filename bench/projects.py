@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 import yaml
 
+from pgprim.commands.params import check, load
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.initialise import make_agent
 from pgprim.rl.streams import make_streams
 from pgprim.store.checkpoints import save_checkpoint
-from pgprim.types.agent import make_settings, settings_of
+from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.environment import Environment
-from pgprim.types.params import check, load
 
 DEFAULT = Path(__file__).parents[1] / "workflow/scales/default.yaml"
 CHECKPOINT = "checkpoint.safetensors"

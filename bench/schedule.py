@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dvc.repo import Repo
+from dvcsnake.dvc_api import Repository
+from dvcsnake.pipeline import Pipeline
 
 from bench.records import save, table
 from pgprim.commands.cost import RATES
 from pgprim.commands.scale import PARAMS, SCALES, find_set, render
-from pgprim.dag.dvcapi import Repository
-from pgprim.dag.pipeline import Pipeline
-from pgprim.dag.prices import seconds
+from pgprim.pipeline import seconds
 
 ROOT = Path(__file__).parents[1]
 SETS = ("default", "paper")
@@ -47,11 +47,12 @@ def load_jobs(name: str) -> list[Job]:
         Repo.init(no_scm=True).close()
         shutil.copy(ROOT / "dvc.yaml", "dvc.yaml")
         Path(PARAMS).write_text(text, encoding="utf-8")
+        shutil.copy(ROOT / "pyproject.toml", "pyproject.toml")
         RATES.parent.mkdir()
         shutil.copy(ROOT / RATES, RATES)
         pipeline = Pipeline(*Repository().definitions())
         names = [stage for stage in pipeline.order if pipeline.stages[stage].group != "code"]
-        times = seconds(pipeline.stages[stage] for stage in names)
+        times = seconds([pipeline.stages[stage] for stage in names])
     place = {stage: k for k, stage in enumerate(names)}
     return [
         Job(

@@ -10,7 +10,6 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 install_import_hook("pgprim", "beartype.beartype")
-importlib.import_module("pgprim.commands")  # sets how numerical libraries compute, before they are imported
 importlib.import_module("torch").set_num_threads(1)
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)

@@ -24,7 +24,7 @@ git ls-files -z --modified --others --exclude-standard | while IFS= read -r -d '
 done
 
 cd "$folder"
-export PYTHONPATH="$folder"  # the clone's package, not the checkout's
+export PYTHONPATH="$folder:$folder/bridge/src"  # the clone's package, not the checkout's
 mkdir .dvc/no-remote
 cat > .dvc/config.local <<CONFIG
 [cache]

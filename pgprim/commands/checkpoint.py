@@ -1,42 +1,33 @@
-"""Extract one agent at one iteration from a training run.
+"""Take one agent at one iteration from its training.
 
 The bytes are the training run's own: however long training went on, an earlier checkpoint stays what it was.
 """
 
 import argparse
-import os
-import shutil
 from pathlib import Path
 
 from pgprim.commands.command import make_parser, run
+from pgprim.store.checkpoints import KIND
+from pgprim.store.files import read_sealed, write_bytes
 from pgprim.types.errors import UserError
 
 
 def main(args: argparse.Namespace) -> None:
-    """Copy the snapshot of the seed and iteration, from whichever lock-step group holds it."""
-    name = f"{args.seed}/{args.iteration}.safetensors"
-    found = sorted(Path(args.training).glob(f"*/{name}"))
-    if len(found) != 1:
-        reason = "no training run holds it" if not found else f"{len(found)} training runs hold it"
+    """Copy the snapshot."""
+    snapshot = Path(args.training, f"{args.iteration}.safetensors")
+    if Path(args.training).is_dir() and not snapshot.exists():
         raise UserError(
-            f"{args.training}: snapshot {name}: {reason}; params.yaml needs each seed in one group of lockstep, and "
-            "iterations that are multiples of train.snapshot_every up to train.iterations"
+            f"{snapshot}: the training run holds no such snapshot; iterations in params.yaml must be multiples of "
+            "train.snapshot_every up to train.iterations"
         )
-    out = Path(args.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
-    shutil.copyfile(found[0], partial)
-    os.replace(partial, out)
+    write_bytes(args.out, read_sealed(snapshot, KIND))
 
 
 if __name__ == "__main__":
     parser = make_parser("pgprim.commands.checkpoint", __doc__)
+    parser.add_argument("--training", required=True, help="folder of one agent's snapshots")
     parser.add_argument(
-        "--training", required=True, help="folder of one task's and algorithm's training runs"
-    )
-    parser.add_argument("--seed", required=True, type=int, help="the agent")
-    parser.add_argument(
-        "--iteration", required=True, type=int, help="updates made; a multiple of snapshot_every"
+        "--iteration", required=True, type=int, help="updates made; a multiple of train.snapshot_every"
     )
     parser.add_argument("--out", required=True, help="the checkpoint file")
     run(main, parser)

@@ -14,6 +14,7 @@ from pgprim.report.claims.claims import CLAIMS
 from pgprim.report.claims.judge import judge
 from pgprim.report.claims.table import insert
 from pgprim.store.datasets import load_dataset
+from pgprim.store.files import write_json
 from pgprim.types.errors import UserError
 
 
@@ -30,8 +31,7 @@ def main(args: argparse.Namespace) -> None:
     if missing := sorted({claim.reads for claim in CLAIMS.values()} - set(results)):
         raise UserError(f"no results of {missing[0]} are given; give their directory, as dvc.yaml does")
     rows = judge(CLAIMS, results, params)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    write(args.out, json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+    write_json(args.out, rows)
 
 
 def show(kept: Path, page: Path) -> None:

@@ -1,34 +1,75 @@
-"""What all stage commands share: arguments in, one clear sentence out when they are wrong."""
+"""What all commands share: arguments in, one clear sentence out when they are wrong.
+
+What only lets values pass or not, or says what is planned, is imported by name: the check of the parameter file, and the
+probes' records. It cannot change a result, so it is no part of the commands' code digests, and a stricter check or another
+price recomputes nothing.
+"""
 
 import argparse
 import importlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+from pgprim.kernels import require_kernels
 from pgprim.types.errors import UserError
+
+CODE = Path("data/code")
+"""Where digests of the code are, by which an unfinished result knows whether it may be gone on with."""
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults, where there are any."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, "", False) else super()._get_help_string(action)
 
 
 def make_parser(module: str, description: str) -> argparse.ArgumentParser:
     """A parser named as the command is typed, with defaults shown by `--help`."""
     return argparse.ArgumentParser(
-        prog=f"python -m {module}",
-        description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        prog=f"python -m {module}", description=description, formatter_class=_Formatter
     )
 
 
 def load_params(path: str = "params.yaml") -> dict:
-    """The checked parameters.
+    """The checked parameters."""
+    return importlib.import_module("pgprim.commands.params").load(path)
 
-    The module that checks them is imported by name: it lets values pass or not, and cannot change a result, so it is no
-    part of the stages' code digests, and a stricter check recomputes nothing.
+
+def record(name: str) -> Any:
+    """The record of a probe.
+
+    Raises:
+        UserError: There is none of this name.
     """
-    return importlib.import_module("pgprim.types.params").load(path)
+    return importlib.import_module("pgprim.types.probe").probe(name)
+
+
+def code_of(*names: str) -> list[str]:
+    """The digests of modules, as far as they are there.
+
+    Args:
+        names: Modules without the package's name, such as `commands/train`.
+    """
+    files = [CODE / f"{name}.txt" for name in names]
+    return [file.read_text() for file in files if file.exists()]
+
+
+def seeds_of(text: str) -> list[int]:
+    """The seeds that an argument such as `0-1-2` names."""
+    try:
+        return [int(seed) for seed in text.split("-")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of seeds such as 0-1-2") from None
 
 
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line and call `main`; a `UserError` ends as its sentence on stderr and exit status 1."""
     try:
-        main(parser.parse_args())
+        args = parser.parse_args()
+        require_kernels()
+        main(args)
     except UserError as error:
         sys.exit(f"{parser.prog}: {error}")

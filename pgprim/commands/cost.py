@@ -16,27 +16,22 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from pgprim.commands.command import make_parser, run
+from pgprim.commands.params import check, load
 from pgprim.commands.scale import PARAMS, SCALES, find_set, render, write
 from pgprim.types.errors import UserError
-from pgprim.types.params import check, load, read
+from pgprim.types.params import read
+from pgprim.types.probe import probes_of
+from pgprim.types.study import processes, studies
 
 RATES = Path("workflow/rates.yaml")
-NUM_FIGURES = 30
-"""Stages of dvc.yaml that draw."""
-
-VARIED = ("ablation", "regime", "semantics_training")
-"""Stages of dvc.yaml that train agents with settings changed."""
-
-HELD_BYTES = 3 << 27
-"""What the observations of the large sample of `probes.steps.measure` may take, without importing torch to learn it."""
-
+PIPELINE = Path("dvc.yaml")
 SMALL = {"iterations": 1, "pairs": 512}
 LARGE = {"iterations": 5, "pairs": 4096}
 """The two sizes at which rates are measured: their difference gives the rate, what is left the start."""
@@ -61,6 +56,7 @@ class Cost:
         pairs: State-action pairs sampled or, by estimates, gone through.
         seconds: CPU time of one core.
         num_bytes: Size of the artifacts.
+        lacking: Agents and environments for which no rate was measured, which are in none of the sums.
     """
 
     kind: str
@@ -68,203 +64,125 @@ class Cost:
     pairs: int
     seconds: float
     num_bytes: float
+    lacking: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """All jobs of one kind for one task and algorithm.
+
+    Attributes:
+        kind: Stage, study or probe.
+        task: Name of the task.
+        algo: Name of the agents' settings.
+        jobs: Number of processes.
+        stages: Number of stages, of which seeds that train in lock step share one process.
+        pairs: State-action pairs of all of them.
+        units: Number of what their bytes are counted by.
+        case: The probe's case, if it has any.
+        paced_as: The kind whose pace it has, if not its own.
+        sized_as: The kind whose bytes it has, if not its own.
+    """
+
+    kind: str
+    task: str
+    algo: str
+    jobs: int
+    stages: int
+    pairs: int
+    units: int
+    case: str = ""
+    paced_as: str = ""
+    sized_as: str = ""
 
 
 def costs(params: dict[str, Any], rates: dict[str, Any]) -> list[Cost]:
-    """The cost of every kind of stage of a parameter set.
+    """The cost of every kind of job of a parameter set.
 
     Args:
         params: The parameters.
         rates: What `workflow/rates.yaml` holds.
-
-    Raises:
-        UserError: If the rate of one of its environments, algorithms or probes was not measured.
     """
     found: dict[str, Cost] = {}
-    num_obs = {env_id: env["num_obs"] for env_id, env in rates["environments"].items()}
-    for kind, jobs, pairs, env_id, algo, units in _jobs(params, num_obs):
-        rate = _rate(rates, kind, env_id, algo)
-        old = found.get(kind, Cost(kind, 0, 0, 0.0, 0.0))
-        found[kind] = Cost(
-            kind,
-            old.jobs + jobs,
-            old.pairs + pairs,
-            old.seconds
-            + float(
-                jobs * rates["start"].get(_measured_as(kind), 0)
-                + (pairs / rate["pairs_per_second"] if pairs else 0)
-            ),
-            old.num_bytes + float(units * rate["bytes"]),
-        )
+    for job in jobs(params, rates):
+        old = found.get(job.kind, Cost(job.kind, 0, 0, 0.0, 0.0))
+        taken = taking(job, params, rates)
+        if taken is None:
+            lacking = f"{job.algo} on {params['env'][job.task]['id']}"
+            found[job.kind] = replace(old, lacking=tuple(dict.fromkeys((*old.lacking, lacking))))
+        else:
+            seconds, num_bytes = taken
+            found[job.kind] = replace(
+                old,
+                jobs=old.jobs + job.jobs,
+                pairs=old.pairs + job.pairs,
+                seconds=old.seconds + seconds,
+                num_bytes=old.num_bytes + num_bytes,
+            )
     return list(found.values())
 
 
-def _jobs(params: dict[str, Any], num_obs: dict[str, int]) -> Iterator[tuple[str, int, int, str, str, int]]:
-    """Kind, jobs, pairs, environment, algorithm, and the number of units whose bytes are counted."""
-    train, sample = params["train"], params["sample"]
-    num_seeds, num_checkpoints = len(params["seeds"]), len(params["seeds"]) * len(params["iterations"])
-    streams = sample["trials"] + sample["truth_streams"]
-    for kind in ("train", "checkpoint", "sample", *params["estimate"]):
-        for task in params["tasks"]:
-            env_id = params["env"][task]["id"]
-            for algo in params["algos" if kind == "train" else "probed"]:
-                if kind == "train":
-                    iterations = num_seeds * train["iterations"]
-                    yield kind, len(params["lockstep"]), iterations * train["pairs"], env_id, algo, iterations
-                    snapshots = num_seeds * (train["iterations"] // train["snapshot_every"] + 1)
-                    yield "snapshots", 0, 0, env_id, algo, snapshots
-                elif kind == "checkpoint":
-                    yield kind, num_checkpoints, 0, env_id, algo, num_checkpoints
-                elif kind == "sample":
-                    pairs = num_checkpoints * streams * sample["pairs"]
-                    yield kind, num_checkpoints, pairs, env_id, algo, pairs
-                else:
-                    pairs, units = _estimate_work(
-                        kind, params["estimate"][kind], sample, num_obs.get(env_id, 1)
-                    )
-                    yield (
-                        kind,
-                        num_checkpoints,
-                        num_checkpoints * pairs,
-                        env_id,
-                        algo,
-                        num_checkpoints * units,
-                    )
-    yield from _replay_jobs(params)
-    yield from _baseline_jobs(params)
-    yield from _landscape_jobs(params)
-    yield from _variant_jobs(params, num_obs)
-    yield "plot", NUM_FIGURES, 0, "", "", NUM_FIGURES
+def taking(job: Jobs, params: dict[str, Any], rates: dict[str, Any]) -> tuple[float, float] | None:
+    """CPU time [s] and bytes of jobs; None where their rate was not measured."""
+    measured = rates["environments"].get(params["env"][job.task]["id"], {}).get(job.algo, {})
+    paced, sized = job.paced_as or job.kind, job.sized_as or job.kind
+    if paced not in measured or sized not in measured:
+        return None
+    work = job.pairs / measured[paced]["pairs_per_second"] if job.pairs else 0
+    # The start is that of the process, whatever pace its work has.
+    return float(job.jobs * rates["start"].get(sized, 0) + work), float(job.units * measured[sized]["bytes"])
 
 
-def _replay_jobs(params: dict[str, Any]) -> Iterator[tuple[str, int, int, str, str, int]]:
-    """The same for replays, for what is assessed in them, and for floors, whose continuations may end early."""
-    train, replay, block = params["train"], params["replay"], params["floor"]
-    updates = len(params["seeds"]) * len(range(0, train["iterations"], replay["every"]))
-    kept = updates * 2 * (train["pairs"] + replay["beyond"])
-    floors = len(params["seeds"]) * len(block["iterations"])
-    continued = floors * block["states"] * block["branches"] * block["beyond"]
-    groups = len(params["lockstep"])
+def jobs(params: dict[str, Any], rates: dict[str, Any]) -> Iterator[Jobs]:
+    """All jobs of a parameter set."""
+    num_obs = {env_id: env["num_obs"] for env_id, env in rates["environments"].items()}
+    train, sample, rerun = params["train"], params["sample"], params["rerun"]
+    seeds, checkpoints = len(params["seeds"]), len(params["seeds"]) * len(params["iterations"])
+    together, iterations = processes(params, seeds), seeds * train["iterations"]
+    sampled = checkpoints * (sample["trials"] + sample["truth_streams"]) * sample["pairs"]
+    updates = seeds * len(range(0, train["iterations"], rerun["every"]))
+    kept = updates * 2 * (train["pairs"] + rerun["beyond"])
     for task in params["tasks"]:
         for algo in params["algos"]:
-            env_id = params["env"][task]["id"]
-            yield "replay", groups, kept + updates * train["pairs"], env_id, algo, kept
-            for probe in params["assess"]:
-                yield probe, groups, kept, env_id, algo, updates
+            yield Jobs("train", task, algo, together, seeds, iterations * train["pairs"], iterations)
+            snapshots = seeds * (train["iterations"] // train["snapshot_every"] + 1)
+            yield Jobs("snapshots", task, algo, 0, 0, 0, snapshots)
+            yield Jobs("rerun", task, algo, together, seeds, kept + updates * train["pairs"], kept)
         for algo in params["probed"]:
-            yield "floor", floors, continued, env_id, algo, floors
+            yield Jobs("checkpoint", task, algo, checkpoints, checkpoints, 0, checkpoints)
+            yield Jobs("sample", task, algo, checkpoints, checkpoints, sampled, sampled)
+    for probe in probes_of(params):
+        for task, algo, number, case in probe.jobs(params):
+            work = probe.work(params, num_obs.get(params["env"][task]["id"], 1), case)
+            kind = f"{probe.name} of {case}" if "case" in probe.reads else probe.name
+            as_ = case if "case" in probe.reads else probe.name
+            amounts = (number, number, number * work.pairs, number * work.units)
+            yield Jobs(kind, task, algo, *amounts, case, probe.paced_as or as_, as_)
+    for study in studies():
+        for one in study.trainings(params):
+            amounts = (one.jobs, one.stages, one.pairs, one.records)
+            yield Jobs(f"{study.name} training", one.task, one.algo, *amounts, "", "train", "train")
 
 
-def _baseline_jobs(params: dict[str, Any]) -> Iterator[tuple[str, int, int, str, str, int]]:
-    """The same for fits, which go through their pairs once per epoch, and for estimates with several baselines."""
-    block, sample = params["baselines"], params["sample"]
-    trials, truth, fit = sample["trials"], sample["truth_streams"], block["fit"]
-    fitted = min(truth * sample["pairs"], fit["pairs"]) * fit["epochs"]
-    estimated = trials * max(block["budgets"][-1], block["pairs"]) + truth * block["pairs"]
-    # Vectors of single precision.
-    kept = trials * (11 * len(block["budgets"]) + 4) + truth * len(block["lambdas"])
-    jobs = len(params["seeds"]) * len(block["iterations"])
-    for kind, pairs, units in (("fit", fitted, 1), ("baselines", estimated, kept)):
-        for task in block["tasks"]:
-            for algo in params["probed"] if task in params["tasks"] else ():
-                yield kind, jobs, jobs * pairs, params["env"][task]["id"], algo, jobs * units
+def drawing(num_figures: int, rates: dict[str, Any]) -> Cost:
+    """The cost of so many figures."""
+    seconds = num_figures * rates["start"].get("plot", 0)
+    return Cost("plot", num_figures, 0, float(seconds), float(num_figures * rates["figure_bytes"]))
 
 
-def _landscape_jobs(params: dict[str, Any]) -> Iterator[tuple[str, int, int, str, str, int]]:
-    """The same for landscapes: what is sampled for the steps and at the points, and the numbers kept of each point."""
-    block, few = params["landscape"], params["train"]["pairs"]
-    plane = block["plane"]["points"] ** 2
-    sampled = {"few": few, "many": block["many"]["pairs"], "steps": block["steps"]["steps"] * few}
-    points = {"few": plane, "many": plane, "steps": block["steps"]["steps"]}
-    pairs = sum(sampled[kind] + points[kind] * block[kind]["budgets"][-1] for kind in block["kinds"])
-    units = sum(
-        points[kind] * len(block[kind]["budgets"] + block[kind].get("trajectories", []))
-        for kind in block["kinds"]
+def lacking(found: list[Cost]) -> str:
+    """What has no rate yet, as a sentence; empty if everything has one."""
+    parts = [f"{cost.kind} of {', '.join(cost.lacking)}" for cost in found if cost.lacking]
+    if not parts:
+        return ""
+    return (
+        f"no rate yet for {'; '.join(parts)}: not in these sums; `python -m pgprim.commands.cost --measure` with a set that "
+        "has it measures it"
     )
-    agents = len(block["seeds"]) * len(block["iterations"])
-    for task in filter(params["tasks"].__contains__, block["tasks"]):
-        for algo in filter(params["probed"].__contains__, block["algos"]):
-            env_id = params["env"][task]["id"]
-            yield "landscape", agents * len(block["kinds"]), agents * pairs, env_id, algo, agents * units
-
-
-def _variant_jobs(
-    params: dict[str, Any], num_obs: dict[str, int]
-) -> Iterator[tuple[str, int, int, str, str, int]]:
-    """The same for agents trained with settings changed, and for what is estimated with other semantics."""
-    ablation, regime, semantics = params["ablation"], params["regime"], params["semantics"]
-    rates, cells = len(ablation["rates"]), 2 ** len(ablation["switches"])
-    for env_id, algo in _agents(params, ablation):
-        records = rates * cells * ablation["iterations"] * _num_seeds(ablation)
-        jobs = rates * len(ablation["lockstep"])
-        yield "ablation", jobs, records * ablation["pairs"], env_id, algo, records
-    for pairs in regime["pairs"]:
-        iterations, runs = round(regime["total_pairs"] / pairs), len(regime["rates"]) * _num_seeds(regime)
-        again = min(regime["agreement_points"], iterations)
-        for env_id, algo in _agents(params, regime):
-            work = runs * (iterations + again) * pairs
-            yield "regime", len(regime["lockstep"]), work, env_id, algo, runs * iterations
-    checkpoints = len(semantics["seeds"]) * len(params["iterations"])
-    for env_id, algo in _agents(params, semantics):
-        records = semantics["train_iterations"] * _num_seeds(semantics)
-        work = records * params["train"]["pairs"]
-        yield "semantics_training", len(semantics["lockstep"]), work, env_id, algo, records
-        for probe in filter(params["estimate"].__contains__, semantics["probes"]):
-            block, seen = params["estimate"][probe], num_obs.get(env_id, 1)
-            work, _ = _estimate_work(probe, block, params["sample"], seen)
-            # A comparison is smaller than one vector.
-            yield f"semantics_{probe}", checkpoints, checkpoints * work, env_id, algo, checkpoints
-
-
-def _agents(params: dict[str, Any], block: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Environment and algorithm of each kind of agent that a study trains; without `algos` it is PPO."""
-    for task in filter(params["tasks"].__contains__, block["tasks"]):
-        for algo in filter(params["algos"].__contains__, block.get("algos", ["ppo"])):
-            yield params["env"][task]["id"], algo
-
-
-def _num_seeds(block: dict[str, Any]) -> int:
-    return sum(len(group.split("-")) for group in block["lockstep"])
-
-
-def _estimate_work(
-    probe: str, block: dict[str, Any], sample: dict[str, Any], num_obs: int
-) -> tuple[int, int]:
-    """Pairs that one estimate goes through, and the number of vectors it keeps."""
-    budgets, trials, truth = (
-        block.get("budgets", [sample["pairs"]]),
-        sample["trials"],
-        sample["truth_streams"],
-    )
-    if probe == "steps":
-        held = HELD_BYTES // (4 * num_obs)
-        return trials * sum(budgets) + min(truth * sample["pairs"], held), trials * len(budgets) + 1
-    return (trials + truth) * sample["pairs"], trials * len(budgets) + truth
-
-
-def _measured_as(kind: str) -> str:
-    """The kind whose rate counts: trainings with settings changed are trainings, estimates with other semantics estimates."""
-    return "train" if kind in VARIED else kind.removeprefix("semantics_")
-
-
-def _rate(rates: dict[str, Any], kind: str, env_id: str, algo: str) -> dict[str, Any]:
-    kind = _measured_as(kind)
-    if kind == "plot":
-        return {"bytes": rates["figure_bytes"]}
-    try:
-        known = rates["environments"][env_id][algo]
-        if kind == "floor":  # the untrained agents that rates are measured with fall at once
-            return known[kind] | {"pairs_per_second": known["sample"]["pairs_per_second"]}
-        return known[kind]
-    except KeyError:
-        raise UserError(
-            f"{RATES} has no rate for {kind} of {algo} on {env_id}; choose a parameter set that has it and run "
-            "`python -m pgprim.commands.cost --measure`"
-        ) from None
 
 
 def table(found: list[Cost]) -> str:
-    """The costs as a table, with their sum."""
+    """The costs as a table, with their sum; what has no rate is named below it."""
     total = Cost("all", *(sum(getattr(cost, name) for cost in found) for name in NUMBERS))
     rows = [("stage", "jobs", "pairs", "core-hours", "bytes")]
     for cost in [*found, total]:
@@ -338,83 +256,82 @@ def _run_stages(
 ) -> dict[str, tuple[float, int, int, int]]:
     """Run one job of every kind at one size: its CPU seconds, pairs, bytes, and the units that take these bytes.
 
-    Agents that are not probed are only trained and replayed.
+    Agents that are not probed are only trained and run again.
     """
     is_probed = algo in params["probed"]
     params = _resized(params, task, algo, size)
     folder.mkdir()
     (folder / PARAMS).write_text(_dump(params))
-    seeds, iteration = params["lockstep"][0], size["iterations"]
-    checkpoint, probes = "checkpoint.safetensors", params["estimate"]
+    seeds, first = "-".join(map(str, params["seeds"])), params["seeds"][0]
     commands = {
-        "train": f"train --task {task} --algo {algo} --seeds {seeds} --snapshots training/{seeds} --records records/a.zarr",
-        "checkpoint": f"checkpoint --training training --seed {params['seeds'][0]} --iteration {iteration} --out {checkpoint}",
-        "sample": f"sample --checkpoint {checkpoint} --out rollouts.zarr",
-        "replay": f"replay --training training/{seeds} --out replay.zarr",
-        "floor": f"floor --checkpoint {checkpoint} --out floor.nc",
-        "fit": f"fit --checkpoint {checkpoint} --rollouts rollouts.zarr --out fit.safetensors",
-        "baselines": f"baselines --checkpoint {checkpoint} --rollouts rollouts.zarr --fit fit.safetensors"
-        " --gradients baselines.zarr --out baselines.nc",
-        "landscape": f"landscape few --checkpoint {checkpoint} --out landscape.nc",
+        "train": f"train --task {task} --algo {algo} --seeds {seeds} --snapshots training --records records",
+        "rerun": f"rerun --training training --seeds {seeds} --out rerun",
         "plot": "plot fig8 --by report/training --out plot.pdf --png plot.png --data plot.nc records",
-    } | {
-        probe: f"estimate {probe} --checkpoint {checkpoint} --rollouts rollouts.zarr"
-        f" --gradients {probe}.zarr --out {probe}.nc"
-        for probe in probes
     }
-    commands |= {probe: f"assess {probe} --replay replay.zarr --out {probe}.nc" for probe in params["assess"]}
     outputs = {
         "train": ["records"],
         "snapshots": ["training"],
-        "checkpoint": [checkpoint],
-        "sample": ["rollouts.zarr"],
-        "replay": ["replay.zarr"],
-        "floor": ["floor.nc"],
-        "fit": ["fit.safetensors"],
-        "baselines": ["baselines.zarr", "baselines.nc"],
-        "landscape": ["landscape.nc"],
+        "rerun": ["rerun"],
         "plot": ["plot.pdf", "plot.png", "plot.nc"],
-    } | {probe: [f"{probe}.zarr", f"{probe}.nc"] for probe in probes}
-    outputs |= {probe: [f"{probe}.nc"] for probe in params["assess"]}
-    if not is_probed:
-        kinds = ("train", "snapshots", "replay", *params["assess"], "plot")
-        outputs = {kind: outputs[kind] for kind in kinds}
-        commands = {kind: command for kind, command in commands.items() if kind in kinds}
-    seconds = {kind: _cpu_seconds(command.split(), folder) for kind, command in commands.items()}
-    found = {}
-    for kind, jobs, pairs, _, _, units in _jobs(params, {}):
-        if kind not in outputs:
-            continue
-        share = max(jobs, 1)
-        num_bytes = sum(_size(folder / name) for name in outputs[kind])
-        found[kind] = (
-            seconds.get(kind, 0.0),
-            pairs // share,
-            num_bytes,
-            1 if kind == "plot" else units // share,
+    }
+    if is_probed:
+        agent = "checkpoint.safetensors"
+        iteration = params["iterations"][0]
+        commands["checkpoint"] = (
+            f"checkpoint --training training/{first} --iteration {iteration} --out {agent}"
         )
+        commands["sample"] = f"sample --checkpoint {agent} --out rollouts.zarr"
+        outputs |= {"checkpoint": [agent], "sample": ["rollouts.zarr"]}
+    files = {
+        "checkpoint": "checkpoint.safetensors",
+        "rollouts": "rollouts.zarr",
+        "rerun": f"rerun/{first}.zarr",
+    }
+    measured = [probe for probe in probes_of(params) if "case" not in probe.reads]
+    # A probe that reads another's result comes after it.
+    for probe in sorted(measured, key=lambda probe: len(set(probe.reads) - set(files))):
+        if not is_probed and "checkpoint" in probe.reads:
+            continue
+        out = f"{probe.name}.{'safetensors' if probe.name == 'fit' else 'nc'}"
+        options = [f"--{name} {files[name]}" for name in probe.reads if name in files]
+        options += [f"--result {name}={outputs[name][0]}" for name in probe.reads if name not in files]
+        options += [f"--case {probe.block(params)[probe.cases][0]}"] if probe.cases else []
+        options += [f"--vectors {probe.name}.zarr"] if probe.vectors else []
+        commands[probe.name] = f"probe {probe.name} {' '.join(options)} --out {out}"
+        outputs[probe.name] = [out, *([f"{probe.name}.zarr"] if probe.vectors else [])]
+    seconds = {kind: _cpu_seconds(command.split(), folder) for kind, command in commands.items()}
+    found = {"plot": (seconds["plot"], 0, sum(_size(folder / name) for name in outputs["plot"]), 1)}
+    for job in jobs(params, {"environments": {}}):
+        if job.kind in outputs:
+            # Commands for all seeds do all of it, others a job's share.
+            share = 1 if job.kind in ("train", "rerun", "snapshots") else job.jobs
+            num_bytes = sum(_size(folder / name) for name in outputs[job.kind])
+            found[job.kind] = (seconds.get(job.kind, 0.0), job.pairs // share, num_bytes, job.units // share)
     return found
 
 
 def _resized(params: dict[str, Any], task: str, algo: str, size: dict[str, int]) -> dict[str, Any]:
-    """The parameters of one task and algorithm with the first lock-step group, one checkpoint, and few samples."""
+    """The parameters of one task and algorithm with one checkpoint and few samples."""
     params = copy.deepcopy(params)
-    seeds = [int(seed) for seed in params["lockstep"][0].split("-")]
-    params |= {"tasks": [task], "algos": [algo], "probed": [algo]}
-    params |= {"seeds": seeds, "lockstep": params["lockstep"][:1]}
-    params["iterations"] = [size["iterations"]]
+    params |= {"tasks": [task], "algos": [algo], "probed": [algo], "iterations": [size["iterations"]]}
+    params["seeds"] = params["seeds"][: params["lockstep"]]
     params["train"] |= {"iterations": size["iterations"], "snapshot_every": 1}
     params["sample"] = {"trials": MEASURED_STREAMS, "truth_streams": MEASURED_STREAMS, "pairs": size["pairs"]}
-    for block in (*params["estimate"].values(), params["baselines"]):
+    params["rerun"]["every"] = 1
+    params["plot"]["budget"] = size["pairs"]
+    for probe in probes_of(params):
+        block = probe.block(params)
         if "budgets" in block:
             block["budgets"] = [size["pairs"] // 2, size["pairs"]]
-    params["replay"]["every"] = 1
-    params["floor"] |= {"iterations": params["iterations"], "states": 2 * size["iterations"]}
-    params["baselines"] |= {"tasks": [task], "iterations": params["iterations"], "pairs": size["pairs"] // 4}
-    params["baselines"]["fit"] |= {"beyond": 1, "patience": params["baselines"]["fit"]["epochs"]}
-    params["landscape"] |= {name: params[name] for name in ("tasks", "algos", "iterations")}
-    params["semantics"] |= {"tasks": [task], "algos": [algo], "seeds": seeds[:1]}
-    params["landscape"] |= {"seeds": seeds[:1], "kinds": ["few"]}
+        block |= {name: params[name] for name in ("tasks", "iterations") if name in probe.grid}
+        if "algos" in probe.grid:
+            block["algos"] = [algo]
+        if "seeds" in probe.grid:
+            block["seeds"] = params["seeds"][:1]
+    params["probes"]["checkpoints"]["floors"]["states"] = 2 * size["iterations"]
+    params["fit"] |= {"beyond": 1, "patience": params["fit"]["epochs"]}
+    params["baselines"] |= {"beyond": 1, "pairs": size["pairs"] // 4}
+    params["landscape"]["kinds"] = ["few"]
     params["landscape"]["plane"]["points"] = 4  # 16 points side by side
     params["landscape"]["few"]["budgets"] = params["landscape"]["many"]["budgets"] = [size["pairs"]]
     check(params, "the parameters to measure")
@@ -487,7 +404,11 @@ def main(args: argparse.Namespace) -> None:
         )
     rates = read(RATES)
     print(f"{name}, at the rates of {rates['date']} ({rates['machine']}, CPU time of one core)\n")
-    print(table(costs(params, rates)))
+    figures = len(read(PIPELINE)["plots"])
+    found = [*costs(params, rates), drawing(figures, rates)]
+    print(table(found))
+    if missing := lacking(found):
+        print(missing)
 
 
 def _with_known(rates: dict[str, Any]) -> dict[str, Any]:

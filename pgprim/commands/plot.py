@@ -16,9 +16,9 @@ import xarray as xr
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.plotting.combine import combine
-from pgprim.plotting.save import save
-from pgprim.store.datasets import load_dataset, save_dataset
-from pgprim.store.records import load_records
+from pgprim.plotting.save import about, save
+from pgprim.store.datasets import load_dataset, open_store, save_dataset
+from pgprim.store.provenance import Used, provenance, union
 from pgprim.types.errors import UserError
 
 
@@ -35,21 +35,19 @@ def load_results(folders: Sequence[Path]) -> xr.Dataset | None:
         if not files:
             reason = "holds no results (*.nc, *.zarr)" if folder.is_dir() else "is no directory"
             raise UserError(f"{folder}: {reason}; give the directory of the results that the figure reads")
-        parts |= {str(file): load_dataset(file) if file.suffix == ".nc" else _records(file) for file in files}
+        parts |= {str(file): _load(file) for file in files}
     if not parts:
         return None
     ds = combine(parts)
+    ds.attrs |= union(part.attrs for part in parts.values())
     ds.encoding["source"] = ", ".join(map(str, folders))
     return ds
 
 
-def _records(store: Path) -> xr.Dataset:
-    try:
-        return load_records(store)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{store}: not a whole store of training records ({error}); delete it and train again"
-        ) from None
+def _load(file: Path) -> xr.Dataset:
+    return (
+        load_dataset(file) if file.suffix == ".nc" else open_store(file, "store of training records").load()
+    )
 
 
 def plot_module(folder: str, figure: str) -> ModuleType:
@@ -80,9 +78,12 @@ def plot_module(folder: str, figure: str) -> ModuleType:
 def main(args: argparse.Namespace) -> None:
     """Load, choose, draw, and save."""
     module = plot_module(args.by, args.figure)
-    ds = module.select(args.figure, load_results(args.inputs), load_params())
+    results, params = load_results(args.inputs), Used(load_params())
+    ds = module.select(args.figure, results, params)
+    origin = [provenance(params.used)] + ([] if results is None else [results.attrs])
+    ds = ds.assign_attrs(union(origin))
     save_dataset(args.data, ds)
-    save(module.plot(ds), args.out, args.png)
+    save(module.plot(ds), args.out, args.png, said=about(ds))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,15 @@
 """Sample rollouts of one checkpoint: the streams of the trials first, then those of the "true" quantities."""
 
 import argparse
-import hashlib
 import json
-from pathlib import Path
 
 from tqdm import tqdm
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.experience.rollout import sample_streams
 from pgprim.store.checkpoints import load_checkpoint
+from pgprim.store.provenance import provenance
 from pgprim.store.rollouts import BLOCK, RolloutWriter
-
-CODE = Path("data/code/commands/sample.txt")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -26,12 +23,9 @@ def main(args: argparse.Namespace) -> None:
         "trials": params["trials"],
         "truth_streams": params["truth_streams"],
         "streams": "trials first, then truth; each an unbroken sequence of episodes from a reset",
-        "params": json.dumps({"sample": params}, sort_keys=True),
         "settings": json.dumps(checkpoint.settings, sort_keys=True),
-        "checkpoint_sha256": hashlib.sha256(Path(args.checkpoint).read_bytes()).hexdigest(),
+        **provenance({"sample": params}, {"checkpoint": args.checkpoint}, checkpoint),
     }
-    if CODE.exists():
-        attrs["code_sha256"] = hashlib.sha256(CODE.read_bytes()).hexdigest()
     num_streams, num_pairs = params["trials"] + params["truth_streams"], params["pairs"]
     label = "sample {task} {algo} {seed} {iteration}".format(**identity)
     with (

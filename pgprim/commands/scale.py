@@ -6,20 +6,29 @@ once; the written `params.yaml` is whole again and keeps both files' comments.
 
 import argparse
 import io
-import os
+import re
 import subprocess
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.scalarint import ScalarInt
 
 from pgprim.commands.command import make_parser, run
+from pgprim.commands.params import check
+from pgprim.store.files import write_bytes
 from pgprim.types.errors import UserError
-from pgprim.types.params import check, read
+from pgprim.types.params import parse, read_text
 
 SCALES = Path("workflow/scales")
 PARAMS = Path("params.yaml")
+
+STANDS_FOR = "\N{ASTERISK OPERATOR}"
+"""Begins an alias while a set is put together: the dump of true aliases would misplace the comments behind them."""
+
+_ALIAS = re.compile(r"(?<=[ \[])\*(?=\w+ *(?:[,\]#\n]|$))")
 
 
 def find_set(name: str, scales: Path = SCALES) -> Path:
@@ -38,27 +47,33 @@ def find_set(name: str, scales: Path = SCALES) -> Path:
 def render(path: Path, scales: Path = SCALES) -> str:
     """The text of the whole parameter file that a set stands for: `default.yaml`, overlaid with the set.
 
+    A set may use the names of values in `default.yaml` (`*pairs`); where it gives a value anew that has a name there, all
+    that follows it follows.
+
     Raises:
         UserError: if either file cannot be read, or if what comes out is not a valid parameter file.
     """
     whole = scales / "default.yaml"
+    head, text = _split(read_text(whole))
     if path.resolve() == whole.resolve():
-        check(read(whole), whole)
-        return whole.read_text(encoding="utf-8")
-    read(path), read(whole)  # their messages are better than the round trip's
-    yaml = _round_trip()
-    base, overlay = yaml.load(whole), yaml.load(path) or CommentedMap()
-    if not isinstance(overlay, CommentedMap):
+        check(parse(text, whole), whole)
+        return head + text
+    own_head, own = _split(read_text(path))
+    base, overlay = (
+        parse(_ALIAS.sub(STANDS_FOR, each), file, _round_trip(), -len(first.splitlines()))
+        for each, file, first in ((text, whole, head), (own, path, own_head))
+    )
+    if not isinstance(overlay, CommentedMap | NoneType):
         raise UserError(
             f"{path} must be a mapping of what differs from {whole}, such as `sample: {{pairs: 1000}}`"
         )
-    _overlay(base, overlay)
-    if overlay.ca.comment:
-        base.ca.comment = overlay.ca.comment
-    text = io.StringIO()
-    yaml.dump(base, text)
-    check(YAML(typ="safe", pure=True).load(text.getvalue()), path)
-    return text.getvalue()
+    _keep_anchors(base)
+    _overlay(base, overlay or CommentedMap())
+    dumped = io.StringIO()
+    _round_trip().dump(base, dumped)
+    rendered = (own_head or head) + dumped.getvalue().replace(STANDS_FOR, "*")
+    check(parse(rendered, path), path)
+    return rendered
 
 
 def choose(name: str, force: bool = False) -> Path:
@@ -97,19 +112,46 @@ def _round_trip() -> YAML:
     return yaml
 
 
+def _split(text: str) -> tuple[str, str]:
+    """A file's first lines of comment, and the rest."""
+    head = re.match(r"(?:#.*\n|\n)*", text)[0]
+    return head, text[len(head) :]
+
+
+def _keep_anchors(tree: CommentedMap) -> None:
+    """Have all anchors dumped, as if something referred to them."""
+    for value in tree.values():
+        if isinstance(value, CommentedMap):
+            _keep_anchors(value)
+        elif isinstance(value, CommentedSeq) and value.anchor.value is not None:
+            value.anchor.always_dump = True
+
+
 def _overlay(base: CommentedMap, overlay: CommentedMap) -> None:
     """Put what `overlay` says into `base`, each new value with the comment that gives its source."""
     for key, value in overlay.items():
-        if isinstance(value, CommentedMap) and isinstance(base.get(key), CommentedMap):
-            _overlay(base[key], value)
+        old = base.get(key)
+        if isinstance(value, CommentedMap) and isinstance(old, CommentedMap):
+            _overlay(old, value)
             continue
-        base[key] = value
+        base[key] = _with_name_of(old, value)
         spacing = _after_first_line(base.ca.items.pop(key, None))
         if key in overlay.ca.items:
             base.ca.items[key] = overlay.ca.items[key]
             token = base.ca.items[key][2]
             if token is not None:
                 token.value = token.value.split("\n")[0] + "\n" + spacing
+
+
+def _with_name_of(old: Any, value: Any) -> Any:
+    """The value with the anchor that the old one has, if it has one."""
+    anchor = getattr(old, "anchor", None)
+    if anchor is None or anchor.value is None:
+        return value
+    if isinstance(value, CommentedSeq):
+        value.yaml_set_anchor(anchor.value, always_dump=True)
+        return value
+    return ScalarInt(value, anchor=anchor.value)
 
 
 def _after_first_line(comment: list[Any] | None) -> str:
@@ -127,15 +169,16 @@ def _is_kept_elsewhere(params: Path) -> bool:
                 return True
         except UserError:
             continue  # another set's mistake is not this one's
-    committed = subprocess.run(["git", "show", f"HEAD:./{params}"], capture_output=True, check=False)
+    try:
+        committed = subprocess.run(["git", "show", f"HEAD:./{params}"], capture_output=True, check=False)
+    except FileNotFoundError:  # no Git here
+        return False
     return committed.returncode == 0 and committed.stdout == text.encode()
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text file in one atomic step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    """Write a text file that is meant to be changed by hand, in one atomic step."""
+    write_bytes(path, text.encode(), lambda _: True)
 
 
 def main(args: argparse.Namespace) -> None:

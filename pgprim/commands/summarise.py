@@ -5,8 +5,6 @@ each other and with that of the large sample. Figures say how certain these are;
 """
 
 import argparse
-import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +12,20 @@ import xarray as xr
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.commands.plot import load_results
+from pgprim.store.files import write_json
 from pgprim.types.errors import UserError
 
 END = 0.1
 """The share of the iterations that is the end of training: one iteration holds a handful of episodes."""
 
 
-def summarise(records: xr.Dataset, estimates: xr.Dataset, regime: int) -> dict[str, Any]:
+def summarise(records: xr.Dataset, estimates: xr.Dataset, budget: int) -> dict[str, Any]:
     """Means over the seeds; None where there is nothing to average.
 
     Args:
         records: Training records of one task and algorithm.
         estimates: What the probe `gradient` found at its checkpoints.
-        regime: Pairs per estimate; the largest budget that is not larger is taken, or else the smallest.
+        budget: Pairs per estimate; the largest budget that is not larger is taken, or else the smallest.
 
     Returns:
         `return`: mean return of the episodes that ended at the end of training; `pairs`: per gradient estimate;
@@ -36,7 +35,7 @@ def summarise(records: xr.Dataset, estimates: xr.Dataset, regime: int) -> dict[s
     iterations = records.sizes["iteration"]
     last = records.return_mean.isel(iteration=slice(-max(1, round(END * iterations)), None))
     budgets = estimates.budget.values
-    pairs = max((size for size in budgets if size <= regime), default=min(budgets))
+    pairs = max((size for size in budgets if size <= budget), default=min(budgets))
     cosines = estimates.sel(budget=pairs)
     return {
         "return": _number(last.mean()),
@@ -65,11 +64,8 @@ def main(args: argparse.Namespace) -> None:
             raise UserError(
                 f"{folder}: holds no {name}; give the folder of one task's and algorithm's results"
             )
-    found = summarise(records, estimates, load_params()["plot"]["regime"])
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    partial = args.out.with_name(f".{args.out.name}.{os.getpid()}")
-    partial.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
-    os.replace(partial, args.out)
+    found = summarise(records, estimates, load_params()["plot"]["budget"])
+    write_json(args.out, found)
 
 
 if __name__ == "__main__":

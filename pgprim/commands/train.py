@@ -1,9 +1,6 @@
-"""Train the agents of one task and algorithm in lock step; keep snapshots and records."""
+"""Train agents of one task and algorithm, several seeds in lock step; keep snapshots and records of each seed."""
 
 import argparse
-import json
-import os
-import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -11,20 +8,19 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.command import code_of, load_params, make_parser, run, seeds_of
 from pgprim.experience.train import RECORDS, train
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.initialise import make_agent
 from pgprim.rl.streams import make_streams
 from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
-from pgprim.store.records import records_dataset, save_records
-from pgprim.types.agent import make_settings, settings_of
+from pgprim.store.datasets import save_store
+from pgprim.store.files import Pieces, writing
+from pgprim.store.provenance import provenance
+from pgprim.store.records import records_dataset
+from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint, stack_agents
 from pgprim.types.environment import Environment
-
-UNFINISHED = Path("data/unfinished")
-"""Where a run keeps what it has until it is whole; a killed run goes on from there."""
-
-CODE = Path("data/code/commands/train.txt")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -37,89 +33,73 @@ def main(args: argparse.Namespace) -> None:
     environment = Environment.from_dict(params["env"][args.task])
     with closing(make_streams(environment, [0])) as streams:
         num_obs, num_act = streams.num_obs, streams.num_act
-    identity = {"task": args.task, "env_id": environment.id, "algo": args.algo}
     blank = {"task": args.task, "algo": args.algo, "environment": environment}
     blank |= {"num_obs": num_obs, "num_act": num_act, "settings": values}
     purposes = [("train", args.task, args.algo, seed) for seed in seeds]
     num_iterations, every = params["train"]["iterations"], params["train"]["snapshot_every"]
 
-    folder = UNFINISHED / args.snapshots
-    code = CODE.read_text() if CODE.exists() else None
-    _discard_if_other(
-        folder,
-        blank | {"environment": environment.as_dict(), "seeds": seeds, "snapshot_every": every, "code": code},
-    )
-    state, columns = _resume(folder, seeds, num_iterations)
-    if state is None:
-        state = stack_agents(
-            [make_agent(settings, num_obs, num_act, *purpose, "init") for purpose in purposes]
-        )
-    done = len(columns["return_mean"])
-
-    def snapshot(iteration: int) -> None:
-        for index, seed in enumerate(seeds):
-            checkpoint = Checkpoint(**blank, seed=seed, iteration=iteration, state=state.agent(index))
-            save_checkpoint(folder / str(seed) / f"{iteration}.safetensors", checkpoint)
-        np.savez(folder / ".records.npz", **columns)
-        os.replace(folder / ".records.npz", folder / "records.npz")
-
-    if done == 0:
-        snapshot(0)
-    label = f"train {args.task} {args.algo} {'-'.join(map(str, seeds))}"
-    with tqdm(total=num_iterations, initial=done, desc=label, unit="iteration", mininterval=5) as progress:
-        for trained, records in train(environment, state, settings, purposes, range(done, num_iterations)):
-            state = trained
-            columns = {name: np.concatenate([columns[name], records[name][None]]) for name in columns}
-            done += 1
-            if done % every == 0:
-                snapshot(done)
-            progress.set_postfix_str(
-                "return " + " ".join(f"{x:.0f}" for x in records["return_mean"]), refresh=False
-            )
-            progress.update()
-
-    attrs = {name: str(value) for name, value in identity.items()} | {
-        "settings": json.dumps(values, sort_keys=True)
+    identity = blank | {
+        "environment": environment.as_dict(),
+        "seeds": seeds,
+        "snapshot_every": every,
+        "code": code_of("commands/train"),
     }
-    save_records(args.records, records_dataset(columns, RECORDS, args.task, args.algo, seeds, attrs))
-    for name in ("records.npz", "run.json"):
-        (folder / name).unlink(missing_ok=True)
-    target = Path(args.snapshots)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        shutil.rmtree(target)
-    os.replace(folder, target)
+    group = "-".join(map(str, seeds))
+    with Pieces(Path(args.snapshots, group), identity) as pieces:
+        folder = pieces.folder / "snapshots"
+        state, columns = _resume(pieces, folder, seeds, num_iterations)
+        if state is None:
+            state = stack_agents(
+                [make_agent(settings, num_obs, num_act, *purpose, "init") for purpose in purposes]
+            )
+        done = len(columns["return_mean"])
+
+        def snapshot(iteration: int) -> None:
+            for index, seed in enumerate(seeds):
+                checkpoint = Checkpoint(**blank, seed=seed, iteration=iteration, state=state.agent(index))
+                save_checkpoint(folder / str(seed) / f"{iteration}.safetensors", checkpoint)
+            pieces.save("records", columns)
+
+        if done == 0:
+            snapshot(0)
+        label = f"train {args.task} {args.algo} {group}"
+        with tqdm(
+            total=num_iterations, initial=done, desc=label, unit="iteration", mininterval=5
+        ) as progress:
+            for trained, records in train(
+                environment, state, settings, purposes, range(done, num_iterations)
+            ):
+                state = trained
+                columns = {name: np.concatenate([columns[name], records[name][None]]) for name in columns}
+                done += 1
+                if done % every == 0:
+                    snapshot(done)
+                progress.set_postfix_str(
+                    "return " + " ".join(f"{x:.0f}" for x in records["return_mean"]), refresh=False
+                )
+                progress.update()
+
+        attrs = provenance({"settings": values}, environment=environment)
+        attrs["semantics"] = values["semantics"]
+        for index, seed in enumerate(seeds):
+            own = {name: column[:, index : index + 1] for name, column in columns.items()}
+            ds = records_dataset(own, RECORDS, args.task, args.algo, [seed], attrs)
+            save_store(Path(args.records, f"{seed}.zarr"), ds)
+            with writing(Path(args.snapshots, str(seed))) as target:
+                (folder / str(seed)).rename(target)
 
 
-def _seeds(text: str) -> list[int]:
-    try:
-        return [int(seed) for seed in text.split("-")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of seeds such as 0-1-2") from None
-
-
-def _discard_if_other(folder: Path, run_description: dict) -> None:
-    """Start afresh unless the unfinished run is of this very code and these very settings."""
-    text = json.dumps(run_description, sort_keys=True)
-    file = folder / "run.json"
-    if not file.exists() or file.read_text() != text:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        file.write_text(text)
-
-
-def _resume(folder: Path, seeds: list[int], most: int) -> tuple[AgentState | None, dict[str, np.ndarray]]:
+def _resume(
+    pieces: Pieces, folder: Path, seeds: list[int], most: int
+) -> tuple[AgentState | None, dict[str, np.ndarray]]:
     """The last iteration, at most `most`, for which every seed's snapshot and the records are there, if any."""
-    file = folder / "records.npz"
-    if not file.exists():
+    if (recorded := pieces.load("records")) is None:
         return None, {name: np.zeros((0, len(seeds))) for name in RECORDS}
-    with np.load(file) as saved:
-        recorded = {name: saved[name] for name in RECORDS}
     for half_written in folder.rglob(".*"):
         half_written.unlink()
-    kept = {int(path.stem) for path in (folder / str(seeds[0])).glob("*.safetensors")}
-    done = max(iteration for iteration in kept if iteration <= min(most, len(recorded["return_mean"])))
-    for late in [iteration for iteration in kept if iteration > done]:
+    saved = {int(path.stem) for path in (folder / str(seeds[0])).glob("[0-9]*.safetensors")}
+    done = max(iteration for iteration in saved if iteration <= min(most, len(recorded["return_mean"])))
+    for late in [iteration for iteration in saved if iteration > done]:
         for seed in seeds:
             (folder / str(seed) / f"{late}.safetensors").unlink(missing_ok=True)
     checkpoints = [load_checkpoint(folder / str(seed) / f"{done}.safetensors") for seed in seeds]
@@ -134,10 +114,10 @@ if __name__ == "__main__":
     parser.add_argument("--task", required=True, help="a task of params.yaml, such as hopper")
     parser.add_argument("--algo", required=True, help="an algorithm of params.yaml: ppo, ppo_m or trpo")
     parser.add_argument(
-        "--seeds", required=True, type=_seeds, help="seeds to train in lock step, such as 0-1-2"
+        "--seeds", required=True, type=seeds_of, help="seeds to train in lock step, such as 0-1-2"
     )
+    parser.add_argument("--snapshots", required=True, help="folder for snapshots, SEED/ITERATION.safetensors")
     parser.add_argument(
-        "--snapshots", required=True, help="folder for snapshots, {seed}/{iteration}.safetensors"
+        "--records", required=True, help="folder for the records of every iteration, SEED.zarr"
     )
-    parser.add_argument("--records", required=True, help="Zarr store for the records of every iteration")
     run(main, parser)

@@ -4,7 +4,6 @@ A run whose loss or step explodes is a finding: its records end there, and the o
 """
 
 import argparse
-import json
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -14,21 +13,21 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.command import code_of, load_params, make_parser, run, seeds_of
 from pgprim.experience.train import RECORDS
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.initialise import make_agent
 from pgprim.rl.streams import make_streams
-from pgprim.store.records import save_records
-from pgprim.store.unfinished import Pieces
-from pgprim.store.variants import as_other, run_dataset
+from pgprim.store.datasets import save_store
+from pgprim.store.files import Pieces
+from pgprim.store.provenance import provenance
+from pgprim.store.records import as_other, records_dataset
 from pgprim.studies.variants import AGREEMENT, train_while_sound
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import stack_agents
 from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
 from pgprim.types.variants import STUDIES, Run, make_runs
 
-CODE = Path("data/code/commands/vary.txt")
 DESCRIBED = RECORDS | dict([AGREEMENT])
 
 
@@ -40,20 +39,19 @@ def main(args: argparse.Namespace) -> None:
         raise UserError(f"--task {args.task}: not one of env in params.yaml, {', '.join(params['env'])}")
     environment = Environment.from_dict(params["env"][args.task])
     runs = make_runs(params, args.study, args.task, args.variant)
-    code = CODE.read_text() if CODE.exists() else None
     identity = {
         "runs": [asdict(one) for one in runs],
         "environment": environment.as_dict(),
         "seeds": args.seeds,
-        "code": code,
     }
-    label = f"vary {args.study} {args.task} {args.variant} {'-'.join(map(str, args.seeds))}"
+    group = "-".join(map(str, args.seeds))
+    label = f"vary {args.study} {args.task} {args.variant} {group}"
     total = sum(one.iterations * one.values["pairs"] for one in runs) * len(args.seeds)
-    attrs = {"env_id": environment.id, "study": args.study}
-    attrs["runs"] = json.dumps([one.values for one in runs], sort_keys=True)
+    used = {"runs": [one.values for one in runs]}
+    attrs = provenance(used, environment=environment) | {"study": args.study}
     parts = []
     with (
-        Pieces(args.out, identity) as pieces,
+        Pieces(Path(args.out, group), identity | {"code": code_of("commands/vary")}) as pieces,
         tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress,
     ):
         for number, one in enumerate(runs):
@@ -65,9 +63,11 @@ def main(args: argparse.Namespace) -> None:
                 progress.initial += done  # no part of the pace
                 progress.update(done)
             diverged, where = piece.pop("diverged"), (args.task, one.algo, args.seeds)
-            parts.append(run_dataset(piece, DESCRIBED, diverged, where, one.labels, attrs))
+            parts.append(records_dataset(piece, DESCRIBED, *where, attrs, one.labels, diverged))
         ds = xr.combine_by_coords(parts, combine_attrs="drop_conflicts")
-        save_records(args.out, as_other(ds) if args.study == "semantics" else ds)
+        for seed in args.seeds:
+            own = ds.sel(seed=[seed])
+            save_store(Path(args.out, f"{seed}.zarr"), as_other(own) if args.study == "semantics" else own)
 
 
 def _train(environment: Environment, one: Run, seeds: list[int], progress: tqdm) -> dict[str, np.ndarray]:
@@ -88,20 +88,13 @@ def _train(environment: Environment, one: Run, seeds: list[int], progress: tqdm)
     return columns | {"diverged": diverged}
 
 
-def _seeds(text: str) -> list[int]:
-    try:
-        return [int(seed) for seed in text.split("-")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of seeds such as 0-1-2") from None
-
-
 if __name__ == "__main__":
     parser = make_parser("pgprim.commands.vary", __doc__)
     parser.add_argument("study", choices=list(STUDIES), help="a study of params.yaml")
     parser.add_argument("--task", required=True, help="a task of params.yaml, such as hopper")
     parser.add_argument("--variant", required=True, help="a variant of the study, such as 2048 of regime")
     parser.add_argument(
-        "--seeds", required=True, type=_seeds, help="seeds to train in lock step, such as 0-1-2"
+        "--seeds", required=True, type=seeds_of, help="seeds to train in lock step, such as 0-1-2"
     )
-    parser.add_argument("--out", required=True, help="Zarr store for the records of every iteration")
+    parser.add_argument("--out", required=True, help="folder for the records of every iteration, SEED.zarr")
     run(main, parser)

@@ -1,5 +1,8 @@
-"""Adam (Kingma & Ba 2015) as a pure function on stacked flat parameters."""
+"""Adam (Kingma & Ba 2015) on stacked flat parameters."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,28 +14,39 @@ BETA1, BETA2 = 0.9, 0.999
 
 def adam_init(params: Float[Tensor, "agent param"]) -> AdamState:
     """The state before the first update."""
-    return AdamState(torch.zeros_like(params), torch.zeros_like(params), 0)
+    counts = np.zeros(len(params), np.int64)
+    return AdamState(torch.zeros_like(params), torch.zeros_like(params), counts)
 
 
-def adam_update_(
-    params: Float[Tensor, "agent param"],
-    state: AdamState,
-    grad: Float[Tensor, "agent param"],
-    lr: float,
-    eps: float,
-) -> AdamState:
-    """One descent step. Writes into `params` and the state's arrays, which the caller owns, and returns the state.
+class Adam:
+    """The optimiser of a stack of agents, which changes their parameters in place.
 
-    Args:
-        params: Parameters, changed in place.
-        state: Moments, changed in place.
-        grad: Gradient of the loss.
-        lr: Learning rate.
-        eps: Added to the root of the second moment (after bias correction, as in the paper).
+    The arithmetic is torch's fused kernel, called for every agent's row by itself, so that no agent's bits depend on
+    its place in the stack. `torch.optim.Adam(fused=True)` calls the same kernel and takes 30 µs more a step.
     """
-    count = state.count + 1
-    state.m.lerp_(grad, 1 - BETA1)
-    state.v.mul_(BETA2).addcmul_(grad, grad, value=1 - BETA2)
-    root = state.v.sqrt().div_((1 - BETA2**count) ** 0.5).add_(eps)
-    params.addcdiv_(state.m, root, value=-lr / (1 - BETA1**count))
-    return AdamState(state.m, state.v, count)
+
+    def __init__(self, params: Float[Tensor, "agent param"], state: AdamState, eps: float) -> None:
+        """Copy the state; the parameters are the caller's.
+
+        Args:
+            params: Parameters, which `step` changes.
+            state: Moments and counts, left as they are.
+            eps: Added to the root of the second moment (after bias correction, as in the paper).
+        """
+        self._m, self._v, self._eps = state.m.clone(), state.v.clone(), eps
+        self._counts = torch.from_numpy(state.count.astype(np.float32))
+        self._rows = [rows.unbind() for rows in (params, self._m, self._v, self._counts)]
+
+    def step(self, grad: Sequence[Float[Tensor, " param"]], lr: float) -> None:
+        """Take one descent step along the gradient of the loss, one for each agent."""
+        params, m, v, counts = self._rows
+        self._counts += 1
+        torch._fused_adam_(
+            params, grad, m, v, [], counts, lr=lr, beta1=BETA1, beta2=BETA2,
+            weight_decay=0.0, eps=self._eps, amsgrad=False, maximize=False,
+        )  # fmt: skip
+
+    @property
+    def state(self) -> AdamState:
+        """Moments and counts as they are now."""
+        return AdamState(self._m, self._v, self._counts.numpy().astype(np.int64))

@@ -1,20 +1,16 @@
-"""How far a few independent vectors agree with each other and with a "true" one: the numbers of Figs. 1, 2, 9 and 10."""
+"""Agreement of a few independent vectors with each other and with a "true" one from other samples.
+
+For estimates that are not sums over pairs, such as update steps; gradients have `core.pool`.
+"""
 
 import numpy as np
 from jaxtyping import Float
 
-from pgprim.core.statistics import (
-    Interval,
-    correct_for_noisy_truth,
-    cosine_excess,
-    cosines,
-    gram,
-    mean_cosine,
-    noise_scale,
-    trial_mean,
-)
-
-Numbers = dict[str, float | Float[np.ndarray, "..."]]
+from pgprim.core.cosines import cosines, gram
+from pgprim.core.intervals import Interval
+from pgprim.core.pairwise_cosine import pairwise_cosine
+from pgprim.core.reliability import correct_for_noisy_truth
+from pgprim.core.truth_cosine import cosine_excess, truth_cosine
 
 
 def agreement(
@@ -22,51 +18,30 @@ def agreement(
     truth: Float[np.ndarray, " param"],
     truth_reliability: float,
     level: float,
-) -> Numbers:
+) -> dict[str, Interval | float | Float[np.ndarray, "..."]]:
     """Cosines, norms and intervals of one budget's trials.
 
     Args:
-        vectors: Gradient estimates or update steps, at least three.
+        vectors: Update steps or gradient estimates, at least three.
         truth: The same from a large sample that shares no pair with the trials.
         truth_reliability: Share of signal in the truth's squared norm, or NaN if unknown.
         level: Nominal coverage of the intervals, within the agent.
 
     Returns:
-        By name: `pairwise_cosine [trial, trial]`; `cosine`; `truth_cosine_trial [trial]`; `truth_cosine` and its value
-        corrected for the truth's noise; `cosine_excess`, which must not be below zero by more than chance; `norm [trial]`.
+        By name: `pairwise_cosine [trial, trial]`; `cosine`, their mean; `truth_cosine_trial [trial]`; `truth_cosine`,
+        their mean, and its value corrected for the truth's noise; `cosine_excess`, which must not be below zero by more
+        than chance; `norm [trial]`.
     """
     together = gram(np.vstack([vectors, truth]))
     matrix = cosines(together)
     between, to_truth = matrix[:-1, :-1], matrix[:-1, -1]
-    mean = trial_mean(to_truth, level)
-    return (
-        {
-            "pairwise_cosine": between,
-            "truth_cosine_trial": to_truth,
-            "truth_cosine_corrected": correct_for_noisy_truth(mean.value, truth_reliability),
-            "norm": np.sqrt(np.diagonal(together)[:-1]),
-        }
-        | with_ends("cosine", mean_cosine(between, level))
-        | with_ends("truth_cosine", mean)
-        | with_ends("cosine_excess", cosine_excess(between, to_truth, level))
-    )
-
-
-def noise(
-    vectors: Float[np.ndarray, "trial param"], budget: int, episode_length: float, level: float
-) -> Numbers:
-    """The gradient noise scale of one budget's trials, in pairs and in trajectories.
-
-    Args:
-        vectors: Gradient estimates, at least three.
-        budget: Pairs in each.
-        episode_length: Mean length of a trajectory.
-        level: Nominal coverage of the interval, within the agent.
-    """
-    scale = noise_scale(gram(vectors), budget, level)
-    return with_ends("noise_scale", scale) | {"noise_scale_episodes": scale.value / episode_length}
-
-
-def with_ends(name: str, interval: Interval) -> Numbers:
-    """An interval as `name`, `name_low` and `name_high`."""
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    mean = truth_cosine(to_truth, level)
+    return {
+        "pairwise_cosine": between,
+        "cosine": pairwise_cosine(between, level),
+        "truth_cosine_trial": to_truth,
+        "truth_cosine": mean,
+        "truth_cosine_corrected": correct_for_noisy_truth(mean.value, truth_reliability),
+        "cosine_excess": cosine_excess(between, to_truth, level),
+        "norm": np.sqrt(np.diagonal(together)[:-1]),
+    }

@@ -1,4 +1,4 @@
-"""What the complete episodes of one stream say about a policy's expected return."""
+"""A policy's expected return from the complete episodes of one stream."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 
 
 class Episodes(NamedTuple):
-    """The complete episodes of one stream of pairs, in order; the stream starts with a reset.
+    """Complete episodes of one stream of pairs, in order; the stream starts with a reset.
 
     Attributes:
         stop: Pairs of the stream up to and including each episode's last.
@@ -23,7 +23,8 @@ class ReturnEstimate(NamedTuple):
 
     Attributes:
         mean: Mean return; NaN without an episode.
-        se: Its standard error; NaN with fewer than two.
+        se: Its standard error; NaN with fewer than two. Of two to six episodes, mean ± 2 se covers only .65-.87: give
+            `core.intervals.t_interval` of the returns instead.
         num: Number of episodes.
         halves: Mean of every other episode, from the first and from the second on; NaN where there is none.
     """
@@ -35,7 +36,7 @@ class ReturnEstimate(NamedTuple):
 
 
 def complete_episodes(rew: Float[np.ndarray, " t"], ended: Bool[np.ndarray, " t"]) -> Episodes:
-    """The episodes that ended within a stream; what is cut at its end is left out.
+    """Episodes that ended within a stream; one that is cut at its end is left out.
 
     Args:
         rew: Raw rewards.

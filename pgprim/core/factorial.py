@@ -6,11 +6,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.stats import t as student
 
-from pgprim.core.statistics import Interval
+from pgprim.core.intervals import Interval
 
 
 def contrasts(on: Bool[np.ndarray, "cell switch"]) -> dict[tuple[int, ...], Float[np.ndarray, " cell"]]:
-    """What each cell's mean counts in each main effect and each two-way interaction.
+    """Coefficients of the cells' means in each main effect and each two-way interaction.
 
     The effect of a switch is the mean over the cells where it is on less that over those where it is off. The
     interaction of two is half of what one's effect gains where the other is on; by symmetry it is the other's, too.
@@ -67,7 +67,7 @@ def best_choice(
 ) -> Int[np.ndarray, " cell"]:
     """Each cell's choice, such as a learning rate, with the largest mean over the repeats that choose.
 
-    Report it on the others only: a maximum over noisy choices is too large where it was found.
+    Report it on the others only: a maximum over noisy choices is too large on the repeats that chose it.
 
     Args:
         values: What each choice earned; a choice that is not a number for any of those that choose is the last one.

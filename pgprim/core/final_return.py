@@ -1,9 +1,9 @@
-"""What a training run came to, as one number."""
+"""Final return: a training run as one number."""
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from pgprim.core.value_errors import known_mean
+from pgprim.core.finite import finite_mean
 
 
 def final_return(
@@ -15,11 +15,11 @@ def final_return(
     agent: leaving it out, or taking its last good iterations, would favour settings that sometimes fail.
 
     Args:
-        returns: Mean return of the episodes that ended in each iteration; NaN where none did, and behind the end of a
+        returns: Mean return of the episodes that ended in each iteration; NaN where none did, and after the end of a
             run that diverged.
         diverged: Which runs did.
         share: Of the iterations, at least one.
     """
     last = max(1, round(share * returns.shape[-1]))
-    final = known_mean(returns[..., -last:], axis=-1)
+    final = finite_mean(returns[..., -last:], axis=-1)
     return np.where(diverged, returns[..., 0], final)

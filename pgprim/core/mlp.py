@@ -1,16 +1,22 @@
-"""Multi-layer perceptrons with tanh units whose parameters are one flat vector.
+"""Multi-layer perceptrons whose parameters are one flat vector.
 
 Several networks of one shape are computed at once: a leading `agent` axis on parameters and inputs. An agent's result
-does not depend on which others are in the stack.
+does not depend on which others are in the stack, and the output at an input not on the inputs beside it.
 """
 
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from pgprim.core.activations import BY_INPUT, activate, slope, slope_at
+
+TILE = 8
+"""Rows of a product within which OpenBLAS treats all alike (12 of 16 are summed in another order than the rest)."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +27,13 @@ class MLP:
         sizes: Units per layer, inputs first, e.g. (11, 64, 64, 3).
         extra: Names and lengths of parameters behind the layers', such as ("log_sigma", 3).
         prefix: Name of the network in parameter names.
+        activation: Of the hidden layers (`core.activations`).
     """
 
     sizes: tuple[int, ...]
     extra: tuple[tuple[str, int], ...] = ()
     prefix: str = "net"
+    activation: str = "tanh"
 
     @property
     def layout(self) -> list[tuple[str, tuple[int, ...]]]:
@@ -37,6 +45,11 @@ class MLP:
                 (f"{self.prefix}.{layer}.bias", (num_out,)),
             ]
         return named + [(name, (length,)) for name, length in self.extra]
+
+    @property
+    def num_layers(self) -> int:
+        """Number of affine layers."""
+        return len(self.sizes) - 1
 
     @property
     def num_params(self) -> int:
@@ -53,48 +66,54 @@ class MLP:
         """The inverse of `split`."""
         return torch.cat([part.flatten(1) for part in parts], dim=1)
 
+    def log_sigma(self, parts: list[Float[Tensor, "agent ..."]]) -> Float[Tensor, "agent act"]:
+        """A policy's log σ, whether its parameters are log σ or σ."""
+        return parts[-1] if self.extra[0][0] == "log_sigma" else parts[-1].log()
 
-def policy_net(num_obs: int, num_act: int, hidden: tuple[int, ...]) -> MLP:
-    """The Gaussian policy's mean network with log σ behind it (Sec. 2: σ is part of θ)."""
-    return MLP((num_obs, *hidden, num_act), (("log_sigma", num_act),), "policy")
+    def log_sigma_slope(self, parts: list[Float[Tensor, "agent ..."]]) -> Float[Tensor, "agent act"]:
+        """Derivative of a policy's log σ with respect to the parameters that hold it: 1 or 1/σ."""
+        return torch.ones_like(parts[-1]) if self.extra[0][0] == "log_sigma" else 1 / parts[-1]
 
 
-def value_net(num_obs: int, hidden: tuple[int, ...]) -> MLP:
+def policy_net(
+    num_obs: int, num_act: int, hidden: tuple[int, ...], activation: str = "tanh", sigma: str = "log"
+) -> MLP:
+    """The Gaussian policy's mean network with log σ, or σ itself, behind it (Sec. 2: σ is part of θ)."""
+    name = "log_sigma" if sigma == "log" else "sigma"
+    return MLP((num_obs, *hidden, num_act), ((name, num_act),), "policy", activation)
+
+
+def value_net(num_obs: int, hidden: tuple[int, ...], activation: str = "tanh") -> MLP:
     """The value network V_φ, separate from the policy."""
-    return MLP((num_obs, *hidden, 1), (), "value")
+    return MLP((num_obs, *hidden, 1), (), "value", activation)
 
 
 def activations(
-    parts: list[Float[Tensor, "agent ..."]], inputs: Float[Tensor, "agent pair input"], num_layers: int
+    net: MLP, parts: list[Float[Tensor, "agent ..."]], inputs: Float[Tensor, "agent pair input"]
 ) -> list[Float[Tensor, "agent pair _"]]:
-    """What each layer reads, and last the output: tanh between layers, none at the end.
+    """Inputs of each layer, and last the output: the activation between layers, none at the end.
 
     Args:
+        net: The network's shape.
         parts: Parameters as `MLP.split` gives them.
         inputs: One batch for each network.
-        num_layers: Number of affine layers; parameters behind theirs are not used.
     """
-    found = [inputs]
-    for layer in range(num_layers):
-        weight, bias = parts[2 * layer], parts[2 * layer + 1]
-        if (
-            weight.shape[-1] == 1
-        ):  # a matrix-vector product would round differently in stacks of one and of many
-            hidden = (found[-1] * weight.transpose(1, 2)).sum(-1, keepdim=True) + bias.unsqueeze(1)
-        else:
-            hidden = torch.baddbmm(bias.unsqueeze(1), found[-1], weight)
-        found.append(torch.tanh(hidden) if layer < num_layers - 1 else hidden)
-    return found
+    acts = [inputs]
+    for layer in range(net.num_layers):
+        affine = _affine(parts, acts[-1], layer)
+        acts.append(activate(net.activation, affine) if layer < net.num_layers - 1 else affine)
+    return acts
 
 
 def forward(
-    parts: list[Float[Tensor, "agent ..."]], inputs: Float[Tensor, "agent pair input"], num_layers: int
+    net: MLP, parts: list[Float[Tensor, "agent ..."]], inputs: Float[Tensor, "agent pair input"]
 ) -> Float[Tensor, "agent pair output"]:
     """The network's output; see `activations`."""
-    return activations(parts, inputs, num_layers)[-1]
+    return activations(net, parts, inputs)[-1]
 
 
 def signals(
+    net: MLP,
     parts: list[Float[Tensor, "agent ..."]],
     acts: list[Float[Tensor, "agent pair _"]],
     cotangent: Float[Tensor, "agent pair output"],
@@ -104,40 +123,94 @@ def signals(
     The gradient with respect to a layer's weight is Σ over pairs of (what it reads) ⊗ (its signal), to its bias Σ signal.
 
     Args:
+        net: The network's shape.
         parts: Parameters as `MLP.split` gives them.
         acts: From `activations`.
         cotangent: Derivative of a scalar with respect to each output.
     """
-    found = [cotangent]
-    for layer in range(len(acts) - 2, 0, -1):
-        back = torch.bmm(found[0], parts[2 * layer].transpose(1, 2))
-        found.insert(0, back * (1 - acts[layer].square()))
-    return found
+    backwards = [cotangent]
+    for layer in range(net.num_layers - 1, 0, -1):
+        back = product_by_rows(backwards[-1], parts[2 * layer].transpose(1, 2))
+        backwards.append(back.mul_(_slope(net, parts, acts, layer)))
+    return backwards[::-1]
 
 
 def backward(
+    net: MLP,
     parts: list[Float[Tensor, "agent ..."]],
     acts: list[Float[Tensor, "agent pair _"]],
     cotangent: Float[Tensor, "agent pair output"],
 ) -> list[Float[Tensor, "agent ..."]]:
     """Gradient of Σ cotangent·output with respect to the layers' parameters, summed over pairs; one array per parameter."""
     grads = []
-    for act, signal in zip(acts, signals(parts, acts, cotangent), strict=False):
-        grads += [torch.bmm(act.transpose(1, 2), signal), signal.sum(1)]
+    for act, signal in zip(acts, signals(net, parts, acts, cotangent), strict=False):
+        grads += [product(act.transpose(1, 2), signal), signal.sum(1)]
     return grads
 
 
 def tangent(
+    net: MLP,
     parts: list[Float[Tensor, "agent ..."]],
     acts: list[Float[Tensor, "agent pair _"]],
     direction: list[Float[Tensor, "agent ..."]],
 ) -> Float[Tensor, "agent pair output"]:
     """Directional derivative of the output as the parameters move along `direction`, which is laid out like `parts`."""
     moved = None
-    num_layers = len(acts) - 1
-    for layer in range(num_layers):
-        along = torch.baddbmm(direction[2 * layer + 1].unsqueeze(1), acts[layer], direction[2 * layer])
+    for layer in range(net.num_layers):
+        along = _affine(direction, acts[layer], layer)
         if moved is not None:
-            along = torch.baddbmm(along, moved, parts[2 * layer])
-        moved = along * (1 - acts[layer + 1].square()) if layer < num_layers - 1 else along
+            along += product_by_rows(moved, parts[2 * layer])
+        moved = along * _slope(net, parts, acts, layer + 1) if layer < net.num_layers - 1 else along
     return moved
+
+
+def product(
+    left: Float[Tensor, "*batch row inner"], right: Float[Tensor, "*batch inner column"]
+) -> Float[Tensor, "*batch row column"]:
+    """Matrix products, one for each network: numpy's, unless there is something to be differentiated.
+
+    numpy's BLAS takes each product by itself, so that none depends on the other networks, and a third of torch's time.
+    """
+    if _is_differentiated(left, right):
+        return left @ right
+    return torch.from_numpy(np.matmul(left.detach().numpy(), right.detach().numpy()))
+
+
+def product_by_rows(
+    rows: Float[Tensor, "batch row inner"], right: Float[Tensor, "batch inner column"]
+) -> Float[Tensor, "batch row column"]:
+    """Matrix products in which a row's bits depend on nothing but the row, however many others there are and wherever it is.
+
+    In a product of many rows they do depend on both, since a BLAS works on blocks of rows and sums some of them in
+    another order. In products of `TILE` rows they do not; the last one is filled up.
+    """
+    if _is_differentiated(rows, right):
+        return rows @ right
+    left, num_rows = rows.detach().numpy(), rows.shape[1]
+    if missing := -num_rows % TILE:
+        left = np.concatenate([left, np.zeros_like(left[:, :1]).repeat(missing, 1)], axis=1)
+    tiles = left.reshape(len(left), -1, TILE, left.shape[2])
+    out = np.matmul(tiles, right.detach().numpy()[:, None])
+    return torch.from_numpy(out.reshape(len(out), -1, out.shape[3])[:, :num_rows])
+
+
+def _is_differentiated(*tensors: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
+def _affine(
+    parts: list[Float[Tensor, "agent ..."]], inputs: Float[Tensor, "agent pair _"], layer: int
+) -> Float[Tensor, "agent pair _"]:
+    return product_by_rows(inputs, parts[2 * layer]).add_(parts[2 * layer + 1].unsqueeze(1))
+
+
+def _slope(
+    net: MLP,
+    parts: list[Float[Tensor, "agent ..."]],
+    acts: list[Float[Tensor, "agent pair _"]],
+    layer: int,
+) -> Float[Tensor, "agent pair _"]:
+    """Derivative of the activation in front of a layer."""
+    if net.activation in BY_INPUT:
+        return slope_at(net.activation, _affine(parts, acts[layer - 1], layer - 1))
+    return slope(net.activation, acts[layer])

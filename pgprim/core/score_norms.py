@@ -19,15 +19,15 @@ def squared_score_norms(
 
     Args:
         theta: Parameters of one Gaussian policy.
-        net: The policy's mean network with `log_sigma` behind it (`core.mlp.policy_net`).
+        net: The policy (`core.mlp.policy_net`).
         obs: Observations as the policy sees them, normalised.
         act: Actions taken.
     """
     parts = net.split(theta)
-    inverse = (-parts[-1]).exp()
-    acts = activations(parts, obs.flatten(0, 1)[None], len(net.sizes) - 1)
+    inverse = (-net.log_sigma(parts)).exp()
+    acts = activations(net, parts, obs.flatten(0, 1)[None])
     z = (act.flatten(0, 1)[None] - acts[-1]) * inverse
-    norms = (z.square() - 1).square().sum(-1)
-    for read, signal in zip(acts, signals(parts, acts, z * inverse), strict=False):
+    norms = ((z.square() - 1) * net.log_sigma_slope(parts)).square().sum(-1)
+    for read, signal in zip(acts, signals(net, parts, acts, z * inverse), strict=False):
         norms = norms + (read.square().sum(-1) + 1) * signal.square().sum(-1)
     return norms.view(obs.shape[:2])

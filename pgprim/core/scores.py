@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pgprim.core.mlp import MLP
+from pgprim.core.mlp import MLP, activations, product, signals
 
 
 def score_sums(
@@ -22,7 +22,7 @@ def score_sums(
 
     Args:
         theta: Parameters of one Gaussian policy.
-        net: The policy's mean network with `log_sigma` behind it (`core.mlp.policy_net`).
+        net: The policy (`core.mlp.policy_net`).
         obs: Observations as the policy sees them, normalised.
         act: Actions taken.
         weights: w_kt.
@@ -31,19 +31,17 @@ def score_sums(
         The sums in the order of `net.layout`, in the precision of the arguments. A caller that adds up many blocks of
         pairs does so in double precision.
     """
-    *layers, log_sigma = net.split(theta)
-    affine, biases = [part[0] for part in layers[0::2]], [part[0] for part in layers[1::2]]
-    hidden = [obs]
-    for weight, bias in zip(affine[:-1], biases[:-1], strict=True):
-        hidden.append((hidden[-1] @ weight).add_(bias).tanh_())
-    z = (act - (hidden[-1] @ affine[-1]).add_(biases[-1])) * (-log_sigma).exp()
-    signal = z * (-log_sigma).exp()
+    parts, streams = net.split(theta), obs.shape[:2]
+    acts = activations(net, parts, obs.flatten(0, 1)[None])
+    inverse = (-net.log_sigma(parts)).exp()
+    z = (act.flatten(0, 1)[None] - acts[-1]) * inverse
     transposed = weights.transpose(1, 2)
-    sums = [transposed @ z.square().sub_(1)]
-    for layer in range(len(affine) - 1, -1, -1):
-        sums = [_outer_sums(hidden[layer], signal, weights), transposed @ signal, *sums]
-        if layer > 0:
-            signal = (signal @ affine[layer].T) * (1 - hidden[layer].square())
+    sums = []
+    for layers in zip(acts, signals(net, parts, acts, z * inverse), strict=False):
+        inputs, signal = (rows[0].unflatten(0, streams) for rows in layers)
+        sums += [_outer_sums(inputs, signal, weights), product(transposed, signal)]
+    by_sigma = (z.square() - 1) * net.log_sigma_slope(parts)
+    sums.append(product(transposed, by_sigma[0].unflatten(0, streams)))
     return torch.cat(sums, dim=2)
 
 
@@ -55,5 +53,5 @@ def _outer_sums(
     """Σ_t w_kt x_t g_tᵀ, flattened as the layout has it."""
     streams, pairs, num_out = signal.shape
     weighted = (weights.unsqueeze(-1) * signal.unsqueeze(-2)).view(streams, pairs, -1)
-    products = inputs.transpose(1, 2) @ weighted
+    products = product(inputs.transpose(1, 2), weighted)
     return products.view(streams, inputs.shape[2], -1, num_out).transpose(1, 2).flatten(2)

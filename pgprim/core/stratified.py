@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import t as student
 
-from pgprim.core.statistics import Interval
+from pgprim.core.intervals import UNKNOWN, Interval
 
 
 def stratified_mean(strata: list[Float[np.ndarray, " _"]], level: float) -> Interval:
@@ -15,23 +15,23 @@ def stratified_mean(strata: list[Float[np.ndarray, " _"]], level: float) -> Inte
     Satterthwaite's, since kinds of agents vary differently. Coverage is tested down to three agents per stratum.
 
     Args:
-        strata: The values of the agents of each kind; what is not finite is left out.
+        strata: The values of the agents of each kind; values that are not finite are left out.
         level: Nominal coverage, e.g. 0.95.
 
     Returns:
         The mean of the strata that have any agents; open ends where one of them has only one.
     """
-    known = [values[np.isfinite(values)] for values in strata]
-    known = [values for values in known if values.size]
-    if not known:
-        return Interval(np.nan, np.nan, np.nan)
-    mean = float(np.mean([values.mean() for values in known]))
-    if min(values.size for values in known) < 2:
+    strata = [values[np.isfinite(values)] for values in strata]
+    strata = [values for values in strata if values.size]
+    if not strata:
+        return UNKNOWN
+    mean = float(np.mean([values.mean() for values in strata]))
+    if min(values.size for values in strata) < 2:
         return Interval(mean, np.nan, np.nan)
-    parts = np.array([values.var(ddof=1) / values.size for values in known])
-    freedom = np.array([values.size - 1 for values in known])
+    parts = np.array([values.var(ddof=1) / values.size for values in strata])
+    freedom = np.array([values.size - 1 for values in strata])
     total = parts.sum()
     if total == 0:
         return Interval(mean, mean, mean)
-    half = student.ppf(0.5 + level / 2, total**2 / (parts**2 / freedom).sum()) * np.sqrt(total) / len(known)
+    half = student.ppf(0.5 + level / 2, total**2 / (parts**2 / freedom).sum()) * np.sqrt(total) / len(strata)
     return Interval(mean, float(mean - half), float(mean + half))

@@ -10,9 +10,8 @@ ADVANTAGE_EPS = 1e-8
 
 def normalise_advantage(adv: Float[Tensor, "agent pair"]) -> Float[Tensor, "agent pair"]:
     """Eq. 15: (A − mean A) / std A over the pairs, with the unbiased standard deviation."""
-    centred = adv - adv.mean(-1, keepdim=True)
-    std = (centred.square().sum(-1, keepdim=True) / max(adv.shape[-1] - 1, 1)).sqrt()
-    return centred / (std + ADVANTAGE_EPS)
+    std, mean = torch.std_mean(adv, -1, correction=min(1, adv.shape[-1] - 1), keepdim=True)
+    return (adv - mean) / (std + ADVANTAGE_EPS)
 
 
 def ratio(
@@ -38,8 +37,8 @@ def clipped_surrogate_weight(
     rho: Float[Tensor, "agent pair"], adv: Float[Tensor, "agent pair"], eps: float
 ) -> Float[Tensor, "agent pair"]:
     """Derivative of each pair's term of Eq. 17 with respect to log π_θ: ρ·Â, or 0 where the clipped term is smaller."""
-    outside = ((adv > 0) & (rho > 1 + eps)) | ((adv < 0) & (rho < 1 - eps))
-    return (rho * adv).masked_fill(outside, 0.0)
+    plain = rho * adv
+    return plain.masked_fill(rho.clamp(1 - eps, 1 + eps) * adv < plain, 0.0)
 
 
 def value_loss(
@@ -48,8 +47,9 @@ def value_loss(
     target: Float[Tensor, "agent pair"],
     weight: Float[Tensor, "agent pair"] | None = None,
     clip: float | None = None,
+    larger: bool = True,
 ) -> Float[Tensor, " agent"]:
-    """Eq. 4: mean squared error to the target, or the larger of it and that of a value clipped around V_old.
+    """Eq. 4: mean squared error to the target, of a value that may be clipped around V_old.
 
     Args:
         val: V_φ(s).
@@ -57,10 +57,12 @@ def value_loss(
         target: V_old + A_GAE.
         weight: Share of each pair in the mean; all pairs alike if absent.
         clip: Half-width of the interval around V_old, or None for the plain error.
+        larger: Whether the larger of plain and clipped squared error counts (PPO's code), or the clipped one alone.
     """
     error = (val - target).square()
     if clip is not None:
-        error = torch.maximum(error, (val_old + (val - val_old).clamp(-clip, clip) - target).square())
+        clipped = (val_old + (val - val_old).clamp(-clip, clip) - target).square()
+        error = torch.maximum(error, clipped) if larger else clipped
     return error.mean(-1) if weight is None else (error * weight).sum(-1) / weight.sum(-1).clamp(min=1)
 
 
@@ -69,12 +71,15 @@ def value_loss_weight(
     val_old: Float[Tensor, "agent pair"],
     target: Float[Tensor, "agent pair"],
     clip: float | None = None,
+    larger: bool = True,
 ) -> Float[Tensor, "agent pair"]:
     """Derivative of each pair's term of `value_loss` with respect to V: 2 (V − target), or 0 where the clipped error rules."""
     error = val - target
     if clip is None:
         return 2 * error
     moved = val - val_old
+    if not larger:
+        return (2 * error).masked_fill(moved.abs() > clip, 0.0)
     clipped = val_old + moved.clamp(-clip, clip) - target
     # Within the interval both errors are the same but for rounding, which must not decide.
     return (2 * error).masked_fill((clipped.square() > error.square()) & (moved.abs() > clip), 0.0)

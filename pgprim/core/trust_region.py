@@ -1,6 +1,7 @@
 """The natural gradient step of TRPO (Eq. 16; Schulman 2015, App. C)."""
 
 from collections.abc import Callable
+from math import sqrt
 
 import torch
 from jaxtyping import Float
@@ -43,4 +44,4 @@ def natural_step(product: Callable[[Vector], Vector], grad: Vector, delta: float
     """
     x = conjugate_gradient(product, grad, num_steps)
     curvature = x @ product(x)
-    return (2 * delta / curvature).sqrt() * x if curvature > 0 else torch.zeros_like(x)
+    return sqrt(2 * delta / curvature.item()) * x if curvature > 0 else torch.zeros_like(x)

@@ -1,48 +1,57 @@
-"""How far a value network is from what it should predict (Figs. 3, 11, 12), as published and with every cut undone.
+"""Relative errors of a value network (Figs. 3, 11, 12) in three definitions, and what a perfect one would show.
 
 For the T pairs of an iteration the paper reports mean |V(s) − target| / |target| with two targets: V_old + A_GAE (Eq. 4)
 and the return. Both are sums over what comes after a state, and in a batch something is always missing: the batch ends
-after T pairs, and a time limit ends episodes that would have gone on. Two definitions differ in what they make of it:
+after T pairs, and a time limit ends episodes that would have gone on. Definitions differ in what they make of it:
 
-`as_published`, as the released code records: a time limit counts as termination. Returns are cut there and at the end of
-the batch, and nothing stands for what is missing; advantages take V of the batch's last observation itself for the value
-behind the cut. Even a perfect V shows large errors then: the return of a state n pairs before a cut of constant rewards
-is the share 1 − γⁿ of its value.
+`as_text`: the formulas of the text on the batch as the released code cuts it (`gae_targets_cut`, `returns_cut`). A time
+limit counts as termination. Returns are cut there and at the end of the batch, and nothing stands for what is missing;
+advantages take V of the batch's last observation itself for the value behind the cut. Even a perfect V shows large errors
+then: the return of a state n pairs before a cut of constant rewards is the share 1 − γⁿ of its value.
 
-`exact`: the stream is rolled on past the end of the batch, so that no sum is cut there. Advantages take V of the
-observation behind a time limit for what is missing. Returns have no such substitute: states of the last
-`tail_length` pairs before a time limit are left out, and so what is missing in the others is below 1 % of a constant
-reward's value. They are left out by their time in the episode, whether or not the episode reached the limit: leaving
-out only those that did would favour episodes that fall.
+`as_code`: what the released code computes from these targets. The last pair of each episode is left out (`not_dones`; a
+cut by the end of the batch ends no episode), and against V_old + A_GAE the *squared* error is divided by |target|, the
+larger of the plain and the clipped one where the agent clips values. So this one has the unit of a reward.
 
-Time runs along the last axis; arrays are longer than T where pairs past the end of the batch are known.
+`exact`: the stream is rolled on past the end of the batch, so that no sum is cut there (`gae_targets_rolled`,
+`returns_rolled`). Advantages take V of the observation behind a time limit for what is missing. Returns have no such
+substitute: states of the last `tail_length` pairs before a time limit are left out, and so what is missing in the others
+is below 1 % of a constant reward's value. They are left out by their time alone (`core.time_in_episode`).
+
+A mean of ratios is ruled by the few pairs whose target is near 0. `ErrorSummary` therefore gives the median and
+Σ |error| / Σ |target| beside it. Time runs along the last axis; arrays are longer than T where pairs past the end of the
+batch are available.
 """
 
-from math import ceil, log
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from pgprim.core.finite import finite_mean, finite_median
 from pgprim.core.returns import gae, returns_to_go
+from pgprim.core.time_in_episode import tail_length
 
-TAIL = 0.01
-"""Share of a constant reward's value that a sum of rewards may miss."""
-
-
-def tail_length(gamma: float) -> int:
-    """Pairs after which at most `TAIL` of a constant reward's value is missing: the least n with γⁿ ≤ `TAIL`."""
-    return ceil(log(TAIL) / log(gamma)) if gamma > 0 else 1
+Definition = Literal["as_text", "as_code", "exact"]
+Target = Literal["gae", "returns"]
 
 
-def elapsed_steps(ended: Bool[np.ndarray, "stream t"]) -> Int[np.ndarray, "stream t"]:
-    """Pairs of the same episode before each pair, of streams that start with an episode."""
-    times = np.arange(ended.shape[1])
-    starts = np.zeros(ended.shape, int)
-    starts[:, 1:] = np.where(ended[:, :-1], times[1:], 0)
-    return times - np.maximum.accumulate(starts, axis=1)
+class ErrorSummary(NamedTuple):
+    """Errors of some pairs as single numbers; each pair counts alike, pairs without an error do not.
+
+    Attributes:
+        mean: Mean of |error| / |target| (Figs. 3, 11, 12), ruled by targets near 0.
+        median: Its median.
+        total: Σ |error| / Σ |target|, which targets near 0 do not rule.
+    """
+
+    mean: Float[np.ndarray, "*stream"]
+    median: Float[np.ndarray, "*stream"]
+    total: Float[np.ndarray, "*stream"]
 
 
-def gae_targets_as_published(
+def gae_targets_cut(
     rew: Float[np.ndarray, "stream t"],
     val: Float[np.ndarray, "stream t"],
     terminated: Bool[np.ndarray, "stream t"],
@@ -58,7 +67,7 @@ def gae_targets_as_published(
         val: V_old(s).
         terminated: Whether the task ended the episode.
         truncated: Whether a time limit did.
-        num_pairs: T; what follows is not looked at.
+        num_pairs: T; later pairs are not looked at.
         gamma: Discount.
         lam: GAE's λ.
     """
@@ -68,7 +77,7 @@ def gae_targets_as_published(
     return val + gae(rew[:, own], val, next_val, ended, np.zeros_like(ended), gamma, lam)
 
 
-def gae_targets_exact(
+def gae_targets_rolled(
     rew: Float[np.ndarray, "stream t"],
     val: Float[np.ndarray, "stream t"],
     next_val: Float[np.ndarray, "stream t"],
@@ -93,7 +102,7 @@ def gae_targets_exact(
     return (val + gae(rew, val, next_val, terminated, truncated, gamma, lam))[:, :num_pairs]
 
 
-def returns_as_published(
+def returns_cut(
     rew: Float[np.ndarray, "stream t"],
     terminated: Bool[np.ndarray, "stream t"],
     truncated: Bool[np.ndarray, "stream t"],
@@ -106,7 +115,7 @@ def returns_as_published(
         rew: Rewards as the value network sees them.
         terminated: Whether the task ended the episode.
         truncated: Whether a time limit did.
-        num_pairs: T; what follows is not looked at.
+        num_pairs: T; later pairs are not looked at.
         gamma: Discount.
     """
     own = slice(0, num_pairs)
@@ -114,7 +123,7 @@ def returns_as_published(
     return returns_to_go(rew, np.zeros_like(rew), terminated[:, own], truncated[:, own], gamma)
 
 
-def returns_exact(
+def returns_rolled(
     rew: Float[np.ndarray, "stream t"],
     terminated: Bool[np.ndarray, "stream t"],
     truncated: Bool[np.ndarray, "stream t"],
@@ -123,7 +132,7 @@ def returns_exact(
     num_pairs: int,
     gamma: float,
 ) -> Float[np.ndarray, "stream pair"]:
-    """Returns of the first `num_pairs` pairs, rolled on past the batch's end; not a number shortly before a time limit.
+    """Returns of the first `num_pairs` pairs, rolled on past the batch's end; NaN shortly before a time limit.
 
     Args:
         rew: Rewards as the value network sees them, at least `tail_length` pairs more than T.
@@ -136,57 +145,94 @@ def returns_exact(
     """
     returns = returns_to_go(rew, np.zeros_like(rew), terminated, truncated, gamma)
     if limit is not None:
-        returns[elapsed + tail_length(gamma) > limit] = np.nan
+        returns[limit - elapsed < tail_length(gamma)] = np.nan
     return returns[:, :num_pairs]
+
+
+def without_last_pairs(
+    target: Float[np.ndarray, "stream pair"], ended: Bool[np.ndarray, "stream pair"]
+) -> Float[np.ndarray, "stream pair"]:
+    """Targets as `as_code` counts them: NaN at the last pair of each episode.
+
+    Args:
+        target: From `gae_targets_cut` or `returns_cut`.
+        ended: Whether the episode ended with the pair, by termination or time limit.
+    """
+    return np.where(ended, np.nan, target)
 
 
 def relative_errors(
     val: Float[np.ndarray, "*batch"], target: Float[np.ndarray, "*batch"]
 ) -> Float[np.ndarray, "*batch"]:
-    """|V(s) − target| / |target|; not a number where the target is none, or is exactly 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(target == 0, np.nan, np.abs(val - target) / np.abs(target))
+    """|V(s) − target| / |target|; NaN where the target is NaN or exactly 0."""
+    return _over_target(np.abs(val - target), target)
 
 
-def known_mean(values: Float[np.ndarray, "first *rest"], axis: int = 0) -> Float[np.ndarray, "..."]:
-    """Mean of what is a number along an axis; not a number where nothing is."""
-    known = np.isfinite(values)
-    count = known.sum(axis)
-    return np.where(known, values, 0.0).sum(axis) / np.where(count, count, np.nan)
+def squared_relative_errors(
+    val: Float[np.ndarray, "*batch"],
+    target: Float[np.ndarray, "*batch"],
+    val_old: Float[np.ndarray, "*batch"] | None = None,
+    clip: float | None = None,
+) -> Float[np.ndarray, "*batch"]:
+    """(V(s) − target)² / |target| of `as_code`, in the unit of a reward; NaN where the target is NaN or exactly 0.
+
+    Args:
+        val: V(s) after the update.
+        target: V_old + A_GAE, NaN at last pairs.
+        val_old: V_old(s); needed where `clip` is given.
+        clip: Half-width of the agent's value clipping: the larger of the two squared errors counts then.
+    """
+    error = np.square(val - target)
+    if clip is not None:
+        error = np.maximum(error, np.square(val_old + np.clip(val - val_old, -clip, clip) - target))
+    return _over_target(error, target)
 
 
-def known_median(values: Float[np.ndarray, "first *rest"], axis: int = 0) -> Float[np.ndarray, "..."]:
-    """Median of what is a number along an axis; not a number where nothing is."""
-    return np.apply_along_axis(_median, axis, values)
+def summarise_errors(
+    val: Float[np.ndarray, "*stream pair"],
+    target: Float[np.ndarray, "*stream pair"],
+    errors: Float[np.ndarray, "*stream pair"],
+) -> ErrorSummary:
+    """Mean, median and total of each stream's errors.
+
+    Args:
+        val: V(s).
+        target: What V is compared to, NaN where a pair is left out.
+        errors: From `relative_errors` or `squared_relative_errors`.
+    """
+    counted = np.isfinite(target)
+    size = np.where(counted, np.abs(target), 0.0).sum(-1)
+    total = np.where(counted, np.abs(val - target), 0.0).sum(-1) / np.where(size > 0, size, np.nan)
+    return ErrorSummary(finite_mean(errors, axis=-1), finite_median(errors, axis=-1), total)
 
 
-def _median(values: Float[np.ndarray, " value"]) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else np.nan
-
-
-def perfect_error(val: Float[np.ndarray, " branch"], target: Float[np.ndarray, " branch"]) -> float:
-    """What V^π itself would show at one state: E |V^π(s) − target| / |target| over independent continuations.
+def perfect_error(
+    val: Float[np.ndarray, " branch"],
+    target: Float[np.ndarray, " branch"],
+    errors: Callable[..., Float[np.ndarray, "many branch"]] = relative_errors,
+) -> float:
+    """Error that V^π itself would show at one state: E |V^π(s) − target| / |target| over independent continuations.
 
     V^π(s) is not known, but the mean of m continuations' returns is. Its own noise makes its error on any other
     continuation's target exceed that of V^π by c/m + O(1/m²), whatever the targets' bias. So the error is computed with
     two numbers m of continuations, of which none is the one that gives the target, and extrapolated to 1/m = 0. For
-    normal returns a bias of 3.5 % is left with 3 branches, of 1.1 % with 5, of 0.5 % with 8.
+    normal returns a bias of 3.5 % is left with 3 branches, of 1.1 % with 5, of 0.5 % with 8; squared errors have none.
 
     Args:
         val: Complete return of each continuation, at least three.
-        target: What V is compared to, from the same continuation; not a number where the definition leaves it out.
+        target: What V is compared to, from the same continuation; NaN where the definition leaves it out.
+        errors: Which error: `relative_errors` or `squared_relative_errors`.
 
     Returns:
-        The error; not a number if there is no target.
+        The error; NaN if there is no target.
     """
     many = len(val) - 1
     others = np.stack([np.roll(val, -shift) for shift in range(1, many + 1)])
-    errors = {}
+    means = {}
     for count in (many, many // 2):
-        means = [np.roll(others, first, axis=0)[:count].mean(0) for first in range(many)]
-        errors[count] = relative_errors(np.stack(means), np.tile(target, (many, 1))).mean()
-    return float((many * errors[many] - many // 2 * errors[many // 2]) / (many - many // 2))
+        estimates = [np.roll(others, first, axis=0)[:count].mean(0) for first in range(many)]
+        means[count] = errors(np.stack(estimates), np.tile(target, (many, 1))).mean()
+    return float((many * means[many] - many // 2 * means[many // 2]) / (many - many // 2))
 
 
 def pair_products(values: Float[np.ndarray, "state branch"]) -> Float[np.ndarray, " state"]:
@@ -196,3 +242,10 @@ def pair_products(values: Float[np.ndarray, "state branch"]) -> Float[np.ndarray
     """
     count = values.shape[1]
     return (np.square(values.sum(1)) - np.square(values).sum(1)) / (count * (count - 1))
+
+
+def _over_target(
+    error: Float[np.ndarray, "*batch"], target: Float[np.ndarray, "*batch"]
+) -> Float[np.ndarray, "*batch"]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(target == 0, np.nan, error / np.abs(target))

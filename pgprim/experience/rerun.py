@@ -14,11 +14,12 @@ from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
 from pgprim.core.gaussian import kl_of_mean, kl_of_sigma, log_prob
-from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.core.mlp import forward
 from pgprim.experience.rollout import Policies, Purpose, collect, run_policies
 from pgprim.experience.seen import Seen, see_agents, see_iteration
 from pgprim.experience.train import train_iteration
-from pgprim.rl.normalise import Normaliser, rew_scale, std
+from pgprim.rl.networks import make_policy, make_value
+from pgprim.rl.normalise import Normaliser, rew_scale
 from pgprim.rl.value import values
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AgentState
@@ -68,7 +69,7 @@ class Pairs:
         val_new: V(s) after the update.
         log_prob_old: log π(a|s) before the update [nat].
         log_prob_new: log π(a|s) after the update [nat].
-        kl_mean_part: Part of KL(π_old ‖ π_new) at s that moving the mean makes [nat].
+        kl_of_mean: Part of KL(π_old ‖ π_new) at s that moving the mean makes [nat].
     """
 
     rew: Float64[np.ndarray, "agent t"]
@@ -80,7 +81,7 @@ class Pairs:
     val_new: Float32[np.ndarray, "agent t"]
     log_prob_old: Float32[np.ndarray, "agent t"]
     log_prob_new: Float32[np.ndarray, "agent t"]
-    kl_mean_part: Float32[np.ndarray, "agent t"]
+    kl_of_mean: Float32[np.ndarray, "agent t"]
 
 
 def replay_iteration(
@@ -162,7 +163,7 @@ def held_out_pairs(
         Blocks of pairs in the order of time, each once the values behind it are known.
     """
     normaliser = Normaliser(update.obs_mean, update.obs_scale, settings.obs_clip)
-    policies = Policies(update.theta_old.numpy(), settings.hidden, normaliser, rows=1)
+    policies = Policies(update.theta_old.numpy(), settings, normaliser, rows=1)
     rollouts = run_policies(environment, policies, purposes, num_pairs, BLOCK, is_exact=True)
     for seen in see_agents(update.phi_old, update.rew_scale, rollouts, settings):
         yield _look(update, settings, seen)
@@ -186,18 +187,17 @@ def sigma_divergence(update: Update, num_act: int) -> Float32[np.ndarray, " agen
 
 
 def _make_update(old: AgentState, new: AgentState, settings: Settings) -> Update:
-    moments, scale = new.obs_moments, rew_scale(new.rew_moments, settings)
-    return Update(old.theta, new.theta, old.phi, new.phi, moments.mean, std(moments), scale)
+    seen_by, scale = Normaliser.of(new.obs_moments, settings), rew_scale(new.rew_moments, settings)
+    return Update(old.theta, new.theta, old.phi, new.phi, seen_by.mean, seen_by.scale, scale)
 
 
 def _look(update: Update, settings: Settings, seen: Seen) -> Pairs:
     """Pairs of one stream per agent as the networks before and after an update see them."""
     obs, act = torch.from_numpy(seen.obs), torch.from_numpy(seen.act)
-    value = value_net(obs.shape[2], settings.hidden)
-    policy = policy_net(obs.shape[2], act.shape[2], settings.hidden)
-    num_layers = len(policy.sizes) - 1
+    value = make_value(settings, obs.shape[2])
+    policy = make_policy(settings, obs.shape[2], act.shape[2])
     before, after = policy.split(update.theta_old), policy.split(update.theta_new)
-    mu_old, mu_new = forward(before, obs, num_layers), forward(after, obs, num_layers)
+    mu_old, mu_new = forward(policy, before, obs), forward(policy, after, obs)
     return Pairs(
         seen.rew,
         seen.rew_norm,
@@ -206,7 +206,7 @@ def _look(update: Update, settings: Settings, seen: Seen) -> Pairs:
         val_old=seen.val.astype(np.float32),
         next_val_old=seen.next_val.astype(np.float32),
         val_new=values(value, update.phi_new, obs).numpy(),
-        log_prob_old=log_prob(mu_old, before[-1], act).numpy(),
-        log_prob_new=log_prob(mu_new, after[-1], act).numpy(),
-        kl_mean_part=kl_of_mean(mu_old, mu_new, after[-1]).numpy(),
+        log_prob_old=log_prob(mu_old, policy.log_sigma(before), act).numpy(),
+        log_prob_new=log_prob(mu_new, policy.log_sigma(after), act).numpy(),
+        kl_of_mean=kl_of_mean(mu_old, mu_new, policy.log_sigma(after)).numpy(),
     )

@@ -12,21 +12,20 @@ from math import isfinite
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from pgprim.core.mlp import policy_net
+from pgprim.core.mlp import TILE
 from pgprim.core.seeding import derive_seed, generator
 from pgprim.rl.acting import make_actor
+from pgprim.rl.algorithms import make_settings
+from pgprim.rl.networks import make_policy
 from pgprim.rl.normalise import Normaliser, RunningNormaliser, normalise_rew_running
 from pgprim.rl.streams import Streams, make_streams
-from pgprim.types.agent import Settings, make_settings
+from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AgentState, Checkpoint
 from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
 from pgprim.types.rollouts import Finals, Rollout
 
 Purpose = tuple[str | int, ...]
-
-ROWS = 16
-"""Rows per matrix product where a policy has several streams: their number must not be seen in the last bits."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,16 @@ class Policies:
 
     Attributes:
         theta: Parameters of each.
-        hidden: Units per hidden layer.
+        settings: The networks' shapes, of all of them.
         normaliser: Of their observations; one agent for all policies, or one for each.
-        rows: Rows per matrix product: `ROWS`, or 1 for policies that never have more than one stream.
+        rows: Rows per matrix product: `core.mlp.TILE`, so that neither the number of streams nor a stream's place among
+            them is seen in the last bits, or 1 for policies that never have more than one stream.
     """
 
     theta: Float32[np.ndarray, "policy param"]
-    hidden: tuple[int, ...]
+    settings: Settings
     normaliser: Normaliser
-    rows: int = ROWS
+    rows: int = TILE
 
 
 def frozen_policies(
@@ -56,10 +56,10 @@ def frozen_policies(
         theta: Policies with other parameters and the same normaliser, one stream each, in place of its own.
     """
     settings = make_settings(checkpoint.settings)
-    normaliser = Normaliser.of(checkpoint.state.obs_moments, settings.obs_clip)
+    normaliser = Normaliser.of(checkpoint.state.obs_moments, settings)
     if theta is None:
-        return Policies(checkpoint.state.theta.numpy(), settings.hidden, normaliser)
-    return Policies(theta, settings.hidden, normaliser, rows=1)
+        return Policies(checkpoint.state.theta.numpy(), settings, normaliser)
+    return Policies(theta, settings, normaliser, rows=1)
 
 
 def run_policies(
@@ -115,7 +115,7 @@ def collect(
 ) -> tuple[Rollout, AgentState]:
     """Run every agent of a stack for T pairs of an iteration, its normalisers running.
 
-    An agent's stream is seeded by its own purpose, anew in every iteration, so its experience depends on nothing but its
+    An agent's streams, `settings.envs` of them, are seeded by its own purpose, anew in every iteration, so its experience depends on nothing but its
     own state: not on the other agents of the stack, nor on what was sampled before.
 
     Args:
@@ -123,14 +123,16 @@ def collect(
         state: The agents.
         settings: T, normalisation.
         purposes: What each agent's random numbers are for, iteration included.
-        num_pairs: Pairs instead of T; fewer or more do not change those in common.
+        num_pairs: Pairs of a stream instead of T / `settings.envs`; fewer or more do not change those in common.
 
     Returns:
-        One stream per agent, and the agents with the moments of observations and rewards brought up to date.
+        The streams in the order of their agents, and the agents with the moments of observations and rewards brought up to date.
     """
-    normaliser = RunningNormaliser(state.obs_moments, settings.obs_clip)
-    policies = Policies(state.theta.numpy(), settings.hidden, normaliser, rows=1)
-    num_pairs = settings.pairs if num_pairs is None else num_pairs
+    normaliser = RunningNormaliser(state.obs_moments, settings)
+    policies = Policies(state.theta.numpy(), settings, normaliser, rows=1)
+    num_pairs = settings.pairs // settings.envs if num_pairs is None else num_pairs
+    if settings.envs > 1:
+        purposes = [(*purpose, "stream", env) for purpose in purposes for env in range(settings.envs)]
     (rollout,) = run_policies(environment, policies, purposes, num_pairs, num_pairs)
     _, rew_moments = normalise_rew_running(rollout.rew, rollout.ended, state.rew_moments, settings)
     return rollout, replace(state, obs_moments=normaliser.moments, rew_moments=rew_moments)
@@ -170,14 +172,14 @@ def step_streams(
             f"environment '{environment.id}' has {num_obs} observations, but the policy was trained with "
             f"{policies.normaliser.mean.shape[1]}"
         )
-    num_params = policy_net(num_obs, num_act, policies.hidden).num_params
-    if num_params != policies.theta.shape[1]:
+    net = make_policy(policies.settings, num_obs, num_act)
+    if net.num_params != policies.theta.shape[1]:
         raise UserError(
-            f"environment '{environment.id}' has {num_act} actions, so that a policy has {num_params} parameters, but this "
+            f"environment '{environment.id}' has {num_act} actions, so that a policy has {net.num_params} parameters, but this "
             f"one has {policies.theta.shape[1]}"
         )
     normaliser = policies.normaliser
-    act_of = make_actor(policies.theta, num_obs, num_act, policies.hidden, num_streams, policies.rows)
+    act_of = make_actor(net, policies.theta, num_streams, policies.rows)
     elapsed = np.zeros(num_streams, int)
     going, is_all_going = np.ones(num_streams, bool), True
     start, edges = 0, list(edges)

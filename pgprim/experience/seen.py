@@ -14,12 +14,13 @@ import torch
 from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
-from pgprim.core.mlp import value_net
 from pgprim.core.returns import gae, returns_to_go
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import Batch
+from pgprim.rl.networks import make_value
 from pgprim.rl.normalise import bounded, normalise_rew_running, rew_scale
 from pgprim.rl.value import values
-from pgprim.types.agent import Settings, make_settings
+from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AgentState, Checkpoint
 from pgprim.types.rollouts import Finals, Rollout
 
@@ -207,7 +208,7 @@ def _see(
 ) -> Seen:
     num_agents, (num_streams, num_pairs, num_obs) = len(phi), rollout.obs.shape
     each = num_streams // num_agents
-    net = value_net(num_obs, settings.hidden)
+    net = make_value(settings, num_obs)
     obs = torch.from_numpy(rollout.obs.reshape(num_agents, -1, num_obs))
     val = torch.cat([values(net, phi, rows) for rows in obs.split(ROWS, dim=1)], dim=1)
     val = val.numpy().reshape(num_streams, num_pairs).astype(np.float64)

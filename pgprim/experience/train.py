@@ -5,20 +5,22 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from pgprim.core.episodes import complete_episodes
 from pgprim.core.gaussian import kl, kl_of_sigma, log_prob
-from pgprim.core.mlp import MLP, forward, policy_net, value_net
+from pgprim.core.mlp import forward
 from pgprim.core.seeding import generator
-from pgprim.core.surrogate import clipped_surrogate, normalise_advantage, ratio, surrogate
+from pgprim.core.surrogate import normalise_advantage, ratio, value_loss
 from pgprim.experience.rollout import Purpose, collect
 from pgprim.experience.seen import make_batch, see_iteration
-from pgprim.rl.batch import Batch
-from pgprim.rl.ppo import ppo_update
-from pgprim.rl.trpo import trpo_update
-from pgprim.rl.value import fit_value
-from pgprim.types.agent import Settings, make_settings
+from pgprim.rl.algorithms import algorithm, make_settings
+from pgprim.rl.batch import Batch, group_streams
+from pgprim.rl.networks import make_policy, make_value
+from pgprim.rl.rates import learning_rate
+from pgprim.rl.value import fit_value, values
+from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AgentState, Checkpoint, stack_agents
 from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
@@ -34,7 +36,7 @@ RECORDS = {
     "explained_variance": ("share of the value targets' variance that V explained before the update", "1"),
     "kl_mean": ("mean over states of KL(π_old ‖ π_new)", "nat"),
     "kl_max": ("maximum over states of KL(π_old ‖ π_new)", "nat"),
-    "kl_sigma": ("part of kl_mean that the change of σ makes", "nat"),
+    "kl_of_sigma": ("part of kl_mean that the change of σ makes", "nat"),
     "ratio_max": ("maximum over pairs of the ratio ρ (Eq. 18)", "1"),
     "ratio_q99": ("99 % quantile over pairs of the ratio ρ (Eq. 18)", "1"),
     "clip_fraction": ("share of pairs with |ρ − 1| > 0.2", "1"),
@@ -49,13 +51,12 @@ CLIP_RANGE = 0.2
 """The ε by which `clip_fraction` is counted for every algorithm, so that they compare (Table 1)."""
 
 
-EXPLODED = {"value_loss": 1e9, "surrogate": 1e6, "kl_mean": 1e6, "step_norm": 1e6}
-"""Bounds that no training that learns comes near: returns of 10 000 fitted not at all are a value loss of 10⁸."""
+MUST_BE_FINITE = ("value_loss", "surrogate", "kl_mean", "step_norm")
+"""Records by which an agent counts as diverged once one is not finite.
 
-
-def learning_rate(base: float, iteration: int, settings: Settings) -> float:
-    """The rate at an iteration: constant, or falling linearly to 0 at `anneal_over`."""
-    return base * max(0.0, 1 - iteration / settings.anneal_over) if settings.anneal else base
+No bound is set on their size: what is large depends on the unit of the rewards, and an agent whose losses are finite may
+recover. One that does not overflows single precision within some iterations.
+"""
 
 
 def train(
@@ -78,23 +79,33 @@ def train(
         After every iteration, the agents and the iteration's records (`RECORDS`), one number per agent.
 
     Raises:
-        UserError: A loss or step is no longer finite, or exploded; names iteration, agent and quantity.
+        UserError: A loss or step is no longer finite; names iteration, agent and quantity.
     """
     for iteration in iterations:
         state, records = train_iteration(
             environment, state, settings, [(*p, iteration) for p in purposes], iteration
         )
-        for name, bound in EXPLODED.items():
-            sound = np.abs(records[name]) < bound  # false for NaN, too
-            if not sound.all():
-                agent = int(np.argmin(sound))
-                raise UserError(
-                    f"training {'/'.join(map(str, purposes[agent]))} diverged: {name} is {records[name][agent]} in "
-                    f"iteration {iteration}; try a smaller learning rate"
-                )
+        sound = is_sound(records)
+        if not sound.all():
+            agent = int(np.argmin(sound))
+            name = next(name for name in MUST_BE_FINITE if not np.isfinite(records[name][agent]))
+            raise UserError(
+                f"training {'/'.join(map(str, purposes[agent]))} diverged: {name} is {records[name][agent]} in "
+                f"iteration {iteration}, from finite experience; a smaller learning rate or step may help"
+            )
         yield state, records
 
 
+def is_sound(records: dict[str, Float[np.ndarray, " agent"]]) -> Bool[np.ndarray, " agent"]:
+    """Whether every record that must be finite is, agent by agent (`MUST_BE_FINITE`)."""
+    return np.all([np.isfinite(records[name]) for name in MUST_BE_FINITE], axis=0)
+
+
+OVERFLOW = np.errstate(over="ignore", invalid="ignore")
+"""An update that overflows is told by its records (`is_sound`), without a warning."""
+
+
+@OVERFLOW
 def train_iteration(
     environment: Environment,
     state: AgentState,
@@ -104,38 +115,42 @@ def train_iteration(
 ) -> tuple[AgentState, dict[str, Float[np.ndarray, " agent"]]]:
     """One iteration: T pairs, then the value network, then the policy."""
     rollout, after = collect(environment, state, settings, purposes)
-    batch = make_batch(see_iteration(rollout, state, settings), settings)
+    batch = group_streams(make_batch(see_iteration(rollout, state, settings), settings), settings.envs)
     state = after
-    value_lr = learning_rate(settings.value_lr, iteration, settings)
-    value = value_net(rollout.obs.shape[2], settings.hidden)
-    rngs = [generator(*purpose, "value minibatches") for purpose in purposes]
-    phi, value_adam, loss = fit_value(value, state.phi, state.value_adam, batch, settings, value_lr, rngs)
-    new = replace(update_policy(state, batch, settings, purposes, iteration), phi=phi, value_adam=value_adam)
-    policy = policy_net(rollout.obs.shape[2], rollout.act.shape[2], settings.hidden)
-    policy_lr = (
-        np.nan if settings.policy_lr is None else learning_rate(settings.policy_lr, iteration, settings)
+    new = update_agent(state, batch, settings, purposes, iteration)
+    # TRPO's policy has no learning rate.
+    rates = {name: getattr(settings, name, np.nan) for name in ("policy_lr", "value_lr")}
+    records = (
+        episode_records(rollout, settings.envs)
+        | update_records(state, new, batch, settings)
+        | {
+            name: np.full(len(purposes), learning_rate(rate, iteration, settings))
+            for name, rate in rates.items()
+        }
     )
-    records = episode_records(rollout) | update_records(policy, state.theta, new.theta, batch, settings)
-    records |= {
-        "value_loss": loss.numpy(),
-        "explained_variance": _explained_variance(batch),
-        "policy_lr": np.full(len(purposes), policy_lr),
-        "value_lr": np.full(len(purposes), value_lr),
-    }
     return new, {name: np.asarray(records[name], np.float64) for name in RECORDS}
 
 
+def update_agent(
+    state: AgentState, batch: Batch, settings: Settings, purposes: list[Purpose], iteration: int
+) -> AgentState:
+    """Update both networks from a batch: the algorithm's step, and the value network's fit where that is not part of it."""
+    new = update_policy(state, batch, settings, purposes, iteration)
+    if new.phi is not state.phi:
+        return new
+    net, lr = make_value(settings, batch.obs.shape[2]), learning_rate(settings.value_lr, iteration, settings)
+    rngs = [generator(*purpose, "value minibatches") for purpose in purposes]
+    phi, adam = fit_value(net, state.phi, state.value_adam, batch, settings, lr, rngs)
+    return replace(new, phi=phi, value_adam=adam)
+
+
+@OVERFLOW
 def update_policy(
     state: AgentState, batch: Batch, settings: Settings, purposes: Sequence[Purpose], iteration: int
 ) -> AgentState:
-    """The step the algorithm takes from a batch: PPO's whole sequence of minibatches, or TRPO's accepted step."""
-    policy = policy_net(batch.obs.shape[2], batch.act.shape[2], settings.hidden)
+    """Take the algorithm's step from a batch: PPO's whole sequence of minibatches, or TRPO's accepted step."""
     rngs = [generator(*purpose, "policy update") for purpose in purposes]
-    if settings.update == "trpo":
-        return replace(state, theta=trpo_update(policy, state.theta, batch, settings, rngs))
-    lr = learning_rate(settings.policy_lr, iteration, settings)
-    theta, adam = ppo_update(policy, state.theta, state.policy_adam, batch, settings, lr, rngs)
-    return replace(state, theta=theta, policy_adam=adam)
+    return algorithm(settings.algorithm).update(state, batch, settings, iteration, rngs)
 
 
 def take_steps(
@@ -153,49 +168,48 @@ def take_steps(
     return new.theta - state.theta
 
 
-def episode_records(rollout: Rollout) -> dict[str, Float[np.ndarray, " agent"]]:
-    """Returns and lengths of the episodes that ended within the iteration."""
-    found = {name: [] for name in ("return_mean", "return_std", "length_mean", "num_episodes")}
-    for rew, ended in zip(rollout.rew, rollout.ended, strict=True):
-        stops = np.flatnonzero(ended) + 1
-        totals = np.diff(np.concatenate([[0.0], np.cumsum(rew)[stops - 1]]))
-        some = len(stops) > 0
-        found["return_mean"].append(totals.mean() if some else np.nan)
-        found["return_std"].append(totals.std() if some else np.nan)
-        found["length_mean"].append(np.diff(stops, prepend=0).mean() if some else np.nan)
-        found["num_episodes"].append(len(stops))
-    return {name: np.array(numbers, np.float64) for name, numbers in found.items()}
+def episode_records(rollout: Rollout, envs: int) -> dict[str, Float[np.ndarray, " agent"]]:
+    """Returns and lengths of the episodes that ended within the iteration, of each agent's `envs` streams together."""
+    episodes = [complete_episodes(*stream) for stream in zip(rollout.rew, rollout.ended, strict=True)]
+    rows = []
+    for first in range(0, len(episodes), envs):
+        own = episodes[first : first + envs]
+        ret = np.concatenate([each.ret for each in own])
+        length = np.concatenate([np.diff(each.stop, prepend=0) for each in own])
+        some = len(ret) > 0
+        mean, std, long = (ret.mean(), ret.std(), length.mean()) if some else (np.nan, np.nan, np.nan)
+        rows.append((mean, std, long, len(ret)))
+    names = ("return_mean", "return_std", "length_mean", "num_episodes")
+    return {
+        name: np.array(column, np.float64)
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
 
 
 def update_records(
-    net: MLP,
-    theta_old: Float[Tensor, "agent param"],
-    theta: Float[Tensor, "agent param"],
-    batch: Batch,
-    settings: Settings,
+    old: AgentState, new: AgentState, batch: Batch, settings: Settings
 ) -> dict[str, Float[np.ndarray, " agent"]]:
-    """How far the update went, on its own batch."""
-    num_layers = len(net.sizes) - 1
-    old, new = net.split(theta_old), net.split(theta)
-    mu_old, mu = forward(old, batch.obs, num_layers), forward(new, batch.obs, num_layers)
-    divergence = kl(mu_old, old[-1], mu, new[-1])
-    rho = ratio(log_prob(mu, new[-1], batch.act), log_prob(mu_old, old[-1], batch.act))
-    adv = normalise_advantage(batch.adv)
-    objective = surrogate(rho, adv) if settings.eps is None else clipped_surrogate(rho, adv, settings.eps)
-    found = {
-        "surrogate": objective,
+    """Losses after an update and how far it went, on its own batch."""
+    num_obs, num_act = batch.obs.shape[2], batch.act.shape[2]
+    policy, value = make_policy(settings, num_obs, num_act), make_value(settings, num_obs)
+    parts_old, parts = policy.split(old.theta), policy.split(new.theta)
+    log_sigma_old, log_sigma = policy.log_sigma(parts_old), policy.log_sigma(parts)
+    mu_old, mu = forward(policy, parts_old, batch.obs), forward(policy, parts, batch.obs)
+    divergence = kl(mu_old, log_sigma_old, mu, log_sigma)
+    rho = ratio(log_prob(mu, log_sigma, batch.act), log_prob(mu_old, log_sigma_old, batch.act))
+    adv, val = normalise_advantage(batch.adv), values(value, new.phi, batch.obs)
+    clip = (settings.value_clip, settings.value_clip_max)
+    records = {
+        "surrogate": algorithm(settings.algorithm).objective(rho, adv, settings),
+        "value_loss": value_loss(val, batch.val_old, batch.target, batch.weight, *clip),
+        "explained_variance": 1 - (batch.target - batch.val_old).var(1) / batch.target.var(1),
         "kl_mean": divergence.mean(1),
         "kl_max": divergence.amax(1),
-        "kl_sigma": kl_of_sigma(old[-1], new[-1]),
+        "kl_of_sigma": kl_of_sigma(log_sigma_old, log_sigma),
         "ratio_max": rho.amax(1),
         "ratio_q99": torch.quantile(rho, 0.99, dim=1),
         "clip_fraction": ((rho - 1).abs() > CLIP_RANGE).float().mean(1),
-        "step_norm": (theta - theta_old).norm(dim=1),
-        "sigma_mean": old[-1].exp().mean(1),
+        "step_norm": (new.theta - old.theta).norm(dim=1),
+        "sigma_mean": log_sigma_old.exp().mean(1),
     }
-    return {name: number.numpy().astype(np.float64) for name, number in found.items()}
-
-
-def _explained_variance(batch: Batch) -> Float[np.ndarray, " agent"]:
-    """1 − var(target − V_old) / var(target)."""
-    return (1 - (batch.target - batch.val_old).var(1) / batch.target.var(1)).numpy()
+    return {name: number.numpy().astype(np.float64) for name, number in records.items()}

@@ -9,11 +9,11 @@ from pgprim.types.errors import UserError
 
 
 def choose(ds: xr.Dataset | None, names: Sequence[str]) -> xr.Dataset:
-    """The variables a figure draws, with tasks and algorithms in the paper's order.
+    """The variables a figure draws with their intervals, tasks and algorithms in the paper's order.
 
     Args:
         ds: All that the input directories hold, or None if there are none.
-        names: The variables to keep.
+        names: The variables to keep; the interval of each is kept, too, if there is one.
 
     Raises:
         UserError: If there is no input, or a variable is not in it.
@@ -27,4 +27,6 @@ def choose(ds: xr.Dataset | None, names: Sequence[str]) -> xr.Dataset:
             f"{source}: has no variable {missing[0]!r}; give the directory of the results that the figure reads, "
             f"with {', '.join(names)}"
         )
-    return ds[list(names)].sel(task=order_tasks(ds.task.values), algo=order_algos(ds.algo.values))
+    chosen = ds[[*names, *(ends for name in names if (ends := f"{name}_ci") in ds)]]
+    orders = {"task": order_tasks, "algo": order_algos}
+    return chosen.sel({dim: order(chosen[dim].values) for dim, order in orders.items() if dim in chosen.dims})

@@ -17,7 +17,7 @@ def combine(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
         parts: At least one dataset, by the name of the file it came from. Every dimension has a coordinate.
 
     Returns:
-        The union, coordinates ascending. Attributes are those on which all parts agree.
+        The union, coordinates ascending where parts have different ones. Attributes are those on which all parts agree.
 
     Raises:
         UserError: Two parts say different things about the same coordinates, or a part has no coordinate for a
@@ -41,6 +41,8 @@ def combine(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
 
 def _union(dim: str, parts: Iterable[xr.Dataset]) -> xr.Variable:
     having = [part[dim] for part in parts if dim in part.dims]
+    if all(np.array_equal(array, having[0]) for array in having):
+        return having[0].variable
     return xr.Variable(dim, np.unique(np.concatenate([array.values for array in having])), having[0].attrs)
 
 
@@ -48,6 +50,7 @@ def _place(having: Mapping[str, xr.DataArray], coords: Mapping[str, xr.Variable]
     """One variable over the union of the coordinates."""
     arrays = list(having.values())
     dims = arrays[0].dims
+    places = {dim: coords[dim].to_index() for dim in dims}
     values = np.full([coords[dim].size for dim in dims], np.nan)
     filled = np.zeros(values.shape, dtype=bool)
     for file, array in having.items():
@@ -55,7 +58,7 @@ def _place(having: Mapping[str, xr.DataArray], coords: Mapping[str, xr.Variable]
             raise UserError(
                 f"{file}: {array.name!r} is over {array.dims}, elsewhere over {dims}; they are not of one kind"
             )
-        place = np.ix_(*(np.searchsorted(coords[dim].values, array[dim].values) for dim in dims))
+        place = np.ix_(*(places[dim].get_indexer(array[dim].values) for dim in dims))
         new, old = array.transpose(*dims).values, values[place]
         if np.any(filled[place] & (old != new) & ~(np.isnan(old) & np.isnan(new))):
             where = ", ".join(f"{dim} {array[dim].values[0]}" for dim in dims if array[dim].size == 1)

@@ -11,19 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pgprim.plotting.choose import choose
+from pgprim.plotting.intervals import band_handles, draw_band, draw_bars, ends_of, require_one_level
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
 from pgprim.plotting.panels import (
-    band_handle,
     budget_axis,
     cosine_axis,
     legend_above,
+    marked_handle,
     name_row,
     panel_grid,
-    regime_handle,
     text_handle,
 )
 from pgprim.plotting.style import GREY, colour, marker
-from pgprim.types.errors import UserError
 
 DIMS = ("task", "algo", "seed", "iteration", "budget")
 
@@ -32,25 +31,23 @@ DIMS = ("task", "algo", "seed", "iteration", "budget")
 class Cosine:
     """Names of the variables of one kind of cosine, all over `DIMS`.
 
-    Its value, the ends of its interval within an agent, and, for cosines to a truth, the value corrected for the noise
+    Its value, which may have an interval within an agent, and, for cosines to a truth, the value corrected for the noise
     of that truth.
     """
 
     name: str
-    low: str
-    high: str
     corrected: str | None = None
 
     @property
     def names(self) -> list[str]:
         """The variables' names."""
-        return [name for name in (self.name, self.low, self.high, self.corrected) if name is not None]
+        return [name for name in (self.name, self.corrected) if name is not None]
 
 
-AGREEMENT = Cosine("cosine", "cosine_low", "cosine_high")
+AGREEMENT = Cosine("cosine")
 """Mean pairwise cosine of the estimates (Figs. 1 and 9)."""
 
-TO_TRUTH = Cosine("truth_cosine", "truth_cosine_low", "truth_cosine_high", "truth_cosine_corrected")
+TO_TRUTH = Cosine("truth_cosine", "truth_cosine_corrected")
 """Mean cosine of the estimates to the large-sample estimate (Figs. 2 and 10)."""
 
 
@@ -62,7 +59,7 @@ def select_cosines(
     Args:
         figure: The figure's name, kept as an attribute.
         ds: Estimates of all agents and checkpoints.
-        params: The parameter file; of it only `plot.regime` is used.
+        params: The parameter file; of it only `plot.budget` is used.
         kinds: Which cosines the figure draws.
         extra: Further variables to keep.
 
@@ -72,14 +69,10 @@ def select_cosines(
     names = [name for kind in kinds for name in kind.names] + ["truth_pairs"] * any(
         k.corrected for k in kinds
     )
-    attrs = {"long_name": "pairs per training iteration", "units": "pairs"}
     chosen = choose(ds, [*names, *extra])
-    if "level" not in chosen.attrs:
-        source = ds.encoding.get("source", "the dataset")
-        raise UserError(
-            f"{source}: the estimates' intervals are of different levels; estimate all with the same one"
-        )
-    return chosen.assign(regime=((), params["plot"]["regime"], attrs)).assign_attrs(figure=figure)
+    require_one_level(chosen, ds.encoding.get("source", "the dataset"))
+    attrs = {"long_name": "pairs per training iteration", "units": "pairs"}
+    return chosen.assign(marked=((), params["plot"]["budget"], attrs)).assign_attrs(figure=figure)
 
 
 def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) -> Figure:
@@ -89,19 +82,19 @@ def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) 
     that training uses per iteration. Combinations the dataset does not have stay blank.
 
     Args:
-        ds: `kinds`' variables over `DIMS`, the scalar `regime` [pairs], and the attribute `level` of the intervals.
+        ds: `kinds`' variables over `DIMS`, the scalar `marked` [pairs], and the attribute `level` of the intervals.
         kinds: Which cosines to draw.
         height: Height of one row of panels [inch].
     """
     tasks, iterations, budgets = ds.task.values, ds.iteration.values, ds.budget.values
-    regime = int(ds.regime)
+    marked = int(ds.marked)
     rows = [(task, kind) for task in tasks for kind in kinds]
     figure, axes = panel_grid(len(rows), iterations.size, height, extra=0.65)
     for row, (task, kind) in enumerate(rows):
         for column, iteration in enumerate(iterations):
             panel = axes[row, column]
-            budget_axis(panel, budgets, regime)
-            draw_cosines(panel, ds[kind.names].sel(task=task, iteration=iteration), kind)
+            budget_axis(panel, budgets, marked)
+            draw_cosines(panel, ds.sel(task=task, iteration=iteration), kind)
             panel.tick_params(labelbottom=row == len(rows) - 1)
             if row == 0:
                 panel.set_title(f"iteration {iteration}")
@@ -109,7 +102,7 @@ def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) 
         name_row(axes[row, -1], task_label(task))
     cosine_axis(axes[0, 0], cosine_limits(ds, kinds))
     figure.supxlabel(axis_label(ds.budget))
-    legend_above(figure, _handles(ds, kinds, regime))
+    legend_above(figure, _handles(ds, kinds, marked))
     return figure
 
 
@@ -129,12 +122,18 @@ def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:
             if line.budget.size == 0:
                 continue
             shade = colour(algo, algos)
-            x, y, low, high = (line[name].values for name in ("budget", kind.name, kind.low, kind.high))
-            label = f"{algo} {seed}"
-            panel.fill_between(x, low, high, color=shade, alpha=0.15, linewidth=0, label=label)
+            x, label = line.budget.values, f"{algo} {seed}"
+            draw_band(panel, x, line, kind.name, color=shade, label=label)
             if x.size == 1:  # a band over one budget has no width
-                panel.vlines(x, low, high, color=shade, alpha=0.4, linewidth=1.5)
-            panel.plot(x, y, color=shade, marker=marker(algo, algos), markeredgewidth=0, label=label)
+                draw_bars(panel, x, line, kind.name, color=shade, alpha=0.4, linewidth=1.5)
+            panel.plot(
+                x,
+                line[kind.name].values,
+                color=shade,
+                marker=marker(algo, algos),
+                markeredgewidth=0,
+                label=label,
+            )
             if kind.corrected is not None:
                 panel.plot(
                     x, line[kind.corrected].values, color=shade, linewidth=0.8, linestyle=":", label=label
@@ -147,16 +146,11 @@ def cosine_limits(ds: xr.Dataset, kinds: Sequence[Cosine]) -> tuple[float, float
     Bands are followed down to −0.2; below that a wide band would squeeze everything else.
     """
     lines = min(float(np.nanmin(ds[kind.name].values, initial=0)) for kind in kinds)
-    bands = min(float(np.nanmin(ds[kind.low].values, initial=0)) for kind in kinds)
+    bands = min(float(np.nanmin(ends_of(ds, kind.name)[0], initial=0)) for kind in kinds)
     return min(lines, max(bands, -0.2)) - 0.03, 1.03
 
 
-def percent(level: float) -> str:
-    """0.95 -> `95 %`."""
-    return f"{100 * level:g} %"
-
-
-def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], regime: int) -> list[list]:
+def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], marked: int) -> list[list]:
     names = [kind.name for kind in kinds]
     algos = tuple(order_algos(ds.algo.values.tolist()))
     lines = [
@@ -167,7 +161,6 @@ def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], regime: int) -> list[list]
         for algo in algos
         if any(np.isfinite(ds[name].sel(algo=algo).values).any() for name in names)
     ]  # fmt: skip
-    band = band_handle(f"{percent(ds.attrs['level'])} interval within the agent")
     corrected = []
     if "truth_pairs" in ds:
         pairs = ds.truth_pairs.values[np.isfinite(ds.truth_pairs.values)]
@@ -176,4 +169,4 @@ def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], regime: int) -> list[list]
             Line2D([], [], color=GREY, linestyle=":", label="corrected for noise in the truth"),
             text_handle(f"(truth from {sizes} pairs)"),
         ]
-    return [lines, [band, regime_handle(regime)], corrected]
+    return [lines, [*band_handles(ds, "within the agent"), marked_handle(marked)], corrected]

@@ -41,15 +41,15 @@ def name_row(axes: Axes, text: str) -> None:
     )  # fmt: skip
 
 
-def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], regime: int) -> None:
+def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], marked: int) -> None:
     """A logarithmic x axis over the budgets with a vertical line at the pairs that training uses per iteration.
 
     Args:
         axes: The panel.
-        budgets: Pairs per estimate; the axis spans them and `regime`.
-        regime: Pairs per training iteration, where the line stands, labelled as the paper does (`2K`).
+        budgets: Pairs per estimate; the axis spans them and `marked`.
+        marked: Pairs per training iteration, where the line stands, labelled as the paper does (`2K`).
     """
-    low, high = min(budgets.min(), regime), max(budgets.max(), regime)
+    low, high = min(budgets.min(), marked), max(budgets.max(), marked)
     axes.set_xscale("log")
     axes.set_xlim(low / 1.3, high * 1.3)
     decades = [10.0**k for k in range(20) if low / 1.3 <= 10.0**k <= high * 1.3]
@@ -57,17 +57,17 @@ def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], regime: int) ->
         axes.xaxis.set_major_locator(FixedLocator(decades))
         axes.xaxis.set_minor_locator(LogLocator(subs=range(2, 10)))
     else:
-        ticks = sorted({*budgets.tolist(), regime})
+        ticks = sorted({*budgets.tolist(), marked})
         axes.xaxis.set_major_locator(FixedLocator(ticks if len(ticks) <= 3 else [low, high]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
         axes.xaxis.set_minor_locator(FixedLocator([]))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.axvline(regime, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1.5)
+    axes.axvline(marked, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1.5)
 
 
-def regime_handle(regime: int) -> Line2D:
+def marked_handle(marked: int) -> Line2D:
     """The legend's entry for the vertical line of `budget_axis`."""
-    label = f"pairs per training iteration ({count_label(regime)})"
+    label = f"pairs per training iteration ({count_label(marked)})"
     return Line2D([], [], color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), label=label)
 
 

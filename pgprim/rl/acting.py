@@ -10,21 +10,15 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from pgprim.core.mlp import policy_net
+from pgprim.core.activations import activate
+from pgprim.core.mlp import MLP
 
 Actor = Callable[
     [Float32[np.ndarray, "stream obs"], Float32[np.ndarray, "stream act"]], Float32[np.ndarray, "stream act"]
 ]
 
 
-def make_actor(
-    theta: Float32[np.ndarray, "policy param"],
-    num_obs: int,
-    num_act: int,
-    hidden: tuple[int, ...],
-    num_streams: int,
-    rows: int,
-) -> Actor:
+def make_actor(net: MLP, theta: Float32[np.ndarray, "policy param"], num_streams: int, rows: int) -> Actor:
     """A function that acts for streams of several policies, the same number of streams for each.
 
     Streams are in the order of their policies. A policy's streams go through its network in products of `rows` rows, the
@@ -32,24 +26,22 @@ def make_actor(
     depend on how many others there are.
 
     Args:
+        net: Shape of the policies.
         theta: Parameters of each policy.
-        num_obs: Length of an observation.
-        num_act: Length of an action.
-        hidden: Units per hidden layer.
         num_streams: Streams of all policies together.
         rows: Rows per matrix product.
 
     Returns:
         (normalised observations, standard normal noise) ↦ μ(s) + σ·noise.
     """
-    *layers, log_sigma = (
-        part.numpy() for part in policy_net(num_obs, num_act, hidden).split(torch.from_numpy(theta))
-    )
+    parts = net.split(torch.from_numpy(theta))
+    layers = [part.numpy() for part in parts[:-1]]
     weights, biases = [w[:, None] for w in layers[0::2]], [b[:, None, None] for b in layers[1::2]]
-    sigma = np.exp(log_sigma)[:, None]
+    sigma = np.exp(net.log_sigma(parts).numpy())[:, None]
+    num_obs, num_act = net.sizes[0], net.sizes[-1]
     num_policies, each = len(theta), num_streams // len(theta)
     shape = (num_policies, ceil(each / rows), rows)
-    units = [np.zeros((*shape, width), np.float32) for width in (num_obs, *hidden, num_act)]
+    units = [np.zeros((*shape, width), np.float32) for width in net.sizes]
     padded = units[0].reshape(num_policies, -1, num_obs)
 
     def act(obs, noise):
@@ -57,8 +49,12 @@ def make_actor(
         for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
             out = np.matmul(units[layer], weight, out=units[layer + 1])
             out += bias
-            if layer < len(hidden):
+            if layer == net.num_layers - 1:
+                break
+            if net.activation == "tanh":
                 np.tanh(out, out=out)
+            else:
+                out[:] = activate(net.activation, torch.from_numpy(out)).numpy()
         mu = out.reshape(num_policies, -1, num_act)[:, :each]
         drawn = noise.reshape(num_policies, each, num_act) * sigma
         drawn += mu

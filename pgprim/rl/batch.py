@@ -1,17 +1,20 @@
-"""A batch of state-action pairs as the updates see it."""
+"""A batch of state-action pairs as the updates see it, and its minibatches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
+
+from pgprim.types.agent import Settings
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One iteration's pairs for a stack of agents.
+    """One iteration's pairs for a stack of agents; of an agent with several environments, one after the other.
 
     Attributes:
         obs: Normalised observations.
@@ -45,24 +48,68 @@ def join_agents(parts: Sequence[Batch]) -> Batch:
     return Batch(**{name: torch.cat(column) for name, column in columns.items()})
 
 
+def group_streams(batch: Batch, each: int) -> Batch:
+    """All pairs of every `each` consecutive streams as those of one agent, stream by stream."""
+    columns = {name: value for name, value in vars(batch).items() if value is not None}
+    return Batch(
+        **{
+            name: value.reshape(-1, each * value.shape[1], *value.shape[2:])
+            for name, value in columns.items()
+        }
+    )
+
+
 def as_one_agent(batch: Batch, agents: slice = slice(None)) -> Batch:
     """All pairs of some agents of a batch as those of one."""
     columns = {name: value for name, value in vars(batch).items() if value is not None}
     return Batch(**{name: value[agents].flatten(0, 1).unsqueeze(0) for name, value in columns.items()})
 
 
-def minibatch_edges(num_pairs: int, num_minibatches: int) -> list[int]:
-    """Where minibatches begin and end among `num_pairs` shuffled pairs: sizes differ by at most one, none is empty."""
-    count = min(num_minibatches, num_pairs)
+def minibatch_edges(num_pairs: int, settings: Settings) -> list[int]:
+    """Where minibatches begin and end among shuffled pairs.
+
+    Of a given size, the last holds what is left; of a given number, sizes differ by at most one and none is empty.
+    """
+    if settings.minibatch_size is not None:
+        return [*range(0, num_pairs, settings.minibatch_size), num_pairs]
+    count = min(settings.minibatches, num_pairs)
     return [round(k * num_pairs / count) for k in range(count + 1)]
 
 
-def shuffles(rngs: list[np.random.Generator], num_pairs: int) -> Tensor:
-    """One random order of the pairs per agent, each from the agent's own generator: [agent, pair]."""
-    return torch.from_numpy(np.stack([rng.permutation(num_pairs) for rng in rngs]))
+def minibatches(
+    obs: Float[Tensor, "agent pair obs"],
+    columns: Float[Tensor, "agent pair column"],
+    settings: Settings,
+    num_epochs: int,
+    rngs: list[np.random.Generator],
+) -> Iterator[tuple[int, Float[Tensor, "agent some obs"], Float[Tensor, "agent some column"]]]:
+    """The minibatches of all epochs, every epoch in a new random order of each agent's own generator.
+
+    Args:
+        obs: Observations.
+        columns: Numbers that go with them.
+        settings: Size or number of the minibatches.
+        num_epochs: Passes over the pairs.
+        rngs: One generator per agent.
+
+    Yields:
+        The epoch, the minibatch's observations, which the next ones overwrite, and its columns.
+    """
+    num_agents, num_pairs, num_obs = obs.shape
+    edges = minibatch_edges(num_pairs, settings)
+    rows = obs.reshape(-1, num_obs).numpy()
+    most = max(stop - start for start, stop in pairwise(edges))
+    # Gathered minibatch by minibatch, so that they are still in the processor's cache when they are used.
+    space = torch.empty(num_agents * most, num_obs, dtype=obs.dtype).numpy()
+    for epoch in range(num_epochs):
+        order = shuffles(rngs, num_pairs)
+        shuffled = columns.reshape(-1, columns.shape[2])[torch.from_numpy(order)]
+        for start, stop in pairwise(edges):
+            some = space[: num_agents * (stop - start)].reshape(num_agents, stop - start, num_obs)
+            np.take(rows, order[:, start:stop], axis=0, out=some, mode="clip")
+            yield epoch, torch.from_numpy(some), shuffled[:, start:stop]
 
 
-def shuffled(values: Tensor, order: Tensor) -> Tensor:
-    """`values` [agent, pair, ...] with each agent's pairs in the order [agent, pair]."""
-    rows = order + torch.arange(len(order))[:, None] * order.shape[1]
-    return values.reshape(-1, *values.shape[2:])[rows.view(-1)].view(*order.shape, *values.shape[2:])
+def shuffles(rngs: list[np.random.Generator], num_pairs: int) -> Int64[np.ndarray, "agent pair"]:
+    """One random order of the pairs per agent, each from the agent's own generator, as rows of all agents' pairs."""
+    return np.stack([k * num_pairs + rng.permutation(num_pairs) for k, rng in enumerate(rngs)])

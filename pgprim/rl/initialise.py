@@ -5,8 +5,9 @@ import torch
 from jaxtyping import Float
 
 from pgprim.core.adam import adam_init
-from pgprim.core.mlp import MLP, policy_net, value_net
+from pgprim.core.mlp import MLP
 from pgprim.core.seeding import generator
+from pgprim.rl.networks import make_policy, make_value
 from pgprim.rl.normalise import make_moments
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AgentState
@@ -16,7 +17,7 @@ HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = 2**0.5, 0.01, 1.0
 
 def make_agent(settings: Settings, num_obs: int, num_act: int, *purpose: str | int) -> AgentState:
     """An agent before its first iteration, as a stack of one; `purpose` seeds its weights."""
-    policy, value = policy_net(num_obs, num_act, settings.hidden), value_net(num_obs, settings.hidden)
+    policy, value = make_policy(settings, num_obs, num_act), make_value(settings, num_obs)
     theta = _draw(policy, settings, POLICY_GAIN, generator(*purpose, "policy"))
     phi = _draw(value, settings, VALUE_GAIN, generator(*purpose, "value"))
     return AgentState(
@@ -32,7 +33,8 @@ def _draw(net: MLP, settings: Settings, head_gain: float, rng: np.random.Generat
             gain = head_gain if head else HIDDEN_GAIN
             weight = _orthogonal(shape, gain, rng) if settings.init == "orthogonal" else _xavier(shape, rng)
         else:
-            weight = np.full(shape, settings.log_sigma if name == "log_sigma" else 0.0)
+            start = {"log_sigma": settings.log_sigma, "sigma": np.exp(settings.log_sigma)}
+            weight = np.full(shape, start.get(name, 0.0))
         parts.append(torch.from_numpy(weight.astype(np.float32))[None])
     return net.join(parts)
 

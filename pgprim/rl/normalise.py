@@ -19,12 +19,15 @@ def make_moments(num_agents: int, dim: int) -> Moments:
     return Moments(0, np.zeros((num_agents, dim)), np.zeros((num_agents, dim)))
 
 
-def push(moments: Moments, values: Float[np.ndarray, "agent dim"]) -> Moments:
-    """The moments with one more value per agent (Welford 1962)."""
-    count = moments.count + 1
-    gap = values - moments.mean
-    mean = moments.mean + gap / count
-    return Moments(count, mean, moments.m2 + gap * (values - mean))
+def push(moments: Moments, values: Float[np.ndarray, "agent value dim"]) -> Moments:
+    """Moments with a few more values per agent, one after the other (Welford 1962)."""
+    count, mean, m2 = moments.count, moments.mean, moments.m2
+    for value in values.swapaxes(0, 1):
+        count += 1
+        gap = value - mean
+        mean = mean + gap / count
+        m2 = m2 + gap * (value - mean)
+    return Moments(count, mean, m2)
 
 
 def std(moments: Moments) -> Float[np.ndarray, "agent dim"]:
@@ -44,8 +47,8 @@ class Normaliser:
     keep their digits.
 
     Attributes:
-        mean: Of each agent's observations.
-        scale: Their standard deviation.
+        mean: Of each agent's observations; 0 where they are not normalised.
+        scale: Divisor of each; 1 where they are not normalised.
         clip: Bound on the absolute normalised observation; None for none.
     """
 
@@ -54,9 +57,9 @@ class Normaliser:
     clip: float | None
 
     @staticmethod
-    def of(moments: Moments, clip: float | None) -> "Normaliser":
-        """The frozen normaliser of what has been seen."""
-        return Normaliser(moments.mean, std(moments), clip)
+    def of(moments: Moments, settings: Settings) -> "Normaliser":
+        """Normaliser of the observations seen so far, frozen."""
+        return Normaliser(*_location_and_scale(moments, settings), settings.obs_clip)
 
     def push(self, raw: Float64[np.ndarray, "stream obs"]) -> None:
         """Take notice of observations before the policy sees them; a frozen normaliser does not."""
@@ -68,21 +71,37 @@ class Normaliser:
 
 
 class RunningNormaliser(Normaliser):
-    """A normaliser of agents in training, one stream each: every observation is counted before it is normalised.
+    """A normaliser of agents in training: the observations of a step are counted before they are normalised.
 
     Attributes:
         moments: Of all observations so far.
     """
 
-    def __init__(self, moments: Moments, clip: float | None) -> None:
-        """Go on from the moments of what has been seen."""
-        super().__init__(moments.mean, std(moments), clip)
-        self.moments = moments
+    def __init__(self, moments: Moments, settings: Settings) -> None:
+        """Go on from the moments of the observations so far."""
+        super().__init__(*_location_and_scale(moments, settings), settings.obs_clip)
+        self.moments, self._settings = moments, settings
 
     def push(self, raw: Float64[np.ndarray, "stream obs"]) -> None:
         """See `Normaliser.push`."""
-        self.moments = push(self.moments, raw)
-        self.mean, self.scale = self.moments.mean, std(self.moments)
+        self.moments = push(self.moments, raw.reshape(len(self.mean), -1, raw.shape[1]))
+        self.mean, self.scale = _location_and_scale(self.moments, self._settings)
+
+
+def _location_and_scale(
+    moments: Moments, settings: Settings
+) -> tuple[Float64[np.ndarray, "agent obs"], Float64[np.ndarray, "agent obs"]]:
+    if not settings.obs_norm:
+        return np.zeros_like(moments.mean), np.ones_like(moments.mean)
+    return moments.mean, _with_eps(moments, settings.obs_eps, settings.obs_eps_of)
+
+
+def _with_eps(moments: Moments, eps: float, eps_of: str) -> Float64[np.ndarray, "agent dim"]:
+    """Standard deviation with ε added to the variance or to the deviation, as other libraries do; without ε `std`."""
+    if not eps:
+        return std(moments)
+    var = moments.m2 / max(moments.count - 1, 1)
+    return np.sqrt(var + eps) if eps_of == "var" else np.sqrt(var) + eps
 
 
 def normalise_obs(
@@ -101,7 +120,9 @@ def normalise_obs(
 
 def rew_scale(moments: Moments, settings: Settings) -> Float64[np.ndarray, " agent"]:
     """Deviation of the discounted reward sum, which rewards are divided by; 1 where they are not normalised."""
-    return std(moments)[:, 0] if settings.rew_norm else np.ones(len(moments.mean))
+    return (
+        _with_eps(moments, settings.rew_eps, "var")[:, 0] if settings.rew_norm else np.ones(len(moments.mean))
+    )
 
 
 def bounded(scaled: Float[np.ndarray, "*batch"], settings: Settings) -> Float[np.ndarray, "*batch"]:
@@ -110,18 +131,18 @@ def bounded(scaled: Float[np.ndarray, "*batch"], settings: Settings) -> Float[np
 
 
 def normalise_rew_running(
-    rew: Float[np.ndarray, "agent t"],
-    ended: Bool[np.ndarray, "agent t"],
+    rew: Float[np.ndarray, "stream t"],
+    ended: Bool[np.ndarray, "stream t"],
     moments: Moments,
     settings: Settings,
-) -> tuple[Float[np.ndarray, "agent t"], Moments]:
+) -> tuple[Float[np.ndarray, "stream t"], Moments]:
     """Rewards of one iteration, each divided by the deviation of all discounted sums up to it, and the new moments.
 
     The discounted sum starts at 0 in every episode. Algebra instead of a loop: with y the distance from the old mean (at first, from the first sum),
     the sums Σy and Σy² up to a step give mean and squared deviation of everything seen up to it.
 
     Args:
-        rew: Raw rewards of an iteration that starts with a reset.
+        rew: Raw rewards of an iteration that starts with a reset, as many streams for each agent.
         ended: Whether an episode ended at the step.
         moments: Before the iteration.
         settings: Whether to divide, the bound, and γ.
@@ -134,10 +155,15 @@ def normalise_rew_running(
         running = settings.gamma * running + rew[:, t]
         sums[:, t] = running
         running = running * ~ended[:, t]
-    count = moments.count + 1 + np.arange(rew.shape[1])
-    start = moments.mean if moments.count else sums[:, :1]
-    gap = sums - start
-    first, second = gap.cumsum(1), np.square(gap).cumsum(1)
+    num_agents, num_pairs = len(moments.mean), rew.shape[1]
+    each = len(rew) // num_agents
+    in_order = sums.reshape(num_agents, each, num_pairs).swapaxes(1, 2).reshape(num_agents, -1)
+    count = moments.count + each * (1 + np.arange(num_pairs))
+    start = moments.mean if moments.count else in_order[:, :1]
+    gap = in_order - start
+    first, second = (part.cumsum(1)[:, each - 1 :: each] for part in (gap, np.square(gap)))
     mean, m2 = start + first / count, moments.m2 + second - np.square(first) / count
-    scaled = rew / _deviation(m2 / np.maximum(count - 1, 1), mean)
+    var = m2 / np.maximum(count - 1, 1)
+    scale = np.sqrt(var + settings.rew_eps) if settings.rew_eps else _deviation(var, mean)
+    scaled = rew / np.repeat(scale, each, axis=0)
     return bounded(scaled, settings), Moments(int(count[-1]), mean[:, -1:].copy(), m2[:, -1:].copy())

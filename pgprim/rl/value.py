@@ -1,16 +1,14 @@
-"""Fitting the value network (Eq. 4), the same for all algorithms."""
-
-from itertools import pairwise
+"""The value network and its fit (Eq. 4), the same for all algorithms."""
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pgprim.core.adam import adam_update_
-from pgprim.core.mlp import MLP, activations, backward, forward
-from pgprim.core.surrogate import value_loss, value_loss_weight
-from pgprim.rl.batch import Batch, minibatch_edges, shuffled, shuffles
+from pgprim.core.learner import Learner, clip_gradients
+from pgprim.core.mlp import MLP, forward
+from pgprim.core.surrogate import value_loss_weight
+from pgprim.rl.batch import Batch, minibatches
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AdamState
 
@@ -19,7 +17,7 @@ def values(
     net: MLP, phi: Float[Tensor, "agent param"], obs: Float[Tensor, "agent pair obs"]
 ) -> Float[Tensor, "agent pair"]:
     """V_φ(s) at normalised observations."""
-    return forward(net.split(phi), obs, len(net.sizes) - 1)[..., 0]
+    return forward(net, net.split(phi), obs)[..., 0]
 
 
 def fit_value(
@@ -30,8 +28,8 @@ def fit_value(
     settings: Settings,
     lr: float,
     rngs: list[np.random.Generator],
-) -> tuple[Float[Tensor, "agent param"], AdamState, Float[Tensor, " agent"]]:
-    """Ten passes of minibatch Adam over the batch.
+) -> tuple[Float[Tensor, "agent param"], AdamState]:
+    """Minibatch Adam over the batch, `value_epochs` times.
 
     Args:
         net: Shape of the network.
@@ -43,26 +41,34 @@ def fit_value(
         rngs: One generator per agent, for the order of its pairs.
 
     Returns:
-        New parameters, new optimiser, and the loss over the whole batch after the fit.
+        New parameters and new optimiser.
     """
-    phi, adam = phi.clone(), AdamState(adam.m.clone(), adam.v.clone(), adam.count)
-    num_layers = len(net.sizes) - 1
-    parts = net.split(phi)
+    learner = Learner(net, phi, adam, settings.adam_eps)
+    columns = value_columns(batch)
+    for _, obs, some in minibatches(batch.obs, columns, settings, settings.value_epochs, rngs):
+        value_gradient(learner, obs, some, settings)
+        if settings.max_grad_norm is not None:
+            clip_gradients([learner], settings.max_grad_norm)
+        learner.step(lr)
+    return learner.params, learner.adam
+
+
+def value_columns(batch: Batch) -> Float[Tensor, "agent pair 3"]:
+    """Numbers of each pair that `value_gradient` reads: target, V_old, weight."""
     weight = torch.ones_like(batch.target) if batch.weight is None else batch.weight
-    scalars = torch.stack([batch.target, batch.val_old, weight], dim=-1)
-    edges = minibatch_edges(batch.num_pairs, settings.minibatches)
-    for _ in range(settings.value_epochs):
-        order = shuffles(rngs, batch.num_pairs)
-        obs, columns = shuffled(batch.obs, order), shuffled(scalars, order)
-        for start, stop in pairwise(edges):
-            target, val_old, share = columns[:, start:stop].unbind(-1)
-            acts = activations(parts, obs[:, start:stop], num_layers)
-            slope = value_loss_weight(acts[-1][..., 0], val_old, target, settings.value_clip) * share
-            slope = slope / share.sum(-1, keepdim=True).clamp(min=1)
-            adam = adam_update_(
-                phi, adam, net.join(backward(parts, acts, slope.unsqueeze(-1))), lr, settings.adam_eps
-            )
-    loss = value_loss(
-        values(net, phi, batch.obs), batch.val_old, batch.target, batch.weight, settings.value_clip
+    return torch.stack([batch.target, batch.val_old, weight], dim=-1)
+
+
+def value_gradient(
+    learner: Learner,
+    obs: Float[Tensor, "agent pair obs"],
+    columns: Float[Tensor, "agent pair 3"],
+    settings: Settings,
+) -> None:
+    """Leave in the learner the gradient of a minibatch's value loss, times its coefficient."""
+    target, val_old, weight = columns.unbind(-1)
+    slope = value_loss_weight(
+        learner.forward(obs)[..., 0], val_old, target, settings.value_clip, settings.value_clip_max
     )
-    return phi, adam, loss
+    share = weight * (settings.value_coef / weight.sum(-1, keepdim=True).clamp(min=1))
+    learner.backward((slope * share).unsqueeze(-1))

@@ -1,20 +1,34 @@
-"""Labelled results: small datasets as NetCDF-3 files, gradients as Zarr stores.
+"""Labelled results: small datasets as NetCDF-3 files, large arrays and training records as Zarr v3 stores.
 
-The same content is always the same bytes, and a file or store appears whole or not at all. NetCDF-3 because it is one
-file without timestamps, which anything can read; Zarr v3 for what is large.
+The same content is always the same bytes, a file or store appears whole or not at all, and it is sealed (`store.files`): one
+flipped bit, and it is refused. NetCDF-3 because it is one file without timestamps, which anything can read.
 """
 
-import os
-import shutil
+import io
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import xarray as xr
+from numcodecs import blosc
+from zarr.codecs import BloscCodec, Crc32cCodec
 
-from pgprim.types.errors import UserError
+from pgprim.store.files import (
+    UNSEALED,
+    check_store,
+    read_sealed,
+    seal,
+    seal_store,
+    unusable,
+    write_bytes,
+    writing,
+)
+from pgprim.store.provenance import require_same_kernels
 
 SHARD_BYTES = 1 << 30
 """Zarr puts a shard together in memory: what is larger is written chunk by chunk, a file each."""
+
+KIND = "dataset"
 
 
 def save_dataset(path: str | Path, ds: xr.Dataset) -> None:
@@ -23,88 +37,86 @@ def save_dataset(path: str | Path, ds: xr.Dataset) -> None:
     Args:
         path: The file; its folder is made if need be.
         ds: Every data variable must have `units` and `long_name`. Attributes come out in the order of their names.
-            64-bit integers must fit into 32 bits, which is all the format knows.
+            64-bit integers must fit into 32 bits, which is all the format knows; parameters are bounded accordingly.
 
     Raises:
-        ValueError: A variable is not described.
+        ValueError: A variable is not described, or an integer does not fit.
     """
     _require_description(ds)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     # Without this, a missing value attribute would be added to some variables only.
     encoding = {name: {"_FillValue": None} for name in ds.variables}
-    try:
-        _in_order(ds).to_netcdf(partial, engine="scipy", format="NETCDF3_64BIT", encoding=encoding)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    sealed = _in_order(ds.assign_attrs(seal=UNSEALED))
+    data = sealed.to_netcdf(engine="scipy", format="NETCDF3_64BIT", encoding=encoding)
+    write_bytes(path, seal(bytes(data)))
 
 
 def load_dataset(path: str | Path) -> xr.Dataset:
     """Read a NetCDF-3 file into memory.
 
     Raises:
-        UserError: The file is missing or is none.
+        UserError: The file is missing, is not what pgprim wrote, or is of another kind of processor.
     """
-    try:
-        return xr.load_dataset(path, engine="scipy")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; make it with `snakemake {path}`") from None
-    except (TypeError, ValueError, OSError, IndexError) as error:
-        raise UserError(
-            f"{path}: not a whole NetCDF-3 file ({str(error).partition(chr(10))[0]}); delete it and run `snakemake {path}`"
-        ) from None
+    ds = xr.load_dataset(io.BytesIO(read_sealed(path, KIND)), engine="scipy")
+    del ds.attrs["seal"]
+    require_same_kernels(path, KIND, ds.attrs)
+    return ds
 
 
-def save_gradients(path: str | Path, ds: xr.Dataset) -> None:
-    """Write a dataset of large arrays as a Zarr v3 store, one file of data per variable.
+def save_store(path: str | Path, ds: xr.Dataset) -> None:
+    """Write a dataset of large arrays as a Zarr v3 store, one file of data per variable, chunks with checksums.
 
     Args:
-        path: The store, replaced if it exists.
+        path: The store.
         ds: Every data variable must have `units` and `long_name`; the last dimension is never divided.
 
     Raises:
         ValueError: A variable is not described.
     """
     _require_description(ds)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        with warnings.catch_warnings():
-            # Zarr's remark that other implementations may not read consolidated metadata, which is but a copy.
-            warnings.filterwarnings("ignore", message="Consolidated metadata")
-            _in_order(ds).to_zarr(
-                partial,
-                zarr_format=3,
-                consolidated=True,
-                encoding={name: _chunks(array) for name, array in ds.data_vars.items()},
-            )
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    blosc.use_threads = False  # more would lay a chunk's parts in the order in which they finish
+    with writing(path) as partial, warnings.catch_warnings():
+        # Zarr's remark that other implementations may not read consolidated metadata, which is but a copy.
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        encoding = {name: _encoding(array) for name, array in ds.variables.items()}
+        plain = _in_order(ds.assign(_texts(ds)))
+        plain.to_zarr(partial, zarr_format=3, consolidated=True, encoding=encoding)
+        seal_store(partial)
 
 
-def open_gradients(path: str | Path) -> xr.Dataset:
-    """Open a Zarr store lazily.
+def open_store(path: str | Path, kind: str = KIND, names: Iterable[str] = ()) -> xr.Dataset:
+    """Open a Zarr store lazily, after a check of all its bytes.
+
+    Args:
+        path: The store.
+        kind: What it should be, for the message.
+        names: Variables that it must have.
 
     Raises:
-        UserError: It is missing or is none.
+        UserError: It is missing, is not what pgprim wrote, is of another kind of processor, or lacks a variable.
     """
-    try:
-        return xr.open_zarr(path, chunks=None)
-    except (FileNotFoundError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not a gradient store ({error}); make it with `snakemake {path}`") from None
+    check_store(path, kind, contents=True)
+    ds = xr.open_zarr(path, chunks=None)
+    del ds.attrs["pgprim"]
+    require_same_kernels(path, kind, ds.attrs)
+    if lacking := [name for name in names if name not in ds]:
+        raise unusable(path, kind, f"it has no variable {lacking[0]!r}")
+    return ds
 
 
-def _chunks(array: xr.DataArray) -> dict:
-    """Rows of the first dimension are read one by one, and lie in one file."""
-    if array.ndim < 2 or array.nbytes > SHARD_BYTES:
-        return {}
-    return {"chunks": (1, *array.shape[1:]), "shards": array.shape}
+def _texts(ds: xr.Dataset) -> dict[str, xr.Variable]:
+    """Texts of a fixed width, which Zarr v3 does not know, as texts of any."""
+    return {name: array.astype(object) for name, array in ds.variables.items() if array.dtype.kind == "U"}
+
+
+def _encoding(array: xr.Variable) -> dict:
+    """Chunks and codecs. Rows of the first dimension are read one by one, and lie in one file."""
+    size = 1 if array.dtype.kind == "O" else array.dtype.itemsize
+    codecs = {
+        "compressors": [BloscCodec(cname="zstd", clevel=2, shuffle="shuffle", typesize=size), Crc32cCodec()]
+    }
+    if array.ndim < 2 or array.nbytes > SHARD_BYTES or not array.size:
+        return codecs
+    return codecs | {"chunks": (1, *array.shape[1:]), "shards": array.shape}
 
 
 def _in_order(ds: xr.Dataset) -> xr.Dataset:

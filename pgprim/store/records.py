@@ -1,62 +1,56 @@
-"""Training records: what was measured in every iteration, as a small Zarr store."""
+"""Training records: what was measured in every iteration, of agents as they are and of those with settings changed."""
 
-import os
-import shutil
-import warnings
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+
+from pgprim.store.labelled import label
+
+LABELS = {
+    "cell": ("switches that are on, a digit each", "1"),
+    "rate": ("learning rate of the policy in multiples of the task's own", "1"),
+    "pairs": ("state-action pairs per iteration", "pairs"),
+}
+"""Long name and unit of what tells runs with changed settings apart."""
+
+DIVERGED = ("whether training ended because a loss or step was no longer finite", "1")
 
 
 def records_dataset(
-    columns: dict[str, Float[np.ndarray, "iteration agent"]],
-    labels: dict[str, tuple[str, str]],
+    columns: Mapping[str, Float[np.ndarray, "iteration agent"]],
+    described: Mapping[str, tuple[str, str]],
     task: str,
     algo: str,
-    seeds: list[int],
-    attrs: dict[str, str],
+    seeds: Sequence[int],
+    attrs: Mapping[str, Any],
+    labels: Mapping[str, str | int | float] | None = None,
+    diverged: Bool[np.ndarray, " agent"] | None = None,
 ) -> xr.Dataset:
-    """Records with the coordinates `task, algo, seed, iteration`.
+    """Records with the coordinates `task, algo, seed, iteration`, and one for each label.
 
     Args:
         columns: One array per quantity.
-        labels: Long name and unit per quantity.
+        described: Long name and unit per quantity.
         task: Name of the task.
         algo: Name of the algorithm.
         seeds: The agents' seeds.
         attrs: Where the records come from.
+        labels: What tells the run from others with other settings.
+        diverged: Which agents' training ended early, where that is no error.
     """
-    dims = ("task", "algo", "seed", "iteration")
-    variables = {
-        name: (dims, column.T[None, None], {"long_name": labels[name][0], "units": labels[name][1]})
-        for name, column in columns.items()
-    }
-    num_iterations = len(next(iter(columns.values())))
-    coords = {
-        "task": ("task", np.array([task], object), {"long_name": "task"}),
-        "algo": ("algo", np.array([algo], object), {"long_name": "algorithm"}),
-        "seed": ("seed", np.array(seeds), {"long_name": "seed of the agent"}),
-        "iteration": ("iteration", np.arange(num_iterations), {"long_name": "training iteration"}),
-    }
-    return xr.Dataset(variables, coords, attrs)
+    variables = {name: (("seed", "iteration"), column.T) for name, column in columns.items()}
+    if diverged is not None:
+        variables["diverged"] = (("seed",), diverged.astype(np.int8))
+    coords = {"seed": seeds, "iteration": range(len(next(iter(columns.values()))))}
+    where = {"task": task, "algo": algo, **(labels or {})}
+    return label(variables, {**described, **LABELS, "diverged": DIVERGED}, coords, attrs, where)
 
 
-def save_records(path: str | Path, records: xr.Dataset) -> None:
-    """Write the store; it appears whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with warnings.catch_warnings():
-        # Consolidated metadata, which xarray looks for, is in the zarr package but not yet in the text of Zarr v3.
-        warnings.filterwarnings("ignore", message="Consolidated metadata")
-        records.to_zarr(partial, mode="w", zarr_format=3, consolidated=True)
-    if path.exists():
-        shutil.rmtree(path)
-    os.replace(partial, path)
-
-
-def load_records(path: str | Path) -> xr.Dataset:
-    """Read one training run's records."""
-    return xr.open_zarr(path).load()
+def as_other(ds: xr.Dataset) -> xr.Dataset:
+    """The same with `other_` before each variable, to stand beside the records of training itself."""
+    for array in ds.data_vars.values():
+        array.attrs["long_name"] += ", other semantics"
+    return ds.rename({name: f"other_{name}" for name in ds.data_vars})

@@ -2,13 +2,13 @@
 
 Each array is one shard: a file of compressed inner chunks that ends in an index of where they lie. The zarr package
 builds a shard in memory, which at 10⁷ pairs of a Humanoid would be 14 GB; the format allows to append chunks as they
-come and to write the index last, which is what `RolloutWriter` does. Reading is left to zarr.
+come and to write the index last, which is what `RolloutWriter` does. Reading is left to zarr. Each chunk ends in its
+CRC-32C, so that a reader of a part need not read the whole to be sure of it.
 """
 
-import os
-import shutil
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from math import ceil
 from pathlib import Path
 from types import TracebackType
@@ -18,10 +18,13 @@ import numpy as np
 import zarr
 from google_crc32c import value as crc32c
 from numcodecs import Blosc, blosc
-from zarr.codecs import BloscCodec, TransposeCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec
 
-from pgprim.types.errors import UserError
+from pgprim.store.files import check_store, seal_store, unusable, writing
+from pgprim.store.provenance import require_same_kernels
 from pgprim.types.rollouts import Finals, Rollout
+
+KIND = "store of rollouts"
 
 BLOCK = 512
 """Pairs of one stream per chunk, and per block that a writer takes."""
@@ -71,8 +74,9 @@ class _Shard:
                 part = np.pad(part, [(0, pad[0]), (0, pad[1])] + [(0, 0)] * (part.ndim - 2))
             chunk = self._codec.encode(np.ascontiguousarray(np.moveaxis(part, 1, -1)))
             self._file.write(chunk)
-            index[:] = self._end, len(chunk)
-            self._end += len(chunk)
+            self._file.write(crc32c(chunk).to_bytes(4, "little"))
+            index[:] = self._end, len(chunk) + 4
+            self._end += len(chunk) + 4
 
     def finish(self) -> None:
         """Write the index, without which the file is no shard."""
@@ -103,7 +107,7 @@ class RolloutWriter:
         """Prepare a store.
 
         Args:
-            path: Final name; what is there is replaced.
+            path: Final name; an older store there is replaced.
             num_streams: Streams.
             num_pairs: Pairs per stream.
             num_obs: Length of an observation.
@@ -111,7 +115,7 @@ class RolloutWriter:
             attrs: What the rollouts are and what made them, as JSON.
         """
         self._path = Path(path)
-        self._partial = self._path.with_name(f".{self._path.name}.partial")
+        self._stack = ExitStack()
         self._shape = (num_streams, num_pairs)
         self._widths = {"obs_dim": num_obs, "act_dim": num_act}
         self._attrs = attrs
@@ -120,8 +124,7 @@ class RolloutWriter:
 
     def __enter__(self) -> "RolloutWriter":
         """Start the partial store, over one that a killed run may have left."""
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.parent.mkdir(parents=True, exist_ok=True)
+        self._partial = self._stack.enter_context(writing(self._path))
         # More threads would lay a chunk's parts in the order in which they finish: other bytes every time.
         blosc.use_threads = False
         self._root = zarr.open_group(self._partial, mode="w", zarr_format=3, attributes=self._attrs)
@@ -149,13 +152,14 @@ class RolloutWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Give the store its name, or remove it if anything went wrong."""
-        try:
-            if kind is None:
+        with self._stack:
+            try:
+                if error is not None:
+                    raise error
                 self._finish()
-        finally:
-            for shard in self._shards.values():
-                shard.close()
-            shutil.rmtree(self._partial, ignore_errors=True)
+            finally:
+                for shard in self._shards.values():
+                    shard.close()
 
     def _finish(self) -> None:
         if self._column != ceil(self._shape[1] / BLOCK):
@@ -181,8 +185,7 @@ class RolloutWriter:
             # xarray looks for consolidated metadata, which zarr knows but the Zarr v3 text does not yet.
             warnings.filterwarnings("ignore", message="Consolidated metadata")
             zarr.consolidate_metadata(self._partial)
-        shutil.rmtree(self._path, ignore_errors=True)
-        os.rename(self._partial, self._path)
+        seal_store(self._partial)
 
     def _make_shard(self, name: str) -> _Shard:
         dtype, last, long_name = VARIABLES[name]
@@ -198,7 +201,7 @@ class RolloutWriter:
             chunks=(group, BLOCK, *tail),
             shards=(_multiple(self._shape[0], group), _multiple(self._shape[1], BLOCK), *tail),
             filters=[TransposeCodec(order=order)] if last else None,
-            compressors=[BloscCodec(**CODEC, typesize=np.dtype(dtype).itemsize)],
+            compressors=[BloscCodec(**CODEC, typesize=np.dtype(dtype).itemsize), Crc32cCodec()],
             dimension_names=("stream", "t", *([last] if last else [])),
             attributes={"units": UNITS, "long_name": long_name},
         )
@@ -212,7 +215,7 @@ class RolloutWriter:
             shape=values.shape,
             dtype=values.dtype,
             chunks=tuple(max(1, size) for size in values.shape),
-            compressors=[BloscCodec(**CODEC, typesize=values.dtype.itemsize)],
+            compressors=[BloscCodec(**CODEC, typesize=values.dtype.itemsize), Crc32cCodec()],
             dimension_names=dims,
             attributes={"units": units, "long_name": long_name},
         )
@@ -228,11 +231,20 @@ class RolloutReader:
         num_pairs: Pairs per stream.
     """
 
-    def __init__(self, root: zarr.Group) -> None:
-        """Read the metadata; the arrays stay on disk."""
+    def __init__(self, path: str | Path) -> None:
+        """Make sure that the store is whole; the arrays stay on disk.
+
+        Raises:
+            UserError: It is missing, is not what pgprim wrote, or is of another kind of processor.
+        """
+        check_store(path, KIND, contents=False)
+        self._path, root = path, zarr.open_group(Path(path), mode="r")
+        if lacking := sorted({*VARIABLES, *FINALS} - set(root.array_keys())):
+            raise unusable(path, KIND, f"it has no array {lacking[0]!r}")
         self._arrays = {name: root[name] for name in VARIABLES}
-        self._finals = {name: np.asarray(root[name][...]) for name in FINALS}
-        self.attrs = dict(root.attrs)
+        self._finals = {name: self._read(root[name]) for name in FINALS}
+        self.attrs = {name: value for name, value in root.attrs.items() if name != "pgprim"}
+        require_same_kernels(path, KIND, self.attrs)
         self.num_streams, self.num_pairs = self._arrays["rew"].shape
 
     def blocks(
@@ -248,7 +260,9 @@ class RolloutReader:
         stop = self.num_pairs if stop is None else min(stop, self.num_pairs)
         for start in range(0, stop, size):
             end = min(start + size, stop)
-            arrays = {name: np.asarray(array[streams, start:end]) for name, array in self._arrays.items()}
+            arrays = {
+                name: self._read(array, streams, slice(start, end)) for name, array in self._arrays.items()
+            }
             yield Rollout(start, **arrays, finals=self.final(streams, start, end))
 
     def final(self, streams: slice = slice(None), start: int = 0, stop: int | None = None) -> Finals:
@@ -259,21 +273,22 @@ class RolloutReader:
         kept = (stream >= first) & (stream < last) & (t >= start) & (t < stop)
         return Finals(stream[kept] - np.int32(first), t[kept], self._finals["final_obs"][kept])
 
+    def _read(self, array: zarr.Array, *where: slice) -> np.ndarray:
+        try:
+            return np.asarray(array[where or ...])
+        except (ValueError, RuntimeError, OSError):
+            raise unusable(
+                self._path, KIND, f"a chunk of {array.name[1:]} does not fit its checksum"
+            ) from None
+
 
 def open_rollouts(path: str | Path) -> RolloutReader:
     """Open a store.
 
     Raises:
-        UserError: The store is missing, or is none of rollouts.
+        UserError: It is missing, is not what pgprim wrote, or is of another kind of processor.
     """
-    try:
-        return RolloutReader(zarr.open_group(Path(path), mode="r"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such rollouts; make them with `snakemake {path}`") from None
-    except KeyError as error:
-        raise UserError(
-            f"{path}: not a store of rollouts, {error} is missing; delete it and run `snakemake {path}`"
-        ) from None
+    return RolloutReader(path)
 
 
 def _multiple(size: int, unit: int) -> int:

@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from pgprim.core.mlp import policy_net
 from pgprim.core.scores import score_sums
 from pgprim.core.surrogate import normalise_advantage
 from pgprim.experience.rollout import Purpose, collect
 from pgprim.experience.seen import Seen, make_batch, see_iteration
-from pgprim.experience.train import EXPLODED, train_iteration
+from pgprim.experience.train import is_sound, train_iteration
+from pgprim.rl.batch import group_streams
+from pgprim.rl.networks import make_policy
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AgentState, stack_agents
 from pgprim.types.environment import Environment
@@ -31,7 +32,7 @@ def train_while_sound(
     num_iterations: int,
     agreement_at: tuple[int, ...] = (),
 ) -> Iterator[tuple[Bool[np.ndarray, " agent"], dict[str, Float[np.ndarray, " agent"]]]]:
-    """Train a stack of agents; one whose loss or step explodes (`train.EXPLODED`) is left out from then on.
+    """Train a stack of agents; one whose loss or step is no longer finite (`train.is_sound`) is left out from then on.
 
     A study of settings must go on where some of them fail, since that they fail is what it finds. The others' results
     do not change, because no agent's depend on its neighbours.
@@ -46,7 +47,7 @@ def train_while_sound(
 
     Yields:
         After every iteration, which agents are sound, and the iteration's records; those of an agent end with the
-        iteration in which it exploded, and are not numbers afterwards. Nothing more once no agent is left.
+        iteration in which it diverged, and are not numbers afterwards. Nothing more once no agent is left.
     """
     alive = np.arange(len(purposes))
     for iteration in range(num_iterations):
@@ -58,7 +59,7 @@ def train_while_sound(
         records = {name: np.full(len(purposes), np.nan) for name in (*found, AGREEMENT[0])}
         for name, numbers in (found | {AGREEMENT[0]: cosine}).items():
             records[name][alive] = numbers
-        sound = np.all([np.abs(found[name]) < bound for name, bound in EXPLODED.items()], axis=0)
+        sound = is_sound(found)
         alive = alive[sound]
         yield np.isin(np.arange(len(purposes)), alive), records
         if not len(alive):
@@ -84,10 +85,10 @@ def half_cosine(
     """
     rollout, _ = collect(environment, state, settings, purposes)
     seen = see_iteration(rollout, state, settings)
-    net = policy_net(seen.obs.shape[2], seen.act.shape[2], settings.hidden)
+    net = make_policy(settings, seen.obs.shape[2], seen.act.shape[2])
     grads = []
     for half in halves(seen):
-        batch = make_batch(half, settings)
+        batch = group_streams(make_batch(half, settings), settings.envs)
         weights = normalise_advantage(batch.adv).unsqueeze(-1)
         total = torch.zeros(len(purposes), net.num_params, dtype=torch.float64)
         for agent in range(len(purposes)):

@@ -1,10 +1,10 @@
-"""What an agent is at one moment: everything needed to act, to compute the next update and to go on training."""
+"""An agent at one moment: everything needed to act, to compute the next update and to go on training."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from pgprim.types.environment import Environment
@@ -17,12 +17,12 @@ class AdamState:
     Attributes:
         m: Running mean of gradients.
         v: Running mean of squared gradients.
-        count: Updates so far, the same for all agents of a stack.
+        count: Updates so far.
     """
 
     m: Float[Tensor, "agent param"]
     v: Float[Tensor, "agent param"]
-    count: int
+    count: Int[np.ndarray, " agent"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _take(field: Tensor | AdamState | Moments, index: int) -> Tensor | AdamState
     if isinstance(field, Tensor):
         return field[index : index + 1].clone()
     if isinstance(field, AdamState):
-        return replace(field, m=_take(field.m, index), v=_take(field.v, index))
+        return AdamState(_take(field.m, index), _take(field.v, index), field.count[index : index + 1].copy())
     pick = slice(index, index + 1)
     return replace(field, mean=field.mean[pick].copy(), m2=field.m2[pick].copy())
 
@@ -91,7 +91,11 @@ def _stack(fields: list) -> Tensor | AdamState | Moments:
     if isinstance(first, Tensor):
         return torch.cat(fields)
     if isinstance(first, AdamState):
-        return AdamState(torch.cat([f.m for f in fields]), torch.cat([f.v for f in fields]), first.count)
+        return AdamState(
+            torch.cat([f.m for f in fields]),
+            torch.cat([f.v for f in fields]),
+            np.concatenate([f.count for f in fields]),
+        )
     return Moments(
         first.count, np.concatenate([f.mean for f in fields]), np.concatenate([f.m2 for f in fields])
     )
@@ -111,7 +115,7 @@ class Checkpoint:
         iteration: Number of updates made.
         num_obs: Length of an observation.
         num_act: Length of an action.
-        settings: The `train` section and the agent's own settings, as `types.agent.Settings` reads them.
+        settings: What the parameters say of the agent, as `rl.algorithms.make_settings` reads it.
         state: The agent, as a stack of one.
     """
 

@@ -5,6 +5,24 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+NUMBERS = {
+    "fit_pairs": ("pairs that V* was fitted on", "pairs"),
+    "fit_held_out_pairs": ("pairs of the held-out streams", "pairs"),
+    "fit_left_out": ("share of pairs left out because their return is not settled", "1"),
+    "fit_epochs": ("passes over the pairs until V* was best on the held-out streams", "1"),
+    "fit_error": ("root mean squared error of V* as to held-out returns", "normalised reward"),
+    "fit_value_error": (
+        "root mean squared error of the agent's V as to the same returns",
+        "normalised reward",
+    ),
+    "fit_explained_variance": ("share of the held-out returns' variance that V* explains", "1"),
+    "fit_value_explained_variance": (
+        "share of the held-out returns' variance that the agent's V explains",
+        "1",
+    ),
+}
+"""Long name and unit of what is told about a fit."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -18,7 +36,7 @@ class Fit:
         iteration: Training iteration of the checkpoint.
         true: Parameters of V*, which predicts the return.
         optimal: Parameters of b*, which weighs each pair by its squared score, and so leaves the least variance.
-        numbers: What the fit came to, by name: `probes.baselines.fit.NUMBERS`.
+        numbers: What the fit came to, by name: `NUMBERS`.
         made_from: Parameters and digests, as text.
     """
 

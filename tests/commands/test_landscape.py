@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from pgprim.commands import landscape
 from pgprim.core.mlp import policy_net, value_net
 from pgprim.store.datasets import load_dataset
-from pgprim.store.unfinished import UNFINISHED
+from pgprim.store.files import UNFINISHED
 from pgprim.types.errors import UserError
 from tests.oracles.pipeline import make_agent, write_params
 
@@ -68,12 +68,12 @@ def test_the_result_is_labelled_and_the_same_for_every_grouping(workplace, kind,
     for name, array in ds.data_vars.items():
         assert array.attrs["units"] and array.attrs["long_name"], name
         assert array.dims[:4] == ("task", "algo", "seed", "iteration"), name
-    assert {"params", "checkpoint_sha256", "env_id", "semantics"} <= ds.attrs.keys()
+    assert {"params", "checkpoint_sha256", "environment", "semantics"} <= ds.attrs.keys()
     if kind == "steps":
         assert ds.steps_reward.dims[4:] == ("step", "budget") and ds.sizes["step"] == 5
         assert np.unique(ds.steps_surrogate).size > 1
         return
-    assert ds.batch.values.tolist() == [kind]
+    assert ds.kind.values.tolist() == [kind]
     assert ds.batch_pairs.item() == (128 if kind == "few" else 3 * 166)
     assert ds.surrogate.squeeze()[0, 0] == 0
     np.testing.assert_array_equal(ds.alpha, [0, 1.5, 3])

@@ -12,8 +12,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from pgprim.commands.plot import load_results, main, plot_module
-from pgprim.store.datasets import load_dataset, save_dataset
-from pgprim.store.records import save_records
+from pgprim.store.datasets import load_dataset, save_dataset, save_store
 from pgprim.types.errors import UserError
 from tests.plotting.synthetic import estimates, records
 
@@ -40,7 +39,7 @@ def repository(tmp_path_factory):
         for name, ds in estimates(budgets=(100, 300, 1000), **grid).items():
             save_dataset(root / name.replace("estimates", f"estimates/{probe}"), ds)
     for name, ds in records(iterations=10).items():
-        save_records(root / name, ds)
+        save_store(root / name, ds)
     return root
 
 
@@ -131,8 +130,13 @@ def test_every_figure_is_drawn_by_one_probe():
             ["data/estimates/gradient"],
             "data/estimates/gradient: has no variable 'return_mean'",
         ),
-        ("fig1", "probes/gradient", ["data/broken"], "data/broken/0.nc: not a whole NetCDF-3 file"),
-        ("fig8", "report/training", ["data/torn"], "data/torn/0.zarr: not a whole store"),
+        ("fig1", "probes/gradient", ["data/broken"], "data/broken/0.nc: not a dataset as pgprim wrote it"),
+        (
+            "fig8",
+            "report/training",
+            ["data/torn"],
+            "data/torn/0.zarr: not a store of training records as pgprim wrote it",
+        ),
         (
             "fig3",
             "probes/gradient",

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pgprim.store.replays import PARTS, open_replays
 from ruamel.yaml import YAML
 
 from pgprim.commands import assess, floor, replay, train
 from pgprim.core.value_errors import tail_length
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import load_dataset
-from pgprim.store.replays import PARTS, open_replays
 from pgprim.types.errors import UserError
 from tests.dag.checkouts import narrow
 
@@ -89,8 +89,8 @@ def test_values_errors_are_estimated_from_replays(place, monkeypatch):
         assess.main(argparse.Namespace(probe="value", replay="once.zarr", out=f"{name}.nc"))
     assert Path("once.nc").read_bytes() == Path("again.nc").read_bytes()
     ds = load_dataset("once.nc").squeeze()
-    assert (ds.mre > 0).all() and ds.attrs["env_id"] == "Hopper-v5"
-    assert json.loads(ds.attrs["replay_params"]) == {"replay": {"every": 2, "beyond": BEYOND}}
+    assert (ds.mre > 0).all() and ds.attrs["environment"] == '{"id": "Hopper-v5"}'
+    assert json.loads(ds.attrs["params"]) == {"replay": {"every": 2, "beyond": BEYOND}}
 
 
 def test_floors_are_measured_at_checkpoints(place, monkeypatch):
@@ -113,7 +113,7 @@ def test_floors_are_measured_at_checkpoints(place, monkeypatch):
         (
             assess,
             {"probe": "value", "replay": "none.zarr", "out": "r.nc"},
-            "none.zarr: not a store of replays",
+            "none.zarr: no such store of re-run iterations",
         ),
     ],
 )

@@ -15,10 +15,11 @@ import xarray as xr
 from ruamel.yaml import YAML
 
 from pgprim.experience.rollout import sample_streams
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.initialise import make_agent
 from pgprim.rl.streams import make_streams
 from pgprim.store.checkpoints import save_checkpoint
-from pgprim.types.agent import make_settings, settings_of
+from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import Checkpoint, Moments
 from pgprim.types.environment import Environment
 

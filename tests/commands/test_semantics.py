@@ -9,11 +9,14 @@ import xarray as xr
 from ruamel.yaml import YAML
 
 from pgprim.commands import estimate, semantics
+from pgprim.commands.params import load
+from pgprim.core.intervals import Interval
+from pgprim.probes.semantics.compare import compare as compare_datasets
+from pgprim.probes.steps.measure import ESTIMATES
 from pgprim.store.checkpoints import save_checkpoint
-from pgprim.store.datasets import load_dataset, open_gradients
-from pgprim.studies.semantics.compare import compare as compare_datasets
+from pgprim.store.datasets import load_dataset, open_store
+from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
-from pgprim.types.params import load
 from tests.probes.synthetic import PPO, TRPO, make_checkpoint, make_rollouts
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
@@ -39,7 +42,7 @@ def run_estimate(probe, checkpoint, name):
     save_checkpoint(f"{name}.safetensors", checkpoint)
     paths = {"checkpoint": f"{name}.safetensors", "gradients": f"{name}.zarr", "out": f"{name}.nc"}
     estimate.main(argparse.Namespace(probe=probe, rollouts="rollouts.zarr", **paths))
-    return open_gradients(f"{name}.zarr"), load_dataset(f"{name}.nc")
+    return open_store(f"{name}.zarr"), load_dataset(f"{name}.nc")
 
 
 def compare(probe, name="own"):
@@ -57,8 +60,9 @@ def test_it_is_what_the_probe_says_of_an_agent_with_those_semantics(probe, setti
     ds = compare(probe, own)
     for name, (_, numbers) in found.items():
         one = ds.sel(probe=probe, semantics=name)
-        for variable in ("cosine", "cosine_low", "truth_cosine"):
+        for variable in ("cosine", "truth_cosine"):
             np.testing.assert_array_equal(one[f"{variable}_by_semantics"], numbers[variable])
+            np.testing.assert_array_equal(one[f"{variable}_by_semantics_ci"], numbers[f"{variable}_ci"])
     kind = "grad" if probe == "gradient" else "step"
     exact, paper = (found[name][0][kind].values.astype(float) for name in ("exact", "paper"))
     norms = [np.linalg.norm(vectors, axis=2) for vectors in (exact, paper)]
@@ -66,7 +70,14 @@ def test_it_is_what_the_probe_says_of_an_agent_with_those_semantics(probe, setti
     np.testing.assert_allclose(ds.between_cosine.squeeze(), cosines.mean(1), rtol=1e-6)
     np.testing.assert_allclose(ds.norm_ratio.squeeze(), (norms[1] / norms[0]).mean(1), rtol=1e-6)
     assert (ds.between_cosine < 1 - 1e-6).any()
-    assert {"env_id", "checkpoint_sha256", "params"} <= ds.attrs.keys()
+    assert {
+        "environment",
+        "semantics",
+        "kernels",
+        "versions",
+        "checkpoint_sha256",
+        "params",
+    } <= ds.attrs.keys()
 
 
 def test_steps_that_were_not_taken_are_left_out():
@@ -78,10 +89,10 @@ def test_steps_that_were_not_taken_are_left_out():
         vectors[name] = xr.Dataset(
             {"step": (("budget", "trial", "param"), step), "step_true": ("param", np.ones(3))}
         )
-        where = {"task": ["t"], "algo": ["trpo"], "seed": [0], "iteration": [0], "budget": [64]}
-        ends = [f"{base}{end}" for base in ("cosine", "truth_cosine") for end in ("", "_low", "_high")]
-        one = (tuple(where), np.ones((1,) * 5), {"long_name": "x", "units": "1"})
-        numbers[name] = xr.Dataset(dict.fromkeys(ends, one), where)
+        where = {"task": "t", "algo": "trpo", "seed": 0, "iteration": 0}
+        one = (("budget",), Interval(*np.ones((3, 1))))
+        estimates = dict.fromkeys(("cosine", "truth_cosine"), one)
+        numbers[name] = label(estimates, ESTIMATES, {"budget": [64]}, where=where)
     ds = compare_datasets(vectors, numbers, "steps", 0.95)
     assert ds.between_cosine.item() == pytest.approx(4 / np.sqrt(3 * 6))
     assert ds.norm_ratio.item() == pytest.approx(np.sqrt(6 / 3))

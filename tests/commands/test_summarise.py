@@ -8,8 +8,7 @@ import pytest
 import xarray as xr
 
 from pgprim.commands.summarise import main, summarise
-from pgprim.store.datasets import save_dataset
-from pgprim.store.records import save_records
+from pgprim.store.datasets import save_dataset, save_store
 from pgprim.types.errors import UserError
 from tests.commands.test_plot import ROOT
 from tests.plotting.synthetic import estimates, records
@@ -25,7 +24,7 @@ def folder(tmp_path, monkeypatch):
     for name, ds in estimates(**GRID).items():
         save_dataset(tmp_path / name, ds)
     for name, ds in records(tasks=("hopper",), algos=("ppo",), seeds=(0, 1), iterations=20).items():
-        save_records(tmp_path / name, ds)
+        save_store(tmp_path / name, ds)
     return tmp_path
 
 

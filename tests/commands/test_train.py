@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pgprim.commands.train import UNFINISHED, main
+from pgprim.commands.train import main
 from pgprim.experience.train import RECORDS
+from pgprim.rl.algorithms import make_settings
 from pgprim.store.checkpoints import load_checkpoint
-from pgprim.store.records import load_records
-from pgprim.types.agent import make_settings
+from pgprim.store.datasets import open_store
+from pgprim.store.files import UNFINISHED
 from pgprim.types.errors import UserError
 from tests.dag.checkouts import narrow
 
@@ -93,11 +94,11 @@ def test_what_a_training_leaves(folders, monkeypatch, algo):
         for iteration in (0, 2, 4)
     ]
     assert not any(path.is_file() for path in UNFINISHED.rglob("*"))
-    records = load_records(RECORDS_AT.format(algo=algo, seeds="0-1"))
+    records = open_store(RECORDS_AT.format(algo=algo, seeds="0-1"))
     assert dict(records.sizes) == {"task": 1, "algo": 1, "seed": 2, "iteration": 4}
     for name, (long_name, units) in RECORDS.items():
         assert records[name].attrs == {"long_name": long_name, "units": units}
-    assert records.attrs["env_id"] == "Hopper-v5"
+    assert records.attrs["environment"] == '{"id": "Hopper-v5"}'
     for path in snapshots:
         checkpoint = load_checkpoint(path)
         seed, iteration = int(Path(path).parent.name), int(Path(path).stem)
@@ -107,8 +108,8 @@ def test_what_a_training_leaves(folders, monkeypatch, algo):
         assert checkpoint.state.obs_moments.count == 128 * iteration
         assert checkpoint.state.value_adam.count == 4 * iteration
         settings = make_settings(checkpoint.settings)
-        assert (settings.update, settings.pairs) == (algo, 128)
-        assert json.loads(records.attrs["settings"]) == checkpoint.settings
+        assert (settings.algorithm, settings.pairs) == (algo, 128)
+        assert json.loads(records.attrs["params"])["settings"] == checkpoint.settings
         sigma = np.exp(checkpoint.state.theta[0, -3:].numpy()).mean()
         if iteration < 4:
             assert records.sigma_mean.sel(seed=seed, iteration=iteration).item() == pytest.approx(sigma)
@@ -124,7 +125,7 @@ def test_a_seeds_bytes_do_not_depend_on_its_group(folders, monkeypatch):
             for seeds in ("1", "0-1")
         )
         assert alone.read_bytes() == group.read_bytes()
-    alone, group = (load_records(RECORDS_AT.format(algo="ppo", seeds=seeds)) for seeds in ("1", "0-1"))
+    alone, group = (open_store(RECORDS_AT.format(algo="ppo", seeds=seeds)) for seeds in ("1", "0-1"))
     assert alone.equals(group.sel(seed=[1]))
 
 
@@ -135,7 +136,7 @@ def test_longer_training_leaves_earlier_bytes(folders, monkeypatch):
     earlier = {path: raw for path, raw in files(short).items() if path.endswith(".safetensors")}
     assert len(earlier) == 6
     assert earlier.items() <= files(long).items()
-    records = [load_records(folder / RECORDS_AT.format(algo="ppo", seeds="0-1")) for folder in (short, long)]
+    records = [open_store(folder / RECORDS_AT.format(algo="ppo", seeds="0-1")) for folder in (short, long)]
     assert records[0].equals(records[1].isel(iteration=slice(0, 4)))
 
 
@@ -167,7 +168,7 @@ def test_training_killed_twice_and_resumed_leaves_the_same_bytes(folders, monkey
     """SIGKILL as snapshots are being written, then once more; each run goes on from the last that are whole."""
     whole, killed = folders("whole", iterations=20), folders("killed", iterations=20)
     train(whole, monkeypatch, algo=algo)
-    unfinished = killed / UNFINISHED / SNAPSHOTS.format(algo=algo, seeds="0-1")
+    unfinished = killed / UNFINISHED / SNAPSHOTS.format(algo=algo, seeds="0-1") / "snapshots"
     ages = []
     for iteration in (4, 8):
         process = subprocess.Popen(
@@ -194,7 +195,7 @@ def stopped(folders, monkeypatch):
         folder = folders("stopped", **train_params)
         (folder / "data").mkdir()
         (folder / "data" / "records").write_text("in the way")
-        with pytest.raises(OSError, match="data/records"):
+        with pytest.raises(UserError, match="data/records"):
             train(folder, monkeypatch)
         (folder / "data" / "records").unlink()
         assert not (folder / "data/training").exists()
@@ -266,11 +267,13 @@ def test_an_unfinished_run_with_other_snapshots_leaves_those_asked_for(
 
 def test_a_half_written_file_does_not_stay(stopped, monkeypatch):
     folder = stopped()
-    seed = Path(SNAPSHOTS.format(algo="ppo", seeds="0-1")) / "0"
+    snapshots = Path(SNAPSHOTS.format(algo="ppo", seeds="0-1"))
     for name in (".6.safetensors.4242", ".tmpXFLcTF"):  # ours, and safetensors' own
-        (folder / UNFINISHED / seed / name).write_bytes(b"half")
+        (folder / UNFINISHED / snapshots / "snapshots" / "0" / name).write_bytes(b"half")
     resume(folder, monkeypatch)
-    assert sorted(path.name for path in (folder / seed).iterdir()) == [f"{k}.safetensors" for k in (0, 2, 4)]
+    assert sorted(path.name for path in (folder / snapshots / "0").iterdir()) == [
+        f"{k}.safetensors" for k in (0, 2, 4)
+    ]
 
 
 # --- as a command -----------------------------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """Adam: against torch.optim, against the paper's first step, and agent by agent."""
 
+import numpy as np
 import pytest
 import torch
 
-from pgprim.core.adam import adam_init, adam_update_
+from pgprim.core.adam import Adam, adam_init
 from pgprim.types.checkpoint import AdamState
 
 
@@ -18,10 +19,10 @@ def gradients(dtype, num_steps=50, num_agents=3, num_params=40):
 
 def run(grads, lr, eps):
     params = torch.ones_like(grads[0])
-    state = adam_init(params)
+    adam = Adam(params, adam_init(params), eps)
     for grad in grads:
-        state = adam_update_(params, state, grad, lr, eps)
-    return params, state
+        adam.step(grad.unbind(), lr)
+    return params, adam.state
 
 
 @pytest.mark.parametrize("eps", [1e-8, 1e-5, 1.0])
@@ -36,7 +37,7 @@ def test_fifty_steps_are_torchs(eps):
     torch.testing.assert_close(found, right.detach(), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(state.m, peer.state[right]["exp_avg"])
     torch.testing.assert_close(state.v, peer.state[right]["exp_avg_sq"])
-    assert state.count == 50
+    assert state.count.tolist() == [50] * 3
 
 
 def test_the_first_step_is_lr_times_the_gradient_over_its_size_plus_eps():
@@ -63,8 +64,25 @@ def test_an_agents_bits_do_not_depend_on_the_stack():
 def test_it_writes_where_it_says_and_nowhere_else():
     params, grad = torch.ones(1, 3), torch.full((1, 3), 2.0)
     state = adam_init(params)
-    assert state.count == 0 and not state.m.any() and not state.v.any()
-    new = adam_update_(params, state, grad, 0.1, 1e-8)
-    assert isinstance(new, AdamState) and new.m is state.m and new.v is state.v
-    assert (state.count, new.count) == (0, 1)
+    adam = Adam(params, state, 1e-8)
+    adam.step(grad.unbind(), 0.1)
+    assert (state.count, adam.state.count) == (0, 1) and not state.m.any() and not state.v.any()
     assert torch.equal(grad, torch.full((1, 3), 2.0)) and (params < 1).all()
+
+
+def test_agents_need_not_have_made_the_same_number_of_steps():
+    """One that is some steps ahead goes on as it would alone."""
+    grads = gradients(torch.float32, num_steps=9)
+    ahead, first = run(grads[:5, :1], 1e-2, 1e-5)
+    params, fresh = torch.cat([ahead, torch.ones_like(ahead)]), adam_init(ahead)
+    state = AdamState(
+        torch.cat([first.m, fresh.m]),
+        torch.cat([first.v, fresh.v]),
+        np.concatenate([first.count, fresh.count]),
+    )
+    adam = Adam(params, state, 1e-5)
+    for grad in grads[5:]:
+        adam.step(grad[:1].expand(2, -1).unbind(), 1e-2)
+    assert torch.equal(params[:1], run(grads[:, :1], 1e-2, 1e-5)[0])
+    assert torch.equal(params[1:], run(grads[5:, :1], 1e-2, 1e-5)[0])
+    assert adam.state.count.tolist() == [9, 4]

@@ -17,14 +17,14 @@ def test_they_are_those_of_a_plain_loop(pairs, budget):
             returns.append(total)
             total = 0.0
     rew, ended = (np.array(values) for values in zip(*pairs, strict=True))
-    found = within(complete_episodes(rew.astype(np.float64), ended), budget)
-    np.testing.assert_array_equal(found, returns)
+    ours = within(complete_episodes(rew.astype(np.float64), ended), budget)
+    np.testing.assert_array_equal(ours, returns)
 
 
 def test_by_hand():
-    found = estimate_return(np.array([1.0, 2.0, 6.0]))
-    assert (found.mean, found.num, found.halves) == (3.0, 3, (3.5, 2.0))
-    assert found.se == pytest.approx(np.sqrt(7 / 3))
+    ours = estimate_return(np.array([1.0, 2.0, 6.0]))
+    assert (ours.mean, ours.num, ours.halves) == (3.0, 3, (3.5, 2.0))
+    assert ours.se == pytest.approx(np.sqrt(7 / 3))
     one, none = estimate_return(np.array([4.0])), estimate_return(np.zeros(0))
     assert (one.mean, one.num, one.halves[0]) == (4.0, 1, 4.0)
     assert np.isnan([one.se, one.halves[1], none.mean, none.se, *none.halves]).all()
@@ -66,12 +66,12 @@ def test_many_short_streams_thrown_together_are_biased_to_short_episodes():
 def test_where_episodes_outlast_the_stream_only_short_ones_are_seen():
     """E[return | no longer than the stream], as the docstring says: here 2."""
     rng = np.random.default_rng(0)
-    found = [episodes.ret for episodes in _streams(200, 50, rng)]
-    assert {*np.concatenate(found)} == {2.0}
+    ours = [episodes.ret for episodes in _streams(200, 50, rng)]
+    assert {*np.concatenate(ours)} == {2.0}
 
 
 def test_the_standard_error_is_that_of_repeated_measurements():
     rng = np.random.default_rng(0)
-    found = [estimate_return(episodes.ret) for episodes in _streams(2000, 3000, rng)]
-    spread = np.std([estimate.mean for estimate in found])
-    assert abs(np.sqrt(np.mean([estimate.se**2 for estimate in found])) / spread - 1) < 0.07
+    ours = [estimate_return(episodes.ret) for episodes in _streams(2000, 3000, rng)]
+    spread = np.std([estimate.mean for estimate in ours])
+    assert abs(np.sqrt(np.mean([estimate.se**2 for estimate in ours])) / spread - 1) < 0.07

@@ -26,14 +26,14 @@ def cell_means(main: dict, pairs: dict, base: float = 100.0) -> np.ndarray:
 def test_known_effects_are_recovered():
     """An effect averages over the other switches, so half of what a pair adds counts in each; the pair has half of it."""
     means = cell_means({0: 10.0, 2: -4.0}, {(0, 1): 6.0})
-    found = {
+    ours = {
         effect: contrast(c, [np.array([mean, mean]) for mean in means], 0.95).value
         for effect, c in contrasts(ON).items()
     }
-    known = {(0,): 13.0, (1,): 3.0, (2,): -4.0, (0, 1): 3.0}
-    assert len(found) == 10
-    for effect, value in found.items():
-        assert value == pytest.approx(known.get(effect, 0.0), abs=1e-12)
+    right = {(0,): 13.0, (1,): 3.0, (2,): -4.0, (0, 1): 3.0}
+    assert len(ours) == 10
+    for effect, value in ours.items():
+        assert value == pytest.approx(right.get(effect, 0.0), abs=1e-12)
 
 
 def test_contrasts_are_those_of_a_regression():
@@ -51,9 +51,9 @@ def test_two_cells_are_welch_s_test():
     rng = np.random.default_rng(1)
     off, on = rng.normal(0, 1, 5), rng.normal(1, 4, 3)
     (coefficients,) = contrasts(np.array([[False], [True]])).values()
-    found = contrast(coefficients, [off, on], 0.9)
+    ours = contrast(coefficients, [off, on], 0.9)
     peer = ttest_ind(on, off, equal_var=False).confidence_interval(0.9)
-    assert (found.low, found.high) == pytest.approx((peer.low, peer.high))
+    assert (ours.low, ours.high) == pytest.approx((peer.low, peer.high))
 
 
 @pytest.mark.parametrize("repeats", [2, 3, 5])
@@ -65,8 +65,8 @@ def test_intervals_cover(repeats):
     covered = 0
     for _ in range(2000):
         values = means[:, None] + spread[:, None] * rng.standard_normal((16, repeats))
-        found = contrast(coefficients, list(values), 0.95)
-        covered += found.low <= 10.0 <= found.high
+        ours = contrast(coefficients, list(values), 0.95)
+        covered += ours.low <= 10.0 <= ours.high
     assert 0.935 < covered / 2000 < 0.985
 
 

@@ -30,7 +30,7 @@ def _experience(seed, end_rate):
 def _sums(experience, edges, blocks=()):
     """The sums at every edge, with further cuts at `blocks`."""
     scores, rew, val, next_val, terminated, truncated = experience
-    sums, found = no_pairs(STREAMS, PARAMS), {}
+    sums, ours = no_pairs(STREAMS, PARAMS), {}
     cuts = sorted({0, *edges, *blocks})
     for start, stop in pairwise(cuts):
         piece = slice(start, stop)
@@ -39,8 +39,8 @@ def _sums(experience, edges, blocks=()):
         ended = terminated[:, piece] | truncated[:, piece]
         weights = np.stack([np.ones_like(adv), adv, trace_weights(ended, GAMMA * LAM)], axis=1)
         sums = append(sums, adv, ended, GAMMA * LAM, torch.from_numpy(weights @ scores[:, piece]))
-        found[stop] = sums
-    return found
+        ours[stop] = sums
+    return ours
 
 
 def _advantages(experience, num_pairs):
@@ -57,10 +57,10 @@ def _advantages(experience, num_pairs):
 )
 def test_every_prefix_is_exact_however_the_stream_is_cut_into_blocks(seed, end_rate, edges, blocks):
     experience = _experience(seed, end_rate)
-    found = _sums(experience, edges, blocks)
+    ours = _sums(experience, edges, blocks)
     for num_pairs in edges:
         adv, scores = _advantages(experience, num_pairs), experience[0][:, :num_pairs]
-        sums = found[num_pairs]
+        sums = ours[num_pairs]
         assert sums.num_pairs == num_pairs
         np.testing.assert_allclose(sums.score, scores.sum(1), atol=1e-10)
         np.testing.assert_allclose(sums.score_adv, np.einsum("st,stp->sp", adv, scores), atol=1e-10)
@@ -75,8 +75,8 @@ def test_batch_gradient_is_the_mean_of_scores_times_normalised_advantages(num_pa
     adv_norm = normalise_advantage(torch.from_numpy(_advantages(experience, num_pairs))).numpy()
     expected = np.einsum("st,stp->sp", adv_norm, experience[0][:, :num_pairs]) / num_pairs
     counts = np.full(STREAMS, float(num_pairs))
-    found = batch_gradient(counts, sums.score.numpy(), sums.score_adv.numpy(), sums.adv, sums.adv_sq)
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    ours = batch_gradient(counts, sums.score.numpy(), sums.score_adv.numpy(), sums.adv, sums.adv_sq)
+    np.testing.assert_allclose(ours, expected, atol=1e-12)
 
 
 def test_a_union_of_streams_is_one_batch():
@@ -97,17 +97,17 @@ def test_another_value_behind_the_cut_needs_no_second_pass(num_pairs):
     _, _, _, next_val, terminated, truncated = experience
     last = num_pairs - 1
     change = np.where(terminated[:, last] | truncated[:, last], 0.0, [0.5, -2.0, 3.0])
-    found = revalue(_sums(experience, {num_pairs})[num_pairs], GAMMA * change)
+    ours = revalue(_sums(experience, {num_pairs})[num_pairs], GAMMA * change)
     next_val[:, last] += change
     for name in ("score_adv", "adv", "adv_sq", "weight_adv"):
         expected = getattr(_sums(experience, {num_pairs})[num_pairs], name)
-        np.testing.assert_allclose(getattr(found, name), expected, atol=1e-10)
+        np.testing.assert_allclose(getattr(ours, name), expected, atol=1e-10)
 
 
 def test_equal_advantages_give_a_zero_gradient():
     zeros = np.zeros((1, PARAMS))
-    found = batch_gradient(np.array([4.0]), zeros + 3, zeros + 6, np.array([8.0]), np.array([16.0]))
-    np.testing.assert_array_equal(found, zeros)
+    ours = batch_gradient(np.array([4.0]), zeros + 3, zeros + 6, np.array([8.0]), np.array([16.0]))
+    np.testing.assert_array_equal(ours, zeros)
 
 
 def test_trace_weights_by_hand():

@@ -96,12 +96,12 @@ def test_truncation_and_termination_differ_by_gamma_v(end):
     death["terminated"][:, end] = True
     lead = np.arange(end - 10)[::-1]  # of t = 11 … end, on the end
     value = GAMMA * streams["next_val"][:, end, None]
-    for found, factor in (
+    for ours, factor in (
         (advantages(limit, LAM) - advantages(death, LAM), GAMMA * LAM),
         (returns(limit) - returns(death), GAMMA),
     ):
-        np.testing.assert_allclose(found[:, 11 : end + 1], value * factor**lead, rtol=1e-9, atol=1e-12)
-        assert not found[:, :11].any() and not found[:, end + 1 :].any()
+        np.testing.assert_allclose(ours[:, 11 : end + 1], value * factor**lead, rtol=1e-9, atol=1e-12)
+        assert not ours[:, :11].any() and not ours[:, end + 1 :].any()
 
 
 def test_the_last_column_is_a_cut_whether_a_time_limit_falls_there_or_not():

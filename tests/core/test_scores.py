@@ -9,16 +9,19 @@ from pgprim.core.mlp import forward, policy_net
 from pgprim.core.scores import score_sums
 
 
-def _draw(streams, pairs, num_obs=5, num_act=2, hidden=(7, 6), seed=0):
+def _draw(streams, pairs, num_obs=5, num_act=2, hidden=(7, 6), seed=0, **kind):
     rng = torch.Generator().manual_seed(seed)
-    net = policy_net(num_obs, num_act, hidden)
+    net = policy_net(num_obs, num_act, hidden, **kind)
 
     def normal(*shape):
         return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
+    theta = 0.5 * normal(1, net.num_params)
+    if kind.get("sigma") == "linear":
+        theta[:, -num_act:] = theta[:, -num_act:].exp()
     return (
         net,
-        0.5 * normal(1, net.num_params),
+        theta,
         normal(streams, pairs, num_obs),
         normal(streams, pairs, num_act),
     )
@@ -30,9 +33,8 @@ def _brute_force(theta, net, obs, act, weights):
     parts = net.split(theta)
     sums = []
     for stream in range(obs.shape[0]):
-        logp = log_prob(forward(parts, obs[stream][None], len(net.sizes) - 1), parts[-1], act[stream][None])[
-            0
-        ]
+        mu = forward(net, parts, obs[stream][None])
+        logp = log_prob(mu, net.log_sigma(parts), act[stream][None])[0]
         rows = [
             torch.autograd.grad(logp @ column, theta, retain_graph=True)[0] for column in weights[stream].T
         ]
@@ -40,9 +42,15 @@ def _brute_force(theta, net, obs, act, weights):
     return torch.stack(sums)
 
 
-@pytest.mark.parametrize("hidden", [(7, 6), (4,), ()])
-def test_equals_autograd(hidden):
-    net, theta, obs, act = _draw(streams=3, pairs=20, hidden=hidden)
+ACTIVATIONS = ("tanh", "relu", "elu", "silu", "gelu", "leaky_relu")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{"hidden": (4,)}, {"hidden": ()}, {"sigma": "linear"}, *({"activation": name} for name in ACTIVATIONS)],
+)
+def test_equals_autograd(kind):
+    net, theta, obs, act = _draw(streams=3, pairs=20, **kind)
     weights = torch.randn(3, 20, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     sums = score_sums(theta, net, obs, act, weights)
     assert sums.shape == (3, 4, net.num_params)
@@ -79,7 +87,7 @@ def test_score_has_mean_zero_and_fisher_variance():
     net, theta, obs, _ = _draw(streams=1, pairs=200_000)
     parts = net.split(theta)
     noise = torch.randn(obs.shape[:2] + (2,), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    act = forward(parts, obs, 3) + parts[-1].exp() * noise
+    act = forward(net, parts, obs) + parts[-1].exp() * noise
     blocks = obs.shape[1] // 1000
 
     def fold(array):

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pgprim.core.statistics import between_agents
+from pgprim.core.intervals import t_interval
 from pgprim.core.stratified import stratified_mean
 
 
 def test_one_kind_of_agents_has_the_t_interval_over_them():
     values = np.array([1.0, 4.0, 2.0, 7.0])
-    np.testing.assert_allclose(stratified_mean([values], 0.9), between_agents(values, 0.9))
+    np.testing.assert_allclose(stratified_mean([values], 0.9), t_interval(values, 0.9))
 
 
 def test_two_kinds_agree_with_welchs_interval_for_a_difference():
     a, b = np.array([1.0, 4.0, 2.0]), np.array([10.0, 30.0, 11.0, 12.0])
-    found = stratified_mean([a, -b], 0.95)
+    ours = stratified_mean([a, -b], 0.95)
     welch = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-    np.testing.assert_allclose(found, np.array([a.mean() - b.mean(), welch.low, welch.high]) / 2)
+    np.testing.assert_allclose(ours, np.array([a.mean() - b.mean(), welch.low, welch.high]) / 2)
 
 
 def test_every_kind_counts_alike_however_many_agents_it_has():

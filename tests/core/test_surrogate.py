@@ -91,7 +91,7 @@ def test_the_gradient_at_theta_old_is_the_policy_gradient():
 
     def logp(theta):
         parts = net.split(theta)
-        return log_prob(forward(parts, obs, 2), parts[-1], act)
+        return log_prob(forward(net, parts, obs), parts[-1], act)
 
     logp_old = logp(theta)
     theta.requires_grad_()

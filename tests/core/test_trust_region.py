@@ -31,13 +31,13 @@ def test_as_many_steps_as_dimensions_solve_the_system(seed):
 
 @pytest.mark.parametrize("num_steps", [1, 2, 5, 10])
 def test_fewer_steps_are_the_best_that_the_krylov_space_holds(num_steps):
-    """x_k minimises ½ xᵀAx − bᵀx over span{b, Ab, …, A^(k−1) b}; found here by a dense projection."""
+    """x_k minimises ½ xᵀAx − bᵀx over span{b, Ab, …, A^(k−1) b}; ours here by a dense projection."""
     matrix, target = (tensor.numpy() for tensor in system(3))
     krylov = np.stack([np.linalg.matrix_power(matrix, k) @ target for k in range(num_steps)], axis=1)
     basis, _ = np.linalg.qr(krylov / np.linalg.norm(krylov, axis=0))
     right = basis @ np.linalg.solve(basis.T @ matrix @ basis, basis.T @ target)
-    found = conjugate_gradient(product(torch.from_numpy(matrix)), torch.from_numpy(target), num_steps)
-    np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-8)
+    ours = conjugate_gradient(product(torch.from_numpy(matrix)), torch.from_numpy(target), num_steps)
+    np.testing.assert_allclose(ours, right, rtol=1e-6, atol=1e-8)
 
 
 def test_no_steps_stay_at_zero():

@@ -9,9 +9,9 @@ import torch
 
 from pgprim.experience.fork import fork_stream
 from pgprim.experience.rollout import frozen_policies, run_policies
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.initialise import make_agent
 from pgprim.rl.streams import make_streams
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint, Moments
 from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError

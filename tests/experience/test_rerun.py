@@ -92,7 +92,7 @@ def test_the_first_pairs_are_the_training_batch(algo):
         np.testing.assert_allclose(adv[agent, here], batch.adv[agent, here], atol=2e-5)
     net = policy_net(11, 3, chosen.hidden)
     records = update_records(net, update.theta_old, update.theta_new, batch, chosen)
-    divergence = pairs.kl_mean_part + sigma_divergence(update, 3)[:, None]
+    divergence = pairs.kl_of_mean + sigma_divergence(update, 3)[:, None]
     np.testing.assert_allclose(divergence[:, :num_pairs].mean(1), records["kl_mean"], rtol=1e-4)
     np.testing.assert_allclose(divergence[:, :num_pairs].max(1), records["kl_max"], rtol=1e-4)
     rho = np.exp(pairs.log_prob_new - pairs.log_prob_old)[:, :num_pairs]
@@ -151,7 +151,7 @@ def test_divergence_is_its_two_parts():
     net = policy_net(11, 3, chosen.hidden)
     obs = torch.randn(2, 7, 11, generator=torch.Generator().manual_seed(1))
     old, new = net.split(update.theta_old), net.split(update.theta_new)
-    means = [forward(parts, obs, 3) for parts in (old, new)]
+    means = [forward(net, parts, obs) for parts in (old, new)]
     right = kl_divergence(
         *(
             Independent(Normal(mu, parts[-1].exp()[:, None].expand_as(mu)), 1)

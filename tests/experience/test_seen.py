@@ -21,9 +21,9 @@ from pgprim.experience.seen import (
     see_agents,
     see_iteration,
 )
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import normalise_rew_running
 from pgprim.rl.value import values
-from pgprim.types.agent import make_settings
 from pgprim.types.rollouts import Finals, Rollout
 from tests.probes.synthetic import PPO, everything, make_checkpoint, make_rollouts
 from tests.rl import examples

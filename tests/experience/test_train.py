@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
-from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.core.mlp import MLP, forward, policy_net, value_net
 from pgprim.experience.rollout import collect
 from pgprim.experience.seen import make_batch, see_iteration
 from pgprim.experience.train import (
     RECORDS,
     episode_records,
-    learning_rate,
     train,
     train_iteration,
     update_records,
 )
+from pgprim.rl.rates import learning_rate
 from pgprim.rl.value import values
 from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
 from pgprim.types.checkpoint import Checkpoint, stack_agents
@@ -86,7 +86,8 @@ def test_a_checkpoint_continues_bit_for_bit(algo, tmp_path):
     right, _ = run(HOPPER, chosen, [0, 1], range(3))
     state, _ = run(HOPPER, chosen, [0, 1], range(1))
     for index in range(2):
-        of = Checkpoint("hopper", HOPPER, algo, index, 1, 11, 3, {}, state.agent(index))
+        values = examples.ALGOS[algo] | ALGOS[algo]
+        of = Checkpoint("hopper", HOPPER, algo, index, 1, 11, 3, values, state.agent(index))
         save_checkpoint(tmp_path / str(index), of)
     loaded = stack_agents([load_checkpoint(tmp_path / str(index)).state for index in range(2)])
     purposes = new_agents(HOPPER, chosen, [0, 1])[1]
@@ -142,7 +143,7 @@ def test_episode_records_by_hand():
     ends = np.array([[[0, 0, 1, 0, 0], [0] * 5], [[0, 0, 0, 1, 0], [0] * 5]], bool)
     blank = np.zeros((2, 5, 1), np.float32)
     none = Finals(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 1), np.float32))
-    found = episode_records(Rollout(0, blank, blank, rew, *ends, none))
+    found = episode_records(Rollout(0, blank, blank, rew, *ends, none), 1)
     right = {
         "return_mean": (5, np.nan),
         "return_std": (1, np.nan),
@@ -166,7 +167,9 @@ def test_records_are_what_they_say(algo):
 
     def policy(theta):
         *layers, log_sigma = policy_net(11, 3, (64, 64)).split(theta)
-        return Independent(Normal(forward(layers, batch.obs, 3), log_sigma.exp()[:, None]), 1)
+        return Independent(
+            Normal(forward(MLP((11, 64, 64, 3)), layers, batch.obs), log_sigma.exp()[:, None]), 1
+        )
 
     old, now = policy(state.theta), policy(new.theta)
     kl = kl_divergence(old, now).numpy()
@@ -176,15 +179,15 @@ def test_records_are_what_they_say(algo):
     val = values(value_net(11, (64, 64)), new.phi, batch.obs)
     target, residual = batch.target.numpy(), (batch.target - batch.val_old).numpy()
     rates = (4.5e-4 if algo == "trpo" else 3e-3, 2e-4)
-    right = episode_records(rollout) | {
+    right = episode_records(rollout, 1) | {
         "surrogate": gain.mean(1),
         "value_loss": np.square(val.numpy() - target).mean(1),
         "explained_variance": 1 - residual.var(1) / target.var(1),
         "kl_mean": kl.mean(1),
         "kl_max": kl.max(1),
-        "kl_sigma": kl_divergence(*(Normal(0, p.stddev[:, 0]) for p in (old.base_dist, now.base_dist))).sum(
-            1
-        ),
+        "kl_of_sigma": kl_divergence(
+            *(Normal(0, p.stddev[:, 0]) for p in (old.base_dist, now.base_dist))
+        ).sum(1),
         "ratio_max": rho.max(1),
         "ratio_q99": np.quantile(rho, 0.99, axis=1),
         "clip_fraction": (np.abs(rho - 1) > 0.2).mean(1),
@@ -204,8 +207,9 @@ def test_an_update_that_stays_is_recorded_as_none():
     state, purposes = new_agents(HOPPER, chosen, [0])
     rollout, _ = collect(HOPPER, state, chosen, purposes)
     batch = make_batch(see_iteration(rollout, state, chosen), chosen)
-    found = update_records(policy_net(11, 3, (64, 64)), state.theta, state.theta, batch, chosen)
+    found = update_records(state, state, batch, chosen)
     right = {"ratio_max": 1, "ratio_q99": 1, "sigma_mean": 1}
+    right |= {name: found[name] for name in ("value_loss", "explained_variance")}
     for name, number in found.items():
         assert number == pytest.approx(right.get(name, 0), abs=1e-6), name
 
@@ -233,7 +237,7 @@ def test_a_known_optimum_is_found(algo, changes):
     x = np.linspace(-0.8, 0.8, 9)
     spread = np.sqrt(state.obs_moments.m2 / (state.obs_moments.count - 1))
     seen = torch.from_numpy((x - state.obs_moments.mean[0]) / spread[0])[None, :, None].float()
-    mu = forward(parts, seen, 3)[0, :, 0].numpy()
+    mu = forward(net, parts, seen)[0, :, 0].numpy()
     np.testing.assert_allclose(mu, -x, atol=0.25)
     assert parts[-1].exp().item() < 0.8
 
@@ -243,7 +247,7 @@ def test_trpo_keeps_its_bound_in_every_iteration():
     state, records = run(HOPPER, chosen, [0, 1], range(6))
     assert (records["kl_mean"] <= 0.02 * (1 + 1e-6)).all() and (records["kl_mean"] > 0.002).all()
     assert (records["kl_max"] > records["kl_mean"]).all() and (records["surrogate"] > 0).all()
-    assert state.policy_adam.count == 0 and not state.policy_adam.v.any()
+    assert not state.policy_adam.count.any() and not state.policy_adam.v.any()
 
 
 @pytest.mark.parametrize("env_id", ["Hopper-v4", "Walker2d-v4", "Humanoid-v4", "Pendulum-v1"])
@@ -256,6 +260,68 @@ def test_training_runs_on_other_tasks(algo, env_id):
     for name, numbers in records.items():
         assert np.isfinite(numbers).all() or (name == "policy_lr" and algo == "trpo"), name
     assert (records["step_norm"] > 0).all() and (records["num_episodes"] > 0).all()
+
+
+# --- tasks that say little, or shout ----------------------------------------------------------------------------------
+
+
+class Paying(gymnasium.Env):
+    """A walk that no action changes, and a reward that is always the same; episodes never end."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, rew: float) -> None:
+        self.rew = rew
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.np_random.standard_normal(2), {}
+
+    def step(self, action):
+        return self.np_random.standard_normal(2), self.rew, False, False, {}
+
+
+@pytest.mark.parametrize("rew", [0.0, 1.0, -1e4])
+@pytest.mark.parametrize("algo", ["ppo", "ppo_m", "trpo"])
+def test_rewards_that_never_change_train_on_with_finite_numbers(algo, rew):
+    """A sparse reward that is never met, or a constant one, in an episode without end."""
+    env_id = "pgprim-test/Paying-v0"
+    gymnasium.register(env_id, Paying, kwargs={"rew": rew})
+    try:
+        chosen = settings(algo, pairs=128, minibatches=4, value_epochs=2)
+        state, records = run(Environment(env_id), chosen, [0, 1], range(4))
+    finally:
+        del gymnasium.registry[env_id]
+    for name, array in examples.arrays(state).items():
+        assert np.isfinite(array).all(), name
+    empty = ("return_mean", "return_std", "length_mean", *(["policy_lr"] if algo == "trpo" else []))
+    for name, numbers in records.items():
+        assert np.isnan(numbers).all() if name in empty else np.isfinite(numbers).all(), name
+    assert not records["num_episodes"].any()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e4, 1e8])
+@pytest.mark.parametrize("algo", ["ppo_m", "trpo"])
+def test_the_unit_of_the_rewards_is_no_divergence(algo, scale):
+    """Whether a reward is counted in cents or in millions."""
+    env_id = "pgprim-test/Scaled-v0"
+    gymnasium.register(
+        env_id,
+        lambda **kwargs: gymnasium.wrappers.TransformReward(
+            gymnasium.make("Pendulum-v1", **kwargs), lambda rew: scale * rew
+        ),
+        max_episode_steps=60,
+    )
+    try:
+        _, records = run(
+            Environment(env_id), settings(algo, pairs=240, minibatches=5, value_epochs=1), [0], range(3)
+        )
+    finally:
+        del gymnasium.registry[env_id]
+    for name, numbers in records.items():
+        assert np.isfinite(numbers).all() or (name == "policy_lr" and algo == "trpo"), name
+    assert (records["step_norm"] > 0).all()
 
 
 # --- divergence -------------------------------------------------------------------------------------------------------

@@ -44,12 +44,12 @@ class _Oracle:
         theta = theta.double().requires_grad_()
         parts = policy.split(theta)
         obs = torch.from_numpy(CONTEXTS)[None]
-        mu = forward(parts, obs, 3)[0]
+        mu = forward(policy, parts, obs)[0]
         sigma = parts[-1].exp()[0].detach().numpy()
         jacobian = np.stack(
             [[torch.autograd.grad(m, theta, retain_graph=True)[0][0].numpy() for m in row] for row in mu]
         )
-        mu, val = mu.detach().numpy(), forward(value.split(phi.double()), obs, 3)[0, :, 0].numpy()
+        mu, val = mu.detach().numpy(), forward(value, value.split(phi.double()), obs)[0, :, 0].numpy()
 
         nodes, weights = np.polynomial.hermite_e.hermegauss(9)
         weights = weights / weights.sum()
@@ -146,9 +146,11 @@ def test_the_noise_scale_is_the_known_one(bandit):
     scale = oracle.trace / np.square(oracle.grad_norm).sum()
     for budget in BUDGETS[1:]:
         here = numbers.sel(budget=budget)
-        assert here.noise_scale_low < scale < here.noise_scale_high
-        assert here.noise_scale_high < 3 * here.noise_scale_low
-    assert numbers.truth_noise_scale_low < scale < numbers.truth_noise_scale_high
+        assert here.noise_scale_ci.sel(bound="low") < scale < here.noise_scale_ci.sel(bound="high")
+        assert here.noise_scale_ci.sel(bound="high") < 3 * here.noise_scale_ci.sel(bound="low")
+    assert (
+        numbers.truth_noise_scale_ci.sel(bound="low") < scale < numbers.truth_noise_scale_ci.sel(bound="high")
+    )
     assert numbers.mean_episode_length == 1
     np.testing.assert_allclose(numbers.noise_scale_episodes, numbers.noise_scale)
 

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from pgprim.commands import baselines, fit, sample
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.score_norms import squared_score_norms
-from pgprim.probes.baselines.fit import predict
+from pgprim.probes.fit.regression import predict
 from pgprim.store.datasets import load_dataset
 from pgprim.store.fits import load_fit
 from pgprim.store.rollouts import open_rollouts
@@ -62,7 +62,7 @@ class _Bandit:
     def __init__(self, theta):
         policy = policy_net(2, 2, HIDDEN)
         parts = policy.split(theta)
-        mu = forward(parts, torch.from_numpy(CONTEXTS).float()[None], 3)[0].double().numpy()
+        mu = forward(policy, parts, torch.from_numpy(CONTEXTS).float()[None])[0].double().numpy()
         sigma = parts[-1].exp()[0].double().numpy()
         nodes, weights = np.polynomial.hermite_e.hermegauss(9)
         z = np.array(list(itertools.product(nodes, nodes)))
@@ -91,7 +91,7 @@ def bandit(tmp_path_factory):
     theta = 0.5 * torch.randn(1, policy.num_params, generator=rng)
     theta[:, -2:] = torch.tensor([-0.3, 0.2])
     phi = 0.5 * torch.randn(1, value.num_params, generator=rng)
-    val = forward(value.split(phi), torch.from_numpy(CONTEXTS).float()[None], 3)[0, :, 0].double().numpy()
+    val = forward(value, value.split(phi), torch.from_numpy(CONTEXTS).float()[None])[0, :, 0].double().numpy()
     chosen = {"lambdas": [0.0, 1.0], "pairs": 1000}
     env_id = "tests.oracles.environments:GaussianBandit-v0"
     folder = tmp_path_factory.mktemp("bandit")
@@ -115,10 +115,12 @@ def test_the_variance_per_pair_and_the_shares_are_the_known_ones(bandit):
     none, least = oracle.variance(np.zeros(3)), oracle.variance(oracle.best, is_centred=False)
     for name, baseline in (("value", val), ("true", oracle.ret)):
         variance, here = oracle.variance(baseline), numbers.sel(subtracted=name)
-        width = float(here.pair_variance_high - here.pair_variance_low)
+        width = float(here.pair_variance_ci.sel(bound="high") - here.pair_variance_ci.sel(bound="low"))
         assert abs(here.pair_variance - variance / none) < width
         share = (none - variance) / (none - least)
-        assert abs(here.gain_share - share) < float(here.gain_share_high - here.gain_share_low)
+        assert abs(here.gain_share - share) < float(
+            here.gain_share_ci.sel(bound="high") - here.gain_share_ci.sel(bound="low")
+        )
     assert abs(numbers.pair_variance.sel(subtracted="optimal") - least / none) < 0.05
     assert numbers.gain_share.sel(subtracted="true") > numbers.gain_share.sel(subtracted="value")
 
@@ -127,7 +129,7 @@ def test_pairs_are_independent_here_so_whole_estimates_vary_as_single_pairs_do(b
     _, numbers, *_ = bandit
     for name in ("value", "true"):
         here = numbers.sel(subtracted=name)
-        half = float(here.return_variance_high - here.return_variance) + 0.02
+        half = float(here.return_variance_ci.sel(bound="high") - here.return_variance) + 0.02
         assert abs(here.return_variance - here.pair_variance) < half
 
 
@@ -153,7 +155,9 @@ def test_the_fit_comes_near_the_known_value_function(regulator):
 
 def test_an_exact_value_function_has_no_bias_at_any_lambda(regulator):
     *_, numbers = regulator
-    assert (numbers.lam_bias_low <= 0).all() and (numbers.lam_bias_high >= 0).all()
+    assert (numbers.lam_bias_ci.sel(bound="low") <= 0).all() and (
+        numbers.lam_bias_ci.sel(bound="high") >= 0
+    ).all()
     assert (np.diff(numbers.lam_variance) > 0).all()
     assert numbers.lam_variance[-1] == 1
 
@@ -163,4 +167,4 @@ def test_a_baseline_makes_estimates_agree_more_and_the_fitted_one_as_much_as_the
     gaps = numbers.cosine_difference.isel(budget=-1)
     assert gaps.sel(difference="value-zero") > 0 and gaps.sel(difference="true-zero") > 0
     assert abs(gaps.sel(difference="true-value")) < 0.1
-    assert (numbers.pair_variance_high.sel(subtracted=["value", "true"]) < 1).all()
+    assert (numbers.pair_variance_ci.sel(bound="high").sel(subtracted=["value", "true"]) < 1).all()

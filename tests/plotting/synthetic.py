@@ -7,6 +7,11 @@ N / (N + B) · M / (M + B).
 import numpy as np
 import xarray as xr
 
+from pgprim.core.intervals import Interval
+from pgprim.probes.gradient.measure import ESTIMATES
+from pgprim.store.labelled import label
+from pgprim.store.records import records_dataset
+
 BUDGETS = (100, 250, 500, 1000, 2048, 5000, 12500)
 TRUTH_PAIRS = 500_000
 LEVEL = 0.95
@@ -40,61 +45,21 @@ def estimate(task: str, algo: str, seed: int, iteration: int, budgets=BUDGETS, t
     truth = corrected * np.sqrt(reliability)
     measured, low, high = (_scale_from_cosine(budget, c) for c in (cosine, cosine + width, cosine - width))
     per_budget = {
-        "cosine": (cosine, "1", "mean pairwise cosine of the estimates"),
-        "cosine_low": (cosine - width, "1", "lower end of the interval of the mean pairwise cosine"),
-        "cosine_high": (
-            np.minimum(cosine + width, 1),
-            "1",
-            "upper end of the interval of the mean pairwise cosine",
-        ),
-        "truth_cosine": (truth, "1", "mean cosine to the true gradient"),
-        "truth_cosine_low": (
-            truth - width / 2,
-            "1",
-            "lower end of the interval of the mean cosine to the truth",
-        ),
-        "truth_cosine_high": (
-            truth + width / 2,
-            "1",
-            "upper end of the interval of the mean cosine to the truth",
-        ),
-        "truth_cosine_corrected": (
-            corrected,
-            "1",
-            "mean cosine to the true gradient, corrected for the truth's noise",
-        ),
-        "noise_scale": (measured, "pairs", "gradient noise scale tr Σ / |G|²"),
-        "noise_scale_low": (low, "pairs", "lower end of the interval of the noise scale"),
-        "noise_scale_high": (high, "pairs", "upper end of the interval of the noise scale"),
-        "noise_scale_episodes": (
-            measured / LENGTHS.get(task, 100.0),
-            "trajectories",
-            "gradient noise scale in trajectories",
-        ),
+        "cosine": Interval(cosine, cosine - width, np.minimum(cosine + width, 1)),
+        "truth_cosine": Interval(truth, truth - width / 2, truth + width / 2),
+        "truth_cosine_corrected": corrected,
+        "noise_scale": Interval(measured, low, high),
+        "noise_scale_episodes": measured / LENGTHS.get(task, 100.0),
     }
-    agent = {"task": [task], "algo": [algo], "seed": [seed], "iteration": [iteration]}
-    ones = (1, 1, 1, 1)
-    variables = {
-        name: ((*agent, "budget"), values.reshape(*ones, -1), {"units": units, "long_name": long_name})
-        for name, (values, units, long_name) in per_budget.items()
-    }
-    pairwise = rng.uniform(-1, 1, (*ones, budget.size, trials, trials))
-    variables["pairwise_cosine"] = (
-        (*agent, "budget", "trial", "trial_b"), pairwise, {"units": "1", "long_name": "cosine of two estimates"},
-    )  # fmt: skip
-    variables["truth_pairs"] = (
-        tuple(agent), np.full(ones, TRUTH_PAIRS), {"units": "pairs", "long_name": "pairs of the true gradient"},
-    )  # fmt: skip
-    variables["mean_episode_length"] = (
-        tuple(agent), np.full(ones, LENGTHS.get(task, 100.0)), {"units": "pairs", "long_name": "mean episode length"},
-    )  # fmt: skip
-    coords = {name: (name, values, {"units": "1", "long_name": name}) for name, values in agent.items()}
-    coords["budget"] = ("budget", budget, {"units": "pairs", "long_name": "state-action pairs per estimate"})
-    coords |= {
-        name: (name, range(trials), {"units": "1", "long_name": name}) for name in ("trial", "trial_b")
-    }
+    variables = {name: (("budget",), values) for name, values in per_budget.items()}
+    pairwise = rng.uniform(-1, 1, (budget.size, trials, trials))
+    variables["pairwise_cosine"] = (("budget", "trial", "trial_b"), pairwise)
+    variables["truth_pairs"] = ((), TRUTH_PAIRS)
+    variables["mean_episode_length"] = ((), LENGTHS.get(task, 100.0))
+    coords = {"budget": budget, "trial": range(trials), "trial_b": range(trials)}
+    where = {"task": task, "algo": algo, "seed": seed, "iteration": iteration}
     attrs = {"level": LEVEL, "code": f"{task} {seed}", "conventions": "synthetic"}
-    return xr.Dataset(variables, coords, attrs)
+    return label(variables, ESTIMATES, coords, attrs, where)
 
 
 def estimates(
@@ -118,23 +83,12 @@ def record(task: str, algo: str, seeds=(0, 1, 2), iterations: int = 500) -> xr.D
     curve = final * (1 - np.exp(-4 * time)) * (0.8 if algo == "trpo" else 1.0)
     slow = np.cumsum(rng.standard_normal((len(seeds), iterations)), axis=1) / np.sqrt(iterations)
     returns = curve * (1 + 0.25 * slow + 0.08 * rng.standard_normal((len(seeds), iterations)))
-    attrs = {"units": "reward", "long_name": "mean undiscounted raw return of the completed episodes"}
-    return xr.Dataset(
-        {
-            "return_mean": (("task", "algo", "seed", "iteration"), returns[None, None], attrs),
-            "num_episodes": (
-                ("task", "algo", "seed", "iteration"),
-                np.full((1, 1, *returns.shape), 3),
-                {"units": "1"},
-            ),
-        },
-        {
-            "task": np.array([task], object),
-            "algo": np.array([algo], object),
-            "seed": list(seeds),
-            "iteration": range(iterations),
-        },
-    )
+    columns = {"return_mean": returns.T, "num_episodes": np.full(returns.T.shape, 3.0)}
+    described = {
+        "return_mean": ("mean undiscounted raw return of the completed episodes", "reward"),
+        "num_episodes": ("completed episodes", "1"),
+    }
+    return records_dataset(columns, described, task, algo, seeds, {})
 
 
 def records(

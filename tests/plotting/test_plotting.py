@@ -92,7 +92,7 @@ def test_axis_labels_come_from_attributes():
 def test_choose_keeps_only_what_is_drawn_in_the_papers_order():
     parts = estimates(("hopper", "humanoid"), ("trpo", "ppo"), (0,), (0,))
     chosen = choose(combine(parts), ["cosine"])
-    assert list(chosen) == ["cosine"]
+    assert list(chosen) == ["cosine", "cosine_ci"]
     assert chosen.task.values.tolist() == ["humanoid", "hopper"]
     assert chosen.algo.values.tolist() == ["ppo", "trpo"]
     np.testing.assert_array_equal(

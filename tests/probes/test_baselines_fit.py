@@ -6,7 +6,7 @@ import torch
 
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
-from pgprim.probes.baselines.fit import (
+from pgprim.probes.fit.regression import (
     FitSettings,
     Returns,
     describe,
@@ -17,7 +17,7 @@ from pgprim.probes.baselines.fit import (
     rescale,
     weighted_errors,
 )
-from pgprim.types.agent import make_settings
+from pgprim.rl.algorithms import make_settings
 from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, seen_rewards
 
 NET = value_net(1, (16, 16))
@@ -114,12 +114,13 @@ def test_returns_are_the_definition_and_unsettled_ones_are_left_out(tmp_path, se
     found = read_returns(checkpoint, rollouts.blocks(slice(1, 4), num_pairs + 1, 256), num_pairs, beyond)
     chosen, block = make_settings(settings), everything(rollouts)
     finals = {(k, t): obs for k, t, obs in zip(*vars(block.finals).values(), strict=True)}
-    value = value_net(checkpoint.num_obs, chosen.hidden).split(checkpoint.state.phi.double())
+    net = value_net(checkpoint.num_obs, chosen.hidden)
+    value = net.split(checkpoint.state.phi.double())
     policy = policy_net(checkpoint.num_obs, checkpoint.num_act, chosen.hidden)
     theta = checkpoint.state.theta.double().requires_grad_()
 
     def worth(obs):
-        return forward(value, torch.from_numpy(obs.astype(np.float64))[None, None], 3).item()
+        return forward(net, value, torch.from_numpy(obs.astype(np.float64))[None, None]).item()
 
     rew = seen_rewards(checkpoint, block.rew)
     rows, left_out = [], 0
@@ -151,7 +152,7 @@ def test_returns_are_the_definition_and_unsettled_ones_are_left_out(tmp_path, se
         assert found.val[k].item() == pytest.approx(worth(block.obs[stream, t]), abs=1e-4)
         parts = policy.split(theta)
         act = torch.from_numpy(block.act[stream, t].astype(np.float64))[None, None]
-        logp = log_prob(forward(parts, obs[None, None], 3), parts[-1], act).sum()
+        logp = log_prob(forward(policy, parts, obs[None, None]), parts[-1], act).sum()
         norm = torch.autograd.grad(logp, theta)[0].square().sum().item()
         assert found.norm[k].item() == pytest.approx(norm, rel=1e-3)
 

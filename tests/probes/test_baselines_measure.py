@@ -7,13 +7,19 @@ import torch
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.surrogate import normalise_advantage
-from pgprim.probes.baselines import measure
-from pgprim.probes.baselines.fit import NUMBERS
-from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor, run
-from pgprim.store.datasets import load_dataset, open_gradients, save_dataset, save_gradients
-from pgprim.types.agent import make_settings
-from pgprim.types.fit import Fit
-from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, seen_rewards
+from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor
+from pgprim.rl.algorithms import make_settings
+from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
+from pgprim.types.fit import NUMBERS, Fit
+from tests.probes.synthetic import (
+    PPO,
+    TRPO,
+    everything,
+    make_checkpoint,
+    make_rollouts,
+    measure_by,
+    seen_rewards,
+)
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1100
 BUDGETS = [30, 512, 1000]
@@ -24,6 +30,12 @@ PARAMS = {
         "budgets": BUDGETS, "level": 0.95, "lambdas": LAMBDAS, "pairs": 700, "fit": {"beyond": 60},
     },
 }  # fmt: skip
+
+
+def run(checkpoint, fit, rollouts, params):
+    own = {name: value for name, value in params["baselines"].items() if name not in ("level", "fit")}
+    own["beyond"] = params["baselines"]["fit"]["beyond"]
+    return measure_by("baselines", checkpoint, rollouts, own, params["sample"]["trials"], fit=fit)
 
 
 def make_fit(checkpoint):
@@ -54,21 +66,23 @@ class _ByTheBook:
         self.val, self.next_val = {}, {}
         for name, phi in (("value", checkpoint.state.phi), ("true", fit.true), ("optimal", fit.optimal)):
             parts = net.split(phi.double())
-            self.val[name] = forward(parts, self.obs[None], 3)[0, :, 0].numpy()
+            self.val[name] = forward(net, parts, self.obs[None])[0, :, 0].numpy()
             behind = np.append(self.val[name][1:], np.nan)
             finals = experience.finals
             for k, t, obs in zip(finals.stream, finals.t, finals.obs, strict=True):
                 if k == stream:
-                    behind[t] = forward(parts, torch.from_numpy(obs.astype(np.float64))[None, None], 3).item()
+                    behind[t] = forward(
+                        net, parts, torch.from_numpy(obs.astype(np.float64))[None, None]
+                    ).item()
             self.next_val[name] = behind
         self.policy = policy_net(checkpoint.num_obs, checkpoint.num_act, self.settings.hidden)
         self.theta = checkpoint.state.theta.double().requires_grad_()
 
     def logp(self, num_pairs):
         parts = self.policy.split(self.theta)
-        return log_prob(forward(parts, self.obs[None, :num_pairs], 3), parts[-1], self.act[None, :num_pairs])[
-            0
-        ]
+        return log_prob(
+            forward(self.policy, parts, self.obs[None, :num_pairs]), parts[-1], self.act[None, :num_pairs]
+        )[0]
 
     def advantage(self, baseline, lam, num_pairs):
         """Σ (γλ)^k δ_{t+k}; without a baseline γλ = γ and δ is the reward, V standing at cuts alone."""
@@ -122,7 +136,7 @@ def test_every_estimate_is_the_definition(measured, baseline):
     for budget in BUDGETS:
         for trial in range(TRIALS):
             adv = books[trial].advantage(baseline, books[trial].settings.lam, budget)
-            found = vectors.grad.sel(baseline=BASELINES.index(baseline), budget=budget)[trial].values
+            found = vectors.grad.sel(baseline=baseline, budget=budget)[trial].values
             assert _relative_error(found, books[trial].normalised(adv)) < 1e-4
 
 
@@ -207,7 +221,7 @@ def test_baselines_that_are_the_same_agree_to_the_bit(tmp_path):
     _, value, true = vectors.grad.values
     np.testing.assert_array_equal(true, value)
     gap = numbers.sel(difference="true-value")
-    for name in ("cosine_difference", "cosine_difference_low", "cosine_difference_high"):
+    for name in ("cosine_difference", "cosine_difference_ci"):
         np.testing.assert_array_equal(gap[name], 0.0)
     other = numbers.sel(difference=["value-zero", "true-zero"]).cosine_difference.squeeze()
     np.testing.assert_array_equal(other[0], other[1])
@@ -219,8 +233,8 @@ def test_the_size_of_blocks_is_a_matter_of_rounding(tmp_path, monkeypatch, block
     checkpoint = make_checkpoint(TRPO)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     usual, _ = run(checkpoint, make_fit(checkpoint), rollouts, PARAMS)
-    monkeypatch.setattr(measure, "BLOCK", block)
-    monkeypatch.setattr(measure, "GROUP", group)
+    monkeypatch.setattr(estimate, "BLOCK", block)
+    monkeypatch.setattr(estimate, "GROUP", group)
     other, _ = run(checkpoint, make_fit(checkpoint), rollouts, PARAMS)
     for name in ("grad", "lam_grad", "return_grad", "residual_sums"):
         assert _relative_error(other[name].values, usual[name].values) < 1e-4
@@ -231,13 +245,14 @@ def test_results_are_described_and_come_back_the_same(measured, tmp_path):
     again = run(checkpoint, fit, rollouts, PARAMS)
     for k, (one, other) in enumerate(zip((vectors, numbers), again, strict=True)):
         for copy, ds in (("one", one), ("other", other)):
-            (save_dataset if k else save_gradients)(tmp_path / f"{copy}{k}", ds)
+            (save_dataset if k else save_store)(tmp_path / f"{copy}{k}", ds)
     assert (tmp_path / "one1").read_bytes() == (tmp_path / "other1").read_bytes()
-    assert open_gradients(tmp_path / "one0").equals(open_gradients(tmp_path / "other0"))
+    assert open_store(tmp_path / "one0").equals(open_store(tmp_path / "other0"))
     read = load_dataset(tmp_path / "one1")
     assert dict(read.sizes) == dict(numbers.sizes)
-    assert read.cosine_difference_low.attrs["long_name"].startswith(
-        "difference of mean pairwise cosines, lower"
+    assert (
+        read.cosine_difference_ci.attrs["long_name"]
+        == "95 % interval of the difference of mean pairwise cosines"
     )
 
 

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
-import xarray as xr
 
+from pgprim.core.intervals import Interval
 from pgprim.plotting.combine import combine
+from pgprim.plotting.intervals import ends_of
+from pgprim.probes.baselines.measure import COORDS, ESTIMATES
 from pgprim.probes.baselines.plot import FIGURES, plot, select
+from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 from tests.plotting import drawn
 
@@ -41,22 +44,16 @@ def estimate(task, algo, seed, iteration, budgets=BUDGETS, lambdas=LAMBDAS, tria
         "gain_share": (("subtracted",), share, 0.04),
         "return_variance": (("subtracted",), 1 - 0.8 * share, 0.04),
     }  # fmt: skip
-    agent = {"task": [task], "algo": [algo], "seed": [seed], "iteration": [iteration]}
-    variables = {}
-    for name, (dims, array, half) in values.items():
-        for end, sign in (("", 0), ("_low", -1), ("_high", 1)):
-            variables[name + end] = (
-                (*agent, *dims),
-                (array + sign * half)[(None,) * 4],
-                {"units": "1", "long_name": name},
-            )
-    for name, value in (("fit_explained_variance", 0.7), ("fit_value_explained_variance", 0.4)):
-        variables[name] = (tuple(agent), np.full((1,) * 4, value), {"units": "1", "long_name": name})
-    coords = agent | {
-        "budget": ("budget", budget, {"units": "pairs", "long_name": "state-action pairs per estimate"}),
-        "lam": lam, "baseline": list(BASELINES), "subtracted": list(SUBTRACTED), "difference": ["-".join(d) for d in DIFFERENCES],
+    variables = {
+        name: (dims, Interval(array, array - half, array + half))
+        for name, (dims, array, half) in values.items()
+    }
+    variables |= {"fit_explained_variance": ((), 0.7), "fit_value_explained_variance": ((), 0.4)}
+    where = {"task": task, "algo": algo, "seed": seed, "iteration": iteration}
+    coords = {
+        "budget": budget, "lam": lam, "baseline": list(BASELINES), "subtracted": list(SUBTRACTED), "difference": ["-".join(d) for d in DIFFERENCES],
     }  # fmt: skip
-    return xr.Dataset(variables, coords, {"level": 0.95})
+    return label(variables, ESTIMATES | COORDS, coords, {"level": 0.95}, where)
 
 
 def dataset(
@@ -94,8 +91,7 @@ def test_fig4_has_a_panel_per_agent_kind_and_checkpoint_with_the_datasets_values
                     (points,) = drawn.lines(panel, f"{which} {seed}")
                     np.testing.assert_array_equal(points, np.stack([BUDGETS, line[name]], axis=1))
                     low, high = drawn.band(panel, f"{which} {seed}")
-                    np.testing.assert_allclose(low, line[f"{name}_low"])
-                    np.testing.assert_allclose(high, line[f"{name}_high"])
+                    np.testing.assert_allclose([low, high], ends_of(line, name))
             assert any(set(line.get_xdata()) == {2048} for line in panel.get_lines())
     assert "Walker2d, PPO" in drawn.texts(agreement)
     assert "true less value" in drawn.texts(differences)
@@ -127,7 +123,7 @@ def test_a_bar_ends_at_the_frame():
     (bars,) = [c for c in panel.collections if c.get_label() == "lam_bias 0"]
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     assert ends.min() == panel.get_ylim()[0]
-    assert (ds.lam_bias_low < 0).any()
+    assert (ds.lam_bias_ci.sel(bound="low") < 0).any()
 
 
 @pytest.mark.parametrize("figure", FIGURES)

@@ -11,10 +11,19 @@ from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.returns import gae
 from pgprim.core.surrogate import normalise_advantage
 from pgprim.probes.gradient import measure
-from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare, run, stream_gradients
-from pgprim.store.datasets import load_dataset, open_gradients, save_dataset, save_gradients
-from pgprim.types.agent import make_settings
-from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, seen_rewards
+from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare, stream_gradients
+from pgprim.rl.algorithms import make_settings
+from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
+from pgprim.store.labelled import interval
+from tests.probes.synthetic import (
+    PPO,
+    TRPO,
+    everything,
+    make_checkpoint,
+    make_rollouts,
+    measure_by,
+    seen_rewards,
+)
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1500
 BUDGETS = [30, 100, 512, 1024, 1025, 1400]
@@ -22,6 +31,11 @@ PARAMS = {
     "sample": {"trials": TRIALS, "truth_streams": TRUTH, "pairs": PAIRS},
     "estimate": {"gradient": {"budgets": BUDGETS, "level": 0.95}},
 }
+
+
+def run(checkpoint, rollouts, params):
+    own = {name: value for name, value in params["estimate"]["gradient"].items() if name != "level"}
+    return measure_by("gradient", checkpoint, rollouts, own, params["sample"]["trials"])
 
 
 def _brute_force(checkpoint, experience, streams, num_pairs):
@@ -40,14 +54,14 @@ def _brute_force(checkpoint, experience, streams, num_pairs):
     logps, advs = [], []
     for stream in streams:
         obs = double(experience.obs[stream])
-        val = forward(phi, obs[None], 3)[0, :, 0].numpy()
+        val = forward(value, phi, obs[None])[0, :, 0].numpy()
         terminated, truncated = (
             x[stream : stream + 1, :num_pairs] for x in (experience.terminated, experience.truncated)
         )
         next_val = np.append(val[1:], np.nan)[:num_pairs]
         for (k, t), final in finals.items():
             if k == stream and t < num_pairs:
-                next_val[t] = forward(phi, double(final)[None, None], 3).item()
+                next_val[t] = forward(value, phi, double(final)[None, None]).item()
         if paper:
             next_val[-1] = val[num_pairs - 1]
             terminated, truncated = terminated | truncated, np.zeros_like(truncated)
@@ -56,7 +70,7 @@ def _brute_force(checkpoint, experience, streams, num_pairs):
         advs.append(gae(*columns, settings.gamma, settings.lam)[0])
         parts = policy.split(theta)
         act = torch.from_numpy(experience.act[stream, :num_pairs].astype(np.float64))
-        logps.append(log_prob(forward(parts, obs[None, :num_pairs], 3), parts[-1], act[None])[0])
+        logps.append(log_prob(forward(policy, parts, obs[None, :num_pairs]), parts[-1], act[None])[0])
     adv = normalise_advantage(torch.from_numpy(np.concatenate(advs))[None])[0]
     return torch.autograd.grad((torch.cat(logps) * adv).mean(), theta)[0][0].numpy()
 
@@ -116,7 +130,7 @@ def test_the_same_rollouts_give_the_same_bytes(tmp_path):
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     for name in ("a", "b"):
         gradients, numbers = run(checkpoint, rollouts, PARAMS)
-        save_gradients(tmp_path / f"{name}.zarr", gradients)
+        save_store(tmp_path / f"{name}.zarr", gradients)
         save_dataset(tmp_path / f"{name}.nc", numbers)
     assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()
     files = [sorted(p for p in (tmp_path / f"{name}.zarr").rglob("*") if p.is_file()) for name in ("a", "b")]
@@ -128,8 +142,8 @@ def test_budgets_and_normalisation_can_be_had_again_from_what_is_stored(tmp_path
     checkpoint = make_checkpoint(PPO)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     gradients, numbers = run(checkpoint, rollouts, PARAMS)
-    save_gradients(tmp_path / "g.zarr", gradients)
-    stored = open_gradients(tmp_path / "g.zarr")
+    save_store(tmp_path / "g.zarr", gradients)
+    stored = open_store(tmp_path / "g.zarr")
     again = add_gradients(stored.drop_vars(["grad", "grad_true"]))
     np.testing.assert_array_equal(again.grad, gradients.grad)
     np.testing.assert_array_equal(again.grad_true, gradients.grad_true)
@@ -146,7 +160,7 @@ def test_estimates_are_labelled(tmp_path):
     assert numbers.truth_cosine_trial.dims == numbers.norm.dims == (*labels, "budget", "trial")
     for name in ("cosine", "truth_cosine", "noise_scale"):
         assert numbers[name].dims == (*labels, "budget")
-        low, value, high = (numbers[name + end].values for end in ("_low", "", "_high"))
+        value, (low, high) = numbers[name].values, (end.values for end in interval(numbers, name))
         assert (low <= value).all() and (value <= high).all()
     assert numbers.truth_norm.dims == labels
     for ds in (gradients, numbers):

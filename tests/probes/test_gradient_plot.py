@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from pgprim.core.statistics import expected_cosine
+from pgprim.core.noise_scale import expected_cosine
 from pgprim.plotting.combine import combine
 from pgprim.plotting.cosines import AGREEMENT, cosine_limits
+from pgprim.plotting.intervals import ends_of
 from pgprim.probes.gradient.plot import FIGURES, plot, select
 from pgprim.types.errors import UserError
 from tests.plotting import drawn
@@ -31,8 +32,7 @@ def test_a_panel_per_checkpoint_with_the_datasets_values(figure, name):
                 line = drawn.lines(panel, f"{algo} {seed}")[0]
                 np.testing.assert_array_equal(line, np.stack([BUDGETS, one[name].values], axis=1))
                 low, high = drawn.band(panel, f"{algo} {seed}")
-                np.testing.assert_allclose(low, one[f"{name}_low"])
-                np.testing.assert_allclose(high, one[f"{name}_high"])
+                np.testing.assert_allclose([low, high], ends_of(one, name))
         assert any(set(line.get_xdata()) == {2048} for line in panel.get_lines())
 
 
@@ -80,12 +80,12 @@ def test_one_budget_still_shows_its_interval():
     ds = dataset("fig1", budgets=(1000,), seeds=(0,), algos=("ppo",), iterations=(0,))
     (panel,) = plot(ds).axes
     (bar,) = [c.get_segments()[0] for c in panel.collections if hasattr(c, "get_segments")]
-    np.testing.assert_allclose(bar[:, 1], [ds.cosine_low.item(), ds.cosine_high.item()])
+    np.testing.assert_allclose(bar[:, 1], ends_of(ds, "cosine").ravel())
 
 
 def test_axis_reaches_down_to_the_cosines_and_not_to_every_band():
     ds = dataset("fig1")
-    ds.cosine_low[..., 0] = -0.9
+    ds.cosine_ci.sel(bound="low")[..., 0] = -0.9
     assert -0.3 < cosine_limits(ds, [AGREEMENT])[0] < -0.15
     ds.cosine[..., 0] = -0.6
     assert cosine_limits(ds, [AGREEMENT])[0] < -0.6
@@ -116,16 +116,16 @@ def test_noise_scale_panels_hold_points_curves_and_growth():
     (bars,) = [c for c in pairs.collections if c.get_label() == "trpo 0"]
     ends = np.array(bars.get_segments())[:, :, 1]
     one = hopper.sel(algo="trpo", seed=0, budget=BUDGETS[-1])
-    np.testing.assert_allclose(ends[:, 0], one.noise_scale_low)
-    np.testing.assert_allclose(ends[:, 1], np.minimum(one.noise_scale_high, pairs.get_ylim()[1]))
+    low, high = ends_of(one, "noise_scale")
+    np.testing.assert_allclose(ends[:, 0], low)
+    np.testing.assert_allclose(ends[:, 1], np.minimum(high, pairs.get_ylim()[1]))
 
 
 def test_an_infinite_noise_scale_is_an_open_line_without_a_point():
     parts = combine(estimates(seeds=(0,), algos=("ppo",)))
-    parts.noise_scale[..., 3, -1] = parts.noise_scale_episodes[..., 3, -1] = parts.noise_scale_high[
-        ..., 3, -1
-    ] = np.inf
-    parts.noise_scale_low[..., 3, -1] = 2e5
+    parts.noise_scale[..., 3, -1] = parts.noise_scale_episodes[..., 3, -1] = np.inf
+    for end, value in (("low", 2e5), ("high", np.inf)):
+        parts.noise_scale_ci.sel(bound=end)[..., 3, -1] = value
     cosines, pairs, _ = plot(select("noise_scale", parts, PARAMS)).axes
     assert not drawn.lines(cosines, "450 0 curve")
     assert drawn.lines(cosines, "450 0")

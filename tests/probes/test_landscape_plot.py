@@ -6,9 +6,9 @@ import xarray as xr
 
 from pgprim.core.episodes import estimate_return
 from pgprim.plotting.combine import combine
+from pgprim.probes.landscape.label import REWARDS, plane_dataset, steps_dataset
 from pgprim.probes.landscape.plot import FIGURES, plot, select
 from pgprim.store.datasets import load_dataset, save_dataset
-from pgprim.store.landscapes import REWARDS, plane_dataset, steps_dataset
 from pgprim.types.errors import UserError
 from tests.plotting.drawn import texts
 from tests.probes.synthetic import PPO, make_checkpoint
@@ -104,10 +104,16 @@ def test_panels_are_where_the_paper_has_them(everything, figure):
 
 def test_a_reward_panel_shows_the_landscape_of_its_budget(everything):
     ds = select("fig13", everything, PARAMS)
-    few = everything.squeeze().sel(iteration=0, batch="few", budget=1000)
+    few = everything.squeeze().sel(iteration=0, kind="few", budget=1000)
     np.testing.assert_array_equal(ds.shown[0, 1], few.reward)
     assert ds.trajectories_min[0, 1] == ds.trajectories_max[0, 1] == 100
-    assert 0 < ds.noise_share_low[0, 1] < ds.noise_share[0, 1] < ds.noise_share_high[0, 1] < 0.1
+    assert (
+        0
+        < ds.noise_share_ci.sel(bound="low")[0, 1]
+        < ds.noise_share[0, 1]
+        < ds.noise_share_ci.sel(bound="high")[0, 1]
+        < 0.1
+    )
     few, many = select("fig5", everything, PARAMS).noise_share.values[0]
     assert few > 3 * many
 
@@ -146,7 +152,10 @@ def test_alignment_is_the_rank_correlation(everything):
     ds = select("alignment", everything, PARAMS).squeeze(drop=True)
     assert (ds.correlation.sel(iteration=0) > 0.9).all()
     assert (ds.correlation.sel(iteration=150) < -0.9).all()
-    assert ((ds.correlation_low <= ds.correlation) & (ds.correlation <= ds.correlation_high)).all()
+    assert (
+        (ds.correlation_ci.sel(bound="low") <= ds.correlation)
+        & (ds.correlation <= ds.correlation_ci.sel(bound="high"))
+    ).all()
     assert ds.correlation_budget.sel(kind="steps", iteration=0) == 500
     assert ((ds.ceiling > 0.9) & (ds.ceiling <= 1)).all()
     measured = ds.noise_share.notnull()

@@ -20,9 +20,9 @@ from pgprim.probes.landscape.points import (
     sample_batch,
     surrogate_gain,
 )
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import as_one_agent
 from pgprim.rl.initialise import make_agent
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint, Moments
 from pgprim.types.rollouts import Rollout
 from tests.rl.examples import ALGOS, HOPPER
@@ -121,7 +121,7 @@ def _objective(checkpoint, batch, theta):
 
     def logp(theta):
         parts = net.split(theta)
-        return log_prob(forward(parts, batch.obs, 3), parts[-1], batch.act)
+        return log_prob(forward(net, parts, batch.obs), parts[-1], batch.act)
 
     rho = (logp(theta) - logp(checkpoint.state.theta)).exp()
     if eps is None:
@@ -139,9 +139,10 @@ def test_the_surrogate_s_slope_along_the_step_is_the_estimated_gradient_s(algo):
     checkpoint, batch = make_checkpoint(algo, torch.float64), as_double(sampled)
 
     theta = checkpoint.state.theta.clone().requires_grad_()
-    parts = policy_net(11, 3, (64, 64)).split(theta)
+    net = policy_net(11, 3, (64, 64))
+    parts = net.split(theta)
     adv = (batch.adv - batch.adv.mean()) / batch.adv.std()
-    (log_prob(forward(parts, batch.obs, 3), parts[-1], batch.act) * adv).mean().backward()
+    (log_prob(forward(net, parts, batch.obs), parts[-1], batch.act) * adv).mean().backward()
     expected = (theta.grad[0] @ step).item()
 
     small = 1e-5

@@ -36,6 +36,6 @@ def test_nothing_covers_anything(kwargs):
 
 
 def test_other_results_are_refused():
-    ds = combine(estimates(seeds=(0,), iterations=(0,))).drop_vars("truth_cosine_low")
-    with pytest.raises(UserError, match="has no variable 'truth_cosine_low'"):
+    ds = combine(estimates(seeds=(0,), iterations=(0,))).drop_vars("truth_cosine_corrected")
+    with pytest.raises(UserError, match="has no variable 'truth_cosine_corrected'"):
         select("steps", ds, PARAMS)

@@ -10,12 +10,17 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from pgprim.core.gaussian import kl_of_mean, kl_of_sigma, log_prob
 from pgprim.plotting.combine import combine
-from pgprim.probes.trust_region.measure import ESTIMATES, run
+from pgprim.probes.trust_region.measure import ESTIMATES, measure
 from pgprim.probes.trust_region.plot import PAGES, plot, select
-from pgprim.store.replays import replays_dataset
+from pgprim.store.inputs import Inputs
+from pgprim.store.reruns import reruns_dataset
 from tests.plotting import drawn
 
 PAIRS, BEYOND, ACTS = 50, 10, 3
+
+
+def run(rerun, params):
+    return measure(Inputs(rerun=rerun), params).numbers
 
 
 def policies(seed: int, moved: float) -> tuple[torch.Tensor, ...]:
@@ -42,11 +47,11 @@ def replays(
         "val_new",
         "log_prob_old",
         "log_prob_new",
-        "kl_mean_part",
+        "kl_of_mean",
     )
     arrays = {name: np.zeros(shape, np.float32) for name in names}
     arrays |= {name: np.zeros(shape, bool) for name in ("terminated", "truncated")}
-    arrays["kl_sigma"] = np.zeros(shape[:2], np.float32)
+    arrays["kl_of_sigma"] = np.zeros(shape[:2], np.float32)
     arrays["rew"] = np.ones(shape)
     arrays["terminated"][..., 19::20] = True
     for s, seed in enumerate(seeds):
@@ -58,11 +63,11 @@ def replays(
                 place = (s, i, part)
                 arrays["log_prob_old"][place] = log_prob(mu, log_sigma, act)[0]
                 arrays["log_prob_new"][place] = log_prob(mu_new, log_sigma_new, act)[0]
-                arrays["kl_mean_part"][place] = kl_of_mean(mu, mu_new, log_sigma_new)[0]
+                arrays["kl_of_mean"][place] = kl_of_mean(mu, mu_new, log_sigma_new)[0]
                 if part == 0:
-                    arrays["kl_sigma"][s, i] = kl_of_sigma(log_sigma, log_sigma_new)[0]
+                    arrays["kl_of_sigma"][s, i] = kl_of_sigma(log_sigma, log_sigma_new)[0]
     attrs = {"settings": json.dumps({"pairs": PAIRS} | settings)}
-    return replays_dataset(arrays, task, algo, list(seeds), list(iterations), attrs)
+    return reruns_dataset(arrays, task, algo, list(seeds), list(iterations), attrs)
 
 
 def test_divergences_and_ratios_are_torchs():
@@ -78,14 +83,14 @@ def test_divergences_and_ratios_are_torchs():
     np.testing.assert_allclose(found.ratio_max, ratio.max(), rtol=1e-5)
     np.testing.assert_allclose(found.ratio_q99, torch.quantile(ratio, 0.99), rtol=1e-5)
     np.testing.assert_allclose(found.ratio_q50, torch.quantile(ratio, 0.5), rtol=1e-5)
-    np.testing.assert_allclose(found.outside, ((ratio - 1).abs() > 0.2).double().mean())
+    np.testing.assert_allclose(found.clip_fraction, ((ratio - 1).abs() > 0.2).double().mean())
 
 
 def test_the_parts_of_the_divergence_add_up_and_no_policy_that_stays_has_any():
     moved, stayed = run(replays(), {}), run(replays(moved=0.0), {})
     np.testing.assert_allclose(moved.kl_of_mean + moved.kl_of_sigma, moved.kl_mean, rtol=1e-12)
     assert (moved.kl_max >= moved.kl_mean).all() and (moved.kl_mean > 0).all()
-    for name in ("kl_mean", "kl_max", "outside"):
+    for name in ("kl_mean", "kl_max", "clip_fraction"):
         np.testing.assert_array_equal(stayed[name], 0)
     np.testing.assert_array_equal(stayed.ratio_max, 1)
 
@@ -93,7 +98,7 @@ def test_the_parts_of_the_divergence_add_up_and_no_policy_that_stays_has_any():
 def test_only_the_first_pairs_count_however_far_a_stream_goes_on():
     replay = replays()
     spoilt = replay.copy(deep=True)
-    spoilt.kl_mean_part[..., PAIRS:] = 1e6
+    spoilt.kl_of_mean[..., PAIRS:] = 1e6
     spoilt.log_prob_new[..., PAIRS:] = 1e3
     xr.testing.assert_identical(run(replay, {}), run(spoilt, {}))
 

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 
 from pgprim.core.value_errors import tail_length
-from pgprim.probes.value.measure import ESTIMATES, run
-from pgprim.store.replays import replays_dataset
+from pgprim.probes.value.measure import ESTIMATES, measure
+from pgprim.store.inputs import Inputs
+from pgprim.store.reruns import reruns_dataset
 
 GAMMA, LAM, NUM_PAIRS, BEYOND, LIMIT = 0.99, 0.95, 2048, 500, 1000
+
+
+def run(rerun, params):
+    return measure(Inputs(rerun=rerun), params).numbers
 
 
 def make_replay(rew=3.0, said=None, offset=0.0, limit=LIMIT):
@@ -27,12 +32,12 @@ def make_replay(rew=3.0, said=None, offset=0.0, limit=LIMIT):
         "val_old": perfect,
         "next_val_old": perfect,
         "val_new": perfect * (1 + np.arange(2)[:, None, None, None] * offset).astype(np.float32),
-        **{name: np.zeros(shape, np.float32) for name in ("log_prob_old", "log_prob_new", "kl_mean_part")},
-        "kl_sigma": np.zeros(shape[:2], np.float32),
+        **{name: np.zeros(shape, np.float32) for name in ("log_prob_old", "log_prob_new", "kl_of_mean")},
+        "kl_of_sigma": np.zeros(shape[:2], np.float32),
     }
     settings = {"pairs": NUM_PAIRS, "gamma": GAMMA, "lam": LAM}
     attrs = {"settings": json.dumps(settings), "time_limit": limit}
-    return replays_dataset(arrays, "hopper", "ppo", [3, 5], [0, 10], attrs)
+    return reruns_dataset(arrays, "hopper", "ppo", [3, 5], [0, 10], attrs)
 
 
 def test_a_perfect_network_is_off_only_as_published():

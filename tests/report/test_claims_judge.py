@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pgprim.core.statistics import Interval
+from pgprim.core.intervals import Interval
 from pgprim.plotting.combine import combine
 from pgprim.report.claims.judge import Claim, difference, judge, kinds, verdict
 from pgprim.report.claims.table import BEGIN, END, insert

@@ -59,7 +59,7 @@ def test_iterations_without_a_completed_episode_are_gaps():
 
 def test_one_seed_has_no_interval():
     ds = select("fig8", combine({"a": record("hopper", "ppo", (3,), 20)}), PARAMS)
-    assert ds.seeds_low.isnull().all() and ds.seeds_high.isnull().all()
+    assert ds.seeds_mean_ci.isnull().all()
     np.testing.assert_array_equal(ds.seeds_mean.squeeze(), ds.return_mean.squeeze())
     assert drawn.labels(plot(ds).axes[0]) == {"ppo 3", "ppo mean"}
 

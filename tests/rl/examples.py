@@ -1,14 +1,19 @@
 """Small agents and batches for the tests of the updates."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 
+from pgprim.core.adam import adam_init
 from pgprim.core.gaussian import log_prob
-from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.core.mlp import MLP, forward, policy_net, value_net
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import Batch
 from pgprim.rl.initialise import make_agent
+from pgprim.rl.normalise import make_moments
 from pgprim.rl.streams import make_streams
-from pgprim.types.agent import Settings, make_settings
+from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AdamState, AgentState, Moments, stack_agents
 from pgprim.types.environment import Environment
 
@@ -20,12 +25,12 @@ TRAIN = {
     "minibatches": 32, "value_epochs": 10, "adam_eps": 1e-5, "log_sigma": 0.0,
 }  # fmt: skip
 PPO = TRAIN | {
-    "init": "orthogonal", "anneal": True, "rew_norm": True, "rew_clip": 10.0, "obs_clip": 10.0,
+    "algorithm": "ppo", "init": "orthogonal", "anneal": True, "rew_norm": True, "rew_clip": 10.0, "obs_clip": 10.0,
     "value_lr": 2e-4, "value_clip": None, "policy_lr": 4.5e-4, "policy_epochs": 10, "eps": 0.2,
 }  # fmt: skip
 PPO_M = PPO | {"init": "xavier", "anneal": False, "rew_norm": False, "rew_clip": None, "obs_clip": None}
 TRPO = TRAIN | {
-    "init": "xavier", "anneal": False, "rew_norm": False, "rew_clip": None, "obs_clip": None, "value_lr": 2e-4,
+    "algorithm": "trpo", "init": "xavier", "anneal": False, "rew_norm": False, "rew_clip": None, "obs_clip": None, "value_lr": 2e-4,
     "delta": 0.05, "fisher_fraction": 0.1, "cg_steps": 10, "cg_damping": 0.1, "backtracks": 10,
     "backtrack_factor": 0.5, "accept_ratio": 0.1,
 }  # fmt: skip
@@ -51,26 +56,54 @@ def params(net, seed: int, num_agents: int = 1, scale: float = 0.3, dtype=torch.
     return torch.from_numpy(scale * rng.standard_normal((num_agents, net.num_params))).to(dtype)
 
 
-def batch(seed: int, theta: torch.Tensor, phi: torch.Tensor, num_pairs: int) -> Batch:
+def batch(
+    seed: int,
+    theta: torch.Tensor,
+    phi: torch.Tensor,
+    num_pairs: int,
+    of: MLP | None = None,
+    value_of: MLP | None = None,
+) -> Batch:
     """Pairs sampled from the policies, with an advantage that prefers some actions and much noise."""
+    of, value_of = of or policy(), value_of or value()
     rng = np.random.default_rng(seed)
     num_agents, dtype = len(theta), theta.dtype
     draw = lambda *shape: torch.from_numpy(rng.standard_normal((num_agents, num_pairs, *shape)))  # noqa: E731
     obs = draw(NUM_OBS).to(dtype)
-    parts = policy().split(theta)
-    mu = forward(parts, obs, 3)
+    parts = of.split(theta)
+    mu = forward(of, parts, obs)
     act = (
         (mu + parts[-1].exp().unsqueeze(1) * draw(NUM_ACT)).float().to(dtype)
     )  # peers hold actions as float32
-    val_old = forward(value().split(phi), obs, 3)[..., 0]
+    val_old = forward(value_of, value_of.split(phi), obs)[..., 0]
     wish = obs[..., :NUM_ACT].sin()
     adv = 3 - (act - wish).square().sum(-1) + draw()
     return Batch(obs, act, adv.to(dtype), (val_old + adv).to(dtype), val_old)
 
 
 def logp(theta: torch.Tensor, of: Batch) -> torch.Tensor:
-    parts = policy(of.act.shape[2]).split(theta)
-    return log_prob(forward(parts, of.obs, 3), parts[-1], of.act)
+    net = policy(of.act.shape[2])
+    parts = net.split(theta)
+    return log_prob(forward(net, parts, of.obs), net.log_sigma(parts), of.act)
+
+
+def agents(theta: torch.Tensor, phi: torch.Tensor) -> AgentState:
+    """A stack of agents with fresh optimisers and normalisers."""
+    stack, blank = len(theta), make_moments(len(theta), 1)
+    return AgentState(theta, phi, adam_init(theta), adam_init(phi), make_moments(stack, NUM_OBS), blank)
+
+
+class Orders(np.random.Generator):
+    """Not random: the orders of minibatches that another library drew."""
+
+    def __init__(self, orders: Iterable[np.ndarray]) -> None:
+        super().__init__(np.random.PCG64(0))
+        self._orders = iter(orders)
+
+    def permutation(self, num_pairs: int) -> np.ndarray:
+        order = next(self._orders)
+        assert sorted(order) == list(range(num_pairs))
+        return order
 
 
 def take(of: Batch, agents: slice) -> Batch:

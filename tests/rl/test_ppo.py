@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from pgprim.core.adam import adam_init
-from pgprim.core.mlp import policy_net
+from pgprim.core.mlp import policy_net, value_net
 from pgprim.core.surrogate import clipped_surrogate, normalise_advantage, ratio, surrogate
-from pgprim.rl.ppo import ppo_update
+from pgprim.rl.algorithms.ppo.update import update as ppo_update
+from pgprim.rl.networks import make_policy, make_value
 from tests.rl import examples
 from tests.rl.examples import settings
 
@@ -29,7 +29,16 @@ def rngs(agents=range(1)):
 
 def update(theta, batch, agents=range(1), lr=LR, **changes):
     chosen = settings(**{"minibatches": 6, "policy_epochs": 4} | changes)
-    return ppo_update(NET, theta, adam_init(theta), batch, chosen, lr, rngs(agents))
+    return ppo(theta, batch, chosen, rngs(agents), lr)
+
+
+def ppo(theta, batch, chosen, generators, lr=LR, net=NET):
+    """The update with a constant learning rate: parameters and optimiser."""
+    phi = torch.zeros(len(theta), value_net(net.sizes[0], (64, 64)).num_params, dtype=theta.dtype)
+    chosen = replace(chosen, policy_lr=lr, anneal=False)
+    new = ppo_update(examples.agents(theta, phi), batch, chosen, 7, generators)
+    assert new.phi is phi
+    return new.theta, new.policy_adam
 
 
 def pairs_of(batch, pairs):
@@ -93,8 +102,9 @@ def test_a_learning_rate_of_zero_stays():
 
 def test_what_went_in_stays_as_it_was():
     theta, batch = start()
-    adam, before = adam_init(theta), theta.clone()
-    ppo_update(NET, theta, adam, batch, settings(), LR, rngs())
+    before, state = theta.clone(), examples.agents(theta, theta)
+    ppo_update(state, batch, settings(), 0, rngs())
+    adam = state.policy_adam
     assert torch.equal(theta, before) and adam.count == 0 and not adam.m.any() and not adam.v.any()
 
 
@@ -108,12 +118,53 @@ def test_an_agents_bits_do_not_depend_on_the_stack(num_act):
     chosen = settings(minibatches=4, policy_epochs=2)
 
     def run(pick):
-        start = theta[pick].clone()
-        return ppo_update(
-            net, start, adam_init(start), examples.take(batch, pick), chosen, LR, rngs(range(3)[pick])
-        )
+        return ppo(theta[pick].clone(), examples.take(batch, pick), chosen, rngs(range(3)[pick]), net=net)
 
     whole, adam = run(slice(0, 3))
     for pick in examples.stacks():
         found, own = run(pick)
         assert torch.equal(found, whole[pick]) and torch.equal(own.v, adam.v[pick])
+
+
+OPTIONS = {
+    "one optimiser": {"one_optimiser": True, "value_epochs": 2, "max_grad_norm": 0.5, "entropy_coef": 0.01, "value_coef": 0.5},
+    "early stop": {"target_kl": 0.002, "one_optimiser": True, "value_epochs": 2},
+    "early stop after an epoch": {"target_kl": 0.002, "target_kl_at": "epoch"},
+    "sizes": {"minibatch_size": 100, "advantage_norm": "batch", "value_clip": 0.2, "value_clip_max": False},
+    "other units": {"policy_activation": "silu", "policy_hidden": [40, 30], "sigma": "linear", "advantage_norm": "none"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_nor_do_they_with_other_libraries_options(kind):
+    """Twice in a row, so that agents that stop early go on from optimisers of different ages."""
+    chosen = settings(minibatches=4, policy_epochs=2, policy_lr=2e-3, **OPTIONS[kind])
+    policy, value = make_policy(chosen, 11, 3), make_value(chosen, 11)
+    rng = np.random.default_rng(8)
+    draw = lambda *shape: torch.from_numpy(rng.standard_normal((3, *shape))).float()  # noqa: E731
+    theta, phi, adv = 0.2 * draw(policy.num_params), 0.2 * draw(value.num_params), draw(256)
+    if chosen.sigma == "linear":
+        theta[:, -3:] = theta[:, -3:].exp()
+    batch = examples.Batch(
+        draw(256, 11), draw(256, 3), adv * torch.tensor([[1.0], [1.0], [30.0]]), adv, 0.3 * adv
+    )
+
+    def run(pick):
+        state = examples.agents(theta[pick].clone(), phi[pick].clone())
+        for iteration in range(2):
+            state = ppo_update(state, examples.take(batch, pick), chosen, iteration, rngs(range(3)[pick]))
+        return state
+
+    whole = run(slice(0, 3))
+    assert not torch.equal(whole.theta, theta) and torch.equal(whole.phi, phi) != chosen.one_optimiser
+    for pick in examples.stacks():
+        own = run(pick)
+        for one, other in zip(
+            (own.theta, own.phi, own.policy_adam.v),
+            (whole.theta, whole.phi, whole.policy_adam.v),
+            strict=True,
+        ):
+            assert torch.equal(one, other[pick])
+        assert own.policy_adam.count.tolist() == whole.policy_adam.count[pick].tolist()
+    if kind.startswith("early"):
+        assert (whole.policy_adam.count < 2 * 2 * 4).any()

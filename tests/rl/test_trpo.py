@@ -9,8 +9,9 @@ import torch
 from pgprim.core.gaussian import kl
 from pgprim.core.mlp import activations, forward, policy_net
 from pgprim.core.surrogate import normalise_advantage, ratio, surrogate
+from pgprim.rl.algorithms.trpo.update import fisher_vector_product
+from pgprim.rl.algorithms.trpo.update import update as trpo_update
 from pgprim.rl.batch import Batch
-from pgprim.rl.trpo import fisher_vector_product, trpo_update
 from tests.rl import examples
 from tests.rl.examples import settings
 
@@ -26,22 +27,30 @@ def start(num_pairs=512, num_agents=1, dtype=torch.float64):
 
 
 def update(theta, batch, agents=range(1), **changes):
-    return trpo_update(examples.policy(), theta, batch, settings("trpo", **changes), rngs(agents))
+    return trpo(theta, batch, settings("trpo", **changes), rngs(agents))
 
 
-def small(num_pairs=30):
+def trpo(theta, batch, chosen, generators):
+    return trpo_update(examples.agents(theta, theta), batch, chosen, 0, generators).theta
+
+
+ACTIVATIONS = ("tanh", "relu", "elu", "silu", "gelu", "leaky_relu")
+
+
+def small(num_pairs=30, activation="tanh", sigma="log"):
     """A policy small enough for dense matrices of its parameters."""
-    net = policy_net(4, 2, (6, 5))
+    net = policy_net(4, 2, (6, 5), activation, sigma)
     rng = np.random.default_rng(4)
     draw = lambda *shape: torch.from_numpy(rng.standard_normal((1, *shape)))  # noqa: E731
-    adv = draw(num_pairs)
-    return net, 0.5 * draw(net.num_params), Batch(draw(num_pairs, 4), draw(num_pairs, 2), adv, adv, adv)
+    adv, theta = draw(num_pairs), 0.5 * draw(net.num_params)
+    if sigma == "linear":
+        theta[:, -2:] = theta[:, -2:].exp()
+    return net, theta, Batch(draw(num_pairs, 4), draw(num_pairs, 2), adv, adv, adv)
 
 
 def mean_kl(net, theta_old, theta, obs):
     old, new = net.split(theta_old), net.split(theta)
-    num_layers = len(net.sizes) - 1
-    return kl(forward(old, obs, num_layers), old[-1], forward(new, obs, num_layers), new[-1]).mean(1)
+    return kl(forward(net, old, obs), net.log_sigma(old), forward(net, new, obs), net.log_sigma(new)).mean(1)
 
 
 def fisher(net, theta, obs):
@@ -51,10 +60,12 @@ def fisher(net, theta, obs):
     )
 
 
-def test_fisher_vector_product_is_the_hessian_of_the_kl():
-    net, theta, batch = small()
+@pytest.mark.parametrize("sigma", ["log", "linear"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_fisher_vector_product_is_the_hessian_of_the_kl(activation, sigma):
+    net, theta, batch = small(activation=activation, sigma=sigma)
     matrix = fisher(net, theta, batch.obs)
-    acts = activations(net.split(theta), batch.obs, 3)
+    acts = activations(net, net.split(theta), batch.obs)
     columns = [
         fisher_vector_product(net, net.split(theta), acts, unit[None])[0]
         for unit in torch.eye(net.num_params, dtype=torch.float64)
@@ -70,7 +81,7 @@ def test_fisher_vector_product_is_that_of_double_backward_on_a_network_of_the_st
     flat = theta.clone().requires_grad_()
     (grad,) = torch.autograd.grad(mean_kl(net, theta, flat, batch.obs).sum(), flat, create_graph=True)
     (right,) = torch.autograd.grad((grad * vector).sum(), flat)
-    acts = activations(net.split(theta), batch.obs, 3)
+    acts = activations(net, net.split(theta), batch.obs)
     found = fisher_vector_product(net, net.split(theta), acts, vector)
     torch.testing.assert_close(found, right, rtol=1e-10, atol=1e-12)
 
@@ -79,14 +90,14 @@ def test_fisher_vector_product_is_that_of_double_backward_on_a_network_of_the_st
 def test_the_step_is_the_dense_natural_gradient_step(fraction):
     """√(2δ / xᵀ(F + 0.1 I)x) · x with (F + 0.1 I)x = g, halved k times; F over the states that the generator picks."""
     net, theta, batch = small()
-    chosen = settings("trpo", fisher_fraction=fraction, cg_steps=200, delta=0.02)
-    found = trpo_update(net, theta, batch, chosen, rngs())[0] - theta[0]
+    chosen = settings("trpo", fisher_fraction=fraction, cg_steps=200, delta=0.02, hidden=[6, 5])
+    found = trpo(theta, batch, chosen, rngs())[0] - theta[0]
 
     picked = rngs()[0].choice(30, round(30 * fraction), replace=False)
     matrix = fisher(net, theta, batch.obs[:, picked]) + 0.1 * torch.eye(net.num_params)
     flat = theta.clone().requires_grad_()
     parts = net.split(flat)
-    logp = examples.log_prob(forward(parts, batch.obs, 3), parts[-1], batch.act)
+    logp = examples.log_prob(forward(net, parts, batch.obs), parts[-1], batch.act)
     objective = surrogate(ratio(logp, logp.detach()), normalise_advantage(batch.adv)).sum()
     (grad,) = torch.autograd.grad(objective, flat)
     x = torch.linalg.solve(matrix, grad[0])
@@ -157,9 +168,7 @@ def stack_keeps_bits(num_act: int, num_pairs: int = 512):
     batch = Batch(draw(num_pairs, 11), draw(num_pairs, num_act), adv, adv, adv)
 
     def run(pick):
-        return trpo_update(
-            net, theta[pick].clone(), examples.take(batch, pick), settings("trpo"), rngs(range(3)[pick])
-        )
+        return trpo(theta[pick].clone(), examples.take(batch, pick), settings("trpo"), rngs(range(3)[pick]))
 
     whole = run(slice(0, 3))
     assert not torch.equal(whole, theta)

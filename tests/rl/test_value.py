@@ -42,7 +42,7 @@ def test_a_fit_is_autograd_and_torchs_adam(weighted, clip):
     """Minibatch by minibatch in the order of the agent's own generator, each the mean over the pairs that count."""
     phi, plain, shared = start()
     batch = shared if weighted else plain
-    found, adam, loss = fit(phi, batch, value_clip=clip)
+    found, adam = fit(phi, batch, value_clip=clip)
 
     right = torch.nn.Parameter(phi.clone())
     peer = torch.optim.Adam([right], lr=LR, eps=1e-5)
@@ -58,9 +58,8 @@ def test_a_fit_is_autograd_and_torchs_adam(weighted, clip):
     torch.testing.assert_close(found, right.detach(), rtol=0, atol=1e-8 * step)
     assert adam.count == 24
     after = value_loss(values(NET, found, batch.obs), batch.val_old, batch.target, batch.weight, clip)
-    torch.testing.assert_close(loss, after)
     before = value_loss(values(NET, phi, batch.obs), batch.val_old, batch.target, batch.weight, clip)
-    assert loss < before
+    assert after < before
 
 
 def test_pairs_that_do_not_count_have_no_influence():
@@ -72,8 +71,8 @@ def test_pairs_that_do_not_count_have_no_influence():
 
 def test_a_minibatch_in_which_no_pair_counts_leaves_a_finite_network():
     phi, _, batch = start()
-    found, adam, loss = fit(phi, replace(batch, weight=torch.zeros_like(batch.weight)))
-    assert torch.equal(found, phi) and not adam.v.any() and loss.item() == 0
+    found, adam = fit(phi, replace(batch, weight=torch.zeros_like(batch.weight)))
+    assert torch.equal(found, phi) and not adam.v.any()
 
 
 def test_what_went_in_stays_as_it_was():
@@ -87,8 +86,8 @@ def test_a_fit_goes_on_where_the_optimiser_stopped():
     """Two fits of one epoch, optimiser and generator handed on, are one fit of two."""
     phi, batch, _ = start()
     chosen, (rng,) = settings(minibatches=6, value_epochs=1), rngs()
-    half, adam, _ = fit_value(NET, phi, adam_init(phi), batch, chosen, LR, [rng])
-    found, _, _ = fit_value(NET, half, adam, batch, chosen, LR, [rng])
+    half, adam = fit_value(NET, phi, adam_init(phi), batch, chosen, LR, [rng])
+    found, _ = fit_value(NET, half, adam, batch, chosen, LR, [rng])
     assert torch.equal(found, fit(phi, batch, value_epochs=2)[0])
 
 
@@ -99,7 +98,7 @@ def test_an_agents_bits_do_not_depend_on_the_stack(clip):
     for pick in examples.stacks():
         agents = range(3)[pick]
         found = fit(phi[pick].clone(), examples.take(batch, pick), agents, minibatches=4, value_clip=clip)
-        assert torch.equal(found[0], whole[0][pick]) and torch.equal(found[2], whole[2][pick])
+        assert torch.equal(found[0], whole[0][pick])
         assert torch.equal(found[1].m, whole[1].m[pick]) and torch.equal(found[1].v, whole[1].v[pick])
 
 

@@ -6,9 +6,9 @@ import xarray as xr
 
 from pgprim.store.datasets import (
     load_dataset,
-    open_gradients,
+    open_store,
     save_dataset,
-    save_gradients,
+    save_store,
 )
 from pgprim.types.errors import UserError
 
@@ -74,7 +74,7 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
     assert _files(tmp_path) == before
 
 
-@pytest.mark.parametrize("save", [save_dataset, save_gradients])
+@pytest.mark.parametrize("save", [save_dataset, save_store])
 @pytest.mark.parametrize("key", ["units", "long_name"])
 def test_every_variable_must_be_described(tmp_path, save, key):
     ds = _estimate()
@@ -84,16 +84,52 @@ def test_every_variable_must_be_described(tmp_path, save, key):
 
 
 def test_missing_and_broken_files_end_in_a_sentence(tmp_path):
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="no such dataset"):
         load_dataset(tmp_path / "a.nc")
     save_dataset(tmp_path / "whole.nc", _estimate())
     whole = (tmp_path / "whole.nc").read_bytes()
     for broken in (b"", b"not netcdf at all", whole[: len(whole) // 3]):
         (tmp_path / "a.nc").write_bytes(broken)
-        with pytest.raises(UserError, match=r"a\.nc: not a whole NetCDF-3 file"):
+        with pytest.raises(UserError, match=r"a\.nc: not a dataset as pgprim wrote it"):
             load_dataset(tmp_path / "a.nc")
-    with pytest.raises(UserError, match="not a gradient store"):
-        open_gradients(tmp_path / "none.zarr")
+    with pytest.raises(UserError, match="no such dataset"):
+        open_store(tmp_path / "none.zarr")
+
+
+@pytest.mark.parametrize("name", ["a.nc", "a.zarr"])
+def test_of_sixty_flipped_bits_none_is_read_as_data(tmp_path, name):
+    save, load = (save_dataset, load_dataset) if name.endswith("nc") else (save_store, open_store)
+    save(tmp_path / name, _estimate())
+    files = sorted(path for path in [tmp_path / name, *(tmp_path / name).rglob("*")] if path.is_file())
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        file = files[rng.integers(len(files))]
+        whole = file.read_bytes()
+        flipped = bytearray(whole)
+        flipped[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        file.write_bytes(flipped)
+        with pytest.raises(UserError, match=rf"{name}: not a dataset as pgprim wrote it: "):
+            load(tmp_path / name)
+        file.write_bytes(whole)
+    xr.testing.assert_identical(load(tmp_path / name).load(), _estimate())
+
+
+def test_chunks_of_stores_have_checksums_that_any_reader_checks(tmp_path):
+    save_store(tmp_path / "g.zarr", _gradients())
+    shard = tmp_path / "g.zarr" / "grad" / "c" / "0" / "0" / "0"
+    content = bytearray(shard.read_bytes())
+    content[10] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(ValueError, match="checksum"):
+        xr.open_zarr(tmp_path / "g.zarr").load()
+
+
+@pytest.mark.parametrize("name", ["a.nc", "a.zarr"])
+def test_what_another_kind_of_processor_made_is_refused(tmp_path, name):
+    save, load = (save_dataset, load_dataset) if name.endswith("nc") else (save_store, open_store)
+    save(tmp_path / name, _estimate().assign_attrs(kernels="aarch64"))
+    with pytest.raises(UserError, match=rf"{name}: .*kernels aarch64"):
+        load(tmp_path / name)
 
 
 def _gradients():
@@ -112,18 +148,18 @@ def _gradients():
 
 def test_gradients_come_back_as_they_were_from_few_files(tmp_path):
     ds = _gradients()
-    save_gradients(tmp_path / "g.zarr", ds)
-    xr.testing.assert_identical(open_gradients(tmp_path / "g.zarr").load(), ds)
-    xr.testing.assert_identical(xr.open_zarr(tmp_path / "g.zarr").load(), ds)
+    save_store(tmp_path / "g.zarr", ds)
+    xr.testing.assert_identical(open_store(tmp_path / "g.zarr").load(), ds)
+    xr.testing.assert_equal(xr.open_zarr(tmp_path / "g.zarr").load(), ds)
     assert len(_files(tmp_path / "g.zarr")) <= 1 + 2 * len(ds.variables)
 
 
 def test_gradients_are_the_same_bytes_and_replaced_whole(tmp_path):
-    save_gradients(tmp_path / "a.zarr", _gradients())
-    save_gradients(
+    save_store(tmp_path / "a.zarr", _gradients())
+    save_store(
         tmp_path / "b.zarr",
         _gradients().assign(more=("param", np.ones(50), {"units": "1", "long_name": "x"})),
     )
-    save_gradients(tmp_path / "b.zarr", _gradients())
+    save_store(tmp_path / "b.zarr", _gradients())
     assert _files(tmp_path / "a.zarr") == _files(tmp_path / "b.zarr")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "b.zarr"]

@@ -122,14 +122,40 @@ def test_few_files_of_zarr_version_3_in_shards_with_the_same_bytes_every_time(tm
     assert array.metadata.zarr_format == 3 and array.shards is not None and array.nchunks > 5
 
 
-def test_a_damaged_index_is_noticed(tmp_path):
+def test_of_sixty_flipped_bits_none_is_read_as_data(tmp_path):
+    write(tmp_path / "r.zarr", make_rollouts(3, 2 * BLOCK), {"task": "hopper"})
+    files = sorted(path for path in (tmp_path / "r.zarr").rglob("*") if path.is_file())
+    sizes = np.array([file.stat().st_size for file in files])
+    rng = np.random.default_rng(0)
+    # Every other flip is in any file alike, so that small ones have their turn.
+    choices = [rng.choice(len(files), p=p) for _ in range(30) for p in (None, sizes / sizes.sum())]
+    for file in (files[choice] for choice in choices):
+        whole = file.read_bytes()
+        flipped = bytearray(whole)
+        flipped[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        file.write_bytes(flipped)
+        with pytest.raises(UserError, match=r"r\.zarr: not a store of rollouts as pgprim wrote it: "):
+            list(open_rollouts(tmp_path / "r.zarr").blocks())
+        file.write_bytes(whole)
+    list(open_rollouts(tmp_path / "r.zarr").blocks())
+
+
+@pytest.mark.parametrize("name", ["rew/c/0/0", "act/zarr.json", "zarr.json"])
+def test_a_torn_or_missing_file_is_named_when_the_store_is_opened(tmp_path, name):
     write(tmp_path / "r.zarr", make_rollouts(3, 100))
-    shard = tmp_path / "r.zarr" / "rew" / "c" / "0" / "0"
-    content = bytearray(shard.read_bytes())
-    content[-6] ^= 1  # in the index, before its checksum
-    shard.write_bytes(content)
-    with pytest.raises(ValueError, match="checksum"):
-        next(open_rollouts(tmp_path / "r.zarr").blocks())
+    file = tmp_path / "r.zarr" / name
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(UserError, match=rf"r\.zarr.*(checksum|its file {name} has \d+ bytes)"):
+        open_rollouts(tmp_path / "r.zarr")
+    file.unlink()
+    with pytest.raises(UserError, match=rf"r\.zarr: .*(the file {name} is missing|no checksum)"):
+        open_rollouts(tmp_path / "r.zarr")
+
+
+def test_what_another_kind_of_processor_made_is_refused(tmp_path):
+    write(tmp_path / "r.zarr", make_rollouts(3, 100), {"kernels": "aarch64"})
+    with pytest.raises(UserError, match="kernels aarch64"):
+        open_rollouts(tmp_path / "r.zarr")
 
 
 def test_an_error_while_writing_leaves_what_was_there(tmp_path):
@@ -163,7 +189,7 @@ def test_blocks_out_of_order_or_size_are_refused(tmp_path, start, stop):
 
 
 def test_a_missing_or_wrong_store_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match=r"r\.zarr: no such rollouts"):
+    with pytest.raises(UserError, match=r"r\.zarr: no such store of rollouts"):
         open_rollouts(tmp_path / "r.zarr")
     zarr.open_group(tmp_path / "other.zarr", mode="w").create_array("obs", shape=(1,), dtype="f4")
     with pytest.raises(UserError, match=r"other\.zarr: not a store of rollouts"):

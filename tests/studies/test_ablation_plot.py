@@ -3,6 +3,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pgprim.plotting.combine import combine
+from pgprim.plotting.intervals import ends_of
 from pgprim.studies.ablation.plot import plot, select
 from pgprim.types.errors import UserError
 from tests.plotting import drawn
@@ -29,7 +30,9 @@ def test_known_effects_are_found_within_their_intervals():
         one = main.sel(rule=rule)
         known = factor * np.array(varied.EFFECTS)
         np.testing.assert_allclose(one.effect_size, known, atol=40)
-        assert ((one.effect_low < known) & (known < one.effect_high)).mean() >= 0.75
+        assert (
+            (one.effect_size_ci.sel(bound="low") < known) & (known < one.effect_size_ci.sel(bound="high"))
+        ).mean() >= 0.75
         assert (np.abs(ds.sel(rule=rule).isel(effect=slice(4, None)).effect_size) < 40).all()
     assert (ds.best_rate == 1.0).all()
 
@@ -75,7 +78,7 @@ def test_effects_are_drawn_with_their_intervals_and_named():
             np.testing.assert_allclose(np.asarray(container.lines[0].get_xdata(), float), one.effect_size)
             (bars,) = container.lines[2]
             ends = np.array([path.vertices[:, 0] for path in bars.get_paths()])
-            np.testing.assert_allclose(ends, np.stack([one.effect_low, one.effect_high], 1))
+            np.testing.assert_allclose(ends, ends_of(one, "effect_size").T)
     assert drawn.overlaps(effects) == []
     assert len(distributions.axes) == 2 * 4
 
@@ -97,7 +100,8 @@ def test_one_seed_left_has_effects_without_intervals():
     ds = dataset(seeds=3)
     assert np.isfinite(ds.effect_size).all()
     assert (
-        np.isnan(ds.effect_low.sel(rule="best")).all() and np.isfinite(ds.effect_low.sel(rule="mean")).all()
+        np.isnan(ds.effect_size_ci.sel(bound="low").sel(rule="best")).all()
+        and np.isfinite(ds.effect_size_ci.sel(bound="low").sel(rule="mean")).all()
     )
     plot(ds)
 

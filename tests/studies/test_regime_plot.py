@@ -26,8 +26,8 @@ def test_what_runs_came_to_is_the_mean_of_their_last_quarter():
     values = ds.final_return.sel(pairs=2048, rate=1.0, task="hopper").values
     half = t.ppf(0.975, 2) * values.std(ddof=1) / np.sqrt(3)
     one = ds.sel(pairs=2048, rate=1.0, task="hopper")
-    assert one.final_low.item() == pytest.approx(values.mean() - half)
-    assert one.final_high.item() == pytest.approx(values.mean() + half)
+    assert one.final_mean_ci.sel(bound="low").item() == pytest.approx(values.mean() - half)
+    assert one.final_mean_ci.sel(bound="high").item() == pytest.approx(values.mean() + half)
 
 
 def test_a_page_per_task_and_one_of_final_returns():

@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import t
 
 from pgprim.plotting.combine import combine
+from pgprim.store.labelled import BOUNDS
 from pgprim.studies.semantics.plot import plot, row_text, select
 from pgprim.types.errors import UserError
 from tests.plotting import drawn
@@ -42,7 +43,8 @@ def dataset(**kwargs):
 
 
 def table(ds, quantity, name, task="hopper"):
-    return ds[f"table_{name}"].sel(quantity=quantity, task=task, algo="ppo").item()
+    array = ds.table_difference_ci.sel(bound=name) if name in BOUNDS else ds[f"table_{name}"]
+    return array.sel(quantity=quantity, task=task, algo="ppo").item()
 
 
 def test_training_is_compared_over_the_iterations_that_both_have():

@@ -5,9 +5,9 @@ import io
 import pytest
 import yaml
 from docutils.core import publish_doctree
+from dvcsnake.pipeline import Pipeline
 from jinja2 import Environment, StrictUndefined
 
-from pgprim.dag.pipeline import Pipeline
 from pgprim.types.params import read
 from tests.dag.checkouts import PROJECT
 

@@ -1,4 +1,4 @@
-"""What `docs/pipeline.md` promises, on the real stages at a tiny scale; `tests/dag` has the same on toys, and more."""
+"""What `docs/pipeline.md` promises, on the real stages at a tiny scale; `bridge/tests` has the same on toys, and more."""
 
 import base64
 import json
@@ -98,7 +98,7 @@ def test_a_change_redoes_what_depends_on_it_and_nothing_else(tmp_path):
 def test_a_clone_takes_what_is_shared_and_an_experiment_runs_what_it_changes(tmp_path):
     project = copy_project(tmp_path)
     project.snakemake(FIGURES)
-    project.run("git add -A && git commit -qm everything && python -m pgprim.dag push && git add -A remote")
+    project.run("git add -A && git commit -qm everything && python -m dvcsnake push && git add -A remote")
     project.run("git diff --cached --quiet || git commit -qm shared")
 
     # (a) A pull of one figure is enough for it; (a') without a pull a target is fetched, and nothing more.

@@ -5,7 +5,7 @@ same pairs, through sums that are kept (`core.prefix_sums`):
 
 * `zero`: advantages are returns, A = R, "replacing advantages with returns" as the paper has it (Fig. 4 caption);
 * `value`: the agent's V, generalised advantage estimates with the agent's λ, as in training;
-* `true`: the same with V* in place of V, values behind cuts included (`probes.baselines.fit`; fitted on the truth streams, so it
+* `true`: the same with V* in place of V, values behind cuts included (`probes.fit`; fitted on the truth streams, so it
   knows nothing of the trials).
 
 A return that a cut or a time limit ends is continued by the agent's V there, as `value` does: what the baselines differ
@@ -13,7 +13,7 @@ by is what they subtract and, for `zero`, λ = 1. Agreement of estimates says no
 second part is for, estimates over a grid of λ on the truth streams, where λ = 1 has no bias but the cut's.
 
 The third part asks for the floor. The variance of a mean of s·(R − b(s)) is, pair by pair, E‖s‖²(R − b)², and b* of
-`probes.baselines.fit` makes it least among functions of the state. What V and V* reach of the way from no baseline to b* is
+`probes.fit` makes it least among functions of the state. What V and V* reach of the way from no baseline to b* is
 measured on the trial streams. b* is itself a fit to other streams, so that what it leaves lies a little above the floor
 and shares are a little too large, by as much as its fit misses.
 """
@@ -28,23 +28,27 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from tqdm import tqdm
 
-from pgprim.core.agreement import with_ends
-from pgprim.core.mlp import MLP, policy_net
-from pgprim.core.paired import cosine_difference
+from pgprim.core.bias_variance import bias_variance, noise_ratio, signal_to_noise
+from pgprim.core.cosines import cosines, gram
+from pgprim.core.intervals import Interval, jackknife
+from pgprim.core.mlp import MLP
+from pgprim.core.pairwise_cosine import cosine_difference, pairwise_cosine
 from pgprim.core.prefix_sums import PrefixSums, append, batch_gradient, no_pairs, revalue, trace_weights
 from pgprim.core.score_norms import squared_score_norms
 from pgprim.core.scores import score_sums
-from pgprim.core.statistics import Interval, cosines, gram, jackknife, mean_cosine
-from pgprim.core.tails import is_settled
-from pgprim.core.trade_off import errors_against_unbiased, noise_ratio, signal_to_noise
-from pgprim.experience.seen import ROWS, Seen, advantages, cut_gain, episode_ends, join, returns, see
+from pgprim.core.time_in_episode import elapsed_steps, has_room
+from pgprim.experience.seen import ROWS, Seen, advantages, cut_gain, join, returns, see
 from pgprim.experience.seen import revalue as revalue_seen
-from pgprim.probes.baselines.fit import NUMBERS
-from pgprim.store.estimates import estimates_dataset
+from pgprim.rl.algorithms import make_settings
+from pgprim.rl.networks import make_policy
+from pgprim.rl.streams import time_limit
+from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import agent_of, label, stack_values
 from pgprim.store.rollouts import RolloutReader
-from pgprim.types.agent import Settings, make_settings
+from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import Checkpoint
-from pgprim.types.fit import Fit
+from pgprim.types.fit import NUMBERS, Fit
+from pgprim.types.levels import LEVEL
 
 BASELINES = ("zero", "value", "true")
 DIFFERENCES = (("value", "zero"), ("true", "value"), ("true", "zero"))
@@ -58,16 +62,19 @@ GROUP = 32
 """Streams that are worked on at a time: chunks of narrow arrays hold several, and are unpacked whole each time."""
 
 VECTORS = {
-    "grad": "policy gradient estimate, Eqs. 1 and 15",
-    "score_sum": "Σ s, the score summed over the pairs",
-    "score_adv_sum": "Σ s·A, the score times the advantage summed over the pairs",
-    "adv_sum": "Σ A, the advantage summed over the pairs",
-    "adv_sq_sum": "Σ A², the squared advantage summed over the pairs",
-    "lam_grad": "policy gradient estimate with advantages centred but not scaled, from a truth stream",
-    "return_grad": "policy gradient estimate from returns less a baseline, centred but not scaled",
-    "residual_sums": "n, Σ e, Σ ‖s‖², Σ ‖s‖² e and Σ ‖s‖² e² over the pairs with settled returns, e = R − b",
+    "grad": ("policy gradient estimate, Eqs. 1 and 15", "1"),
+    "score_sum": ("Σ s, the score summed over the pairs", "1"),
+    "score_adv_sum": ("Σ s·A, the score times the advantage summed over the pairs", "1"),
+    "adv_sum": ("Σ A, the advantage summed over the pairs", "1"),
+    "adv_sq_sum": ("Σ A², the squared advantage summed over the pairs", "1"),
+    "lam_grad": ("policy gradient estimate with advantages centred but not scaled, from a truth stream", "1"),
+    "return_grad": ("policy gradient estimate from returns less a baseline, centred but not scaled", "1"),
+    "residual_sums": (
+        "n, Σ e, Σ ‖s‖², Σ ‖s‖² e and Σ ‖s‖² e² over the pairs with settled returns, e = R − b",
+        "1",
+    ),
 }
-"""Long names of what is kept of the pairs."""
+"""Long name and unit of what is kept of the pairs."""
 
 ESTIMATES = {
     "pairwise_cosine": ("cosine between two estimates", "1"),
@@ -94,31 +101,28 @@ BUDGET_DIMS = {
 }
 
 COORDS = {
-    "baseline": "baseline of the advantages",
-    "difference": "which baseline's cosine less which",
-    "subtracted": "what is subtracted from returns",
-    "lam": "λ of the advantages",
+    "baseline": ("baseline of the advantages", "1"),
+    "difference": ("which baseline's cosine less which", "1"),
+    "subtracted": ("what is subtracted from returns", "1"),
+    "lam": ("λ of the advantages", "1"),
 }
 
 
-def run(
-    checkpoint: Checkpoint, fit: Fit, rollouts: RolloutReader, params: dict
-) -> tuple[xr.Dataset, xr.Dataset]:
+def measure(inputs: Inputs, params: dict) -> Measured:
     """The probe: gradients with their sums, and the numbers the figures read.
 
     Args:
-        checkpoint: The agent that made the rollouts.
-        fit: V* and b* of the checkpoint.
-        rollouts: Trial streams first, then truth streams.
-        params: The parameter file.
+        inputs: A checkpoint, its rollouts, and V* and b* as `fit` found them.
+        params: `budgets`, `lambdas`, `pairs` and `beyond`.
     """
-    chosen, trials = params["baselines"], params["sample"]["trials"]
-    label = f"baselines {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
+    checkpoint, rollouts, fit = inputs.checkpoint, inputs.rollouts, inputs.results["fit"].numbers
+    chosen, trials = params, inputs.trials
+    desc = f"baselines {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
     longest = max(chosen["budgets"][-1], chosen["pairs"])
     total = trials * longest + (rollouts.num_streams - trials) * chosen["pairs"]
-    with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
+    with tqdm(total=total, desc=desc, unit="pair", unit_scale=True, mininterval=5) as progress:
         vectors = collect(checkpoint, fit, rollouts, chosen, trials, progress)
-    return vectors, compare(checkpoint, fit, vectors, chosen["level"])
+    return Measured(compare(checkpoint, fit, vectors, LEVEL), vectors)
 
 
 Views = dict[str, Seen]
@@ -234,7 +238,12 @@ def centred_gradients(
 
 
 def residual_sums(
-    theta: Float[Tensor, "1 param"], net: MLP, views: Views, settings: Settings, beyond: int
+    theta: Float[Tensor, "1 param"],
+    net: MLP,
+    views: Views,
+    settings: Settings,
+    limit: int | None,
+    beyond: int,
 ) -> Float64[np.ndarray, "subtracted stream sum"]:
     """n, Σ e, Σ w, Σ w e, Σ w e² over pairs with settled returns, with e = R − b(s) and w = ‖s‖².
 
@@ -243,7 +252,8 @@ def residual_sums(
         net: Its shape.
         views: The pairs.
         settings: Discount.
-        beyond: See `core.tails.is_settled`.
+        limit: Pairs after which the time limit ends an episode; None where there is no limit.
+        beyond: Pairs that the limit and the end of the stream must leave room for (`core.time_in_episode`).
     """
     own = views["value"]
     ret, obs, act = returns(own, settings, cut=True), torch.from_numpy(own.obs), torch.from_numpy(own.act)
@@ -251,7 +261,7 @@ def residual_sums(
     norms = [
         squared_score_norms(theta, net, obs[k : k + few], act[k : k + few]) for k in range(0, len(ret), few)
     ]
-    settled = is_settled(*episode_ends(own, settings), beyond)
+    settled = has_room(elapsed_steps(own.ended), limit, beyond)
     weight = np.where(settled, torch.cat(norms).double().numpy(), 0.0)
     rows = []
     for name in SUBTRACTED:
@@ -274,7 +284,7 @@ def collect(
         progress: Told of the pairs that are done.
     """
     settings, theta = make_settings(checkpoint.settings), checkpoint.state.theta
-    net = policy_net(checkpoint.num_obs, checkpoint.num_act, settings.hidden)
+    net = make_policy(settings, checkpoint.num_obs, checkpoint.num_act)
     budgets, num_pairs = chosen["budgets"], chosen["pairs"]
     piece, longest = slice(0, num_pairs), max(budgets[-1], num_pairs)
     sums, residuals, returned = [], [], []
@@ -282,7 +292,9 @@ def collect(
         networks = {"true": fit.true, "optimal": fit.optimal}
         views = read_views(checkpoint, networks, rollouts, streams, longest)
         sums.append(prefix_sums(theta, net, views, budgets, settings))
-        residuals.append(residual_sums(theta, net, views, settings, chosen["fit"]["beyond"]))
+        residuals.append(
+            residual_sums(theta, net, views, settings, time_limit(checkpoint.environment), chosen["beyond"])
+        )
         ret = baseline_advantages(views, "zero", 1.0, piece, settings)
         less = [ret, *(ret - views[name].val[:, piece] for name in SUBTRACTED[1:])]
         returned.append(centred_gradients(theta, net, views["value"], less))
@@ -294,6 +306,7 @@ def collect(
         graded.append(centred_gradients(theta, net, views["value"], advs))
         progress.update(views["value"].rew.size)
     return _label(
+        checkpoint,
         sums,
         np.concatenate(residuals, axis=1),
         np.concatenate(returned, axis=1),
@@ -311,9 +324,8 @@ def compare(checkpoint: Checkpoint, fit: Fit, vectors: xr.Dataset, level: float)
         vectors: From `collect`.
         level: Nominal coverage of the intervals.
     """
-    budgets = vectors.budget.values.tolist()
     matrices = np.array([[cosines(gram(grads)) for grads in rows] for rows in vectors.grad.values])
-    agreement = [[mean_cosine(matrix, level) for matrix in row] for row in matrices]
+    agreement = [[pairwise_cosine(matrix, level) for matrix in row] for row in matrices]
     differences = [
         [
             cosine_difference(*both, level)
@@ -322,37 +334,30 @@ def compare(checkpoint: Checkpoint, fit: Fit, vectors: xr.Dataset, level: float)
         for pair in DIFFERENCES
     ]
     unbiased = vectors.lam.values.tolist().index(1.0)
-    errors = errors_against_unbiased(vectors.lam_grad.values, unbiased, level)
+    errors = bias_variance(vectors.lam_grad.values, unbiased, level)
     variances, shares = floor(vectors.residual_sums.values, level)
     returned = vectors.return_grad.values
-    found = {
+    intervals = {
         "cosine": agreement,
         "cosine_difference": differences,
-        **{f"lam_{name}": intervals for name, intervals in errors.items()},
+        **{f"lam_{name}": of_lam for name, of_lam in errors.items()},
         "signal": signal_to_noise(vectors.lam_grad.values[unbiased], level),
         "pair_variance": variances,
         "gain_share": shares,
         "return_variance": [noise_ratio(grads, returned[0], level) for grads in returned],
     }
     numbers = {"pairwise_cosine": matrices, **fit.numbers}
-    for name, intervals in found.items():
-        numbers |= with_ends(name, Interval(*np.moveaxis(np.array(intervals), -1, 0)))
-    variables = {
-        name: (BUDGET_DIMS.get(name.removesuffix("_low").removesuffix("_high"), ()), values)
-        for name, values in numbers.items()
+    numbers |= {name: stack_values(values) for name, values in intervals.items()}
+    variables = {name: (BUDGET_DIMS.get(name, ()), values) for name, values in numbers.items()}
+    trials = range(vectors.sizes["trial"])
+    coords = {"budget": vectors.budget.values, "trial": trials, "trial_b": trials, "lam": vectors.lam.values}
+    coords |= {
+        "baseline": BASELINES,
+        "subtracted": SUBTRACTED,
+        "difference": ["-".join(pair) for pair in DIFFERENCES],
     }
-    attrs = {
-        "level": level,
-        "env_id": checkpoint.environment.id,
-        "semantics": checkpoint.settings["semantics"],
-    }
-    attrs |= {"lam": checkpoint.settings["lam"], "lam_pairs": vectors.attrs["lam_pairs"]}
-    ds = estimates_dataset(checkpoint, variables, ESTIMATES, budgets, vectors.sizes["trial"], attrs)
-    coords = {"baseline": list(BASELINES), "subtracted": list(SUBTRACTED), "lam": vectors.lam.values}
-    coords["difference"] = ["-".join(pair) for pair in DIFFERENCES]
-    return ds.assign_coords(
-        {name: (name, values, {"long_name": COORDS[name]}) for name, values in coords.items()}
-    )
+    attrs = {"level": level, "lam": checkpoint.settings["lam"], "lam_pairs": vectors.attrs["lam_pairs"]}
+    return label(variables, ESTIMATES | COORDS, coords, attrs, agent_of(checkpoint))
 
 
 def floor(
@@ -389,6 +394,7 @@ def _groups(first: int, last: int) -> Iterator[slice]:
 
 
 def _label(
+    checkpoint: Checkpoint,
     sums: list[dict[str, dict[int, PrefixSums]]],
     residuals: Float64[np.ndarray, "subtracted trial sum"],
     returned: Float64[np.ndarray, "subtracted trial param"],
@@ -421,15 +427,10 @@ def _label(
         "return_grad": (("subtracted", "trial", "param"), returned.astype(np.float32)),
         "residual_sums": (("subtracted", "trial", "sum"), residuals),
     }
-    variables = {
-        name: (dims, values, {"long_name": VECTORS[name], "units": "1"})
-        for name, (dims, values) in arrays.items()
-    }
     coords = {
-        "budget": ("budget", budgets, {"long_name": "state-action pairs per estimate", "units": "pairs"}),
-        "lam": ("lam", chosen["lambdas"], {"long_name": COORDS["lam"]}),
+        "budget": budgets,
+        "lam": chosen["lambdas"],
+        "baseline": BASELINES,
+        "subtracted": SUBTRACTED,
     }
-    for dim, names in (("baseline", BASELINES), ("subtracted", SUBTRACTED)):  # Zarr v3 knows no text yet
-        flags = {"flag_values": list(range(len(names))), "flag_meanings": " ".join(names)}
-        coords[dim] = (dim, np.arange(len(names), dtype=np.int8), {"long_name": COORDS[dim]} | flags)
-    return xr.Dataset(variables, coords, {"lam_pairs": chosen["pairs"]})
+    return label(arrays, VECTORS | COORDS, coords, agent_of(checkpoint) | {"lam_pairs": chosen["pairs"]})

@@ -12,11 +12,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pgprim.plotting.choose import choose
-from pgprim.plotting.cosines import percent
+from pgprim.plotting.intervals import (
+    band_handles,
+    bar_handles,
+    draw_band,
+    draw_bars,
+    ends_of,
+    require_one_level,
+)
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import band_handle, legend_above, name_row, panel_grid, regime_handle
+from pgprim.plotting.panels import legend_above, marked_handle, name_row, panel_grid
 from pgprim.plotting.style import GREY, colour, marker, style
-from pgprim.types.errors import UserError
 
 FIGURES = ("fig4", "gae")
 
@@ -28,15 +34,12 @@ _DIFFERENCES = {
 }
 _ERRORS = {"lam_bias": "squared bias", "lam_variance": "variance", "lam_error": "their sum"}
 _REACHED = ("value", "true")
-_KEPT = {
+_EXPLAINED = {"value": "fit_value_explained_variance", "true": "fit_explained_variance"}
+_DRAWN = {
     "fig4": ("cosine", "cosine_difference"),
-    "gae": (*_ERRORS, "lam_alignment", "signal", "gain_share", "return_variance"),
+    "gae": (*_ERRORS, "lam_alignment", "signal", "gain_share", "return_variance", *_EXPLAINED.values()),
 }
-_BARE = {
-    "fig4": (),
-    "gae": ("fit_explained_variance", "fit_value_explained_variance"),
-}
-"""What a figure draws: with the ends of its intervals, and without any."""
+"""What a figure draws."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
@@ -45,20 +48,15 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All estimates of this probe that are to be drawn.
-        params: The parameter file; of it only `plot.regime` is used.
+        params: The parameter file; of it only `plot.budget` is used.
 
     Raises:
         UserError: If `ds` does not hold this probe's estimates, or intervals of different levels.
     """
-    names = [f"{name}{end}" for name in _KEPT[figure] for end in ("", "_low", "_high")]
-    chosen = choose(ds, [*names, *_BARE[figure]])
-    if "level" not in chosen.attrs:
-        source = ds.encoding.get("source", "the dataset")
-        raise UserError(
-            f"{source}: the estimates' intervals are of different levels; estimate all with the same one"
-        )
+    chosen = choose(ds, _DRAWN[figure])
+    require_one_level(chosen, ds.encoding.get("source", "the dataset"))
     attrs = {"long_name": "pairs per training iteration", "units": "pairs"}
-    return chosen.assign(regime=((), params["plot"]["regime"], attrs)).assign_attrs(figure=figure)
+    return chosen.assign(marked=((), params["plot"]["budget"], attrs)).assign_attrs(figure=figure)
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
@@ -89,14 +87,14 @@ def plot_budgets(ds: xr.Dataset, name: str, dim: str, names: Mapping[str, str]) 
             one = ds.sel(task=task, algo=algo, iteration=iteration)
             for which in names:
                 draw_bands(panel, one.sel({dim: which}), name, "budget", colour(which, tuple(names)), which)
-            panel.axvline(int(ds.regime), color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1.5)
+            panel.axvline(int(ds.marked), color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1.5)
             panel.axhline(0, color=GREY, linewidth=0.5, zorder=1.4)
             panel.tick_params(labelbottom=row == len(rows) - 1)
             if row == 0:
                 panel.set_title(f"iteration {iteration}")
         name_row(axes[row, -1], f"{task_label(task)}, {algo_label(algo)}")
     first = axes[0, 0]
-    first.set(xlim=(0, 1.04 * max(int(ds.budget.max()), int(ds.regime))), ylim=_limits(ds, name))
+    first.set(xlim=(0, 1.04 * max(int(ds.budget.max()), int(ds.marked))), ylim=_limits(ds, name))
     for panel in axes.flat:
         panel.set_xlim(first.get_xlim())
         panel.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
@@ -107,8 +105,8 @@ def plot_budgets(ds: xr.Dataset, name: str, dim: str, names: Mapping[str, str]) 
         Line2D([], [], color=colour(which, tuple(names)), marker=marker(which, tuple(names)), label=words)
         for which, words in names.items()
     ]
-    band = band_handle(f"{percent(ds.attrs['level'])} interval within the agent")
-    legend_above(figure, [lines, [_seeds_handle(), band, regime_handle(int(ds.regime))]])
+    bands = band_handles(ds, "within the agent")
+    legend_above(figure, [lines, [_seeds_handle(), *bands, marked_handle(int(ds.marked))]])
     return figure
 
 
@@ -126,7 +124,7 @@ def plot_errors(ds: xr.Dataset) -> Figure:
             panel.set_yscale("log", subs=())
             panel.set_ylim(limits)
             for name, shift in zip(names, (-0.15, 0.0, 0.15), strict=True):
-                draw_bars(panel, one, name, places + shift, colour(name, names), name, limits)
+                draw_points(panel, one, name, places + shift, colour(name, names), name, limits)
             for seed in ds.seed.values:
                 panel.axhline(float(one.signal.sel(seed=seed)), color=GREY, linestyle=":", linewidth=0.7)
             _lambda_axis(panel, ds, row == len(rows) - 1)
@@ -140,7 +138,7 @@ def plot_errors(ds: xr.Dataset) -> Figure:
         for name, words in _ERRORS.items()
     ]
     zero = Line2D([], [], color=GREY, linestyle=":", label="error of no estimate at all")
-    legend_above(figure, [lines, [_seeds_handle(), _bar_handle(ds), zero]])
+    legend_above(figure, [lines, [_seeds_handle(), *bar_handles(ds, "within the agent"), zero]])
     return figure
 
 
@@ -154,7 +152,7 @@ def plot_alignment(ds: xr.Dataset) -> Figure:
             panel, one = axes[row, column], ds.sel(task=task, iteration=iteration)
             for algo, shift in zip(algos, np.linspace(-0.12, 0.12, len(algos)), strict=True):
                 places = np.arange(ds.lam.size) + shift
-                draw_bars(
+                draw_points(
                     panel, one.sel(algo=algo), "lam_alignment", places, colour(algo, algos), algo, limits
                 )
             panel.set_ylim(limits)
@@ -164,7 +162,7 @@ def plot_alignment(ds: xr.Dataset) -> Figure:
         name_row(axes[row, -1], task_label(task))
     figure.supylabel("Cosine to the expected estimate of λ = 1")
     figure.supxlabel("λ")
-    legend_above(figure, [_algo_handles(ds), [_seeds_handle(), _bar_handle(ds)]])
+    legend_above(figure, [_algo_handles(ds), [_seeds_handle(), *bar_handles(ds, "within the agent")]])
     return figure
 
 
@@ -175,7 +173,6 @@ def plot_shares(ds: xr.Dataset) -> Figure:
     estimates at λ = 1, in that without a baseline; right the share of the variance of held-out returns that is explained.
     """
     tasks = ds.task.values
-    explained = {"value": "fit_value_explained_variance", "true": "fit_explained_variance"}
     titles = ("share of the possible gain", "variance left", "explained variance of returns")
     figure, axes = panel_grid(tasks.size, len(titles), height=1.35, extra=0.75, sharey="col")
     for row, task in enumerate(tasks):
@@ -183,7 +180,7 @@ def plot_shares(ds: xr.Dataset) -> Figure:
             one = ds.sel(task=task)
             _draw_growth(axes[row, 0], one.sel(subtracted=which), "gain_share", which)
             _draw_growth(axes[row, 1], one.sel(subtracted=which), "return_variance", which)
-            _draw_growth(axes[row, 2], one, explained[which], which)
+            _draw_growth(axes[row, 2], one, _EXPLAINED[which], which)
         axes[row, 0].axhline(1, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1.5)
         for panel, title in zip(axes[row], titles, strict=True):
             panel.set_xticks(ds.iteration.values)
@@ -193,7 +190,7 @@ def plot_shares(ds: xr.Dataset) -> Figure:
         name_row(axes[row, -1], task_label(task))
     for column, name in enumerate(("gain_share", "return_variance", "fit_explained_variance")):
         values = ds[name].sel(subtracted=list(_REACHED)) if "subtracted" in ds[name].dims else ds[name]
-        both = [values.values.ravel()] + [ds[explained["value"]].values.ravel()] * (column == 2)
+        both = [values.values.ravel()] + [ds[_EXPLAINED["value"]].values.ravel()] * (column == 2)
         axes[0, column].set_ylim(_around(np.concatenate(both), (0.0, 1.0)))
     figure.supxlabel("Iteration")
     hues = [
@@ -204,7 +201,7 @@ def plot_shares(ds: xr.Dataset) -> Figure:
         for algo in _algos(ds)
     ]
     best = Line2D([], [], color=GREY, linestyle=(0, (3, 2)), label="best baseline of the state")
-    legend_above(figure, [hues, symbols, [_bar_handle(ds), best]])
+    legend_above(figure, [hues, symbols, [*bar_handles(ds, "within the agent"), best]])
     return figure
 
 
@@ -221,13 +218,14 @@ def draw_bands(panel: Axes, ds: xr.Dataset, name: str, dim: str, hue: str, label
     """
     for seed in ds.seed.values:
         one = ds.sel(seed=seed)
-        x, y, low, high = (one[key].values for key in (dim, name, f"{name}_low", f"{name}_high"))
-        if np.isfinite(y).any():
-            panel.fill_between(x, low, high, color=hue, alpha=0.12, linewidth=0, label=f"{label} {seed}")
-            panel.plot(x, y, color=hue, marker=marker(label, _known(label)), label=f"{label} {seed}")
+        if np.isfinite(one[name].values).any():
+            draw_band(panel, one[dim], one, name, color=hue, alpha=0.12, label=f"{label} {seed}")
+            panel.plot(
+                one[dim], one[name], color=hue, marker=marker(label, _known(label)), label=f"{label} {seed}"
+            )
 
 
-def draw_bars(
+def draw_points(
     panel: Axes,
     ds: xr.Dataset,
     name: str,
@@ -249,17 +247,13 @@ def draw_bars(
     """
     for seed in ds.seed.values:
         one = ds.sel(seed=seed)
-        y, low, high = (one[key].values for key in (name, f"{name}_low", f"{name}_high"))
-        known = np.isfinite(low) & np.isfinite(high)
-        panel.vlines(
-            x[known], *np.clip([low, high], *limits)[:, known], color=hue, linewidth=0.6, alpha=0.6,
-            label=f"{label} {seed}",
-        )  # fmt: skip
+        y, words = one[name].values, f"{label} {seed}"
+        draw_bars(panel, x, one, name, limits, color=hue, linewidth=0.6, alpha=0.6, label=words)
         inside = np.where((y >= limits[0]) & (y <= limits[1]), y, np.nan)
         if np.isfinite(inside).any():
             panel.plot(
                 x, inside, color=hue, linewidth=0.6, marker=marker(label, _known(label)), markeredgewidth=0,
-                label=f"{label} {seed}",
+                label=words,
             )  # fmt: skip
 
 
@@ -271,10 +265,7 @@ def _draw_growth(panel: Axes, ds: xr.Dataset, name: str, which: str) -> None:
     side = 0.04 if which == "true" else -0.04
     for (algo, seed), shift in zip(lines, np.linspace(-0.25, 0.25, len(lines)) + side, strict=True):
         one, x, hue = ds.sel(algo=algo, seed=seed), iterations + shift * gap, colour(which, tuple(_BASELINES))
-        if f"{name}_low" in ds:
-            low, high = (one[f"{name}_{end}"].values for end in ("low", "high"))
-            known = np.isfinite(low) & np.isfinite(high)
-            panel.vlines(x[known], low[known], high[known], color=hue, linewidth=0.8)
+        draw_bars(panel, x, one, name, color=hue, linewidth=0.8)
         panel.plot(
             x, one[name].values, color=hue, linestyle="", marker=marker(algo, algos), markeredgewidth=0,
             label=f"{which} {algo} {seed}",
@@ -307,7 +298,7 @@ def _limits(ds: xr.Dataset, name: str) -> tuple[float, float]:
     """Limits of the y axis: all values, 0, and intervals that do not reach further than half as far again."""
     low, high = _around(ds[name].values, (0.0,))
     reach = 0.5 * (high - low)
-    ends = [ds[f"{name}_{end}"].values for end in ("low", "high")]
+    ends = ends_of(ds, name)
     return (
         max(low - reach, np.nanmin(ends[0], initial=low)),
         min(high + reach, np.nanmax(ends[1], initial=high)),
@@ -330,8 +321,3 @@ def _algo_handles(ds: xr.Dataset) -> list[Line2D]:
 
 def _seeds_handle() -> Line2D:
     return Line2D([], [], color=GREY, marker="o", label="one line per seed")
-
-
-def _bar_handle(ds: xr.Dataset) -> Line2D:
-    label = f"{percent(ds.attrs['level'])} interval within the agent"
-    return Line2D([], [], color=GREY, marker="|", markersize=6, linestyle="", label=label)

@@ -14,8 +14,10 @@ import xarray as xr
 from jaxtyping import Float
 from tqdm import tqdm
 
-from pgprim.core.agreement import agreement, noise, with_ends
-from pgprim.core.mlp import MLP, policy_net
+from pgprim.core.agreement import agreement
+from pgprim.core.cosines import gram
+from pgprim.core.mlp import MLP
+from pgprim.core.noise_scale import noise_scale
 from pgprim.core.prefix_sums import (
     PrefixSums,
     advantage_moments,
@@ -26,13 +28,17 @@ from pgprim.core.prefix_sums import (
     revalue,
     trace_weights,
 )
+from pgprim.core.reliability import reliability
 from pgprim.core.scores import score_sums
-from pgprim.core.statistics import gram, noise_scale, reliability
 from pgprim.experience.seen import ROWS, Seen, advantages, cut_gain, see
-from pgprim.store.estimates import estimates_dataset
+from pgprim.rl.algorithms import make_settings
+from pgprim.rl.networks import make_policy
+from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import agent_of, label, stack
 from pgprim.store.rollouts import RolloutReader
-from pgprim.types.agent import Settings, make_settings
+from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.levels import LEVEL
 from pgprim.types.rollouts import Rollout
 
 BLOCK = 2048
@@ -42,12 +48,12 @@ GROUP = 10
 """Streams that are worked on at a time: few, so that their sums stay in the processor's cache."""
 
 SUMS = {
-    "score_sum": "Σ s, the score summed over the pairs",
-    "score_adv_sum": "Σ s·A, the score times the advantage summed over the pairs",
-    "adv_sum": "Σ A, the advantage summed over the pairs",
-    "adv_sq_sum": "Σ A², the squared advantage summed over the pairs",
+    "score_sum": ("Σ s, the score summed over the pairs", "1"),
+    "score_adv_sum": ("Σ s·A, the score times the advantage summed over the pairs", "1"),
+    "adv_sum": ("Σ A, the advantage summed over the pairs", "1"),
+    "adv_sq_sum": ("Σ A², the squared advantage summed over the pairs", "1"),
 }
-"""What is kept of the pairs; n is the budget."""
+"""Long name and unit of what is kept of the pairs; n is the budget."""
 
 ESTIMATES = {
     "pairwise_cosine": ("cosine between two estimates", "1"),
@@ -75,18 +81,17 @@ BUDGET_DIMS = {
 }
 
 
-def run(checkpoint: Checkpoint, rollouts: RolloutReader, params: dict) -> tuple[xr.Dataset, xr.Dataset]:
+def measure(inputs: Inputs, params: dict) -> Measured:
     """The probe: gradients with their sums, and the numbers the figures read.
 
     Args:
-        checkpoint: The agent that made the rollouts.
-        rollouts: Trial streams first, then truth streams.
-        params: The parameter file.
+        inputs: A checkpoint and its rollouts.
+        params: `budgets`.
     """
-    settings, budgets = params["estimate"]["gradient"], params["estimate"]["gradient"]["budgets"]
-    sums = collect_sums(checkpoint, rollouts, budgets, params["sample"]["trials"])
-    gradients = add_gradients(sums)
-    return gradients, compare(checkpoint, gradients, settings["level"])
+    gradients = add_gradients(
+        collect_sums(inputs.checkpoint, inputs.rollouts, params["budgets"], inputs.trials)
+    )
+    return Measured(compare(inputs.checkpoint, gradients, LEVEL), gradients)
 
 
 def collect_sums(
@@ -101,12 +106,12 @@ def collect_sums(
         num_trials: Number of trial streams.
     """
     num_pairs, num_truth = rollouts.num_pairs, rollouts.num_streams - num_trials
-    net = policy_net(checkpoint.num_obs, checkpoint.num_act, make_settings(checkpoint.settings).hidden)
+    net = make_policy(make_settings(checkpoint.settings), checkpoint.num_obs, checkpoint.num_act)
     tally = _Tally()
     parts: dict[str, list[tuple[slice, dict[int, PrefixSums]]]] = {"trial": [], "stream": []}
     total = num_trials * min(budgets[-1] + 1, num_pairs) + num_truth * num_pairs
-    label = f"estimate {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
-    with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
+    desc = f"estimate {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
+    with tqdm(total=total, desc=desc, unit="pair", unit_scale=True, mininterval=5) as progress:
         for kind, first, last, edges in (
             ("trial", 0, num_trials, budgets),
             ("stream", num_trials, rollouts.num_streams, [num_pairs]),
@@ -119,32 +124,26 @@ def collect_sums(
                 parts[kind].append((streams, sums))
     trials = _stack(parts["trial"], budgets, ("budget", "trial"))
     truth = _stack(parts["stream"], [num_pairs], ("budget", "stream"))
-    variables = dict(trials) | {
-        f"truth_{name}": (dims[1:], values[0], attrs) for name, (dims, values, attrs) in truth.items()
-    }
+    variables = trials | {f"truth_{name}": (dims[1:], values[0]) for name, (dims, values) in truth.items()}
     names = [name for name, _ in net.layout]
     sizes = [int(np.prod(shape)) for _, shape in net.layout]
     coords = {
-        "budget": ("budget", budgets, {"long_name": "state-action pairs per estimate", "units": "pairs"}),
-        "trial": ("trial", np.arange(num_trials), {"long_name": "stream of an estimate"}),
-        "stream": (
-            "stream",
-            np.arange(num_trials, rollouts.num_streams),
-            {"long_name": "stream of the truth"},
-        ),
-        "tensor": (
-            "param",
-            np.repeat(np.arange(len(names), dtype=np.int8), sizes),
-            {
-                "long_name": "array of the policy that the parameter is in, by rows",
-                "flag_values": list(range(len(names))),
-                "flag_meanings": " ".join(names),
-            },
-        ),
+        "budget": budgets,
+        "trial": range(num_trials),
+        "stream": range(num_trials, rollouts.num_streams),
     }
-    attrs = {name: getattr(checkpoint, name) for name in ("task", "algo", "seed", "iteration")}
-    attrs["env_id"] = checkpoint.environment.id
-    return xr.Dataset(variables, coords, attrs | {"truth_pairs": num_truth * num_pairs} | tally.means())
+    tensor = (
+        "param",
+        np.repeat(np.arange(len(names), dtype=np.int8), sizes),
+        {
+            "long_name": "array of the policy that the parameter is in, by rows",
+            "flag_values": list(range(len(names))),
+            "flag_meanings": " ".join(names),
+        },
+    )
+    attrs = {"truth_pairs": num_truth * num_pairs} | tally.means()
+    described = SUMS | {f"truth_{name}": words for name, words in SUMS.items()}
+    return label(variables, described, coords, agent_of(checkpoint) | attrs).assign_coords(tensor=tensor)
 
 
 def prefix_sums(
@@ -219,28 +218,25 @@ def compare(checkpoint: Checkpoint, gradients: xr.Dataset, level: float) -> xr.D
     stream_pairs = gradients.attrs["truth_pairs"] // len(streams)
     length = gradients.attrs["mean_episode_length"]
     rows = [
-        agreement(vectors, truth, trusted.value, level) | noise(vectors, int(budget), length, level)
+        agreement(vectors, truth, trusted.value, level)
+        | {"noise_scale": noise_scale(gram(vectors), int(budget), level)}
         for budget, vectors in zip(gradients.budget.values, gradients.grad.values, strict=True)
     ]
-    variables = {
-        name: (BUDGET_DIMS.get(name, ("budget",)), np.stack([row[name] for row in rows])) for name in rows[0]
-    }
-    single = with_ends("truth_reliability", trusted)
-    single |= with_ends("truth_noise_scale", noise_scale(streams, stream_pairs, level))
-    single |= {
+    for row in rows:
+        row["noise_scale_episodes"] = row["noise_scale"].value / length
+    variables = {name: (BUDGET_DIMS.get(name, ("budget",)), values) for name, values in stack(rows).items()}
+    single = {
+        "truth_reliability": trusted,
+        "truth_noise_scale": noise_scale(streams, stream_pairs, level),
         "truth_norm": np.linalg.norm(truth.astype(np.float64)),
         "truth_pairs": gradients.attrs["truth_pairs"],
         "mean_episode_length": length,
         "mean_return": gradients.attrs["mean_return"],
     }
     variables |= {name: ((), value) for name, value in single.items()}
-    attrs = {
-        "level": level,
-        "env_id": checkpoint.environment.id,
-        "semantics": checkpoint.settings["semantics"],
-    }
-    budgets = gradients.budget.values.tolist()
-    return estimates_dataset(checkpoint, variables, ESTIMATES, budgets, gradients.sizes["trial"], attrs)
+    trials = range(gradients.sizes["trial"])
+    coords = {"budget": gradients.budget.values, "trial": trials, "trial_b": trials}
+    return label(variables, ESTIMATES, coords, {"level": level}, agent_of(checkpoint))
 
 
 def _append(
@@ -264,7 +260,7 @@ def _append(
 
 def _stack(
     parts: list[tuple[slice, dict[int, PrefixSums]]], edges: list[int], dims: tuple[str, str]
-) -> dict[str, tuple[tuple[str, ...], Float[np.ndarray, "..."], dict[str, str]]]:
+) -> dict[str, tuple[tuple[str, ...], Float[np.ndarray, "..."]]]:
     fields = {"score_sum": "score", "score_adv_sum": "score_adv", "adv_sum": "adv", "adv_sq_sum": "adv_sq"}
     stacked = {}
     for name, field in fields.items():
@@ -275,7 +271,7 @@ def _stack(
             ]
         )
         all_dims = (*dims, "param")[: values.ndim]
-        stacked[name] = (all_dims, values, {"long_name": SUMS[name], "units": "1"})
+        stacked[name] = (all_dims, values)
     return stacked
 
 

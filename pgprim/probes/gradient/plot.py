@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pgprim.core.statistics import expected_cosine
-from pgprim.plotting.cosines import AGREEMENT, TO_TRUTH, cosine_limits, percent, plot_cosines, select_cosines
+from pgprim.core.noise_scale import expected_cosine
+from pgprim.plotting.cosines import AGREEMENT, TO_TRUTH, cosine_limits, plot_cosines, select_cosines
+from pgprim.plotting.intervals import bar_handles, draw_bars, ends_of
 from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
-from pgprim.plotting.panels import budget_axis, cosine_axis, legend_above, name_row, panel_grid, regime_handle
+from pgprim.plotting.panels import budget_axis, cosine_axis, legend_above, marked_handle, name_row, panel_grid
 from pgprim.plotting.style import GREY, colour, marker, shades, style
 
 _KINDS = {"fig1": AGREEMENT, "fig2": TO_TRUTH, "fig9": AGREEMENT, "fig10": TO_TRUTH}
-_NOISE_SCALE = ("noise_scale", "noise_scale_low", "noise_scale_high", "noise_scale_episodes")
 _SCALES = ("noise_scale", "noise_scale_episodes")
 FIGURES = (*_KINDS, "noise_scale")
 
@@ -27,14 +27,14 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All estimates of this probe that are to be drawn.
-        params: The parameter file; of it only `plot.regime` is used.
+        params: The parameter file; of it only `plot.budget` is used.
 
     Raises:
         UserError: If `ds` does not hold this probe's estimates.
     """
     if figure in _KINDS:
         return select_cosines(figure, ds, params, [_KINDS[figure]])
-    chosen = select_cosines(figure, ds, params, [AGREEMENT], *_NOISE_SCALE, "mean_episode_length")
+    chosen = select_cosines(figure, ds, params, [AGREEMENT], *_SCALES, "mean_episode_length")
     return chosen.assign(_curves(chosen))
 
 
@@ -53,14 +53,14 @@ def _curves(ds: xr.Dataset) -> dict[str, xr.DataArray]:
     """
     last = ds.budget.where(ds.noise_scale.notnull()).max("budget")
     curves = {}
-    for name in _NOISE_SCALE:
+    for name in (*_SCALES, *(f"{name}_ci" for name in _SCALES if f"{name}_ci" in ds)):
         curve = ds[name].where(ds.budget == last).max("budget")
         long_name = ds[name].attrs["long_name"] + ", at the largest budget"
         curves[f"curve_{name}"] = curve.assign_attrs(ds[name].attrs | {"long_name": long_name})
-    for end in ("low", "high"):
-        curve = curves[f"curve_noise_scale_{end}"]
-        curves[f"curve_noise_scale_episodes_{end}"] = (curve / ds.mean_episode_length).assign_attrs(
-            curve.attrs | {"units": ds.noise_scale_episodes.attrs["units"]}
+    if "curve_noise_scale_ci" in curves:
+        ends = curves["curve_noise_scale_ci"]
+        curves["curve_noise_scale_episodes_ci"] = (ends / ds.mean_episode_length).assign_attrs(
+            ends.attrs | {"units": ds.noise_scale_episodes.attrs["units"]}
         )
     return curves
 
@@ -79,7 +79,7 @@ def plot_noise_scale(ds: xr.Dataset) -> Figure:
     for row, task in enumerate(tasks):
         one = ds.sel(task=task)
         for panel, algo in zip(axes[row], algos, strict=False):
-            budget_axis(panel, ds.budget.values, int(ds.regime))
+            budget_axis(panel, ds.budget.values, int(ds.marked))
             draw_curves(panel, one.sel(algo=algo), colour(algo, algos), marker(algo, algos))
             cosine_axis(panel, cosine_limits(ds, [AGREEMENT]))
         axes[row, 0].set_ylabel(axis_label(ds.cosine, width=22))
@@ -153,14 +153,10 @@ def draw_growth(
     for (algo, seed), shift in zip(lines, shifts, strict=True):
         one = ds.sel(algo=algo, seed=seed)
         scale, hue = one[f"curve_{name}"].values, colour(algo, algos)
-        low, high = (one[f"curve_{name}_{end}"].values for end in ("low", "high"))
-        known = ~np.isnan(low) & ~np.isnan(high)
         if np.isnan(scale).all():
             continue
         x, label = iterations + shift, f"{algo} {seed}"
-        panel.vlines(
-            x[known], *np.clip([low, high], *limits)[:, known], color=hue, linewidth=0.8, label=label
-        )
+        draw_bars(panel, x, one, f"curve_{name}", limits, color=hue, linewidth=0.8, label=label)
         panel.plot(
             x, np.where(np.isfinite(scale), scale, np.nan), color=hue, linewidth=0.5, marker=marker(algo, algos),
             markeredgewidth=0, label=label,
@@ -174,7 +170,7 @@ def _scale_limits(ds: xr.Dataset, name: str) -> tuple[float, float]:
     """
     scale = ds[f"curve_{name}"].values
     scale = scale[np.isfinite(scale) & (scale > 0)]
-    ends = np.stack([ds[f"curve_{name}_low"].values, ds[f"curve_{name}_high"].values])
+    ends = ends_of(ds, f"curve_{name}")
     if scale.size == 0:
         scale = ends[np.isfinite(ends) & (ends > 0)]
     if scale.size == 0:
@@ -198,10 +194,7 @@ def _noise_handles(ds: xr.Dataset, algos: tuple[str, ...]) -> list[list[Line2D]]
     meaning = [
         Line2D([], [], color=GREY, linestyle="", marker="o", label="measured, a point per seed"),
         Line2D([], [], color=GREY, label="N / (N + B) with B at the largest N"),
-        Line2D(
-            [], [], color=GREY, marker="|", markersize=6, linestyle="",
-            label=f"{percent(ds.attrs['level'])} interval within the agent",
-        ),
-        regime_handle(int(ds.regime)),
+        *bar_handles(ds, "within the agent"),
+        marked_handle(int(ds.marked)),
     ]  # fmt: skip
     return [hues, checkpoints, meaning]

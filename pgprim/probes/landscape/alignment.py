@@ -3,17 +3,28 @@
 import numpy as np
 import xarray as xr
 
+from pgprim.core.correlation import column_rank_correlation, spearman
+from pgprim.core.intervals import Interval
 from pgprim.core.seeding import generator
-from pgprim.core.surfaces import (
-    flatness,
-    noise_share,
-    rank_correlation_of_sample,
-    rank_correlation_of_surface,
-)
+from pgprim.core.surface_noise import noise_share
+from pgprim.core.welch import welch_anova
 from pgprim.plotting.choose import choose
+from pgprim.store.labelled import label
 
 KINDS = ("few", "many", "steps")
 """What points lie on: the planes of a step by few and by many pairs, and the ends of independent steps."""
+
+
+DESCRIBED = {
+    "correlation": ("rank correlation of surrogate and reward", "1"),
+    "noise_share": ("share of the reward's variance over the points that is noise", "1"),
+    "flat_p": ("p value of the hypothesis that all points have one reward", "1"),
+    "ceiling": ("√(1 − share of noise), about the highest correlation that the noise lets through", "1"),
+    "correlation_budget": ("pairs per point behind the rank correlation", "pairs"),
+    "kind": ("points", "1"),
+    "budget": ("state-action pairs per point", "pairs"),
+}
+"""Long names and units."""
 
 
 def align(ds: xr.Dataset | None, level: float) -> xr.Dataset:
@@ -55,60 +66,31 @@ def align(ds: xr.Dataset | None, level: float) -> xr.Dataset:
             for b, budget in enumerate(budgets):
                 some = points.sel(budget=budget)
                 share[place][k, b] = noise_share(some.reward_half.transpose("point", "half").values, level)
-                flat[place][k, b] = flatness(
+                flat[place][k, b] = welch_anova(
                     some.reward.values, some.reward_se.values, some.num_trajectories.values
                 ).p
             measured[place][k] = max(budgets_of(points.reward))
             best = points.sel(budget=measured[place][k])
             if kind == "steps":
-                found = rank_correlation_of_sample(best.surrogate.values, best.reward.values, level)
+                found = spearman(best.surrogate.values, best.reward.values, level)
             else:
                 rng = generator("rank correlation", *name, kind)
-                found = rank_correlation_of_surface(
-                    best.surrogate.values, best.reward.values, best.reward_se.values, level, rng
+                found = column_rank_correlation(
+                    *(best[name].values[None] for name in ("surrogate", "reward", "reward_se")), level, rng
                 )
             correlation[place][k] = found
             reliable = 1 - share[place][k, budgets == measured[place][k], 0]
             ceiling[place][k] = np.sqrt(np.clip(reliable, 0, 1)).item()
     over = (*dims, "kind")
-    ends = ("", "_low", "_high")
-    words = ("", "lower end of the interval of the ", "upper end of the interval of the ")
     variables = {
-        f"correlation{end}": (
-            over,
-            correlation[..., k],
-            f"{words[k]}rank correlation of surrogate and reward",
-            "1",
-        )
-        for k, end in enumerate(ends)
+        "correlation": (over, Interval(*np.moveaxis(correlation, -1, 0))),
+        "noise_share": ((*over, "budget"), Interval(*np.moveaxis(share, -1, 0))),
+        "flat_p": ((*over, "budget"), flat),
+        "ceiling": (over, ceiling),
+        "correlation_budget": (over, measured),
     }
-    variables |= {
-        f"noise_share{end}": (
-            (*over, "budget"), share[..., k], f"{words[k]}share of the reward's variance over the points that is noise", "1",
-        )
-        for k, end in enumerate(ends)
-    }  # fmt: skip
-    variables["flat_p"] = (
-        (*over, "budget"),
-        flat,
-        "p value of the hypothesis that all points have one reward",
-        "1",
-    )
-    variables["ceiling"] = (
-        over,
-        ceiling,
-        "√(1 − share of noise), about the highest correlation that the noise lets through",
-        "1",
-    )
-    variables["correlation_budget"] = (over, measured, "pairs per point behind the rank correlation", "pairs")
-    data = {
-        name: (of, values, {"long_name": long_name, "units": units})
-        for name, (of, values, long_name, units) in variables.items()
-    }
-    coords = {dim: chosen[dim] for dim in (*dims, "budget")} | {
-        "kind": ("kind", kinds, {"long_name": "points"})
-    }
-    return xr.Dataset(data, coords)
+    coords = {dim: chosen[dim].values for dim in (*dims, "budget")} | {"kind": kinds}
+    return label(variables, DESCRIBED, coords, {"level": level})
 
 
 def _points_of(one: xr.Dataset, kind: str, has_steps: bool) -> xr.Dataset | None:
@@ -120,9 +102,9 @@ def _points_of(one: xr.Dataset, kind: str, has_steps: bool) -> xr.Dataset | None
         points = (
             one[names].rename({name: str(name).removeprefix("steps_") for name in names}).rename(step="point")
         )
-    elif kind in one.batch:
+    elif kind in one.kind:
         names = [name for name in one.data_vars if not str(name).startswith("steps_")]
-        points = one[names].sel(batch=kind).stack(point=("alpha", "beta"))
+        points = one[names].sel(kind=kind).stack(point=("alpha", "beta"))
     else:
         return None
     return points if np.isfinite(points.reward).any() else None

@@ -12,13 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from pgprim.core.surfaces import noise_share
+from pgprim.core.intervals import Interval
+from pgprim.core.surface_noise import noise_share
 from pgprim.plotting.choose import choose
-from pgprim.plotting.cosines import percent
+from pgprim.plotting.intervals import bar_handles, draw_bars
 from pgprim.plotting.labels import algo_label, count_label, task_label
 from pgprim.plotting.panels import legend_above, name_row, panel_grid
 from pgprim.plotting.style import GREY, WIDTH, shades, style
 from pgprim.probes.landscape.alignment import align, budgets_of
+from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 
 CONCENTRATION = {"fig5": (150,), "fig19": None, "fig20": None}
@@ -54,12 +56,12 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All landscapes that are to be drawn; of several agents' the first one's are drawn.
-        params: The parameter file; of it only `landscape.level` is used.
+        params: The parameter file; of it only `plot.level` is used.
 
     Raises:
         UserError: If `ds` does not hold the landscapes.
     """
-    level = params["landscape"]["level"]
+    level = params["plot"]["level"]
     if figure == "alignment":
         return align(ds, level).assign_attrs(figure=figure, level=level)
     kinds = ["few"] if figure in CONCENTRATION or figure == "trajectories" else list(BATCHES)
@@ -75,7 +77,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     if figure == "trajectories":
         names += ["first_reward", "first_reward_half", "first_num_trajectories"]
     chosen = choose(ds, names)
-    chosen = chosen.isel(seed=0).sel(batch=[kind for kind in kinds if kind in chosen.batch])
+    chosen = chosen.isel(seed=0).sel(kind=[kind for kind in kinds if kind in chosen.kind])
     wanted = (CONCENTRATION | SURROGATE).get(figure)
     if wanted is not None:
         there = [iteration for iteration in wanted if iteration in chosen.iteration]
@@ -105,23 +107,23 @@ def plot(ds: xr.Dataset) -> list[Figure]:
 def _panels(figure: str, row: xr.Dataset, level: float) -> Iterator[dict[str, Any]]:
     """What the panels of one row show, from left to right."""
     if figure == "trajectories":
-        few = row.sel(batch="few")
+        few = row.sel(kind="few")
         for count in row.trajectories.values:
             some = few.sel(trajectories=count)
             surface = some.first_reward, some.first_num_trajectories, some.first_reward_half
             yield _reward_panel(f"up to {count} trajectories", *surface, few, level)
         return
     if figure in CONCENTRATION:
-        few = row.sel(batch="few")
+        few = row.sel(kind="few")
         for budget in budgets_of(few.reward):
             some = few.sel(budget=budget)
             surface = some.reward, some.num_trajectories, some.reward_half
             yield _reward_panel(f"{count_label(budget)} pairs", *surface, few, level)
         return
-    batches = [batch for batch in row.batch.values if np.isfinite(row.reward.sel(batch=batch)).any()]
-    common = set.intersection(*(set(budgets_of(row.reward.sel(batch=batch))) for batch in batches))
-    for batch in batches:
-        one = row.sel(batch=batch)
+    kinds = [kind for kind in row.kind.values if np.isfinite(row.reward.sel(kind=kind)).any()]
+    common = set.intersection(*(set(budgets_of(row.reward.sel(kind=kind))) for kind in kinds))
+    for kind in kinds:
+        one = row.sel(kind=kind)
         size = f"step by {count_label(float(one.batch_pairs))} pairs"
         yield {"title": f"surrogate\n{size}", "is_reward": 0, "shown": one.surrogate.values, **_about(one)}
         budget = max(common or budgets_of(one.reward))
@@ -142,9 +144,7 @@ def _reward_panel(
         "trajectories_min": least,
         "trajectories_median": middle,
         "trajectories_max": most,
-        "noise_share": share.value,
-        "noise_share_low": share.low,
-        "noise_share_high": share.high,
+        "noise_share": share,
         **_about(one),
     }
 
@@ -157,26 +157,37 @@ PANEL_NUMBERS = {
     "trajectories_min": ("fewest complete trajectories at a point", "episodes"),
     "trajectories_median": ("median of the complete trajectories per point", "episodes"),
     "trajectories_max": ("most complete trajectories at a point", "episodes"),
-    "noise_share": ("share of the variance over the surface that is noise", "1"),
-    "noise_share_low": ("lower end of the interval of the share of noise", "1"),
-    "noise_share_high": ("upper end of the interval of the share of noise", "1"),
     "step_norm": ("Euclidean norm of the update step", "1"),
     "random_norm": ("Euclidean norm of the random direction", "1"),
 }
 
 
+DESCRIBED = PANEL_NUMBERS | {
+    "shown": ("surrogate or mean return over the plane", "reward, or 1 for the surrogate"),
+    "title": ("what the panel shows", "1"),
+    "is_reward": ("1 for the true reward, 0 for the surrogate", "1"),
+    "row_name": ("whose row it is", "1"),
+    "noise_share": ("share of the variance over the surface that is noise", "1"),
+    "alpha": ("multiples of the update step", "1"),
+    "beta": ("multiples of the random direction", "1"),
+}
+"""Long names and units."""
+
+
 def _panels_dataset(panels: list[list[dict[str, Any]]], rows: list[xr.Dataset], ds: xr.Dataset) -> xr.Dataset:
-    columns = max(map(len, panels))
-    size = (len(panels), columns)
+    size = (len(panels), max(map(len, panels)))
     shown = np.full((*size, ds.alpha.size, ds.beta.size), np.nan)
     numbers = {name: np.full(size, np.nan) for name in PANEL_NUMBERS}
+    share = Interval(*np.full((3, *size), np.nan))
     titles, is_reward = np.full(size, "", object), np.zeros(size)
-    for place, panel in (
-        (place, panels[place[0]][place[1]]) for place in np.ndindex(size) if place[1] < len(panels[place[0]])
-    ):
-        shown[place], titles[place], is_reward[place] = panel["shown"], panel["title"], panel["is_reward"]
-        for name in PANEL_NUMBERS:
-            numbers[name][place] = panel.get(name, np.nan)
+    for row, line in enumerate(panels):
+        for column, panel in enumerate(line):
+            place = row, column
+            shown[place], titles[place], is_reward[place] = panel["shown"], panel["title"], panel["is_reward"]
+            for name in PANEL_NUMBERS:
+                numbers[name][place] = panel.get(name, np.nan)
+            for ends, end in zip(share, panel.get("noise_share", ()), strict=False):
+                ends[place] = end
     several = {name for name in ("task", "algo") if len({str(row[name].values) for row in rows}) > 1}
     words = [
         " ".join(
@@ -187,25 +198,17 @@ def _panels_dataset(panels: list[list[dict[str, Any]]], rows: list[xr.Dataset], 
         for row in rows
     ]
     dims = ("row", "panel")
-    described = {
-        "long_name": "surrogate or mean return over the plane",
-        "units": "reward, or 1 for the surrogate",
-    }
     variables = {
-        "shown": ((*dims, "alpha", "beta"), shown, described),
-        "title": (dims, titles, {"long_name": "what the panel shows", "units": "1"}),
-        "is_reward": (
-            dims,
-            is_reward,
-            {"long_name": "1 for the true reward, 0 for the surrogate", "units": "1"},
-        ),
-        "row_name": (("row",), np.array(words, object), {"long_name": "whose row it is", "units": "1"}),
+        "shown": ((*dims, "alpha", "beta"), shown),
+        "title": (dims, titles),
+        "is_reward": (dims, is_reward),
+        "row_name": (("row",), words),
+        "noise_share": (dims, share),
+        **{name: (dims, values) for name, values in numbers.items()},
     }
-    for name, (long_name, units) in PANEL_NUMBERS.items():
-        variables[name] = (dims, numbers[name], {"long_name": long_name, "units": units})
-    coords = {name: ds[name] for name in ("alpha", "beta")}
+    coords = {name: ds[name].values for name in ("alpha", "beta")}
     attrs = {"task": str(rows[0].task.values), "algo": str(rows[0].algo.values), "seed": int(ds.seed)}
-    return xr.Dataset(variables, coords, attrs | {"algos_differ": int("algo" in several)})
+    return label(variables, DESCRIBED, coords, attrs | {"algos_differ": int("algo" in several)})
 
 
 def plot_surfaces(ds: xr.Dataset) -> Figure:
@@ -348,15 +351,22 @@ def plot_correlations(ds: xr.Dataset) -> Figure:
                 one = agents.sel(kind=kind, seed=seed)
                 x = iterations + shift * gap
                 panel.plot(x, one.correlation, color=hue, marker=symbol, linewidth=0.6, label=kind)
-                panel.vlines(x, one.correlation_low, one.correlation_high, color=hue, linewidth=0.8)
+                draw_bars(panel, x, one, "correlation", color=hue, linewidth=0.8)
                 panel.plot(
                     x, one.ceiling, color=hue, linestyle="", marker="_", markersize=5, label=f"{kind} ceiling"
                 )
         panel.set_xticks(iterations)
         panel.set_ylim(-1.05, 1.05)
-    level = percent(ds.attrs["level"])
-    meaning = {"|": f"{level} interval", "_": "√(1 − share of noise in the reward)"}
-    legend_above(figure, [_kind_handles(), [_grey_handle(mark, text) for mark, text in meaning.items()]])
+    ceiling = Line2D(
+        [],
+        [],
+        color=GREY,
+        marker="_",
+        markersize=6,
+        linestyle="",
+        label="√(1 − share of noise in the reward)",
+    )
+    legend_above(figure, [_kind_handles(), [*bar_handles(ds, "within the agent"), ceiling]])
     return figure
 
 
@@ -376,9 +386,7 @@ def plot_noise(ds: xr.Dataset) -> Figure:
                     one.budget, one.noise_share, color=shade, marker=symbol, linewidth=0.6,
                     label=f"{kind} {iteration}",
                 )  # fmt: skip
-                panel.vlines(
-                    one.budget, one.noise_share_low, one.noise_share_high, color=shade, linewidth=0.6
-                )
+                draw_bars(panel, one.budget, one, "noise_share", color=shade, linewidth=0.6)
         panel.set_xscale("log")
         panel.xaxis.set_major_locator(FixedLocator(ds.budget.values.tolist()))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(float(value))))
@@ -412,7 +420,3 @@ def _kind_handles() -> list[Line2D]:
         Line2D([], [], color=hue, marker=symbol, linewidth=0.6, label=name)
         for name, hue, symbol in LOOKS.values()
     ]
-
-
-def _grey_handle(mark: str, text: str) -> Line2D:
-    return Line2D([], [], color=GREY, marker=mark, markersize=6, linestyle="", label=text)

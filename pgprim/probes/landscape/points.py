@@ -12,13 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pgprim.core.gaussian import log_prob
-from pgprim.core.mlp import forward, policy_net
+from pgprim.core.mlp import forward
 from pgprim.core.seeding import generator
-from pgprim.core.surrogate import clipped_surrogate, normalise_advantage, ratio, surrogate
+from pgprim.core.surrogate import normalise_advantage, ratio
 from pgprim.experience.rollout import Purpose, frozen_policies, run_policies, sample_streams
 from pgprim.experience.seen import join, make_batch, see
+from pgprim.rl.algorithms import algorithm, make_settings
 from pgprim.rl.batch import Batch
-from pgprim.types.agent import make_settings
+from pgprim.rl.networks import make_policy
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Rollout
 
@@ -116,14 +117,12 @@ def surrogate_gain(
     settings = make_settings(checkpoint.settings)
     adv = normalise_advantage(batch.adv.double())
 
-    def objective(rho: Float[Tensor, "agent pair"]) -> Float[Tensor, " agent"]:
-        return surrogate(rho, adv) if settings.eps is None else clipped_surrogate(rho, adv, settings.eps)
-
-    num_agents = len(batch.adv)
+    objective, num_agents = algorithm(settings.algorithm).objective, len(batch.adv)
     logp_old = _log_probs(checkpoint, checkpoint.state.theta.expand(num_agents, -1), batch)
-    start = objective(torch.ones_like(adv))
+    start = objective(torch.ones_like(adv), adv, settings)
     gains = [
-        objective(ratio(_log_probs(checkpoint, some, batch).double(), logp_old.double())) - start
+        objective(ratio(_log_probs(checkpoint, some, batch).double(), logp_old.double()), adv, settings)
+        - start
         for some in theta.split(num_agents)
     ]
     return torch.cat(gains).numpy()
@@ -132,11 +131,11 @@ def surrogate_gain(
 def _log_probs(
     checkpoint: Checkpoint, theta: Float[Tensor, "agent param"], batch: Batch
 ) -> Float[Tensor, "agent pair"]:
-    net = policy_net(checkpoint.num_obs, checkpoint.num_act, make_settings(checkpoint.settings).hidden)
+    net = make_policy(make_settings(checkpoint.settings), checkpoint.num_obs, checkpoint.num_act)
     parts = net.split(theta.contiguous())
     found = []
     for start in range(0, batch.num_pairs, ROWS):
         rows = slice(start, start + ROWS)
-        mu = forward(parts, batch.obs[:, rows], len(net.sizes) - 1)
-        found.append(log_prob(mu, parts[-1], batch.act[:, rows]))
+        mu = forward(net, parts, batch.obs[:, rows])
+        found.append(log_prob(mu, net.log_sigma(parts), batch.act[:, rows]))
     return torch.cat(found, dim=1)

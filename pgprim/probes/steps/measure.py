@@ -7,20 +7,26 @@ is to be trusted. The pairs of a batch must be held to be shuffled, so memory gr
 takes no more pairs than fit into `HELD_BYTES`.
 """
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 from tqdm import tqdm
 
 from pgprim.core.agreement import agreement
-from pgprim.core.statistics import cosines, gram, split_half_reliability
+from pgprim.core.cosines import cosines, gram
+from pgprim.core.intervals import Interval
+from pgprim.core.reliability import split_half_reliability
 from pgprim.experience.seen import join, make_batch, see
 from pgprim.experience.train import take_steps
+from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import Batch, as_one_agent, join_agents
-from pgprim.store.estimates import estimates_dataset
+from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import agent_of, label, stack
 from pgprim.store.rollouts import RolloutReader
-from pgprim.types.agent import make_settings
 from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.levels import LEVEL
 
 BLOCK = 2048
 """Pairs of a stream that are read at a time."""
@@ -33,6 +39,15 @@ HELD_BYTES = 3 << 27
 
 FEWEST_TRIALS = 3
 """Fewer steps than these give no interval."""
+
+UNKNOWN = Interval(np.nan, np.nan, np.nan)
+
+VECTORS = {
+    "step": ("update step", "1"),
+    "step_true": ("update step from a large sample", "1"),
+    "step_half": ("update steps from either half of the large sample", "1"),
+}
+"""Long name and unit of what is kept of the steps."""
 
 ESTIMATES = {
     "pairwise_cosine": ("cosine between two update steps", "1"),
@@ -56,24 +71,23 @@ BUDGET_DIMS = {
 }
 
 
-def run(checkpoint: Checkpoint, rollouts: RolloutReader, params: dict) -> tuple[xr.Dataset, xr.Dataset]:
+def measure(inputs: Inputs, params: dict) -> Measured:
     """The probe: steps, and the numbers the figures read.
 
     Args:
-        checkpoint: The agent that made the rollouts.
-        rollouts: Trial streams first, then truth streams.
-        params: The parameter file.
+        inputs: A checkpoint and its rollouts.
+        params: `budgets`.
     """
-    settings, num_trials = params["estimate"]["steps"], params["sample"]["trials"]
-    budgets = settings["budgets"]
+    checkpoint, rollouts, num_trials = inputs.checkpoint, inputs.rollouts, inputs.trials
+    budgets = params["budgets"]
     name = ("steps", checkpoint.environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
-    label = f"steps {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
+    desc = f"steps {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
     num_truth = rollouts.num_streams - num_trials
     held_pairs = HELD_BYTES // (4 * checkpoint.num_obs)
     truth_pairs = min(rollouts.num_pairs, max(held_pairs, budgets[-1]) // num_truth)
     steps = []
     total = num_trials * sum(budgets) + (num_truth + num_truth // 2 * 2) * truth_pairs
-    with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
+    with tqdm(total=total, desc=desc, unit="pair", unit_scale=True, mininterval=5) as progress:
         for budget in budgets:
             rows, group = [], max(1, held_pairs // budget)
             for start in range(0, num_trials, group):
@@ -92,27 +106,14 @@ def run(checkpoint: Checkpoint, rollouts: RolloutReader, params: dict) -> tuple[
             batch = as_one_agent(whole, slice(half * (num_truth // 2), (half + 1) * (num_truth // 2)))
             halves.append(take_steps(checkpoint, batch, [(*name, "truth", half)])[0].numpy())
             progress.update(batch.adv.numel())
-    vectors = xr.Dataset(
-        {
-            "step": (
-                ("budget", "trial", "param"),
-                np.stack(steps),
-                {"long_name": "update step", "units": "1"},
-            ),
-            "step_true": (("param",), truth, {"long_name": "update step from a large sample", "units": "1"}),
-            "step_half": (
-                ("half", "param"),
-                np.stack(halves),
-                {"long_name": "update steps from either half of the large sample", "units": "1"},
-            ),
-        },
-        {
-            "budget": ("budget", budgets, {"long_name": "state-action pairs per update", "units": "pairs"}),
-            "trial": ("trial", np.arange(num_trials), {"long_name": "stream of an update"}),
-        },
-        {"truth_pairs": whole.adv.numel()},
-    )
-    return vectors, compare(checkpoint, vectors, settings["level"])
+    variables = {
+        "step": (("budget", "trial", "param"), np.stack(steps)),
+        "step_true": (("param",), truth),
+        "step_half": (("half", "param"), np.stack(halves)),
+    }
+    coords, attrs = {"budget": budgets, "trial": range(num_trials)}, {"truth_pairs": whole.adv.numel()}
+    vectors = label(variables, VECTORS, coords, agent_of(checkpoint) | attrs)
+    return Measured(compare(checkpoint, vectors, LEVEL), vectors)
 
 
 def read_batch(checkpoint: Checkpoint, rollouts: RolloutReader, streams: slice, num_pairs: int) -> Batch:
@@ -147,31 +148,28 @@ def compare(checkpoint: Checkpoint, vectors: xr.Dataset, level: float) -> xr.Dat
     truth = vectors.step_true.values
     trusted = split_half_reliability(cosines(gram(vectors.step_half.values))[0, 1])
     rows = [_compare_budget(steps, truth, trusted, level) for steps in vectors.step.values]
-    variables = {
-        name: (BUDGET_DIMS.get(name, ("budget",)), np.stack([row[name] for row in rows])) for name in rows[0]
-    }
+    variables = {name: (BUDGET_DIMS.get(name, ("budget",)), values) for name, values in stack(rows).items()}
     variables["truth_norm"] = ((), np.linalg.norm(truth.astype(np.float64)))
     variables["truth_pairs"] = ((), vectors.attrs["truth_pairs"])
     variables["truth_reliability"] = ((), trusted)
-    attrs = {
-        "level": level,
-        "env_id": checkpoint.environment.id,
-        "semantics": checkpoint.settings["semantics"],
-    }
-    budgets, trials = vectors.budget.values.tolist(), vectors.sizes["trial"]
-    return estimates_dataset(checkpoint, variables, ESTIMATES, budgets, trials, attrs)
+    trials = range(vectors.sizes["trial"])
+    coords = {"budget": vectors.budget.values, "trial": trials, "trial_b": trials}
+    return label(variables, ESTIMATES, coords, {"level": level}, agent_of(checkpoint))
 
 
 def _compare_budget(
     steps: Float[np.ndarray, "trial param"], truth: Float[np.ndarray, " param"], trusted: float, level: float
-) -> dict[str, float | Float[np.ndarray, "..."]]:
+) -> dict[str, Any]:
     taken = steps.any(1)
     if taken.sum() >= FEWEST_TRIALS:
-        found = agreement(steps[taken], truth, trusted, level)
+        numbers = agreement(steps[taken], truth, trusted, level)
     else:
-        found = dict.fromkeys(agreement(np.eye(FEWEST_TRIALS), np.ones(FEWEST_TRIALS), 1.0, level), np.nan)
+        numbers = agreement(np.eye(FEWEST_TRIALS), np.ones(FEWEST_TRIALS), 1.0, level)
+        numbers = {
+            name: UNKNOWN if isinstance(value, Interval) else np.nan for name, value in numbers.items()
+        }
     matrix = cosines(gram(np.vstack([steps, truth])))
-    return found | {
+    return numbers | {
         "pairwise_cosine": matrix[:-1, :-1],
         "truth_cosine_trial": matrix[:-1, -1],
         "norm": np.linalg.norm(steps.astype(np.float64), axis=1),

@@ -11,6 +11,8 @@ import xarray as xr
 
 from pgprim.core.episodes import complete_episodes
 from pgprim.experience.train import CLIP_RANGE
+from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import label
 
 ESTIMATES = {
     "return_mean": ("mean episode return", "reward"),
@@ -21,25 +23,26 @@ ESTIMATES = {
     "ratio_max": ("largest ratio ρ", "1"),
     "ratio_q99": ("99 % quantile of the ratio ρ", "1"),
     "ratio_q50": ("median of the ratio ρ", "1"),
-    "outside": (f"share of pairs with |ρ − 1| > {CLIP_RANGE}", "1"),
+    "clip_fraction": (f"share of pairs with |ρ − 1| > {CLIP_RANGE}", "1"),
     "delta": ("TRPO's bound δ on the mean KL", "nat"),
     "ratio_bound": ("PPO's bound 1 + ε on the ratio", "1"),
 }
 """Long name and unit. A bound is not a number where an algorithm has none."""
 
 
-def run(replay: xr.Dataset, params: dict) -> xr.Dataset:
-    """The probe: one number per agent, replayed iteration and part (the update's own pairs, or fresh ones).
+def measure(inputs: Inputs, params: dict) -> Measured:
+    """The probe: one number per agent, iteration and part (the update's own pairs, or fresh ones).
 
     Args:
-        replay: Replayed iterations of one lock-step group; of each stream its first T pairs are used.
-        params: Not used: the probe has no settings.
+        inputs: Iterations of training that were run again; of each stream its first T pairs are used.
+        params: Empty.
     """
-    settings = json.loads(replay.attrs["settings"])
-    pairs = replay.isel(t=slice(0, settings["pairs"]))
+    rerun = inputs.rerun
+    settings = json.loads(rerun.attrs["settings"])
+    pairs = rerun.isel(t=slice(0, settings["pairs"]))
     dims = ("seed", "iteration", "part")
-    kl_of_mean = pairs.kl_mean_part.transpose(*dims, "t").values.astype(np.float64)
-    kl_of_sigma = pairs.kl_sigma.transpose(*dims[:2]).values.astype(np.float64)[..., None]
+    kl_of_mean = pairs.kl_of_mean.transpose(*dims, "t").values.astype(np.float64)
+    kl_of_sigma = pairs.kl_of_sigma.transpose(*dims[:2]).values.astype(np.float64)[..., None]
     log_ratio = (pairs.log_prob_new - pairs.log_prob_old).transpose(*dims, "t").values.astype(np.float64)
     ratio = np.exp(log_ratio)
     found = {
@@ -51,22 +54,15 @@ def run(replay: xr.Dataset, params: dict) -> xr.Dataset:
         "ratio_max": ratio.max(-1),
         "ratio_q99": np.quantile(ratio, 0.99, axis=-1),
         "ratio_q50": np.quantile(ratio, 0.5, axis=-1),
-        "outside": (np.abs(ratio - 1) > CLIP_RANGE).mean(-1),
+        "clip_fraction": (np.abs(ratio - 1) > CLIP_RANGE).mean(-1),
     }
-    labels = ("task", "algo")
-    variables = {name: ((*labels, *dims), values[None, None]) for name, values in found.items()}
+    variables = {name: (dims, values) for name, values in found.items()}
     eps = settings.get("eps")
     bounds = {"delta": settings.get("delta"), "ratio_bound": None if eps is None else 1 + eps}
-    variables |= {
-        name: (labels, np.full((1, 1), np.nan if bound is None else bound)) for name, bound in bounds.items()
-    }
-    described = {
-        name: (*where, dict(zip(("long_name", "units"), ESTIMATES[name], strict=True)))
-        for name, where in variables.items()
-    }
-    coords = {name: ([name], [replay.attrs[name]], {"long_name": name}) for name in labels}
-    coords |= {name: (name, replay[name].values, replay[name].attrs) for name in dims}
-    return xr.Dataset(described, coords)
+    variables |= {name: ((), np.nan if bound is None else bound) for name, bound in bounds.items()}
+    coords = {name: rerun[name].values for name in dims}
+    where = {name: rerun.attrs[name] for name in ("task", "algo")}
+    return Measured(label(variables, ESTIMATES, coords, where=where))
 
 
 def _mean_returns(pairs: xr.Dataset) -> np.ndarray:

@@ -14,15 +14,16 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
 from pgprim.plotting.panels import band_handle, legend_above, panel_grid
 from pgprim.plotting.style import GREY, colour, style
+from pgprim.store.labelled import BOUNDS as ENDS
 
 FIGURES = ("trust_region",)
-PAGES = (("return_mean", "kl_mean", "ratio_max"), ("kl_of_mean", "kl_of_sigma", "ratio_q99", "outside"))
+PAGES = (("return_mean", "kl_mean", "ratio_max"), ("kl_of_mean", "kl_of_sigma", "ratio_q99", "clip_fraction"))
 """What each page shows, a row each."""
 
 BOUNDS = {"kl_mean": "delta", "ratio_max": "ratio_bound", "ratio_q99": "ratio_bound"}
 """The bound that belongs to a row."""
 
-LINEAR = ("return_mean", "outside")
+LINEAR = ("return_mean", "clip_fraction")
 PARTS = {"train": (0, (2, 1)), "held_out": "-"}
 """Line styles of pairs that the update was made from and of fresh ones."""
 
@@ -44,16 +45,18 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     ds = choose(ds, [*rows, *dict.fromkeys(BOUNDS.values())])
     over_seeds = {}
     for name in rows:
-        for suffix, reduce, word in (
-            ("median", np.nanmedian, "median"),
-            ("low", np.nanmin, "least"),
-            ("high", np.nanmax, "largest"),
+        words = f"over seeds of the {ds[name].attrs['long_name']}"
+        median, least, largest = (
+            xr.apply_ufunc(_some(reduce), ds[name], input_core_dims=[["seed"]], vectorize=True)
+            for reduce in (np.nanmedian, np.nanmin, np.nanmax)
+        )
+        ends = xr.concat([least, largest], "bound").assign_coords(bound=list(ENDS))
+        for suffix, array, long_name in (
+            ("median", median, f"median {words}"),
+            ("range", ends, f"range {words}"),
         ):
-            found = xr.apply_ufunc(_some(reduce), ds[name], input_core_dims=[["seed"]], vectorize=True)
-            long_name = f"{word} over seeds of the {ds[name].attrs['long_name']}"
-            over_seeds[f"{name}_{suffix}"] = found.assign_attrs(
-                long_name=long_name, units=ds[name].attrs["units"]
-            )
+            units = ds[name].attrs["units"]
+            over_seeds[f"{name}_{suffix}"] = array.assign_attrs(long_name=long_name, units=units)
     return ds.assign(over_seeds).assign_attrs(figure=figure)
 
 
@@ -101,10 +104,8 @@ def draw_updates(panel: Axes, ds: xr.Dataset, name: str) -> None:
     for algo in algos:
         hue, one = colour(algo, algos), ds.sel(algo=algo)
         fresh = one.sel(part="held_out")
-        panel.fill_between(
-            one.iteration, fresh[f"{name}_low"], fresh[f"{name}_high"], color=hue, alpha=0.15, linewidth=0,
-            label=f"{algo} band",
-        )  # fmt: skip
+        ends = (fresh[f"{name}_range"].sel(bound=bound) for bound in ENDS)
+        panel.fill_between(one.iteration, *ends, color=hue, alpha=0.15, linewidth=0, label=f"{algo} band")
         for part, dashes in PARTS.items():
             panel.plot(
                 one.iteration, one[f"{name}_median"].sel(part=part), color=hue, linewidth=0.9, linestyle=dashes,

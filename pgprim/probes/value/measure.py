@@ -7,21 +7,20 @@ against returns, as published and exact (`core.value_errors` says what that mean
 import json
 
 import numpy as np
-import xarray as xr
 
 from pgprim.core.value_errors import (
     elapsed_steps,
+    finite_mean,
+    finite_median,
     gae_targets_as_published,
     gae_targets_exact,
-    known_mean,
-    known_median,
     relative_errors,
     returns_as_published,
     returns_exact,
 )
-
-TARGETS = ("gae", "returns")
-DEFINITIONS = ("as_published", "exact")
+from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import label
+from pgprim.types.targets import DEFINITIONS, DESCRIBED, TARGETS
 
 ESTIMATES = {
     "mre": ("mean relative error", "1"),
@@ -29,35 +28,25 @@ ESTIMATES = {
 }
 """Long name and unit."""
 
-COORDS = {
-    "task": "task",
-    "algo": "algorithm",
-    "part": "the update's own pairs, or fresh ones",
-    "target": "what V is compared to: V_old + A_GAE, or the return",
-    "definition": "what stands for what a cut leaves out",
-}
 
-
-def run(replay: xr.Dataset, params: dict) -> xr.Dataset:
-    """The probe: errors of each agent at each replayed iteration.
+def measure(inputs: Inputs, params: dict) -> Measured:
+    """The probe: errors of each agent at each iteration that was run again.
 
     Args:
-        replay: Replayed iterations of one lock-step group.
-        params: Not used: the probe has no settings.
+        inputs: Iterations of training that were run again.
+        params: Empty.
     """
-    settings, limit = json.loads(replay.attrs["settings"]), replay.attrs["time_limit"]
+    rerun = inputs.rerun
+    settings, limit = json.loads(rerun.attrs["settings"]), rerun.attrs["time_limit"]
     num_pairs, gamma, lam = settings["pairs"], settings["gamma"], settings["lam"]
     dims, shape = (
         ("seed", "iteration", "part"),
-        tuple(replay.sizes[dim] for dim in ("seed", "iteration", "part")),
+        tuple(rerun.sizes[dim] for dim in ("seed", "iteration", "part")),
     )
     found = {name: np.empty((*shape, len(TARGETS), len(DEFINITIONS))) for name in ESTIMATES}
     for k in range(shape[1]):
         rew, val, next_val, val_new, terminated, truncated = (
-            replay[name]
-            .isel(iteration=k)
-            .transpose("seed", "part", "t")
-            .values.reshape(-1, replay.sizes["t"])
+            rerun[name].isel(iteration=k).transpose("seed", "part", "t").values.reshape(-1, rerun.sizes["t"])
             for name in ("rew_norm", "val_old", "next_val_old", "val_new", "terminated", "truncated")
         )
         val, next_val = val.astype(np.float64), next_val.astype(np.float64)
@@ -75,22 +64,9 @@ def run(replay: xr.Dataset, params: dict) -> xr.Dataset:
         for (target, definition), array in targets.items():
             errors = relative_errors(val_new[:, :num_pairs].astype(np.float64), array)
             place = (slice(None), k, slice(None), TARGETS.index(target), DEFINITIONS.index(definition))
-            found["mre"][place] = known_mean(errors, axis=1).reshape(shape[0], shape[2])
-            found["median_re"][place] = known_median(errors, axis=1).reshape(shape[0], shape[2])
-    variables = {
-        name: (
-            ("task", "algo", *dims, "target", "definition"),
-            array[None, None],
-            dict(zip(("long_name", "units"), ESTIMATES[name], strict=True)),
-        )
-        for name, array in found.items()
-    }
-    values = {
-        "task": [replay.attrs["task"]],
-        "algo": [replay.attrs["algo"]],
-        "part": list(replay.part.values),
-    }
-    values |= {"target": list(TARGETS), "definition": list(DEFINITIONS)}
-    coords = {name: (name, values[name], {"long_name": COORDS[name]}) for name in COORDS}
-    coords |= {name: (name, replay[name].values, replay[name].attrs) for name in ("seed", "iteration")}
-    return xr.Dataset(variables, coords)
+            found["mre"][place] = finite_mean(errors, axis=1).reshape(shape[0], shape[2])
+            found["median_re"][place] = finite_median(errors, axis=1).reshape(shape[0], shape[2])
+    variables = {name: ((*dims, *DESCRIBED), array) for name, array in found.items()}
+    coords = {name: rerun[name].values for name in dims} | {"target": TARGETS, "definition": DEFINITIONS}
+    where = {name: rerun.attrs[name] for name in ("task", "algo")}
+    return Measured(label(variables, ESTIMATES | DESCRIBED, coords, where=where))

@@ -17,26 +17,26 @@ def trained(ds: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
     return ds.sel(iteration=ds.iteration > 0)
 
 
-def at_regime(ds: xr.Dataset, params: Mapping[str, Any]) -> xr.Dataset:
+def at_budget(ds: xr.Dataset, params: Mapping[str, Any]) -> xr.Dataset:
     """The budget nearest to what training uses per iteration."""
-    return ds.sel(budget=params["plot"]["regime"], method="nearest")
+    return ds.sel(budget=params["plot"]["budget"], method="nearest")
 
 
 def _agreement(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    return kinds(trained(at_regime(ds, params)).cosine.mean("iteration"))
+    return kinds(trained(at_budget(ds, params)).cosine.mean("iteration"))
 
 
 def _agreement_lost(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    cosine = at_regime(ds, params).cosine
+    cosine = at_budget(ds, params).cosine
     return kinds(cosine.isel(iteration=-1) - cosine.isel(iteration=0))
 
 
 def _agreement_of_tasks(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    return difference(at_regime(ds, params).cosine.mean("iteration"), "task", "humanoid", "hopper")
+    return difference(at_budget(ds, params).cosine.mean("iteration"), "task", "humanoid", "hopper")
 
 
 def _near_truth(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    enough = ds.sel(budget=ds.budget >= 2 * params["plot"]["regime"])
+    enough = ds.sel(budget=ds.budget >= 2 * params["plot"]["budget"])
     if not enough.budget.size:
         return []
     return kinds(trained(enough.isel(budget=0)).truth_cosine_corrected.mean("iteration"))
@@ -74,8 +74,8 @@ def _baseline_gain(which: str) -> Callable[[xr.Dataset, Mapping[str, Any]], Stra
     return gain
 
 
-def _baseline_gain_at_regime(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    gain = at_regime(ds, params).cosine_difference.sel(difference="true-value")
+def _baseline_gain_at_budget(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    gain = at_budget(ds, params).cosine_difference.sel(difference="true-value")
     return kinds(trained(gain).mean("iteration"))
 
 
@@ -117,8 +117,8 @@ def _over_kinds(values: xr.DataArray) -> Strata:
     return [values.mean([dim for dim in values.dims if dim not in ("task", "algo")]).values.ravel()]
 
 
-def _noise_at_regime(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    return _over_kinds(trained(at_regime(ds, params).noise_share.sel(kind="few")))
+def _noise_at_budget(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    return _over_kinds(trained(at_budget(ds, params).noise_share.sel(kind="few")))
 
 
 def _noise_at_most(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
@@ -244,7 +244,7 @@ CLAIMS = {
         "1",
         "baselines",
         "fig4",
-        _baseline_gain_at_regime,
+        _baseline_gain_at_budget,
     ),
     "trpo_keeps_delta": Claim(
         "TRPO keeps its bound on the mean KL divergence",
@@ -298,7 +298,7 @@ CLAIMS = {
         "1",
         "alignment",
         "alignment",
-        _noise_at_regime,
+        _noise_at_budget,
     ),
     "reward_is_clear_with_more": Claim(
         "With many times more pairs they can",

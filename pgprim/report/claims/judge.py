@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from pgprim.core.statistics import Interval
+from pgprim.core.intervals import Interval
 from pgprim.core.stratified import stratified_mean
 from pgprim.types.errors import UserError
 

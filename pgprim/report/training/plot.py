@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pgprim.core.statistics import between_agents
+from pgprim.core.intervals import t_interval
 from pgprim.plotting.choose import choose
+from pgprim.plotting.intervals import band_handles, draw_band
 from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
-from pgprim.plotting.panels import band_handle, legend_above, panel_grid
+from pgprim.plotting.panels import legend_above, panel_grid
 from pgprim.plotting.style import GREY, colour, style
+from pgprim.store.labelled import BOUNDS
 
 FIGURES = ("fig8",)
 LEVEL = 0.95
@@ -45,18 +47,21 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     ds = choose(ds, ["return_mean"])
     width = -(-ds.sizes["iteration"] // POINTS)
     ds = ds.coarsen(iteration=width, boundary="pad", side="left").mean(keep_attrs=True)
-    mean, low, high = xr.apply_ufunc(
-        _over_seeds, ds.return_mean, input_core_dims=[["seed"]], output_core_dims=[[], [], []], vectorize=True
+    mean, ends = xr.apply_ufunc(
+        _over_seeds,
+        ds.return_mean,
+        input_core_dims=[["seed"]],
+        output_core_dims=[[], ["bound"]],
+        vectorize=True,
     )
     units = {"units": ds.return_mean.attrs["units"]}
     # An axis has no room for the whole definition, so it moves to where CF conventions want definitions.
     short = {"long_name": "mean episode return", "comment": ds.return_mean.attrs["long_name"]}
-    between = f"of the {100 * LEVEL:g} % interval between agents of the mean episode return over seeds"
+    between = f"{100 * LEVEL:g} % interval between agents of the mean episode return over seeds"
     return ds.assign(
         return_mean=ds.return_mean.assign_attrs(short),
         seeds_mean=mean.assign_attrs(units, long_name="mean episode return over seeds"),
-        seeds_low=low.assign_attrs(units, long_name=f"lower end {between}"),
-        seeds_high=high.assign_attrs(units, long_name=f"upper end {between}"),
+        seeds_mean_ci=ends.assign_coords(bound=list(BOUNDS)).assign_attrs(units, long_name=between),
         published=_published(ds, params["plot"]["published"]).assign_attrs(
             units, long_name="return that was published for the -v2 task after about a million pairs"
         ),
@@ -71,9 +76,11 @@ def _published(ds: xr.Dataset, returns: Mapping[str, Mapping[str, float | int]])
     return xr.DataArray(values, {"task": tasks, "algo": algos}, ("task", "algo"))
 
 
-def _over_seeds(returns: np.ndarray) -> tuple[float, float, float]:
-    known = returns[np.isfinite(returns)]
-    return between_agents(known, LEVEL) if known.size else (np.nan, np.nan, np.nan)
+def _over_seeds(returns: np.ndarray) -> tuple[float, np.ndarray]:
+    """The mean of the seeds that have a number, and the ends of its interval."""
+    finite = returns[np.isfinite(returns)]
+    mean, *ends = t_interval(finite, LEVEL) if finite.size else (np.nan, np.nan, np.nan)
+    return mean, np.array(ends)
 
 
 def plot(ds: xr.Dataset) -> Figure:
@@ -114,15 +121,7 @@ def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
         seeds = [seed for seed in ds.seed.values if np.isfinite(one.return_mean.sel(seed=seed)).any()]
         if not seeds:
             continue
-        panel.fill_between(
-            one.iteration,
-            one.seeds_low,
-            one.seeds_high,
-            color=hue,
-            alpha=0.15,
-            linewidth=0,
-            label=f"{algo} band",
-        )
+        draw_band(panel, one.iteration, one, "seeds_mean", color=hue, label=f"{algo} band")
         for seed in seeds[: int(ds.drawn_seeds)]:
             panel.plot(
                 one.iteration, one.return_mean.sel(seed=seed), color=hue, alpha=0.45, linewidth=0.4,
@@ -150,6 +149,9 @@ def _handles(ds: xr.Dataset) -> list[list]:
         for algo in algos
     ]
     one = Line2D([], [], color=GREY, linewidth=0.4, label="one seed")
-    band = band_handle(f"{100 * LEVEL:g} % interval between agents")
     published = Line2D([], [], color=GREY, linewidth=0.7, linestyle=DOTS, label="published for the -v2 task")
-    return [means, [one, band], [published] if ds.published.notnull().any() else []]
+    return [
+        means,
+        [one, *band_handles(ds, "between agents")],
+        [published] if ds.published.notnull().any() else [],
+    ]

@@ -13,9 +13,12 @@ from matplotlib.ticker import MaxNLocator
 from pgprim.core.factorial import best_choice, contrast, contrasts
 from pgprim.core.final_return import final_return
 from pgprim.plotting.choose import choose
+from pgprim.plotting.intervals import bar_handles, reach_of
 from pgprim.plotting.labels import axis_label, task_label
 from pgprim.plotting.panels import legend_above, panel_grid, text_handle
 from pgprim.plotting.style import GREY, style
+from pgprim.store.labelled import label, stack_values
+from pgprim.store.records import LABELS
 
 FIGURES = ("ablation",)
 SWITCHES = {
@@ -56,7 +59,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     on = np.array([[digit == "1" for digit in cell] for cell in ds.cell.values])
     chooses = np.isin(ds.seed.values, block["choose"])
     coefficients = contrasts(on)
-    found = np.empty((len(RULES), ds.task.size, len(coefficients), 3))
+    effects = []
     chosen = np.empty((ds.task.size, len(on)))
     for place, values in enumerate(finals):
         best = best_choice(values, chooses)
@@ -65,33 +68,41 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
             "best": list(values[np.arange(len(on)), best][:, ~chooses]),
             "mean": list(values.mean(1)),
         }
-        for rule, cells in repeats.items():
-            row, known = list(RULES).index(rule), [cell[np.isfinite(cell)] for cell in cells]
-            found[row, place] = [contrast(c, known, block["level"]) for c in coefficients.values()]
+        finite = [[cell[np.isfinite(cell)] for cell in repeats[rule]] for rule in RULES]
+        effects.append(
+            [[contrast(c, cells, params["plot"]["level"]) for c in coefficients.values()] for cells in finite]
+        )
     units = ds.return_mean.attrs["units"]
-    ends = f"of the {100 * block['level']:g} % interval of the effect on the final return"
-    words = ("effect on the final return", f"lower end {ends}", f"upper end {ends}")
+    dims = ("task", "cell", "rate", "seed")
     variables = {
-        name: (("rule", "task", "effect"), found[..., k], {"long_name": words[k], "units": units})
-        for k, name in enumerate(("effect_size", "effect_low", "effect_high"))
+        "effect_size": (("task", "rule", "effect"), stack_values(effects)),
+        "final_return": (dims, finals),
+        "best_rate": (("task", "cell"), chosen),
+        "diverged": (dims, ds.diverged.values),
+        "is_on": (("cell", "switch"), on.astype(np.int8)),
     }
-    final_name = f"mean return over the last {100 * block['final']:g} % of the iterations"
-    described = {"long_name": "final return", "comment": final_name, "units": units}
-    variables["final_return"] = (("task", "cell", "rate", "seed"), finals, described)
-    variables["best_rate"] = (
-        ("task", "cell"),
-        chosen,
-        {"long_name": "learning rate that earned most over the seeds that choose", "units": "1"},
-    )
-    variables["diverged"] = (("task", "cell", "rate", "seed"), ds.diverged.values, ds.diverged.attrs)
-    variables["is_on"] = (("cell", "switch"), on.astype(np.int8), {"long_name": "switch is on", "units": "1"})
-    coords = {name: ds[name] for name in ("task", "cell", "rate", "seed")} | {
+    described = {
+        "effect_size": ("effect on the final return", units),
+        "final_return": ("final return", units),
+        "best_rate": ("learning rate that earned most over the seeds that choose", "1"),
+        "diverged": tuple(ds.diverged.attrs[key] for key in ("long_name", "units")),
+        "is_on": ("switch is on", "1"),
+        "rule": ("how a cell's learning rates become one number", "1"),
+        "switch": ("switch", "1"),
+        "effect": ("switch, or two switches whose interaction it is", "1"),
+        **LABELS,
+    }
+    coords = {name: ds[name].values for name in dims} | {
         "rule": list(RULES),
         "switch": names,
         "effect": [" × ".join(names[k] for k in effect) for effect in coefficients],
     }
-    attrs = {"figure": figure, "level": block["level"], "iterations": ds.iteration.size}
-    return xr.Dataset(variables, coords, attrs)
+    attrs = {"figure": figure, "level": params["plot"]["level"], "iterations": ds.iteration.size}
+    found = label(variables, described, coords, attrs)
+    found.final_return.attrs["comment"] = (
+        f"mean return over the last {100 * block['final']:g} % of the iterations"
+    )
+    return found
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
@@ -109,9 +120,8 @@ def plot_effects(ds: xr.Dataset) -> Figure:
         panel.axvline(0, color=GREY, linewidth=0.8)
         for offset, (rule, (hue, marker, _)) in zip((-0.16, 0.16), RULES.items(), strict=True):
             one = ds.sel(task=task, rule=rule)
-            reach = np.abs(np.stack([one.effect_low, one.effect_high]) - one.effect_size.values)
             panel.errorbar(
-                one.effect_size, rows + offset, xerr=np.nan_to_num(reach), fmt=marker, color=hue, markersize=3,
+                one.effect_size, rows + offset, xerr=reach_of(one, "effect_size"), fmt=marker, color=hue, markersize=3,
                 elinewidth=0.8, label=rule,
             )  # fmt: skip
         panel.set_title(task_label(task))
@@ -124,10 +134,7 @@ def plot_effects(ds: xr.Dataset) -> Figure:
         Line2D([], [], color=hue, marker=marker, linestyle="", label=words)
         for hue, marker, words in RULES.values()
     ]
-    bars = Line2D(
-        [], [], color=GREY, linewidth=0.8, label=f"{100 * ds.attrs['level']:g} % interval over seeds"
-    )
-    legend_above(figure, [marks, [bars]])
+    legend_above(figure, [marks, bar_handles(ds, "over seeds")])
     return figure
 
 

@@ -11,11 +11,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
 from pgprim.core.final_return import final_return
-from pgprim.core.statistics import between_agents
+from pgprim.core.intervals import Interval, t_interval
 from pgprim.plotting.choose import choose
+from pgprim.plotting.intervals import bar_handles, reach_of
 from pgprim.plotting.labels import axis_label, count_label, task_label
 from pgprim.plotting.panels import legend_above, panel_grid
 from pgprim.plotting.style import GREY, colour, shades, style
+from pgprim.store.labelled import label, stack_values
+from pgprim.store.records import LABELS
 from pgprim.types.variants import regime_iterations
 
 FIGURES = ("sample_regime",)
@@ -48,36 +51,35 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         finals[:, place] = final_return(
             one.return_mean.values, one.diverged.values.astype(bool), block["final"]
         )
-    ends = np.array([between_agents(values, block["level"]) for values in finals.reshape(-1, ds.seed.size)])
-    units = ds.return_mean.attrs["units"]
-    between = f"of the {100 * block['level']:g} % interval between agents of the mean final return"
-    words = ("mean final return over seeds", f"lower end {between}", f"upper end {between}")
+    means = [t_interval(values, params["plot"]["level"]) for values in finals.reshape(-1, ds.seed.size)]
     dims = ("task", "pairs", "rate")
+    curves = {"return_curve": ds.return_mean, "agreement_curve": ds.half_cosine}
     variables = {
-        name: (dims, ends[:, k].reshape(shape), {"long_name": words[k], "units": units})
-        for k, name in enumerate(("final_mean", "final_low", "final_high"))
-    }
-    variables["final_return"] = (
-        (*dims, "seed"),
-        finals,
-        {
-            "long_name": "final return",
-            "comment": f"mean return over the last {100 * block['final']:g} % of the iterations",
-            "units": units,
+        "final_mean": (dims, Interval(*(ends.reshape(shape) for ends in stack_values(means)))),
+        "final_return": ((*dims, "seed"), finals),
+        "num_iterations": (("pairs",), counts),
+        "diverged": ((*dims, "seed"), ds.diverged.values),
+        **{
+            name: ((*dims, "iteration"), array.mean("seed", skipna=True).values)
+            for name, array in curves.items()
         },
-    )
-    variables["num_iterations"] = ("pairs", counts, {"long_name": "iterations of a run", "units": "1"})
-    curves = {
-        "return_curve": (ds.return_mean, "mean episode return"),
-        "agreement_curve": (ds.half_cosine, "cosine between gradients of the batch's halves"),
     }
-    for name, (array, long_name) in curves.items():
-        mean = array.mean("seed", skipna=True)
-        variables[name] = mean.assign_attrs(long_name=long_name, units=array.attrs["units"])
-    coords = {name: ds[name] for name in ("task", "pairs", "rate", "seed", "iteration")}
-    return xr.Dataset(
-        variables | {"diverged": ds.diverged}, coords, {"figure": figure, "level": block["level"]}
+    units = ds.return_mean.attrs["units"]
+    described = {
+        "final_mean": ("mean final return over seeds", units),
+        "final_return": ("final return", units),
+        "num_iterations": ("iterations of a run", "1"),
+        "diverged": tuple(ds.diverged.attrs[key] for key in ("long_name", "units")),
+        "return_curve": ("mean episode return", units),
+        "agreement_curve": ("cosine between gradients of the batch's halves", ds.half_cosine.attrs["units"]),
+        **LABELS,
+    }
+    coords = {name: ds[name].values for name in (*dims, "seed", "iteration")}
+    found = label(variables, described, coords, {"figure": figure, "level": params["plot"]["level"]})
+    found.final_return.attrs["comment"] = (
+        f"mean return over the last {100 * block['final']:g} % of the iterations"
     )
+    return found
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
@@ -123,14 +125,14 @@ def draw_run(column: np.ndarray, ds: xr.Dataset, hue: tuple[float, float, float]
         hue: Colour.
         marker: Marker.
     """
-    label = f"{int(ds.pairs)}"
+    name = f"{int(ds.pairs)}"
     width = -(-ds.iteration.size // SMOOTH)
     smooth = ds.return_curve.coarsen(iteration=width, boundary="pad", side="left").mean()
     for panel, so_far in ((column[0], smooth.iteration * ds.pairs), (column[1], smooth.iteration + 1)):
-        panel.plot(so_far, smooth, color=hue, marker=marker, label=label)
+        panel.plot(so_far, smooth, color=hue, marker=marker, label=name)
     known = np.isfinite(ds.agreement_curve.values)
     column[2].plot(
-        (ds.iteration * ds.pairs)[known], ds.agreement_curve[known], color=hue, marker=marker, label=label
+        (ds.iteration * ds.pairs)[known], ds.agreement_curve[known], color=hue, marker=marker, label=name
     )
 
 
@@ -142,10 +144,7 @@ def plot_finals(ds: xr.Dataset) -> Figure:
         panel.set_title(task_label(task))
     axes[0, 0].set_ylabel(axis_label(ds.final_mean, width=22))
     figure.supxlabel("Learning rate of the policy, in multiples of the task's own")
-    bars = Line2D(
-        [], [], color=GREY, linewidth=0.7, label=f"{100 * ds.attrs['level']:g} % interval between agents"
-    )
-    legend_above(figure, [_handles(ds), [bars]])
+    legend_above(figure, [_handles(ds), bar_handles(ds, "between agents")])
     return figure
 
 
@@ -160,9 +159,8 @@ def draw_finals(panel: Axes, ds: xr.Dataset) -> None:
     for place, (hue, marker) in enumerate(zip(regime_hues(ds), MARKERS, strict=False)):
         one = ds.isel(pairs=place)
         beside = rates * 1.04 ** (place - (ds.pairs.size - 1) / 2)
-        reach = np.abs(np.stack([one.final_low, one.final_high]) - one.final_mean.values)
         panel.errorbar(
-            beside, one.final_mean, yerr=np.nan_to_num(reach), color=hue, marker=marker, elinewidth=0.7,
+            beside, one.final_mean, yerr=reach_of(one, "final_mean"), color=hue, marker=marker, elinewidth=0.7,
             label=f"{int(one.pairs)}",
         )  # fmt: skip
     panel.set_xscale("log")

@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pgprim.core.statistics import between_agents
-from pgprim.core.value_errors import known_mean
+from pgprim.core.intervals import Interval, t_interval
+from pgprim.core.value_errors import finite_mean
 from pgprim.plotting.choose import choose
+from pgprim.plotting.intervals import ends_of
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import budget_axis, legend_above, panel_grid, regime_handle, text_handle
+from pgprim.plotting.panels import budget_axis, legend_above, marked_handle, panel_grid, text_handle
 from pgprim.plotting.style import GREY, WIDTH, colour, marker, shades, style
+from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 from pgprim.types.variants import other_semantics
 
@@ -49,7 +51,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: Training records, records with the other semantics, and comparisons; value prediction errors if there are.
-        params: The parameter file: `semantics`, `train.semantics` and `plot.regime`.
+        params: The parameter file: `semantics`, `train.semantics` and `plot.budget`.
 
     Raises:
         UserError: If `ds` does not hold these.
@@ -67,11 +69,11 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         f"training: {words}": _last(curves[name], block["final"])
         for name, words in zip(TRAINING, ("final return", "value loss", "explained variance"), strict=True)
     }
-    regime = params["plot"]["regime"]
+    marked = params["plot"]["budget"]
     for probe in ds.probe.values:
         one = ds.sel(probe=probe)
         known = one.budget.values[np.isfinite(one.cosine_by_semantics).any(_but(one, "budget")).values]
-        budget = int(known[np.abs(known - regime).argmin()])
+        budget = int(known[np.abs(known - marked).argmin()])
         for name, words in (("cosine", "pairwise cosine"), ("truth_cosine", "cosine to the truth")):
             array = one[f"{name}_by_semantics"].sel(budget=budget)
             quantities[f"{probe} at {count_label(budget)} pairs: {words}"] = array
@@ -85,9 +87,14 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     coarse = curves.coarsen(iteration=smooth, boundary="pad", side="left").mean(keep_attrs=True)
     coarse = coarse.rename(iteration="training_iteration")
     compared = ds[list(COMPARED)].dropna("iteration", how="all")
-    table = _table(quantities, block["level"])
+    table = _table(quantities, params["plot"]["level"])
     found = xr.merge([coarse, compared, table], combine_attrs="override", join="outer")
-    attrs = {"figure": figure, "level": block["level"], "regime": regime, "iterations_per_point": smooth}
+    attrs = {
+        "figure": figure,
+        "level": params["plot"]["level"],
+        "marked": marked,
+        "iterations_per_point": smooth,
+    }
     return found.drop_vars("definition", errors="ignore").assign_attrs(attrs)
 
 
@@ -118,28 +125,31 @@ def _but(ds: xr.Dataset, *kept: str) -> list[str]:
 def _table(quantities: dict[str, xr.DataArray], level: float) -> xr.Dataset:
     """Means over seeds of each quantity with both semantics, and the mean difference with its interval over seeds."""
     tasks, algos = (next(iter(quantities.values()))[name].values for name in ("task", "algo"))
-    cells = np.full((len(quantities), len(tasks), len(algos), 5), np.nan)
+    shape = (len(quantities), len(tasks), len(algos))
+    means, differences = np.full((2, *shape), np.nan), Interval(*np.full((3, *shape), np.nan))
     for row, array in enumerate(quantities.values()):
         for place in np.ndindex(len(tasks), len(algos)):
             one = array.sel(task=tasks[place[0]], algo=algos[place[1]]).transpose("semantics", "seed", ...)
-            seeds = known_mean(one.values.reshape(*one.shape[:2], -1), axis=2)
+            seeds = finite_mean(one.values.reshape(*one.shape[:2], -1), axis=2)
             seeds = seeds[:, np.isfinite(seeds).all(0)]
             if seeds.size:
-                cells[row, *place] = *seeds.mean(1), *between_agents(seeds[1] - seeds[0], level)
-    ends = f"of the {100 * level:g} % interval between seeds of the difference"
-    words = {
-        "table_exact": "with semantics exact",
-        "table_paper": "with semantics paper",
-        "table_difference": "paper less exact",
-        "table_low": f"lower end {ends}",
-        "table_high": f"upper end {ends}",
-    }
+                means[:, row, *place] = seeds.mean(1)
+                for ends, end in zip(differences, t_interval(seeds[1] - seeds[0], level), strict=True):
+                    ends[row, *place] = end
     dims = ("quantity", "task", "algo")
     variables = {
-        name: (dims, cells[..., k], {"long_name": long_name, "units": "1"})
-        for k, (name, long_name) in enumerate(words.items())
+        **{f"table_{name}": (dims, mean) for name, mean in zip(SEMANTICS, means, strict=True)},
+        "table_difference": (dims, differences),
     }
-    return xr.Dataset(variables, {"quantity": list(quantities), "task": tasks, "algo": algos})
+    described = {
+        "table_exact": ("mean over seeds with semantics exact", "1"),
+        "table_paper": ("mean over seeds with semantics paper", "1"),
+        "table_difference": ("mean over seeds of paper less exact", "1"),
+        "quantity": ("what is compared", "1"),
+    }
+    return label(
+        variables, described, {"quantity": list(quantities), "task": tasks, "algo": algos}, {"level": level}
+    )
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
@@ -191,7 +201,7 @@ def draw_curves(panel: Axes, array: xr.DataArray, hue: str) -> None:
             )
         panel.plot(
             one.training_iteration,
-            known_mean(one.values),
+            finite_mean(one.values),
             color=hue,
             linestyle=dashes,
             linewidth=1.1,
@@ -213,13 +223,13 @@ def plot_estimates(ds: xr.Dataset) -> Figure:
                     array = one.cosine_by_semantics.sel(algo=algo, semantics=name)
                     draw_budgets(agree[column], array, algo, algos, dashes)
             for panel in (near[column], agree[column]):
-                budget_axis(panel, ds.budget.values, int(ds.attrs["regime"]))
+                budget_axis(panel, ds.budget.values, int(ds.attrs["marked"]))
         near[0].set_ylabel(f"{task_label(probe)}: cosine\nexact to paper")
         agree[0].set_ylabel(f"{task_label(probe)}:\npairwise cosine")
     for panel, task in zip(axes[0], ds.task.values, strict=True):
         panel.set_title(task_label(task))
     figure.supxlabel(axis_label(ds.budget))
-    others = [regime_handle(int(ds.attrs["regime"])), text_handle("darker: later checkpoints")]
+    others = [marked_handle(int(ds.attrs["marked"])), text_handle("darker: later checkpoints")]
     legend_above(figure, [_algo_handles(algos), _semantics_handles(), others])
     return figure
 
@@ -235,7 +245,7 @@ def draw_budgets(panel: Axes, array: xr.DataArray, algo: str, algos: tuple[str, 
         dashes: Line style.
     """
     hues = shades(colour(algo, algos), array.iteration.size)
-    means = known_mean(array.transpose("seed", "iteration", "budget").values)
+    means = finite_mean(array.transpose("seed", "iteration", "budget").values)
     for iteration, values, hue in zip(array.iteration.values, means, hues, strict=True):
         known = np.isfinite(values)
         if known.any():
@@ -264,7 +274,8 @@ def plot_table(ds: xr.Dataset) -> Figure:
         for name in ds.quantity.values:
             y += 1
             one = ds.sel(task=group[0], algo=group[1], quantity=name)
-            numbers = [float(one[f"table_{key}"]) for key in ("exact", "paper", "difference", "low", "high")]
+            numbers = [float(one[f"table_{key}"]) for key in ("exact", "paper", "difference")]
+            numbers += ends_of(one, "table_difference").tolist()
             axes.text(0.2, y + 0.5, str(name), va="center")
             for centre, text in zip(centres, row_text(*numbers), strict=True):
                 axes.text(centre, y + 0.5, text, ha="center", va="center")

@@ -1,0 +1,21 @@
+"""Put a project's stages under Snakemake and DVC: dvc.yaml says what a stage is, DVC's hashes whether it must run.
+
+| module | contents |
+|---|---|
+| `workflow` | what the Snakefile imports: inputs, outputs and wildcards for its rules |
+| `hooks` | the project's side: its package, targets, check of parameters, prices |
+| `prelude` | the steps before Snakemake plans, and the one after the run |
+| `verdicts` | whether what is on record describes a stage as it is now |
+| `mending` | workspace, cache and dvc.lock in line with the verdicts |
+| `fetching` | outputs from the cache or from a remote |
+| `times` | modification times that tell Snakemake what the hashes say |
+| `why` | reasons why stages must run |
+| `lock_file` | merging dvc.lock |
+| `job` | one job: look up, restore, or run and record |
+| `run_cache` | which run made which bytes: dvc.lock's and the run cache's entries |
+| `pipeline` | dvc.yaml as a graph of stages and files |
+| `digests` | code as an input that comments do not change |
+| `declared` | changes of code that are declared to change no result |
+| `disk_cache` | slow look-ups, cached between runs |
+| `dvc_api` | everything that touches DVC's Python |
+"""

@@ -1,0 +1,53 @@
+"""A cache of slow look-ups, kept in files between runs: definitions expanded, dvc.lock parsed, hashes of folders."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# Raise this when cached values change their form.
+FORM = 2
+
+
+class DiskCache:
+    """One JSON file per name, with the key that its value belongs to.
+
+    Losing these files costs time and nothing else.
+
+    Args:
+        folder: Where the files are.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def get(self, name: str, key: Any, compute: Callable[[], Any]) -> Any:
+        """The value of a key: the cached one if it is of this key, or else what `compute` returns."""
+        cached_key, value = self._read(name)
+        if cached_key != [FORM, key]:
+            value = compute()
+            self.put(name, key, value)
+        return value
+
+    def put(self, name: str, key: Any, value: Any) -> None:
+        """Replace the value under a name. One that JSON would change, and one on a full disk, is not cached."""
+        unfinished = self.folder / f".{name}.{os.getpid()}"
+        with contextlib.suppress(OSError, TypeError, ValueError):
+            text = json.dumps([[FORM, key], value])
+            if json.loads(text)[1] != value:
+                return
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                unfinished.write_text(text)
+                unfinished.replace(self.folder / name)
+            finally:
+                unfinished.unlink(missing_ok=True)
+
+    def _read(self, name: str) -> tuple[Any, Any]:
+        try:
+            key, value = json.loads((self.folder / name).read_bytes())
+            return key, value
+        except Exception:  # whatever is wrong with the file, it cannot be used
+            return None, None

@@ -1,0 +1,216 @@
+"""Before Snakemake plans: hashes decide what is up to date, and modification times tell Snakemake.
+
+Snakemake knows files by their modification times, DVC by their hashes. The prelude settles for every stage what the
+hashes say, mends what the cache can mend, and sets times such that Snakemake comes to the same verdict. When the
+targets are known, what they need and DVC has, in its cache or on its remote, is put in place, so that jobs are left only
+for what must be computed.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dvcsnake import run_cache
+from dvcsnake.digests import project_digests, write_digests
+from dvcsnake.errors import UserError
+from dvcsnake.fetching import Remotes, bring, fetch_runs
+from dvcsnake.hooks import price
+from dvcsnake.mending import bring_in_line, clear_placeholders, sweep, write_lock
+from dvcsnake.project import CACHE, NEEDED, SCHEDULED, Project, write_names
+from dvcsnake.times import align
+from dvcsnake.verdicts import Survey, is_stale, survey
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run has in place, and what it leaves to jobs.
+
+    Attributes:
+        survey: the verdicts.
+        todo: the stages that are left to jobs, once the targets are known.
+        brought: where each output comes from that was put in place, or in a dry run would be.
+    """
+
+    survey: Survey
+    todo: frozenset[str] = frozenset()
+    brought: Mapping[str, str] = field(default_factory=dict)
+
+
+def prepare(project: Project) -> Plan:
+    """Have the workspace tell Snakemake the truth; in it a dry run changes modification times and code digests only."""
+    with project.repository.locked():
+        if not project.dry_run:
+            project.repository.verify_remotes()
+            project.repository.install_merge_driver()
+        write_code(project)
+        clear_placeholders(project)
+        sweep(project)
+        now = survey(project.repository, project.pipeline)
+        if not project.dry_run:
+            project.repository.record_lock()
+        now, brought = bring_in_line(project, now)
+        align(project, now)
+    done = sum(judged.verdict in ("fresh", "behind") for judged in now.stages.values())
+    project.say(f"dvc: {done} of {len(now.stages)} stages up to date")
+    return Plan(now, brought=brought)
+
+
+def finish(project: Project) -> None:
+    """Bring dvc.lock up to date with what the jobs recorded."""
+    with project.repository.locked():
+        clear_placeholders(project)
+        write_lock(project, survey(project.repository, project.pipeline))
+        project.repository.clear_journal()
+
+
+def settle(project: Project, plan: Plan, targets: Iterable[str]) -> Plan:
+    """Have in place what the targets need and DVC has; `todo` then names the stages that are left to jobs.
+
+    Args:
+        project: the project.
+        plan: what `prepare` returned.
+        targets: what Snakemake was asked for: files, names of stages in dvc.yaml, `all`; empty means the default targets.
+    """
+    needed = outputs_of(project, targets)
+    plan = resolve(project, plan, needed)
+    if not project.dry_run:
+        write_names(project.root, NEEDED, {project.pipeline.maker[path] for path in needed})
+        write_names(project.root, SCHEDULED, set(plan.todo))
+    align(project, plan.survey, plan.todo)
+    if not set(targets) - {"all"} and (line := left_out(project)):
+        project.say(line)
+    for line in announcement(project, plan):
+        project.say(line)
+    return plan
+
+
+def resolve(project: Project, plan: Plan, needed: list[str]) -> Plan:
+    """Bring what is needed, from the end of the pipeline back to what is there; what cannot be brought is to be run."""
+    maker, remotes = project.pipeline.maker, Remotes(project)
+    plan = _consult_remotes(project, remotes, plan, needed)
+    now, brought = plan.survey, dict(plan.brought)
+    todo: set[str] = set()
+    reached: set[str] = set()
+    due = set(needed)
+    while due:
+        late = {maker[path] for path in due if now.stages[maker[path]].verdict == "stale"}
+        wanted = [
+            path for path in sorted(due) if maker[path] not in late and path in now.stages[maker[path]].absent
+        ]
+        arrived = bring(project, remotes, [now.stages[maker[path]].recorded(path) for path in wanted])
+        now, brought = _arrive(now, maker, arrived), brought | arrived
+        late |= {maker[path] for path in wanted if path not in arrived}
+        reached |= due
+        due = {path for name in late - todo for path in _reads(project, name)} - reached
+        todo |= late
+    return Plan(now, frozenset(todo), brought)
+
+
+def _arrive(now: Survey, maker: Mapping[str, str], arrived: Iterable[str]) -> Survey:
+    changed = {}
+    for path in arrived:
+        name = maker[path]
+        judged = changed.get(name, now.stages[name])
+        changed[name] = replace(judged, absent=judged.absent - {path})
+    return now.with_stages(changed) if changed else now
+
+
+def _consult_remotes(project: Project, remotes: Remotes, plan: Plan, needed: list[str]) -> Plan:
+    """Ask the remotes' run caches for stages that nothing here knows, wave by wave: an answer raises new questions."""
+    tried: set[str] = set()
+    while is_stale(project.pipeline, plan.survey, needed) and (
+        keys := sorted(plan.survey.unanswered - tried)
+    ):
+        tried.update(keys)
+        if not fetch_runs(project, remotes, keys):
+            break
+        with project.repository.locked():
+            now, brought = bring_in_line(project, survey(project.repository, project.pipeline))
+            align(project, now)
+            plan = Plan(now, brought={**plan.brought, **brought})
+    return plan
+
+
+def write_code(project: Project) -> None:
+    """Run the stage that all others depend on; it takes milliseconds."""
+    repository, hooks = project.repository, project.repository.hooks
+    if hooks.package is None:
+        return
+    params = repository.params()
+    texts = project_digests(repository.root, hooks, params, repository.saved.get)
+    write_digests(repository.root / hooks.code, texts)
+    stage = project.pipeline.code_stage(hooks.code)
+    asked = run_cache.question(stage, params, {path: repository.hash(path) for path in stage.deps})
+    if asked is None:
+        missing = next(path for path in stage.deps if repository.hash(path) is None)
+        raise UserError(f"dvc.yaml: stage {stage.name} reads {missing}, which does not exist")
+    repository.record({**asked, "outs": [{"path": hooks.code, **repository.store(hooks.code)}]})
+
+
+def outputs_of(project: Project, targets: Iterable[str]) -> list[str]:
+    """The outputs that targets stand for: files, stages, or all default targets."""
+    pipeline, outputs = project.pipeline, set()
+    for target in list(targets) or ["all"]:
+        path = os.path.normpath(target)
+        if target == "all":
+            outputs.update(default_targets(project))
+        elif target in pipeline.definitions:
+            outputs.update(out.path for stage in pipeline.members(target) for out in stage.outs)
+        elif target in pipeline.stages:
+            outputs.update(out.path for out in pipeline.stages[target].outs)
+        elif path in pipeline.maker:
+            outputs.add(path)
+    return sorted(outputs)
+
+
+def default_targets(project: Project) -> list[str]:
+    """The outputs that are made when no target is named, without those that these parameters give nothing to read."""
+    hooks, pipeline = project.repository.hooks, project.pipeline
+    lacking = pipeline.lacking(
+        lambda path: path.startswith(f"{hooks.code}/") or (project.root / path).exists()
+    )
+    return [path for path in hooks.default_targets(pipeline.maker) if pipeline.maker[path] not in lacking]
+
+
+def left_out(project: Project) -> str | None:
+    """A line about default targets that these parameters give nothing to read."""
+    hooks, pipeline = project.repository.hooks, project.pipeline
+    lacking = pipeline.lacking(
+        lambda path: path.startswith(f"{hooks.code}/") or (project.root / path).exists()
+    )
+    names = sorted({pipeline.maker[path] for path in hooks.default_targets(pipeline.maker)} & lacking.keys())
+    if not names:
+        return None
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"dvc: left out: {shown}; nothing makes {lacking[names[0]]} with these parameters"
+
+
+def _reads(project: Project, name: str) -> list[str]:
+    """The outputs of other stages that a stage reads."""
+    stage, hooks = project.pipeline.stages[name], project.repository.hooks
+    for dep in stage.deps:
+        if dep.startswith(f"{hooks.code}/") and not os.path.exists(project.root / dep):
+            module = Path(hooks.package or "", dep.removeprefix(f"{hooks.code}/")).with_suffix(".py")
+            raise UserError(f"{name} in dvc.yaml runs {module.as_posix()}, which does not exist")
+    return [path for dep in stage.deps for path in project.pipeline.made_of(dep)]
+
+
+def announcement(project: Project, plan: Plan) -> list[str]:
+    """Lines about what was put in place, or would be, and what is left to jobs."""
+    pipeline, lines = project.pipeline, []
+    origins = Counter(
+        (pipeline.stages[pipeline.maker[path]].group, place) for path, place in plan.brought.items()
+    )
+    for (group, place), count in origins.items():
+        done = "restored" if place == CACHE else "fetched"
+        verb = f"would be {done}:" if project.dry_run else done
+        lines.append(f"dvc: {verb} {count} {'output' if count == 1 else 'outputs'} of {group} from {place}")
+    if plan.todo:
+        stages = [stage for name, stage in pipeline.stages.items() if name in plan.todo]
+        counts = Counter(stage.group for stage in stages)
+        jobs = ", ".join(f"{count} {group}" for group, count in counts.items())
+        cost = price(project.repository.hooks, stages)
+        lines.append(f"dvc: to be computed unless inputs turn out the same: {jobs}{cost}")
+    return lines

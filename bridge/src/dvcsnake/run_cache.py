@@ -1,0 +1,86 @@
+"""The memory of the pipeline: command, parameters and input hashes of a run on one side, its outputs on the other.
+
+An entry has the form that dvc.lock gives a stage. Entries are kept in DVC's run cache under the key that DVC itself
+computes, so that `dvc repro` finds what Snakemake computed and the reverse.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dvcsnake.dvc_api import Entry, Hash, Repository
+from dvcsnake.errors import UserError
+from dvcsnake.pipeline import Stage
+
+# The command in entries that say what a folder of outputs hashes to; no stage has it.
+FOLDER = "none: the hash of a folder that other stages fill"
+
+
+def question(stage: Stage, params: Mapping[str, Any], hashes: Mapping[str, Hash | None]) -> Entry | None:
+    """What is to be run, as an entry whose outputs have paths only; None if the hash of an input is not known.
+
+    Args:
+        stage: the stage.
+        params: the whole parameter file.
+        hashes: of every dependency of the stage.
+    """
+    if any(hashes[path] is None for path in stage.deps):
+        return None
+    entry: Entry = {"cmd": stage.cmd}
+    if stage.deps:
+        entry["deps"] = [{"path": path, **hashes[path]} for path in stage.deps]
+    if stage.params:
+        entry["params"] = {"params.yaml": {key: param_value(params, key, stage) for key in stage.params}}
+    entry["outs"] = [{"path": out.path} for out in stage.outs]
+    return entry
+
+
+def param_value(params: Mapping[str, Any], key: str, stage: Stage) -> Any:
+    """The parameter with a dotted key that a stage reads."""
+    value: Any = params
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise UserError(f"params.yaml lacks the key {key}, which stage {stage.name} reads")
+        value = value[part]
+    return value
+
+
+def folder_question(path: str, members: Mapping[str, Hash]) -> Entry:
+    """What a folder's hash is, asked in the form of an entry: outputs in it as dependencies, the folder as output.
+
+    Hashing a folder takes the listings of the folders in it. These are not shared when what they list is not, so the
+    answer is kept in dvc.lock and in the run cache like that of a stage.
+    """
+    deps = [{"path": member, **known} for member, known in members.items()]
+    return {"cmd": FOLDER, "deps": deps, "outs": [{"path": path}]}
+
+
+def fits(repository: Repository, asked: Entry, entry: Entry) -> bool:
+    """Whether an entry answers a question."""
+    if "outs" not in entry:
+        return False
+    return _gist(entry) == _gist(asked) or repository.key(entry) == repository.key(asked)
+
+
+def _gist(entry: Entry) -> str:
+    """All that an entry's key is made of, faster to compare than keys are to compute."""
+    deps = [(dep["path"], dep["md5"]) for dep in entry.get("deps", ())]
+    return repr((entry["cmd"], deps, entry.get("params"), [out["path"] for out in entry["outs"]]))
+
+
+def answers(repository: Repository, asked: Entry, locked: Entry | None) -> list[Entry]:
+    """What is on record for a question, most trusted first: dvc.lock, then the run cache from new to old."""
+    first = [locked] if locked and fits(repository, asked, locked) else []
+    return first + [entry for entry in repository.runs(repository.key(asked)) if entry not in first]
+
+
+def best(repository: Repository, entries: list[Entry]) -> Entry | None:
+    """The first entry whose outputs the cache holds, or else the first."""
+    if len(entries) < 2:
+        return entries[0] if entries else None
+    held = (entry for entry in entries if all(map(repository.is_cached, entry["outs"])))
+    return next(held, entries[0])
+
+
+def same(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether two hashes are known and equal."""
+    return bool(one and other and one["md5"] == other["md5"])

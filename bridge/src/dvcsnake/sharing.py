@@ -1,0 +1,59 @@
+"""Sharing results: what `dvc push` carries, and what it leaves on the machine that computed it."""
+
+from collections.abc import Callable
+
+from dvcsnake.dvc_api import Repository
+from dvcsnake.errors import UserError, in_a_sentence
+from dvcsnake.pipeline import Pipeline
+
+
+def push(
+    repository: Repository,
+    remote: str | None = None,
+    everything: bool = False,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Copy results to a remote, and the run cache with them, which tells other machines what they are results of.
+
+    Args:
+        repository: the DVC repository.
+        remote: the remote's name; None for the default.
+        everything: also copy what `cache: false` in dvc.yaml marks, such as rollouts.
+        say: takes one line of text for the user.
+
+    Raises:
+        UserError: If there is no such remote.
+    """
+    name = remote or repository.remote
+    if name not in repository.remotes:
+        known = ", ".join(repository.remotes) or "none"
+        raise UserError(
+            f"there is no DVC remote called {name} (there are: {known}); `dvc remote add` makes one"
+        )
+    pipeline = Pipeline(*repository.definitions())
+    locked = repository.read_lock()
+    outs: dict[bool, list[dict]] = {True: [], False: []}
+    for stage in pipeline.stages.values():
+        recorded = {out["path"]: out for out in locked.get(stage.name, {}).get("outs", [])}
+        for out in stage.outs:
+            if out.path in recorded:
+                outs[out.is_shared].append(recorded[out.path])
+    for other in repository.remotes:
+        missing = [out for out in outs[True] if not repository.is_cached(out)]
+        if missing and other != name:
+            repository.fetch(missing, other)
+    try:
+        repository.push(remote)
+    except UserError:
+        raise
+    except Exception as error:  # each kind of remote has exceptions of its own
+        raise UserError(
+            f"nothing or not all was copied to the remote {name}: {in_a_sentence(error)}"
+        ) from None
+    say(f"dvc: {len(outs[True])} outputs and the run cache are on the remote {name}")
+    if everything:
+        held = [out for out in outs[False] if repository.is_cached(out)]
+        repository.push_outputs(held, remote)
+        say(f"dvc: so are {len(held)} of {len(outs[False])} outputs that `dvc push` leaves out")
+        if len(held) < len(outs[False]):
+            say("dvc: the others are not on this machine")

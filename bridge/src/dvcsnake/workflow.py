@@ -1,0 +1,215 @@
+"""Arguments for Snakemake's rules from the pipeline of dvc.yaml; the Snakefile imports this."""
+
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dvcsnake.errors import UserError, in_a_sentence
+from dvcsnake.versions import require
+
+try:
+    require("dvc", "dvc-data", "snakemake")
+except UserError as error:
+    sys.exit(f"dvcsnake: {error}")
+
+from snakemake.exceptions import WorkflowError
+from snakemake.io import Mtime, directory, report
+from snakemake.logging import logger
+
+from dvcsnake import together, why
+from dvcsnake.dvc_api import FAILURES
+from dvcsnake.hooks import load_hooks
+from dvcsnake.pipeline import Stage, is_folder
+from dvcsnake.prelude import default_targets, finish, prepare, settle
+from dvcsnake.project import hold, open_project
+
+# Options with which Snakemake shows or forces stages that are up to date, so that it must be told of all of them.
+WHOLE = (
+    "--report",
+    "--dag",
+    "--rulegraph",
+    "--filegraph",
+    "--d3dag",
+    "--summary",
+    "--detailed-summary",
+    "-S",
+    "-D",
+)
+
+# What `snakemake --report` can show.
+PICTURES = (".pdf", ".png", ".svg", ".jpg", ".html")
+
+
+class Workflow:
+    """Rules take their inputs, outputs and wildcards from here.
+
+    Args:
+        workflow: Snakemake's own object of that name.
+
+    Attributes:
+        rules: the file with the rules of all stages that have none yet; include it after your own.
+        job: the shell command of every rule.
+    """
+
+    rules = str(Path(__file__).with_name("rules.smk"))
+    job = "python -m dvcsnake run {params.stage:q} > {log:q} 2>&1"
+
+    def __init__(self, workflow: Any):
+        self._workflow = workflow
+        self._settled = False
+        # By stage that shares a process, all that share it, the leader first.
+        self._bundles: dict[str, list[str]] = {}
+        try:
+            if workflow.is_main_process:
+                load_hooks().check()
+            is_dry = workflow.output_settings.dryrun or "--lint" in sys.argv
+            self._project = open_project(".", logger.info, is_dry)
+            if workflow.is_main_process:
+                self._lock = hold(self._project.root)
+                self._plan = prepare(self._project)
+        except (UserError, *FAILURES) as error:
+            sys.exit(
+                f"dvcsnake: {in_a_sentence(error)}"
+            )  # Snakemake would add where in the Snakefile it happened
+        self._pipeline = self._project.pipeline
+        self._hooks = self._project.repository.hooks
+        self._captions = str(self._project.root / self._hooks.captions) if self._hooks.captions else None
+
+    def finish(self) -> None:
+        """For onsuccess and onerror: write dvc.lock."""
+        together.write(self._project.root, {})
+        try:
+            finish(self._project)
+        except (UserError, *FAILURES) as error:
+            logger.error(f"dvcsnake: dvc.lock is not written, the next run does it: {in_a_sentence(error)}")
+
+    def targets(self) -> list[str]:
+        """The default targets."""
+        return default_targets(self._project)
+
+    def other_groups(self) -> list[str]:
+        """Stage groups of dvc.yaml that have no rule yet; the stage that writes digests of code needs none."""
+        ruled = {rule.name for rule in self._workflow.rules}
+        return [
+            group
+            for group in self._pipeline.groups
+            if group not in ruled and self._hooks.code not in self._pipeline.patterns(group)
+        ]
+
+    def describe(self) -> None:
+        """Let `snakemake --list` say of each rule without a docstring what dvc.yaml says of its stages (`desc`)."""
+        for rule in self._workflow.rules:
+            if not rule.docstring and rule.name in self._pipeline.definitions:
+                rule.docstring = self._pipeline.description(rule.name)
+
+    def resource(self, group: str, key: str, default: int) -> Callable[..., int]:
+        """Resource function: what dvc.yaml says under `meta` of the job's stage, or else the default.
+
+        A leader's job needs as much memory and time as all that it does.
+        """
+
+        def find(wildcards: Any) -> int:
+            stage = self._stage_of(group, wildcards)
+            bundle = self._bundles.get(stage.name, [])
+            times = len(bundle) if bundle[:1] == [stage.name] and key in ("mem_mb", "runtime") else 1
+            return int(stage.meta.get(key, default)) * times
+
+        return find
+
+    def _stage_of(self, group: str, wildcards: Any) -> Stage:
+        first = self._pipeline.patterns(group)[0]
+        return self._pipeline.stages[self._pipeline.maker[first.format(**dict(wildcards.items()))]]
+
+    def inputs(self, group: str) -> Callable[..., list[str]]:
+        """Input function: what the job's stage reads, folders as the outputs they consist of.
+
+        For a stage that is up to date it says nothing, so that Snakemake need not look at what is upstream of it,
+        which may be absent, or a thousand stages.
+        """
+
+        def find(wildcards: Any) -> list[str]:
+            stage = self._stage_of(group, wildcards)
+            if self._workflow.is_main_process:
+                self._settle()
+                if stage.name not in self._plan.todo and not self._wants_everything():
+                    return []
+            bundle = self._bundles.get(stage.name, [stage.name])
+            # The leader reads what all read; the others wait for it.
+            readers = bundle if stage.name == bundle[0] else [stage.name]
+            deps = dict.fromkeys(dep for name in readers for dep in self._pipeline.stages[name].deps)
+            led_by = [out.path for out in self._pipeline.stages[bundle[0]].outs] if readers != bundle else []
+            return [path for dep in deps for path in (self._pipeline.made_of(dep) or [dep])] + led_by
+
+        return find
+
+    def outputs(self, group: str) -> list[str]:
+        """Output patterns."""
+        return [directory(path) if is_folder(path) else path for path in self._pipeline.patterns(group)]
+
+    def results(self, group: str) -> list[str]:
+        """The same, with figures marked for `snakemake --report`."""
+        return [
+            report(path, self._captions, category="Figures", labels=_labels(path))
+            if self._hooks.is_target(path) and path.endswith(PICTURES)
+            else path
+            for path in self.outputs(group)
+        ]
+
+    def stage(self, group: str) -> Callable[..., str]:
+        """Params function: the name of the job's stage."""
+        return lambda wildcards, output: self._pipeline.maker[str(output[0])]
+
+    def wildcards(self, group: str) -> dict[str, str]:
+        """Wildcard constraints, so that only what dvc.yaml lists matches."""
+        return {
+            name: "|".join(map(re.escape, values))
+            for name, values in self._pipeline.wildcard_values(group).items()
+        }
+
+    def path(self, folder: str, group: str, suffix: str) -> str:
+        """A pattern for a job's log or benchmark: its first output's, under another folder."""
+        first = Path(self._pipeline.patterns(group)[0])
+        parts = first.parts[1:] if first.parts[0] == "data" else first.parts
+        return f"{Path(folder, *parts).with_suffix('')}{suffix}"
+
+    def _settle(self) -> None:
+        """Have what the targets need; this is the first moment at which Snakemake tells the targets."""
+        if self._settled:
+            return
+        self._settled = True
+        if self._workflow.dag_settings.max_checksum_file_size:
+            raise WorkflowError(
+                "run with profiles/default (max-checksum-file-size: 0, rerun-triggers: mtime)"
+            )
+        try:
+            self._plan = settle(self._project, self._plan, sorted(self._workflow.dag_settings.targets))
+            bundled = together.bundles(self._pipeline, self._plan.todo)
+            if not self._project.dry_run:
+                together.write(self._project.root, bundled)
+            self._bundles = {name: bundle for bundle in bundled.values() for name in bundle}
+        except (UserError, *FAILURES) as error:
+            sys.exit(f"dvcsnake: {in_a_sentence(error)}")
+        if self._project.dry_run:
+            for line in why.lines(self._project, self._plan):
+                logger.info(line)
+            self._pretend()
+
+    def _pretend(self) -> None:
+        """Have Snakemake's dry run take for present what a run would have put in place by now."""
+        known, now = self._workflow.iocache, Mtime(local=time.time())
+        for path in self._plan.brought:
+            if self._pipeline.maker[path] not in self._plan.todo:
+                known.exists_local[path], known.mtime[path] = True, now
+                known.size[path] = 1  # not none, or Snakemake would read it
+
+    def _wants_everything(self) -> bool:
+        settings = self._workflow.dag_settings
+        forced = settings.forceall or settings.forcerun or settings.forcetargets
+        return bool(forced or any(argument.split("=")[0] in WHOLE for argument in sys.argv[1:]))
+
+
+def _labels(pattern: str) -> dict[str, str]:
+    return {"figure": Path(pattern).stem, "format": Path(pattern).suffix[1:]}

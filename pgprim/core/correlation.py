@@ -1,0 +1,139 @@
+"""Correlations with intervals on Fisher's scale, which never leave −1 ... 1."""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import norm, rankdata
+
+from pgprim.core.intervals import UNKNOWN, Interval, fisher_interval, stretch
+
+FEWEST_POINTS = 4
+"""Fisher's z has variance 1/(n − 3): fewer points give no interval."""
+
+
+def pearson(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"], level: float) -> Interval:
+    """Pearson's r of independent pairs (x, y) with Fisher's interval, artanh r ± z/√(n − 3).
+
+    Nominal for normal pairs; heavy tails lower its coverage, where `spearman` keeps its own.
+
+    Args:
+        x: One quantity of each pair; pairs that are not finite are left out.
+        y: The other.
+        level: Nominal coverage.
+    """
+    x, y = _finite(x, y)
+    value = _correlate(x, y)
+    se = 1 / np.sqrt(len(x) - 3) if len(x) >= FEWEST_POINTS else np.nan
+    return fisher_interval(value, norm.ppf(0.5 + level / 2) * se)
+
+
+def spearman(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"], level: float) -> Interval:
+    """Spearman's ρ of independent pairs (x, y), with the interval of Bonett and Wright (2000).
+
+    On Fisher's scale, with standard error √((1 + ρ²/2)/(n − 3)): what other pairs of the same kind would change.
+
+    Args:
+        x: One quantity of each pair; pairs that are not finite are left out.
+        y: The other.
+        level: Nominal coverage.
+    """
+    x, y = _finite(x, y)
+    value = rank_correlation(x, y)
+    se = np.sqrt((1 + value**2 / 2) / (len(x) - 3)) if len(x) >= FEWEST_POINTS else np.nan
+    return fisher_interval(value, norm.ppf(0.5 + level / 2) * se)
+
+
+def stratified_spearman(
+    x: list[Float[np.ndarray, " _"]], y: list[Float[np.ndarray, " _"]], level: float
+) -> Interval:
+    """Spearman's ρ within kinds of agents, averaged on Fisher's scale with weights n − 3.
+
+    Differences between the kinds' means, such as between tasks, play no role.
+
+    Args:
+        x: One quantity of the agents of each kind; kinds of fewer than `FEWEST_POINTS` finite pairs, or in which a
+            quantity is constant, are left out.
+        y: Another of the same agents.
+        level: Nominal coverage, between agents.
+    """
+    pairs = [_finite(*both) for both in zip(x, y, strict=True)]
+    values = np.array([rank_correlation(*both) for both in pairs])
+    freedom = np.array([len(both[0]) - 3.0 for both in pairs])
+    used = (freedom >= FEWEST_POINTS - 3) & ~np.isnan(values)
+    if not used.any():
+        return UNKNOWN
+    values, weight = values[used], freedom[used] / freedom[used].sum()
+    se = np.sqrt((np.square(weight) * (1 + np.square(values) / 2) / freedom[used]).sum())
+    return fisher_interval(np.tanh(weight @ stretch(values)), norm.ppf(0.5 + level / 2) * se)
+
+
+def rank_correlation(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"]) -> float:
+    """Spearman's ρ over the points where both are finite; NaN where either is constant."""
+    x, y = _finite(x, y)
+    return _correlate(rankdata(x), rankdata(y))
+
+
+def column_rank_correlation(
+    x: Float[np.ndarray, "column point"],
+    y: Float[np.ndarray, "column point"],
+    se: Float[np.ndarray, "column point"],
+    level: float,
+    rng: np.random.Generator,
+    num_resamples: int = 500,
+) -> Interval:
+    """Mean over columns of Spearman's ρ within each, with an interval for the noise of y.
+
+    Over a plane θ + α·step + β·u the random direction u explains most of the variance, so that a correlation over the
+    whole plane is a statement on u. Within columns of equal β it is one on the step. A whole surface is one column.
+
+    The interval says what measuring the same points again would change, not what another plane would: that is told by
+    planes of other agents. It is a parametric bootstrap: y is drawn towards its column's mean by as much as makes its
+    variance that of a surface without noise, and gets normal errors of its standard errors anew. Noise draws ρ towards 0,
+    and the interval is around the ρ of this much noise, not of none.
+
+    Args:
+        x: A quantity without noise at each point, such as the surrogate.
+        y: A measured one, such as the reward.
+        se: Its standard error; points without one are left out, as are columns in which x or y is constant.
+        level: Nominal coverage.
+        rng: Source of the errors.
+        num_resamples: How many times.
+
+    Returns:
+        The mean; NaN without any column, NaN ends if a column has fewer than `FEWEST_POINTS` points.
+    """
+    columns = [_finite(*column) for column in zip(x, y, se, strict=True)]
+    columns = [column for column in columns if not np.isnan(rank_correlation(*column[:2]))]
+    if not columns:
+        return UNKNOWN
+    value = float(np.mean([rank_correlation(some_x, some_y) for some_x, some_y, _ in columns]))
+    if min(len(some_y) for _, some_y, _ in columns) < FEWEST_POINTS:
+        return Interval(value, np.nan, np.nan)
+    noise = np.mean([np.square(some_se).mean() for _, _, some_se in columns])
+    shrunk = np.sqrt(max(0.0, 1 - noise / np.mean([some_y.var(ddof=1) for _, some_y, _ in columns])))
+    total = np.zeros(num_resamples)
+    for some_x, some_y, some_se in columns:
+        centre = some_y.mean() + shrunk * (some_y - some_y.mean())
+        errors = some_se * rng.standard_normal((num_resamples, len(some_y)))
+        total += _rank_correlations(some_x, centre + errors)
+    spread = stretch(total / len(columns)).std(ddof=1)
+    return fisher_interval(value, norm.ppf(0.5 + level / 2) * spread)
+
+
+def _finite(*columns: Float[np.ndarray, " point"]) -> list[Float[np.ndarray, " measured"]]:
+    measured = np.isfinite(columns).all(0)
+    return [column[measured] for column in columns]
+
+
+def _correlate(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"]) -> float:
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return np.nan
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def _rank_correlations(
+    x: Float[np.ndarray, " point"], y: Float[np.ndarray, "resample point"]
+) -> Float[np.ndarray, " resample"]:
+    """Spearman's ρ of x with each row of y."""
+    ranks, fixed = rankdata(y, axis=1), rankdata(x)
+    ranks, fixed = ranks - ranks.mean(1, keepdims=True), fixed - fixed.mean()
+    return ranks @ fixed / np.sqrt(np.square(ranks).sum(1) * np.square(fixed).sum())

@@ -1,0 +1,59 @@
+"""Noise of a measured reward surface (Figs. 5-7, 13-20): its variance, and its share in the surface's variance.
+
+With A and B the means of either half of a point's episodes, T = (A + B)/2 is the surface that is drawn and D = (A − B)/2
+has its noise but nothing of its shape. What all points have in common, as with common random numbers, moves neither's
+variance over the points.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+from pgprim.core.intervals import UNKNOWN, Interval, jackknife_positive
+
+FEWEST_POINTS = 4
+"""Fewer points than these give no interval: a variance without one of three has a single degree of freedom."""
+
+
+def noise_share(halves: Float[np.ndarray, "point 2"], level: float) -> Interval:
+    """Share of a surface's variance over its points that is noise of its measurement, Var D / Var T.
+
+    1 says that the surface's shape is all noise; the estimate may exceed it. The interval, by a jackknife over the points
+    on the scale of the logarithm, says how surely the share is known from so many.
+
+    Args:
+        halves: A and B of each point; points without them are left out.
+        level: Nominal coverage.
+    """
+    gap, both = _gap_and_mean(halves)
+    if len(gap) < FEWEST_POINTS or not both.var() > 0:
+        return UNKNOWN
+    value = gap.var(ddof=1) / both.var(ddof=1)
+    return jackknife_positive(value, _var_leave_one_out(gap) / _var_leave_one_out(both), level)
+
+
+def noise_variance(halves: Float[np.ndarray, "point 2"], level: float) -> Interval:
+    """Variance of the noise that tells a surface's points apart, Var D, in squared units of the reward.
+
+    Args:
+        halves: A and B of each point; points without them are left out.
+        level: Nominal coverage.
+    """
+    gap, _ = _gap_and_mean(halves)
+    if len(gap) < FEWEST_POINTS:
+        return UNKNOWN
+    return jackknife_positive(gap.var(ddof=1), _var_leave_one_out(gap), level)
+
+
+def _gap_and_mean(
+    halves: Float[np.ndarray, "point 2"],
+) -> tuple[Float[np.ndarray, " measured"], Float[np.ndarray, " measured"]]:
+    """D and T of the points that were measured."""
+    measured = halves[np.isfinite(halves).all(1)]
+    return (measured[:, 0] - measured[:, 1]) / 2, measured.sum(1) / 2
+
+
+def _var_leave_one_out(values: Float[np.ndarray, " point"]) -> Float[np.ndarray, " point"]:
+    """Unbiased variance without each of the values in turn."""
+    n, centred = len(values), values - values.mean()
+    squares = np.square(centred)
+    return (squares.sum() - squares * n / (n - 1)) / (n - 2)

@@ -1,0 +1,44 @@
+"""Welch's analysis of variance: can the means of several groups be told apart at all (Welch 1951)?"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import f as fisher
+
+
+class Omnibus(NamedTuple):
+    """A test of the hypothesis that all groups have the same mean.
+
+    Attributes:
+        statistic: Welch's F; about 1 where they have.
+        p: Probability of a statistic at least as large if they have.
+    """
+
+    statistic: float
+    p: float
+
+
+def welch_anova(
+    mean: Float[np.ndarray, " group"], se: Float[np.ndarray, " group"], num: Float[np.ndarray, " group"]
+) -> Omnibus:
+    """Welch's test from each group's mean and standard error; groups may vary differently.
+
+    Whether a surface is flat: groups are its points, values their episodes' returns. Whether implementation choices
+    matter: groups are the cells of the design, values their runs' final returns.
+
+    Args:
+        mean: Mean of each group; groups without a positive standard error are left out.
+        se: Its standard error.
+        num: Number of values it is the mean of.
+    """
+    measured = np.isfinite(mean) & (se > 0)
+    groups = int(measured.sum())
+    if groups < 2:
+        return Omnibus(np.nan, np.nan)
+    mean, weight, freedom = mean[measured], se[measured] ** -2.0, num[measured] - 1
+    share = weight / weight.sum()
+    excess = (weight * np.square(mean - share @ mean)).sum() / (groups - 1)
+    spread = (np.square(1 - share) / freedom).sum() / (groups**2 - 1)
+    statistic = excess / (1 + 2 * (groups - 2) * spread)
+    return Omnibus(float(statistic), float(fisher.sf(statistic, groups - 1, 1 / (3 * spread))))

@@ -1,0 +1,112 @@
+"""The pipeline's hooks: what `dvcsnake`, which runs the stages of dvc.yaml, must know about pgprim.
+
+`[tool.dvcsnake]` in pyproject.toml names them. Jobs import this module, so it imports the rest when it is needed.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dvcsnake import errors
+from dvcsnake.hooks import Hooks
+from dvcsnake.pipeline import Stage
+
+from pgprim.types.errors import UserError
+
+ALGORITHMS = Path("pgprim/rl/algorithms")
+
+Work = tuple[str, str, str, str]
+"""Kind, task, algorithm and case; no task where it makes no difference."""
+
+
+def check() -> None:
+    """Check `params.yaml`.
+
+    Raises:
+        errors.UserError: A sentence for everything that is wrong.
+    """
+    from pgprim.commands.params import load
+
+    try:
+        load()
+    except UserError as error:
+        raise errors.UserError(str(error)) from None
+
+
+def seconds(stages: Sequence[Stage]) -> list[float | None]:
+    """CPU time of one core that each stage takes at the measured rates, None where no rate was measured [s]."""
+    from pgprim.commands.cost import RATES, jobs, taking
+    from pgprim.commands.params import load
+    from pgprim.types.params import read
+
+    params, rates = load(), read(RATES)
+    sums: dict[Work, list[tuple[int, float] | None]] = {}
+    for job in jobs(params, rates):
+        taken = taking(job, params, rates)
+        place = sums.setdefault((job.kind.split(" of ")[0], job.task, job.algo, job.case), [])
+        place.append(taken and (job.stages, taken[0]))
+    times = {
+        work: None if None in parts else sum(time for _, time in parts) / max(1, sum(num for num, _ in parts))
+        for work, parts in sums.items()
+    }
+    drawn = float(rates["start"].get("plot", 0))
+    return [times.get(_work(stage)) if _work(stage)[1] else drawn for stage in stages]
+
+
+def extra_digests(params: Mapping[str, Any]) -> dict[str, list[Path]]:
+    """Digest files beyond one per module of the package: of each algorithm's code, and of each task's own code.
+
+    A task's code is that of the modules that its id (`module:Name-v0`) and its wrappers (`module:Class`) name, as far as
+    they are in the project; Gymnasium's own tasks have none.
+    """
+    digests = {}
+    named = {algo: agent["all"]["algorithm"] for algo, agent in params["agents"].items()}
+    named |= {name: agent["algorithm"] for name, agent in params["adopted"].items()}
+    for algo, name in named.items():
+        folder = ALGORITHMS / name
+        digests[f"agents/{algo}.txt"] = sorted(folder.glob("*.py")) or [folder.with_suffix(".py")]
+    for task, environment in params["env"].items():
+        parts = [environment["id"], *environment.get("wrappers", ())]
+        classes = [part if isinstance(part, str) else part["class"] for part in parts]
+        modules = [name.rpartition(":")[0] for name in classes]
+        files = [file for module in modules if module and (file := _file_of(module))]
+        digests[f"environments/{task}.txt"] = sorted(set(files))
+    return digests
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a module, without importing it; None if it is not in the project."""
+    path = Path(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def _work(stage: Stage) -> Work:
+    """What a stage's cost depends on: its kind, task, algorithm and case."""
+    words, parts = stage.cmd.split(), stage.outs[0].path.split("/")
+    command = words[2].removeprefix("pgprim.commands.")
+    if command == "vary":
+        place = parts.index(words[words.index("--task") + 1])
+        return (
+            f"{words[3]} training",
+            parts[place],
+            parts[place + 1] if words[3] == "semantics" else "ppo",
+            "",
+        )
+    if command == "probe":
+        case = words[words.index("--case") + 1] if "--case" in words else ""
+        kind, start = words[3], 2 if parts[1] == "fits" else 3
+        return kind, parts[start], parts[start + 1], case
+    if command in ("train", "rerun", "checkpoint", "sample"):
+        return command, parts[2], parts[3], ""
+    return command, "", "", ""
+
+
+HOOKS = Hooks(
+    package="pgprim",
+    code="data/code",
+    targets=("figures/*", "!figures/mine/*", "data/metrics/*", "data/claims*"),
+    captions="workflow/report/figures.rst",
+    check=check,
+    seconds=seconds,
+    extra_digests=extra_digests,
+)

@@ -1,0 +1,97 @@
+"""Intervals as bands and bars. Nothing is drawn, and nothing fails, where a dataset has none."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from pgprim.plotting.panels import band_handle
+from pgprim.plotting.style import GREY
+from pgprim.store.labelled import interval
+from pgprim.types.errors import UserError
+
+__all__ = ["band_handles", "bar_handles", "draw_band", "draw_bars", "ends_of", "interval", "reach_of"]
+
+BAND = {"alpha": 0.15, "linewidth": 0}
+
+
+def ends_of(ds: xr.Dataset, name: str) -> Float[np.ndarray, "bound *rest"]:
+    """Lower and upper ends of a variable's interval; not numbers where there is no interval."""
+    ends = interval(ds, name)
+    if ends is None:
+        return np.full((2, *ds[name].shape), np.nan)
+    return np.stack([end.transpose(*ds[name].dims).values for end in ends])
+
+
+def reach_of(ds: xr.Dataset, name: str) -> Float[np.ndarray, "bound *rest"]:
+    """How far the interval reaches below and above the value, 0 where it is open: what `Axes.errorbar` takes."""
+    return np.nan_to_num(np.abs(ends_of(ds, name) - ds[name].values))
+
+
+def draw_band(panel: Axes, x: Any, ds: xr.Dataset, name: str, **look: Any) -> None:
+    """Fill between the ends of an interval along one dimension.
+
+    Args:
+        panel: The axes to draw into.
+        x: Where the values lie.
+        ds: The variable and its interval over that dimension alone.
+        name: The variable.
+        look: Colour, label and whatever else differs from `BAND`.
+    """
+    low, high = ends_of(ds, name)
+    if np.isfinite(low).any() or np.isfinite(high).any():
+        panel.fill_between(np.asarray(x), low, high, **(BAND | look))
+
+
+def draw_bars(
+    panel: Axes,
+    x: Any,
+    ds: xr.Dataset,
+    name: str,
+    limits: tuple[float, float] = (-np.inf, np.inf),
+    **look: Any,
+) -> None:
+    """A vertical bar at each point of one dimension that has both ends; bars that leave the limits end there."""
+    ends = ends_of(ds, name)
+    has_both = ~np.isnan(ends).any(0)
+    if has_both.any():
+        panel.vlines(np.asarray(x)[has_both], *np.clip(ends, *limits)[:, has_both], **look)
+
+
+def band_handles(ds: xr.Dataset, whose: str) -> list[Artist]:
+    """The legend's entry for bands, if the dataset has any; `whose` says what the interval is over."""
+    return [band_handle(_words(ds, whose))] if _has_intervals(ds) else []
+
+
+def bar_handles(ds: xr.Dataset, whose: str) -> list[Artist]:
+    """The legend's entry for bars, if the dataset has any; `whose` says what the interval is over."""
+    bar = Line2D([], [], color=GREY, marker="|", markersize=6, linestyle="", label=_words(ds, whose))
+    return [bar] if _has_intervals(ds) else []
+
+
+def require_one_level(ds: xr.Dataset, source: str) -> None:
+    """Make sure that the intervals of combined datasets, if there are any, are all of one level.
+
+    Raises:
+        UserError: They are not.
+    """
+    if _has_intervals(ds) and "level" not in ds.attrs:
+        raise UserError(f"{source}: the intervals are of different levels; estimate all with the same one")
+
+
+def percent(level: float) -> str:
+    """0.95 -> `95 %`."""
+    return f"{100 * level:g} %"
+
+
+def _has_intervals(ds: xr.Dataset) -> bool:
+    return any(str(name).endswith("_ci") for name in ds.data_vars)
+
+
+def _words(ds: xr.Dataset, whose: str) -> str:
+    level = f"{percent(ds.attrs['level'])} " if "level" in ds.attrs else ""
+    return f"{level}interval {whose}"

@@ -1,0 +1,27 @@
+"""Names of all claims, apart from their module so that a parameter file is checked without reading datasets."""
+
+NAMES = (
+    "agreement_is_poor",
+    "agreement_falls_with_training",
+    "agreement_falls_with_task",
+    "truth_needs_more_pairs",
+    "value_fits_its_targets",
+    "value_misses_returns",
+    "value_misses_exact_returns",
+    "value_misses_returns_by_far_more",
+    "value_helps_agreement",
+    "true_value_helps_more",
+    "true_value_helps_little_at_2k",
+    "trpo_keeps_delta",
+    "trpo_keeps_delta_on_fresh_pairs",
+    "ppo_breaks_eps",
+    "ppo_m_breaks_delta",
+    "ppo_m_kl_grows",
+    "reward_is_noise_at_2k",
+    "reward_is_clear_with_more",
+    "surrogate_aligns_at_first",
+    "surrogate_misaligns_later",
+    "trpo_aligns_with_many_pairs",
+    "ppo_misaligns_with_many_pairs",
+    "choices_matter",
+)

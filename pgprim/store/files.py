@@ -1,0 +1,331 @@
+"""Files and folders that appear whole or not at all, carry their own checksum, and never replace what pgprim did not make.
+
+An artifact is *sealed*: somewhere in it stand the words `pgprim sha256` and the digest of all its bytes, taken with zeros in
+the digest's place. The same mechanism serves NetCDF (an attribute), safetensors (the header) and Zarr (an attribute of
+the root, beside a list of the store's files with their sizes and digests). A seal that holds says two things: these are
+the bytes that were written, and pgprim wrote them.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from pgprim.types.errors import UserError
+
+SEAL = "pgprim sha256 "
+UNSEALED = SEAL + 64 * "0"
+"""What a writer puts where the seal is to be."""
+
+FIGURES = (".pdf", ".png")
+"""Figures are read by nobody but people. They have no seal, but the word `pgprim` among what they say of themselves."""
+
+SMALL = 1 << 20
+"""Files of a store up to so many bytes are always compared by their digest."""
+
+UNFINISHED = Path("data/unfinished")
+"""Where pieces are kept, below the path of the result that they are of; neither DVC nor figures look there."""
+
+TIMESTAMP = ".snakemake_timestamp"
+"""Snakemake puts this file into folders that its jobs make."""
+
+DIGEST_BYTES = 32
+"""Length of a SHA-256."""
+
+_SEALED = re.compile(re.escape(SEAL.encode()) + rb"([0-9a-f]{64})")
+_ROOT = "zarr.json"
+
+
+def seal(data: bytes) -> bytes:
+    """The same bytes with the digest in its place.
+
+    Args:
+        data: What is to be sealed; `UNSEALED` stands in it once.
+
+    Raises:
+        ValueError: It stands there another number of times.
+    """
+    if (places := data.count(UNSEALED.encode())) != 1:
+        raise ValueError(f"a seal has one place, not {places}")
+    return data.replace(UNSEALED.encode(), f"{SEAL}{hashlib.sha256(data).hexdigest()}".encode())
+
+
+def seal_holds(data: bytes) -> bool:
+    """Whether a seal is there and these are the bytes that were sealed."""
+    if (stamp := _SEALED.search(data)) is None:
+        return False
+    return hashlib.sha256(data.replace(stamp[0], UNSEALED.encode(), 1)).hexdigest().encode() == stamp[1]
+
+
+def seal_store(folder: Path) -> None:
+    """Put the list of its files and a seal into a Zarr store that is otherwise whole.
+
+    Raises:
+        ValueError: The folder is no Zarr store.
+    """
+    root = json.loads((folder / _ROOT).read_bytes())
+    files = {
+        name: [(folder / name).stat().st_size, digest(folder / name)]
+        for name in _files_of(folder)
+        if name != _ROOT
+    }
+    root["attributes"]["pgprim"] = {"seal": UNSEALED, "files": files}
+    (folder / _ROOT).write_bytes(seal(json.dumps(root, indent=1).encode()))
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file; of a Zarr store, that of its root, which holds the digests of all its files."""
+    path = Path(path)
+    with (path / _ROOT if path.is_dir() else path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_sealed(path: str | Path, kind: str) -> bytes:
+    """The bytes of a sealed file.
+
+    Args:
+        path: The file.
+        kind: What it should be, such as `checkpoint`.
+
+    Raises:
+        UserError: The file is missing, or these are not the bytes that pgprim wrote.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise missing(path, kind) from None
+    except OSError as error:
+        raise unusable(path, kind, error.strerror) from None
+    if not seal_holds(data):
+        reason = (
+            "its checksum does not fit its bytes"
+            if _SEALED.search(data)
+            else "it has no checksum of pgprim's"
+        )
+        raise unusable(path, kind, reason)
+    return data
+
+
+def check_store(path: str | Path, kind: str, contents: bool) -> None:
+    """Make sure that a Zarr store is whole.
+
+    Args:
+        path: The store.
+        kind: What it should be, such as `store of rollouts`.
+        contents: Whether to compare the digests of large files, too, and not only their sizes. Chunks have checksums of
+            their own, by which they can be checked as they are read.
+
+    Raises:
+        UserError: It is missing, or a file of it is missing, too many, or not what pgprim wrote.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise missing(path, kind)
+    root = (path / _ROOT).read_bytes() if (path / _ROOT).exists() else b""
+    if not seal_holds(root):
+        raise unusable(path, kind, _why_not(root))
+    files = json.loads(root)["attributes"]["pgprim"]["files"]
+    if different := sorted(set(files) ^ (set(_files_of(path)) - {_ROOT})):
+        reason = "is missing in it" if different[0] in files else "does not belong to it"
+        raise unusable(path, kind, f"the file {different[0]} {reason}")
+    for name, (size, expected) in files.items():
+        if (actual := (path / name).stat().st_size) != size:
+            raise unusable(path, kind, f"its file {name} has {actual} bytes, but was written with {size}")
+        if (contents or size <= SMALL) and digest(path / name) != expected:
+            raise unusable(path, kind, f"the checksum of its file {name} does not fit its bytes")
+
+
+def _why_not(data: bytes) -> str:
+    return "its checksum does not fit its bytes" if _SEALED.search(data) else "it has no checksum of pgprim's"
+
+
+def missing(path: str | Path, kind: str) -> UserError:
+    """The error of something that is not there."""
+    return UserError(f"{path}: no such {kind}; make it with `snakemake {path}`")
+
+
+def unusable(path: str | Path, kind: str, reason: str) -> UserError:
+    """The error of something that must not be read as data."""
+    return UserError(
+        f"{path}: not a {kind} as pgprim wrote it: {reason}; `snakemake {path}` restores it or makes it again"
+    )
+
+
+def is_own(path: Path) -> bool:
+    """Whether pgprim made a file or everything in a folder, and nobody changed it since.
+
+    Of a Zarr store the contents of chunks are not looked at.
+    """
+    if path.is_dir():
+        if (path / _ROOT).exists():
+            with suppress(UserError):
+                check_store(path, "", contents=False)
+                return True
+            return False
+        return all(is_own(path / name) for name in _files_of(path))
+    with suppress(OSError):
+        data = path.read_bytes()
+        return b"pgprim" in data if path.suffix in FIGURES else seal_holds(data)
+    return False
+
+
+def set_aside(path: Path) -> None:
+    """Give what is in an output's place another name, NAME.foreign-1 or the next free one, and say so on stderr."""
+    number = 1
+    while (other := path.with_name(f"{path.name}.foreign-{number}")).exists():
+        number += 1
+    path.rename(other)
+    print(f"{path}: pgprim did not make this; it is {other} from now on", file=sys.stderr)
+
+
+@contextmanager
+def writing(path: str | Path, is_own: Callable[[Path], bool] = is_own) -> Iterator[Path]:
+    """Write a file or folder that is there whole or not at all, even after a power cut.
+
+    Args:
+        path: Where it is to be. What pgprim made is replaced; anything else there is moved aside.
+        is_own: Whether what is there may be replaced.
+
+    Yields:
+        Where to write it. It takes its place when the block ends without an error, and is removed otherwise.
+
+    Raises:
+        UserError: Nothing can be written there.
+    """
+    path = Path(path)
+    partial, old = (path.with_name(f".{path.name}.{end}") for end in ("partial", "old"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove(partial)  # of a killed run
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(0, "no permission to write")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); give a path that can") from None
+    try:
+        yield partial
+        _flush(partial)
+        if os.path.lexists(path) and not is_own(path):
+            set_aside(path)
+        if path.is_dir() and not path.is_symlink():  # a folder cannot be replaced in one step
+            remove(old)
+            path.rename(old)
+        os.replace(partial, path)
+        _flush_folder(path.parent)
+        remove(old)
+    finally:
+        remove(partial)
+
+
+def write_bytes(path: str | Path, data: bytes, is_own: Callable[[Path], bool] = is_own) -> None:
+    """Write a file; see `writing`."""
+    with writing(path, is_own) as partial:
+        partial.write_bytes(data)
+
+
+def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object in lines. An object with some of the same keys counts as an older version of it."""
+
+    def is_older(there: Path) -> bool:
+        with suppress(OSError, ValueError):
+            return bool(set(json.loads(there.read_bytes())) & set(value))
+        return False
+
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_bytes(path, text.encode(), is_older)
+
+
+class Pieces:
+    """Finished pieces of one result, from which a killed run goes on, until the result is whole.
+
+    Use it as a context manager: left without an error, the pieces are removed, since the result is there. A piece is a few
+    arrays under a name, or whatever else is written into `folder`, whole or not at all.
+
+    Attributes:
+        folder: Where the pieces are.
+    """
+
+    def __init__(self, result: str | Path, identity: Mapping[str, Any]) -> None:
+        """Look for the pieces of an earlier run; those of another identity are removed.
+
+        Args:
+            result: Path of the result.
+            identity: Everything that the pieces depend on, as JSON.
+        """
+        self.folder = UNFINISHED / result
+        text, file = json.dumps(identity, sort_keys=True), self.folder / "identity.json"
+        if not file.exists() or file.read_text() != text:
+            remove(self.folder)
+            write_bytes(file, text.encode())
+
+    def load(self, name: str) -> dict[str, np.ndarray] | None:
+        """A piece, or None if it is not there or not as it was saved."""
+        try:
+            data = (self.folder / f"{name}.npz").read_bytes()
+        except FileNotFoundError:
+            return None
+        data, expected = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
+        if hashlib.sha256(data).digest() != expected:
+            return None
+        return dict(np.load(io.BytesIO(data)))
+
+    def save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep a piece, with its digest at its end."""
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        data = file.getvalue()
+        write_bytes(self.folder / f"{name}.npz", data + hashlib.sha256(data).digest(), lambda _: True)
+
+    def __enter__(self) -> "Pieces":
+        """Nothing is to be prepared."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Remove the pieces if all went well."""
+        if kind is None:
+            remove(self.folder)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder of pgprim's own, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _files_of(folder: Path) -> list[str]:
+    files = (path for path in folder.rglob("*") if not path.is_dir() and path.name != TIMESTAMP)
+    return sorted(path.relative_to(folder).as_posix() for path in files)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold a file, or a folder and all in it."""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        return
+    for folder, _, files in os.walk(path):
+        for name in files:
+            _flush(Path(folder, name))
+        _flush_folder(Path(folder))
+
+
+def _flush_folder(path: Path) -> None:
+    with suppress(OSError):  # not every file system knows this
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
