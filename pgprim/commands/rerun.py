@@ -16,15 +16,17 @@ from tqdm import tqdm
 from pgprim.commands.command import load_params, make_parser, run, seeds_of
 from pgprim.experience.rerun import (
     Pairs,
+    check_records,
     held_out_pairs,
     join_updates,
     replay_iteration,
     sigma_divergence,
 )
+from pgprim.experience.train import RECORDS
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.streams import time_limit
 from pgprim.store.checkpoints import load_checkpoint
-from pgprim.store.datasets import save_store
+from pgprim.store.datasets import open_store, save_store
 from pgprim.store.provenance import provenance
 from pgprim.store.reruns import reruns_dataset
 from pgprim.types.checkpoint import Checkpoint, stack_agents
@@ -54,9 +56,12 @@ def main(args: argparse.Namespace) -> None:
             checkpoints = _load(folder, seeds, iteration, digests)
             state = stack_agents([checkpoint.state for checkpoint in checkpoints])
             purposes = [("train", *name, seed) for seed in seeds]
-            _, _, update, pairs = replay_iteration(
+            _, records, update, pairs = replay_iteration(
                 first.environment, state, settings, purposes, iteration, beyond
             )
+            if iteration == iterations[0]:
+                recorded = _records(Path(args.records), seeds, iteration)
+                check_records(first.environment, iteration, seeds, records, recorded)
             updates.append(update)
             trained.append(pairs)
             divergence.append(sigma_divergence(update, first.num_act))
@@ -86,6 +91,12 @@ def main(args: argparse.Namespace) -> None:
         save_store(Path(args.out, f"{seed}.zarr"), ds)
 
 
+def _records(folder: Path, seeds: list[int], iteration: int) -> dict[str, np.ndarray]:
+    """What training recorded of an iteration, one number per agent."""
+    stores = [open_store(folder / f"{seed}.zarr", names=RECORDS).sel(iteration=iteration) for seed in seeds]
+    return {name: np.array([store[name].values.item() for store in stores]) for name in RECORDS}
+
+
 def _load(folder: Path, seeds: list[int], iteration: int, digests: list) -> list[Checkpoint]:
     """The snapshots of an iteration, the bytes of each added to its seed's digest."""
     files = [folder / str(seed) / f"{iteration}.safetensors" for seed in seeds]
@@ -98,6 +109,7 @@ def _load(folder: Path, seeds: list[int], iteration: int, digests: list) -> list
 if __name__ == "__main__":
     parser = make_parser("pgprim.commands.rerun", __doc__)
     parser.add_argument("--training", required=True, help="folder of one task's and algorithm's snapshots")
+    parser.add_argument("--records", required=True, help="folder of the training's records, SEED.zarr")
     parser.add_argument("--seeds", required=True, type=seeds_of, help="seeds to run again, such as 0-1-2")
     parser.add_argument("--out", required=True, help="folder for what is kept, SEED.zarr")
     run(main, parser)

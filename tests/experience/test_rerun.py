@@ -20,6 +20,8 @@ from pgprim.experience.rerun import (
 from pgprim.experience.rollout import collect
 from pgprim.experience.seen import make_batch, see_iteration
 from pgprim.experience.train import train, update_records
+from pgprim.types.environment import Environment
+from pgprim.types.errors import UserError
 from tests.rl.examples import HOPPER, assert_same_agent, new_agents, settings
 
 SHORT = {"pairs": 128, "minibatches": 4, "value_epochs": 2}
@@ -163,3 +165,20 @@ def test_divergence_is_its_two_parts():
         by_mean.numpy() + sigma_divergence(update, 3)[:, None], right.numpy(), rtol=1e-4, atol=1e-6
     )
     np.testing.assert_array_equal(sigma_divergence(update, 3), kl_of_sigma(old[-1], new[-1]).numpy())
+
+
+@pytest.mark.parametrize("is_global", [False, True])
+def test_a_rerun_that_is_not_the_training_is_refused(is_global):
+    """An environment that draws from numpy's global generator, which no seed of its own sets."""
+    environment = Environment("tests.rl.strange:Strange-v0", {"is_global": is_global})
+    chosen = settings("trpo", **ALGOS["trpo"])
+    state, purposes = new_agents(environment, chosen, [0, 1])
+    ((_, recorded),) = train(environment, state, chosen, purposes, range(1))
+    _, records, _, _ = replay_iteration(environment, state, chosen, purposes, 0, 10)
+    if is_global:
+        with pytest.raises(
+            UserError, match=r"iteration 0 of seed 5 on '.*Strange-v0' gives .* when it is run again"
+        ):
+            check_records(environment, 0, [5, 7], records, recorded)
+    else:
+        check_records(environment, 0, [5, 7], records, recorded)
