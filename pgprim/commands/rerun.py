@@ -64,7 +64,7 @@ def main(args: argparse.Namespace) -> None:
                 check_records(first.environment, iteration, seeds, records, recorded)
             updates.append(update)
             trained.append(pairs)
-            divergence.append(sigma_divergence(update, first.num_act))
+            divergence.append(sigma_divergence(update, settings, first.num_act))
             progress.update(len(seeds) * num_pairs)
         purposes = [("replay", *name, seed, iteration) for iteration in iterations for seed in seeds]
         stretches = []
