@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pgprim.adopt import cleanrl, plain, rsl_rl, skrl, stable_baselines
 from pgprim.adopt.foreign import ForeignAgent, Normaliser
 from pgprim.adopt.networks import refuse
 from pgprim.adopt.safe import load_tensors, read_bytes
+from pgprim.types.agent import Activation
 
-ACTIVATIONS = ("tanh", "relu", "elu", "silu", "gelu", "leaky_relu")
+ACTIVATIONS = get_args(Activation)
 
 _TORCH_FORMATS = (
     (rsl_rl.is_checkpoint, rsl_rl.read),

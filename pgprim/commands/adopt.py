@@ -81,6 +81,7 @@ def _block(args: argparse.Namespace) -> dict[str, Any]:
         params = load_params(args.params)
         try:
             block = dict(params["adopted"][args.name])
+            block["settings"] = block.get("settings", {}) | {"algorithm": block["algorithm"]}
         except KeyError:
             raise UserError(
                 f"{args.params}: adopted.{args.name} is missing; give a FILE, or name an agent of this block"
