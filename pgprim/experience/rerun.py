@@ -81,7 +81,7 @@ class Pairs:
     val_new: Float32[np.ndarray, "agent t"]
     log_prob_old: Float32[np.ndarray, "agent t"]
     log_prob_new: Float32[np.ndarray, "agent t"]
-    kl_of_mean: Float32[np.ndarray, "agent t"]
+    kl_of_mean: Float64[np.ndarray, "agent t"]
 
 
 def replay_iteration(
