@@ -265,7 +265,7 @@ def _run_stages(
     seeds, first = "-".join(map(str, params["seeds"])), params["seeds"][0]
     commands = {
         "train": f"train --task {task} --algo {algo} --seeds {seeds} --snapshots training --records records",
-        "rerun": f"rerun --training training --seeds {seeds} --out rerun",
+        "rerun": f"rerun --training training --records records --seeds {seeds} --out rerun",
         "plot": "plot fig8 --by report/training --out plot.pdf --png plot.png --data plot.nc records",
     }
     outputs = {
