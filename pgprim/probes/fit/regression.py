@@ -18,8 +18,8 @@ from tqdm import tqdm
 from pgprim.core.adam import Adam, adam_init
 from pgprim.core.mlp import MLP, activations, backward
 from pgprim.core.score_norms import squared_score_norms
-from pgprim.core.tails import is_settled
-from pgprim.experience.seen import ROWS, episode_ends, join, returns, see
+from pgprim.core.time_in_episode import elapsed_steps, has_room
+from pgprim.experience.seen import ROWS, join, returns, see
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy
 from pgprim.rl.value import values
@@ -38,9 +38,9 @@ class FitSettings:
     """How V* is fitted.
 
     Attributes:
-        pairs: At most so many pairs of all truth streams together.
+        pairs: At most so many pairs of all streams together.
         held_out: Share of the streams, the last ones, that tell when to stop.
-        beyond: Pairs that must lie between a pair and a time limit or the stream's end.
+        beyond: Pairs that a time limit and the stream's end must leave room for, from a pair on.
         batch: Pairs per minibatch.
         lr: Adam's learning rate, annealed linearly to 0 over the epochs.
         epochs: Passes over the pairs at most.
@@ -90,18 +90,21 @@ class Fitted:
     epoch: list[int]
 
 
-def read_returns(checkpoint: Checkpoint, blocks: Iterable[Rollout], num_pairs: int, beyond: int) -> Returns:
+def read_returns(
+    checkpoint: Checkpoint, blocks: Iterable[Rollout], num_pairs: int, limit: int | None, beyond: int
+) -> Returns:
     """The settled pairs of some streams.
 
     Returns go on to the end of the episode or stream. Behind a time limit or the stream's end they are continued by the
-    agent's V, and pairs for which that would count more than γ^beyond are left out: no fit could tell V's error there
-    from a property of the state.
+    agent's V, and pairs for which that could count more than γ^beyond are left out by their time, whether or not their
+    episode ended before: no fit could tell V's error there from a property of the state.
 
     Args:
         checkpoint: The agent that made the streams.
         blocks: Their consecutive blocks, one pair beyond `num_pairs` if the streams go on.
         num_pairs: Pairs of each stream at which returns are cut.
-        beyond: See `core.tails.is_settled`.
+        limit: Pairs after which the time limit ends an episode; None where there is no limit.
+        beyond: Pairs that a time limit and the stream's end must leave room for (`core.time_in_episode`).
     """
     settings = make_settings(checkpoint.settings)
     net = make_policy(settings, checkpoint.num_obs, checkpoint.num_act)
@@ -111,7 +114,7 @@ def read_returns(checkpoint: Checkpoint, blocks: Iterable[Rollout], num_pairs: i
         squared_score_norms(checkpoint.state.theta, net, obs[:, k : k + STEPS], act[:, k : k + STEPS])
         for k in range(0, num_pairs, STEPS)
     ]
-    settled = torch.from_numpy(is_settled(*episode_ends(seen, settings), beyond))
+    settled = torch.from_numpy(has_room(elapsed_steps(seen.ended), limit, beyond))
     return Returns(
         obs[settled],
         torch.from_numpy(returns(seen, settings, cut=False)).float()[settled],
