@@ -56,7 +56,7 @@ BENCHMARKS := bench-pace bench-growth bench-dag bench-stages bench-schedule
 bench: $(BENCHMARKS) ## all benchmarks, on an idle machine; bench-NAME is bench/NAME.py alone (JSON=FOLDER keeps the numbers)
 
 $(BENCHMARKS): bench-%: $(INSTALLED)
-	python -m bench.$* $(if $(JSON),--json $(JSON)/$*.json)
+	PYTHONPATH=bridge/tests python -m bench.$* $(if $(JSON),--json $(JSON)/$*.json)
 
 .PHONY: bench-report
 bench-report: $(INSTALLED) ## docs/performance.md and its figure from the numbers in docs/performance

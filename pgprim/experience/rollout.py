@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from pgprim.core.mlp import TILE
 from pgprim.core.seeding import derive_seed, generator
 from pgprim.rl.acting import make_actor
 from pgprim.rl.algorithms import make_settings
@@ -25,9 +26,6 @@ from pgprim.types.rollouts import Finals, Rollout
 
 Purpose = tuple[str | int, ...]
 
-ROWS = 16
-"""Rows per matrix product where a policy has several streams: their number must not be seen in the last bits."""
-
 
 @dataclass(frozen=True)
 class Policies:
@@ -37,13 +35,14 @@ class Policies:
         theta: Parameters of each.
         settings: The networks' shapes, of all of them.
         normaliser: Of their observations; one agent for all policies, or one for each.
-        rows: Rows per matrix product: `ROWS`, or 1 for policies that never have more than one stream.
+        rows: Rows per matrix product: `core.mlp.TILE`, so that neither the number of streams nor a stream's place among
+            them is seen in the last bits, or 1 for policies that never have more than one stream.
     """
 
     theta: Float32[np.ndarray, "policy param"]
     settings: Settings
     normaliser: Normaliser
-    rows: int = ROWS
+    rows: int = TILE
 
 
 def frozen_policies(
@@ -195,10 +194,14 @@ def step_streams(
             f"environment '{environment.id}' has {num_obs} observations, but the policy was trained with "
             f"{policies.normaliser.mean.shape[1]}"
         )
+    net = make_policy(policies.settings, num_obs, num_act)
+    if net.num_params != policies.theta.shape[1]:
+        raise UserError(
+            f"environment '{environment.id}' has {num_act} actions, so that a policy has {net.num_params} parameters, but this "
+            f"one has {policies.theta.shape[1]}"
+        )
     normaliser = policies.normaliser
-    act_of = make_actor(
-        make_policy(policies.settings, num_obs, num_act), policies.theta, num_streams, policies.rows
-    )
+    act_of = make_actor(net, policies.theta, num_streams, policies.rows)
     elapsed = np.zeros(num_streams, int)
     going = np.ones(num_streams, bool)
     start, edges = 0, list(edges)
@@ -211,9 +214,9 @@ def step_streams(
         terminated, truncated = np.zeros((2, num_streams, length), bool)
         finals = []
         for t in range(length):
+            _check(environment, start + t, "observation", raw, going)
             normaliser.push(raw)
             seen = normaliser(raw)
-            _check(environment, start + t, "observation", raw, going)
             drawn = act_of(seen, noise[t])
             _check(environment, start + t, "action", drawn, going)
             step = streams.step(drawn, going if is_single_episode else None)

@@ -9,12 +9,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from pgprim.commands import baselines, fit
+from pgprim.commands.params import load
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset
 from pgprim.store.fits import load_fit, save_fit
 from pgprim.store.rollouts import BLOCK, RolloutWriter, open_rollouts
 from pgprim.types.errors import UserError
-from pgprim.types.params import load
 from tests.probes.synthetic import PPO, everything, make_checkpoint, make_rollouts
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
@@ -137,7 +137,7 @@ def test_what_does_not_belong_together_is_refused(here):
     ):
         run_baselines()
     Path("fit.safetensors").write_bytes(b"x" * 100)
-    with pytest.raises(UserError, match=r"fit\.safetensors: not a fit .*delete it"):
+    with pytest.raises(UserError, match=r"fit\.safetensors: not a fit as pgprim wrote it: .*`snakemake fit"):
         run_baselines()
     Path("fit.safetensors").unlink()
     with pytest.raises(

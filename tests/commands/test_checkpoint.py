@@ -8,14 +8,20 @@ from pathlib import Path
 import pytest
 
 from pgprim.commands.checkpoint import main
+from pgprim.store.files import UNSEALED, seal
 from pgprim.types.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 
 
+def snapshot(text: str) -> bytes:
+    """Bytes that pgprim vouches for."""
+    return seal(f"{text}: {UNSEALED}".encode())
+
+
 @pytest.fixture
 def training(tmp_path, monkeypatch):
-    """Two lock-step groups; what is in a snapshot is none of this stage's business."""
+    """Two lock-step groups; what is in a snapshot, beside its checksum, is none of this stage's business."""
     monkeypatch.chdir(tmp_path)
     folder = Path("data/training/hopper/ppo")
     for group, seeds in {"0-1": (0, 1), "7": (7,)}.items():
@@ -23,7 +29,7 @@ def training(tmp_path, monkeypatch):
             for iteration in (0, 10, 20):
                 file = folder / group / str(seed) / f"{iteration}.safetensors"
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(f"{seed} at {iteration}".encode())
+                file.write_bytes(snapshot(f"{seed} at {iteration}"))
     return folder
 
 
@@ -36,14 +42,37 @@ def extract(training: Path, seed: int, iteration: int, out="data/checkpoints/c.s
 @pytest.mark.parametrize("iteration", [0, 20])
 def test_a_checkpoint_is_a_copy_from_whichever_group_holds_the_seed(training, seed, iteration):
     out = extract(training, seed, iteration)
-    assert out.read_bytes() == f"{seed} at {iteration}".encode()
+    assert out.read_bytes() == snapshot(f"{seed} at {iteration}")
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     assert (training / "7/7/20.safetensors").exists()  # a copy, not a move
 
 
 def test_a_new_checkpoint_replaces_the_old(training):
     extract(training, 0, 0)
-    assert extract(training, 0, 10).read_bytes() == b"0 at 10"
+    assert extract(training, 0, 10).read_bytes() == snapshot("0 at 10")
+
+
+def test_a_damaged_snapshot_is_not_passed_on(training):
+    (training / "7/7/20.safetensors").write_bytes(snapshot("7 at 20").replace(b"at", b"it"))
+    with pytest.raises(UserError, match="its checksum does not fit its bytes"):
+        extract(training, 7, 20)
+    assert not Path("data/checkpoints").exists()
+
+
+def test_what_pgprim_did_not_make_is_moved_aside_and_stays(training, capsys):
+    """A user's file at the place of an output, twice, and a snapshot that another program changed."""
+    out = Path("data/checkpoints/c.safetensors")
+    out.parent.mkdir(parents=True)
+    for number, content in enumerate((b"my own agent", snapshot("changed") + b" by hand"), start=1):
+        out.write_bytes(content)
+        extract(training, 0, 0)
+        assert out.with_name(f"c.safetensors.foreign-{number}").read_bytes() == content
+        assert (
+            capsys.readouterr().err.count("pgprim did not make this; it is data/checkpoints/c.safetensors.f")
+            == 1
+        )
+    extract(training, 0, 10)
+    assert capsys.readouterr().err == "" and out.read_bytes() == snapshot("0 at 10")
 
 
 def test_seed_and_iteration_are_not_confused_with_longer_ones(training):
@@ -51,9 +80,9 @@ def test_seed_and_iteration_are_not_confused_with_longer_ones(training):
     for seed in (1, 11):
         file = training / "21-11" / str(seed) / "5.safetensors"
         file.parent.mkdir(parents=True)
-        file.write_bytes(f"{seed}".encode())
-    assert extract(training, 1, 5).read_bytes() == b"1"
-    assert extract(training, 11, 5).read_bytes() == b"11"
+        file.write_bytes(snapshot(f"{seed}"))
+    assert extract(training, 1, 5).read_bytes() == snapshot("1")
+    assert extract(training, 11, 5).read_bytes() == snapshot("11")
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from pgprim.commands import estimate
+from pgprim.commands.params import load
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
 from pgprim.types.errors import UserError
-from pgprim.types.params import load
 from tests.probes.synthetic import PPO, make_checkpoint, make_rollouts
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def test_the_command_writes_vectors_and_numbers_the_same_every_time(here, probe,
     assert len(_files("one")) <= 36
     assert open_store("one/g.zarr")[vectors].dims == ("budget", "trial", "param")
     numbers = load_dataset("one/e.nc")
-    assert {"task", "algo", "seed", "iteration", "budget", "trial", "trial_b"} == set(numbers.dims)
+    assert {"task", "algo", "seed", "iteration", "budget", "trial", "trial_b", "bound"} == set(numbers.dims)
     assert {"params", "checkpoint_sha256", "probe", "level"} <= set(numbers.attrs)
 
 
@@ -76,7 +76,7 @@ def test_the_command_writes_vectors_and_numbers_the_same_every_time(here, probe,
     [
         ({"probe": "nonsense"}, "nonsense: not a probe of params.yaml, which has gradient, steps"),
         ({"checkpoint": "none.safetensors"}, "none.safetensors: no such checkpoint"),
-        ({"rollouts": "none.zarr"}, "none.zarr: no such rollouts"),
+        ({"rollouts": "none.zarr"}, "none.zarr: no such store of rollouts"),
         (
             {"checkpoint": "other.safetensors"},
             "rollouts.zarr: seed is 0, but must be that of other.safetensors, 5",

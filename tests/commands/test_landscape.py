@@ -53,8 +53,8 @@ def write(params):
         YAML(typ="safe", pure=True).dump(params, file)
 
 
-def run(kind, out, threads=1):
-    landscape.main(argparse.Namespace(kind=kind, checkpoint="agent.safetensors", out=out, threads=threads))
+def run(kind, out):
+    landscape.main(argparse.Namespace(kind=kind, checkpoint="agent.safetensors", out=out))
     return Path(out).read_bytes()
 
 

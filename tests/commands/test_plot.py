@@ -130,8 +130,13 @@ def test_every_figure_is_drawn_by_one_probe():
             ["data/estimates/gradient"],
             "data/estimates/gradient: has no variable 'return_mean'",
         ),
-        ("fig1", "probes/gradient", ["data/broken"], "data/broken/0.nc: not a whole NetCDF-3 file"),
-        ("fig8", "report/training", ["data/torn"], "data/torn/0.zarr: not a whole store"),
+        ("fig1", "probes/gradient", ["data/broken"], "data/broken/0.nc: not a dataset as pgprim wrote it"),
+        (
+            "fig8",
+            "report/training",
+            ["data/torn"],
+            "data/torn/0.zarr: not a store of training records as pgprim wrote it",
+        ),
         (
             "fig3",
             "probes/gradient",

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from pgprim.studies.semantics.compare import compare as compare_datasets
 from ruamel.yaml import YAML
 
 from pgprim.commands import estimate, semantics
+from pgprim.commands.params import load
 from pgprim.core.intervals import Interval
+from pgprim.probes.semantics.compare import compare as compare_datasets
 from pgprim.probes.steps.measure import ESTIMATES
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
 from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
-from pgprim.types.params import load
 from tests.probes.synthetic import PPO, TRPO, make_checkpoint, make_rollouts
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.

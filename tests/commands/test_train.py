@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pgprim.commands.train import UNFINISHED, main
+from pgprim.commands.train import main
 from pgprim.experience.train import RECORDS
 from pgprim.rl.algorithms import make_settings
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import open_store
+from pgprim.store.files import UNFINISHED
 from pgprim.types.errors import UserError
 from tests.dag.checkouts import narrow
 
@@ -97,7 +98,7 @@ def test_what_a_training_leaves(folders, monkeypatch, algo):
     assert dict(records.sizes) == {"task": 1, "algo": 1, "seed": 2, "iteration": 4}
     for name, (long_name, units) in RECORDS.items():
         assert records[name].attrs == {"long_name": long_name, "units": units}
-    assert records.attrs["environment"] == "Hopper-v5"
+    assert records.attrs["environment"] == '{"id": "Hopper-v5"}'
     for path in snapshots:
         checkpoint = load_checkpoint(path)
         seed, iteration = int(Path(path).parent.name), int(Path(path).stem)
@@ -108,7 +109,7 @@ def test_what_a_training_leaves(folders, monkeypatch, algo):
         assert checkpoint.state.value_adam.count == 4 * iteration
         settings = make_settings(checkpoint.settings)
         assert (settings.algorithm, settings.pairs) == (algo, 128)
-        assert json.loads(records.attrs["settings"]) == checkpoint.settings
+        assert json.loads(records.attrs["params"])["settings"] == checkpoint.settings
         sigma = np.exp(checkpoint.state.theta[0, -3:].numpy()).mean()
         if iteration < 4:
             assert records.sigma_mean.sel(seed=seed, iteration=iteration).item() == pytest.approx(sigma)
@@ -291,8 +292,8 @@ gymnasium.register("Sick-v0", Regulator, max_episode_steps=8)
 """
 
 
-def test_the_command_shows_progress_and_stops_in_one_sentence_where_training_diverges(folders):
-    """A task whose 301st reward is not a number: iteration and quantity are named, no result appears."""
+def test_the_command_shows_progress_and_stops_in_one_sentence_at_a_reward_that_is_none(folders):
+    """A task whose 301st reward is not a number: environment, stream, step and quantity are named, no result appears."""
     folder = folders("a")
     (folder / "sick.py").write_text(SICK)
     text = (folder / "params.yaml").read_text()
@@ -301,7 +302,7 @@ def test_the_command_shows_progress_and_stops_in_one_sentence_where_training_div
     assert result.returncode == 1
     assert "train hopper ppo 0:" in result.stderr  # the progress bar
     last = result.stderr.strip().splitlines()[-1]
-    assert "train/hopper/ppo/0 diverged: value_loss is nan in iteration 2" in last
+    assert "environment 'sick:Sick-v0', stream 0, step 44: the environment gives the reward nan" in last
     assert "Traceback" not in result.stderr
     assert not (folder / "data/training").exists() and not (folder / "data/records").exists()
 

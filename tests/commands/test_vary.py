@@ -10,11 +10,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from pgprim.commands import train as train_stage
+from pgprim.commands.params import load
 from pgprim.commands.vary import DESCRIBED, main
 from pgprim.store.datasets import open_store
 from pgprim.store.files import UNFINISHED
 from pgprim.types.errors import UserError
-from pgprim.types.params import load
 from pgprim.types.variants import make_runs
 from tests.dag.checkouts import narrow
 
@@ -66,7 +66,7 @@ def test_an_ablation_has_a_run_per_cell(here):
     annealed = ds.policy_lr.isel(iteration=1, seed=0).squeeze().values
     np.testing.assert_allclose(annealed, [4.5e-4, 4.5e-4, 2.25e-4, 2.25e-4])
     assert not ds.diverged.any()
-    assert [one["value_clip"] for one in json.loads(ds.attrs["runs"])] == [None, 0.2, None, 0.2]
+    assert [one["value_clip"] for one in json.loads(ds.attrs["params"])["runs"]] == [None, 0.2, None, 0.2]
 
 
 def test_regimes_have_as_many_pairs_in_all_and_say_where_halves_agree(here):
@@ -112,7 +112,7 @@ def test_a_stopped_run_goes_on_and_leaves_the_same_bytes(here):
     vary("regime", "64", out="data/v/whole.zarr")
     whole = files("data/v/whole.zarr")
     Path("data/w").write_text("in the way")
-    with pytest.raises(OSError, match="data/w"):
+    with pytest.raises(UserError, match="data/w"):
         vary("regime", "64", out="data/w/again.zarr")
     kept = {path.name: path.stat().st_mtime_ns for path in (UNFINISHED / "data/w/again.zarr").glob("*.npz")}
     assert kept.keys() == {"0.npz", "1.npz"}

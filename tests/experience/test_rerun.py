@@ -6,15 +6,21 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from pgprim.experience.collect import collect, make_batch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from pgprim.core.gaussian import kl_of_sigma
 from pgprim.core.mlp import forward, policy_net
 from pgprim.core.returns import gae
-from pgprim.experience.rerun import held_out_pairs, join_updates, replay_iteration, sigma_divergence
+from pgprim.experience.rerun import (
+    held_out_pairs,
+    join_updates,
+    replay_iteration,
+    sigma_divergence,
+)
+from pgprim.experience.rollout import collect
+from pgprim.experience.seen import make_batch, see_iteration
 from pgprim.experience.train import train, update_records
-from tests.rl.examples import assert_same_agent, new_agents, settings
+from tests.rl.examples import HOPPER, assert_same_agent, new_agents, settings
 
 SHORT = {"pairs": 128, "minibatches": 4, "value_epochs": 2}
 ALGOS = {"ppo": SHORT | {"policy_epochs": 2}, "trpo": SHORT}
@@ -30,8 +36,8 @@ def _short_episodes(monkeypatch):
 def states_of(algo, num_iterations=3):
     """The training's agents before every iteration and at the end, its settings and purposes."""
     chosen = settings(algo, **ALGOS[algo])
-    state, purposes = new_agents("Hopper-v5", chosen, [0, 1])
-    states = [state] + [s for s, _ in train("Hopper-v5", state, chosen, purposes, range(num_iterations))]
+    state, purposes = new_agents(HOPPER, chosen, [0, 1])
+    states = [state] + [s for s, _ in train(HOPPER, state, chosen, purposes, range(num_iterations))]
     return states, chosen, purposes
 
 
@@ -39,7 +45,7 @@ def states_of(algo, num_iterations=3):
 def test_a_replayed_iteration_is_the_training_iteration(algo):
     states, chosen, purposes = states_of(algo)
     for iteration in (0, 2):
-        new, update, _ = replay_iteration("Hopper-v5", states[iteration], chosen, purposes, iteration, BEYOND)
+        new, _, update, _ = replay_iteration(HOPPER, states[iteration], chosen, purposes, iteration, BEYOND)
         assert_same_agent(new, states[iteration + 1])
         assert torch.equal(update.theta_old, states[iteration].theta)
         assert torch.equal(update.phi_new, states[iteration + 1].phi)
@@ -50,8 +56,8 @@ def test_training_is_the_same_with_replays_in_between():
     right, chosen, purposes = states_of("ppo")
     state = right[0]
     for iteration in range(3):
-        replay_iteration("Hopper-v5", state, chosen, purposes, iteration, BEYOND)
-        ((state, _),) = train("Hopper-v5", state, chosen, purposes, range(iteration, iteration + 1))
+        replay_iteration(HOPPER, state, chosen, purposes, iteration, BEYOND)
+        ((state, _),) = train(HOPPER, state, chosen, purposes, range(iteration, iteration + 1))
         assert_same_agent(state, right[iteration + 1])
 
 
@@ -59,14 +65,15 @@ def test_training_is_the_same_with_replays_in_between():
 def test_the_first_pairs_are_the_training_batch(algo):
     """To the bit, whatever follows them; so what is recorded of the update can be had from them."""
     states, chosen, purposes = states_of(algo)
-    _, update, pairs = replay_iteration("Hopper-v5", states[2], chosen, purposes, 2, BEYOND)
-    experience, _ = collect("Hopper-v5", states[2], chosen, [(*p, 2) for p in purposes])
+    _, _, update, pairs = replay_iteration(HOPPER, states[2], chosen, purposes, 2, BEYOND)
+    rollout, _ = collect(HOPPER, states[2], chosen, [(*p, 2) for p in purposes])
+    seen = see_iteration(rollout, states[2], chosen)
     num_pairs = chosen.pairs
     assert pairs.rew.shape == (2, num_pairs + BEYOND)
     for name in ("rew", "rew_norm", "terminated", "truncated"):
-        np.testing.assert_array_equal(getattr(pairs, name)[:, :num_pairs], getattr(experience, name))
+        np.testing.assert_array_equal(getattr(pairs, name)[:, :num_pairs], getattr(seen, name))
     assert pairs.terminated[:, :num_pairs].any() and pairs.truncated[:, :num_pairs].any()
-    batch = make_batch(experience, states[2].phi, chosen)
+    batch = make_batch(seen, chosen)
     np.testing.assert_allclose(pairs.val_old[:, :num_pairs], batch.val_old, atol=1e-6)
     own = slice(0, num_pairs - 1)
     adv = gae(
@@ -93,7 +100,7 @@ def test_the_first_pairs_are_the_training_batch(algo):
 
 
 def held_out(update, chosen, purposes, num_pairs=300):
-    stretches = list(held_out_pairs("Hopper-v5", update, chosen, purposes, num_pairs))
+    stretches = list(held_out_pairs(HOPPER, update, chosen, purposes, num_pairs))
     return {
         name: np.concatenate([getattr(pairs, name) for pairs in stretches], axis=1)
         for name in vars(stretches[0])
@@ -103,7 +110,7 @@ def held_out(update, chosen, purposes, num_pairs=300):
 def test_held_out_pairs_do_not_depend_on_which_updates_are_looked_at_together():
     """Agents of different iterations, whose normalisers have seen different numbers of observations."""
     states, chosen, purposes = states_of("ppo")
-    updates = [replay_iteration("Hopper-v5", states[k], chosen, purposes, k, BEYOND)[1] for k in (0, 2)]
+    updates = [replay_iteration(HOPPER, states[k], chosen, purposes, k, BEYOND)[2] for k in (0, 2)]
     names = [("replay", k, agent) for k in (0, 2) for agent in range(2)]
     together = held_out(join_updates(updates), chosen, names)
     alone = held_out(updates[1], chosen, names[2:])
@@ -114,7 +121,7 @@ def test_held_out_pairs_do_not_depend_on_which_updates_are_looked_at_together():
 
 def test_held_out_pairs_are_the_old_policys_and_its_values_chain():
     states, chosen, purposes = states_of("ppo")
-    _, update, _ = replay_iteration("Hopper-v5", states[2], chosen, purposes, 2, BEYOND)
+    _, _, update, _ = replay_iteration(HOPPER, states[2], chosen, purposes, 2, BEYOND)
     found = held_out(update, chosen, [("replay", agent) for agent in range(2)])
     ended = found["terminated"] | found["truncated"]
     assert found["terminated"].any() and found["truncated"].any()
@@ -135,7 +142,7 @@ def test_held_out_pairs_are_the_old_policys_and_its_values_chain():
 def test_divergence_is_its_two_parts():
     """Against torch.distributions, on networks of one's own."""
     states, chosen, purposes = states_of("trpo")
-    _, update, _ = replay_iteration("Hopper-v5", states[1], chosen, purposes, 1, BEYOND)
+    _, _, update, _ = replay_iteration(HOPPER, states[1], chosen, purposes, 1, BEYOND)
     update = replace(
         update,
         theta_new=update.theta_new
@@ -144,7 +151,7 @@ def test_divergence_is_its_two_parts():
     net = policy_net(11, 3, chosen.hidden)
     obs = torch.randn(2, 7, 11, generator=torch.Generator().manual_seed(1))
     old, new = net.split(update.theta_old), net.split(update.theta_new)
-    means = [forward(parts, obs, 3) for parts in (old, new)]
+    means = [forward(net, parts, obs) for parts in (old, new)]
     right = kl_divergence(
         *(
             Independent(Normal(mu, parts[-1].exp()[:, None].expand_as(mu)), 1)

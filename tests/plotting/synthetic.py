@@ -10,6 +10,7 @@ import xarray as xr
 from pgprim.core.intervals import Interval
 from pgprim.probes.gradient.measure import ESTIMATES
 from pgprim.store.labelled import label
+from pgprim.store.records import records_dataset
 
 BUDGETS = (100, 250, 500, 1000, 2048, 5000, 12500)
 TRUTH_PAIRS = 500_000
@@ -82,23 +83,12 @@ def record(task: str, algo: str, seeds=(0, 1, 2), iterations: int = 500) -> xr.D
     curve = final * (1 - np.exp(-4 * time)) * (0.8 if algo == "trpo" else 1.0)
     slow = np.cumsum(rng.standard_normal((len(seeds), iterations)), axis=1) / np.sqrt(iterations)
     returns = curve * (1 + 0.25 * slow + 0.08 * rng.standard_normal((len(seeds), iterations)))
-    attrs = {"units": "reward", "long_name": "mean undiscounted raw return of the completed episodes"}
-    return xr.Dataset(
-        {
-            "return_mean": (("task", "algo", "seed", "iteration"), returns[None, None], attrs),
-            "num_episodes": (
-                ("task", "algo", "seed", "iteration"),
-                np.full((1, 1, *returns.shape), 3),
-                {"units": "1"},
-            ),
-        },
-        {
-            "task": np.array([task], object),
-            "algo": np.array([algo], object),
-            "seed": list(seeds),
-            "iteration": range(iterations),
-        },
-    )
+    columns = {"return_mean": returns.T, "num_episodes": np.full(returns.T.shape, 3.0)}
+    described = {
+        "return_mean": ("mean undiscounted raw return of the completed episodes", "reward"),
+        "num_episodes": ("completed episodes", "1"),
+    }
+    return records_dataset(columns, described, task, algo, seeds, {})
 
 
 def records(

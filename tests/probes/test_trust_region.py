@@ -6,16 +6,21 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from pgprim.store.replays import replays_dataset
 from torch.distributions import Independent, Normal, kl_divergence
 
 from pgprim.core.gaussian import kl_of_mean, kl_of_sigma, log_prob
 from pgprim.plotting.combine import combine
-from pgprim.probes.trust_region.measure import ESTIMATES, run
+from pgprim.probes.trust_region.measure import ESTIMATES, measure
 from pgprim.probes.trust_region.plot import PAGES, plot, select
+from pgprim.store.inputs import Inputs
+from pgprim.store.reruns import reruns_dataset
 from tests.plotting import drawn
 
 PAIRS, BEYOND, ACTS = 50, 10, 3
+
+
+def run(rerun, params):
+    return measure(Inputs(rerun=rerun), params).numbers
 
 
 def policies(seed: int, moved: float) -> tuple[torch.Tensor, ...]:
@@ -62,7 +67,7 @@ def replays(
                 if part == 0:
                     arrays["kl_of_sigma"][s, i] = kl_of_sigma(log_sigma, log_sigma_new)[0]
     attrs = {"settings": json.dumps({"pairs": PAIRS} | settings)}
-    return replays_dataset(arrays, task, algo, list(seeds), list(iterations), attrs)
+    return reruns_dataset(arrays, task, algo, list(seeds), list(iterations), attrs)
 
 
 def test_divergences_and_ratios_are_torchs():

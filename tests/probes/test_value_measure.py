@@ -4,12 +4,17 @@ import json
 
 import numpy as np
 import pytest
-from pgprim.store.replays import replays_dataset
 
 from pgprim.core.value_errors import tail_length
-from pgprim.probes.value.measure import ESTIMATES, run
+from pgprim.probes.value.measure import ESTIMATES, measure
+from pgprim.store.inputs import Inputs
+from pgprim.store.reruns import reruns_dataset
 
 GAMMA, LAM, NUM_PAIRS, BEYOND, LIMIT = 0.99, 0.95, 2048, 500, 1000
+
+
+def run(rerun, params):
+    return measure(Inputs(rerun=rerun), params).numbers
 
 
 def make_replay(rew=3.0, said=None, offset=0.0, limit=LIMIT):
@@ -32,7 +37,7 @@ def make_replay(rew=3.0, said=None, offset=0.0, limit=LIMIT):
     }
     settings = {"pairs": NUM_PAIRS, "gamma": GAMMA, "lam": LAM}
     attrs = {"settings": json.dumps(settings), "time_limit": limit}
-    return replays_dataset(arrays, "hopper", "ppo", [3, 5], [0, 10], attrs)
+    return reruns_dataset(arrays, "hopper", "ppo", [3, 5], [0, 10], attrs)
 
 
 def test_a_perfect_network_is_off_only_as_published():

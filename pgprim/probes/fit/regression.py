@@ -112,7 +112,7 @@ def read_returns(
     obs, act = torch.from_numpy(seen.obs), torch.from_numpy(seen.act)
     norms = [
         squared_score_norms(checkpoint.state.theta, net, obs[:, k : k + STEPS], act[:, k : k + STEPS])
-        for k in range(0, num_pairs, STEPS)
+        for k in range(0, obs.shape[1], STEPS)
     ]
     settled = torch.from_numpy(has_room(elapsed_steps(seen.ended), limit, beyond))
     return Returns(
@@ -181,7 +181,7 @@ def fit_returns(
             slope = 2 * weight[:, rows] * (acts[-1][..., 0] - target[rows]) / len(rows)
             left = 1 - (epoch + step / len(starts)) / settings.epochs
             grad = net.join(backward(net, parts, acts, slope.unsqueeze(-1)))
-            adam.step(grad, settings.lr * left)
+            adam.step(grad.unbind(), settings.lr * left)
         errors.append(judge())
         for k in np.flatnonzero(errors[-1] < lowest):
             best[k], lowest[k], epoch_of_best[k] = phi[k], errors[-1][k], epoch + 1
