@@ -79,10 +79,8 @@ def main(args: argparse.Namespace) -> None:
                 )
                 progress.update()
 
-        attrs = provenance({"settings": values}) | {
-            "environment": environment.id,
-            "semantics": values["semantics"],
-        }
+        attrs = provenance({"settings": values}, environment=environment)
+        attrs["semantics"] = values["semantics"]
         for index, seed in enumerate(seeds):
             own = {name: column[:, index : index + 1] for name, column in columns.items()}
             ds = records_dataset(own, RECORDS, args.task, args.algo, [seed], attrs)

@@ -38,6 +38,7 @@ UNFINISHED = Path("data/unfinished")
 
 TIMESTAMP = ".snakemake_timestamp"
 """Snakemake puts this file into folders that its jobs make."""
+
 DIGEST_BYTES = 32
 """Length of a SHA-256."""
 

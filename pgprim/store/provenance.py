@@ -9,6 +9,7 @@ from typing import Any
 
 from pgprim.kernels import kernels
 from pgprim.store.files import digest, unusable
+from pgprim.types.environment import Environment
 
 KEYS = ("params", "environment", "semantics", "kernels", "versions")
 """Attributes that say where a dataset comes from, beside the digests `*_sha256` of what it was made from."""
@@ -24,6 +25,7 @@ def provenance(
     params: Mapping[str, Any],
     inputs: Mapping[str, str | Path] | None = None,
     agent: Any = None,
+    environment: Environment | None = None,
 ) -> dict[str, str]:
     """What an artifact was made from and with, as attributes.
 
@@ -31,8 +33,11 @@ def provenance(
         params: The parameters that were used, as they are nested in the parameter file.
         inputs: Files and stores that were read, by name.
         agent: The checkpoint whose environment and semantics they are, if it is one's.
+        environment: The environment, where there is no checkpoint.
     """
-    whose = {} if agent is None else {"environment": agent.env_id, "semantics": agent.settings["semantics"]}
+    environment = environment if agent is None else agent.environment
+    whose = {} if environment is None else {"environment": json.dumps(environment.as_dict(), sort_keys=True)}
+    whose |= {} if agent is None else {"semantics": agent.settings["semantics"]}
     return {
         "params": json.dumps(params, sort_keys=True),
         **{f"{name}_sha256": digest(path) for name, path in (inputs or {}).items()},

@@ -89,7 +89,7 @@ def test_values_errors_are_estimated_from_replays(place, monkeypatch):
         assess.main(argparse.Namespace(probe="value", replay="once.zarr", out=f"{name}.nc"))
     assert Path("once.nc").read_bytes() == Path("again.nc").read_bytes()
     ds = load_dataset("once.nc").squeeze()
-    assert (ds.mre > 0).all() and ds.attrs["environment"] == "Hopper-v5"
+    assert (ds.mre > 0).all() and ds.attrs["environment"] == '{"id": "Hopper-v5"}'
     assert json.loads(ds.attrs["params"]) == {"replay": {"every": 2, "beyond": BEYOND}}
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from pgprim.studies.semantics.compare import compare as compare_datasets
 from ruamel.yaml import YAML
 
 from pgprim.commands import estimate, semantics

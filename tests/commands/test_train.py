@@ -98,7 +98,7 @@ def test_what_a_training_leaves(folders, monkeypatch, algo):
     assert dict(records.sizes) == {"task": 1, "algo": 1, "seed": 2, "iteration": 4}
     for name, (long_name, units) in RECORDS.items():
         assert records[name].attrs == {"long_name": long_name, "units": units}
-    assert records.attrs["environment"] == "Hopper-v5"
+    assert records.attrs["environment"] == '{"id": "Hopper-v5"}'
     for path in snapshots:
         checkpoint = load_checkpoint(path)
         seed, iteration = int(Path(path).parent.name), int(Path(path).stem)
@@ -292,8 +292,8 @@ gymnasium.register("Sick-v0", Regulator, max_episode_steps=8)
 """
 
 
-def test_the_command_shows_progress_and_stops_in_one_sentence_where_training_diverges(folders):
-    """A task whose 301st reward is not a number: iteration and quantity are named, no result appears."""
+def test_the_command_shows_progress_and_stops_in_one_sentence_at_a_reward_that_is_none(folders):
+    """A task whose 301st reward is not a number: environment, stream, step and quantity are named, no result appears."""
     folder = folders("a")
     (folder / "sick.py").write_text(SICK)
     text = (folder / "params.yaml").read_text()
@@ -302,7 +302,7 @@ def test_the_command_shows_progress_and_stops_in_one_sentence_where_training_div
     assert result.returncode == 1
     assert "train hopper ppo 0:" in result.stderr  # the progress bar
     last = result.stderr.strip().splitlines()[-1]
-    assert "train/hopper/ppo/0 diverged: value_loss is nan in iteration 2" in last
+    assert "environment 'sick:Sick-v0', stream 0, step 44: the environment gives the reward nan" in last
     assert "Traceback" not in result.stderr
     assert not (folder / "data/training").exists() and not (folder / "data/records").exists()
 

@@ -151,7 +151,7 @@ def regulator(tmp_path_factory):
 
     def measure(purposes):
         blocks = list(run_points(checkpoint, theta, purposes, EPISODES * HORIZON + 7))
-        rew, ended = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
+        rew, ended = (np.concatenate([getattr(b, name) for b in blocks], axis=1) for name in ("rew", "ended"))
         return np.stack([complete_episodes(*one).ret for one in zip(rew, ended, strict=True)])
 
     own = measure([("test", "own", k) for k in range(len(policies))])

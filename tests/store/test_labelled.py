@@ -12,6 +12,7 @@ from pgprim.plotting.panels import panel_grid
 from pgprim.store.files import digest
 from pgprim.store.labelled import label, stack
 from pgprim.store.provenance import Used, provenance, union
+from pgprim.types.environment import Environment
 from tests.probes.synthetic import PPO, make_checkpoint
 
 DESCRIBED = {"x": ("x of it", "pairs"), "matrix": ("a matrix", "1")}
@@ -97,3 +98,9 @@ def test_of_the_parameters_those_that_were_looked_at_are_told():
     params = Used({"plot": {"regime": 1}, "sample": {"pairs": 2}, "claims": {}})
     assert params["plot"]["regime"] == 1 and len(params) == 3
     assert params.used == {"plot": {"regime": 1}}
+
+
+def test_an_environments_arguments_are_part_of_where_a_dataset_comes_from():
+    environment = Environment("Hopper-v5", kwargs={"reset_noise_scale": 0.1})
+    told = json.loads(provenance({}, environment=environment)["environment"])
+    assert Environment.from_dict(told) == environment

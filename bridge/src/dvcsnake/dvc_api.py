@@ -16,12 +16,14 @@ Used here, and nowhere else:
 | format 2.0 of dvc.lock | read and written with libyaml: DVC's own round trip takes 10 s for a thousand stages |
 """
 
+import contextlib
 import hashlib
 import logging
 import os
 import re
 import shutil
 import stat
+import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -30,6 +32,7 @@ from typing import Any
 import dvc
 import yaml
 from dvc.dvcfile import load_file
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.stage.cache import _get_cache_hash
 from dvc.utils.serialize import load_yaml
@@ -42,6 +45,7 @@ from dvc_data.hashfile.transfer import transfer
 from dvc_data.hashfile.tree import Tree
 from dvc_objects.errors import ObjectFormatError
 
+from dvcsnake import lock_file
 from dvcsnake.disk_cache import DiskCache
 from dvcsnake.errors import UserError
 from dvcsnake.hooks import load_hooks
@@ -53,10 +57,16 @@ Entry = dict[str, Any]
 # Inode, size and modification time of a file; for a folder those of all that is in it, by name.
 Trace = list[Any]
 
+_BRING_BACK = "`git checkout dvc.lock` brings back the last one that was committed"
+
+# What DVC and the system raise when something cannot be read, written or reached.
+FAILURES = (DvcException, OSError)
+
 # From so many files on, one call for the whole disk is quicker than one for each.
 MANY = 64
 
-logging.getLogger("dvc").setLevel(logging.CRITICAL)
+for _name in ("dvc", "dvc_data", "dvc_objects"):  # what they have to say is in the exceptions they raise
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 class Repository:
@@ -77,6 +87,8 @@ class Repository:
         self.hooks = load_hooks(self.root)
         self.saved = DiskCache(self.root / ".dvc" / "tmp" / "dvcsnake" / "cache")
         self._ignored = _digest(self.root / ".dvcignore")
+        self._journal = self.root / ".dvc" / "tmp" / "dvcsnake" / "journal"
+        self.lock_is_spoilt = False
         self._has_new = False
         self.unverified = [
             name for name, remote in self.repo.config["remote"].items() if not remote.get("verify")
@@ -144,18 +156,81 @@ class Repository:
 
     def read_lock(self) -> dict[str, Entry]:
         """The entries of dvc.lock by stage name."""
-        return self.saved.get("lock", _digest(self.root / "dvc.lock"), self._parse_lock)
+        entries = self.saved.get("lock", _digest(self.root / "dvc.lock"), self._parse_lock)
+        if self.lock_is_spoilt:
+            self.saved.put("lock", None, None)  # it is to be seen again until it is written anew
+        return entries
 
     def _parse_lock(self) -> dict[str, Entry]:
         try:
-            text = (self.root / "dvc.lock").read_text()
+            text = (self.root / "dvc.lock").read_bytes().decode()
         except FileNotFoundError:
             return {}
-        return (yaml.load(text, _Loader) or {}).get("stages", {})
+        except UnicodeDecodeError:
+            raise UserError(f"dvc.lock is no text; {_BRING_BACK}") from None
+        if lock_file.has_conflict(text):
+            both = lock_file.unmerged(self.root)
+            if both is None:
+                raise UserError(
+                    "dvc.lock has conflict markers and no merge is going on; `git checkout BRANCH -- dvc.lock` takes one "
+                    "branch's whole file"
+                )
+            ours, theirs = map(self._parse_stages, both)
+            for entry in theirs.values():
+                self.record(entry)
+            self.say(
+                "dvc: dvc.lock has conflict markers: the records of both sides are used (`git add dvc.lock` after the run)"
+            )
+            self.lock_is_spoilt = True
+            return lock_file.merge_stages({}, ours, theirs)
+        return self._parse_stages(text)
+
+    def _parse_stages(self, text: str) -> dict[str, Entry]:
+        try:
+            data = yaml.load(text, _Loader) or {}
+        except yaml.YAMLError as error:
+            raise UserError(
+                f"dvc.lock: not valid YAML, {str(error).splitlines()[0]}; {_BRING_BACK}"
+            ) from None
+        stages = (data.get("stages") or {}) if isinstance(data, dict) else None
+        if not isinstance(stages, dict):
+            raise UserError(f"dvc.lock must be a mapping with the key stages; {_BRING_BACK}")
+        whole = {name: entry for name, entry in stages.items() if isinstance(entry, dict) and "cmd" in entry}
+        if lost := stages.keys() - whole.keys():
+            self.lock_is_spoilt = True
+            self.say(f"dvc: dvc.lock has no record of {min(lost)}, only its name, and is written anew")
+        return whole
+
+    def merge_locks(self, base: str, ours: str, theirs: str) -> None:
+        """Merge three versions of dvc.lock into the second one, as Git asks of a merge driver.
+
+        Args:
+            base: The file of the common ancestor.
+            ours: The file of the branch that is merged into, which gets the result.
+            theirs: The file of the branch that is merged.
+        """
+        old, mine, other = (self._parse_stages(Path(path).read_text()) for path in (base, ours, theirs))
+        for entry in (*mine.values(), *other.values()):
+            if "outs" in entry:
+                self.record(entry)
+        _write_yaml(Path(ours), {"schema": "2.0", "stages": lock_file.merge_stages(old, mine, other)})
+
+    def install_merge_driver(self) -> None:
+        """Have Git in this clone merge dvc.lock stage by stage, if .gitattributes asks for it."""
+        attributes = self.root / ".gitattributes"
+        if not attributes.exists() or lock_file.ATTRIBUTE not in attributes.read_text().splitlines():
+            return
+        git = ["git", "-C", str(self.root), "config"]
+        if subprocess.run([*git, "merge.dvcsnake.driver"], capture_output=True, check=False).returncode == 1:
+            done = subprocess.run(
+                [*git, "merge.dvcsnake.driver", lock_file.DRIVER], capture_output=True, check=False
+            )
+            if not done.returncode:
+                self.say("dvc: `git merge` is now to merge dvc.lock stage by stage (in .git/config)")
 
     def write_lock(self, entries: Mapping[str, Entry]) -> None:
         """Replace dvc.lock. Call this with the repository locked."""
-        path = self.root / "dvc.lock"
+        path, self.lock_is_spoilt = self.root / "dvc.lock", False
         _write_yaml(path, {"schema": "2.0", "stages": dict(entries)})
         self.repo._reset()
 
@@ -236,11 +311,15 @@ class Repository:
 
     def runs(self, key: str) -> list[Entry]:
         """What the run cache has recorded under a key, newest first."""
-        folder = Path(self.repo.stage_cache.cache_dir, key[:2], key)
-        try:
-            files = [path for path in folder.iterdir() if re.fullmatch("[0-9a-f]{64}", path.name)]
-        except FileNotFoundError:
-            return []
+        files = []
+        for place in (self.repo.stage_cache.cache_dir, self._journal):
+            with contextlib.suppress(FileNotFoundError):
+                files += [
+                    path
+                    for path in Path(place, key[:2], key).iterdir()
+                    if path.name not in {f.name for f in files}
+                ]
+        files = [path for path in files if re.fullmatch("[0-9a-f]{64}", path.name)]
         files.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         entries = [(path, self._read_entry(path.read_bytes(), key, path.name)) for path in files]
         for path, entry in entries:
@@ -269,12 +348,22 @@ class Repository:
             f"dvc: an entry of the run cache was not what its name says; it is now {aside.relative_to(self.root)}"
         )
 
-    def record(self, entry: Entry) -> None:
-        """Put an entry into the run cache, from where `dvc repro` too restores it."""
-        path = Path(self.repo.stage_cache.cache_dir, self._place(entry))
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_yaml(path, entry)
+    def record(self, entry: Entry, journal: bool = False) -> None:
+        """Put an entry into the run cache, from where `dvc repro` too restores it.
+
+        Args:
+            entry: The entry.
+            journal: Keep it, until dvc.lock has it, where `dvc gc` does not reach, too.
+        """
+        for place in (self.repo.stage_cache.cache_dir, *([self._journal] if journal else [])):
+            path = Path(place, self._place(entry))
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write_yaml(path, entry)
+
+    def clear_journal(self) -> None:
+        """Forget the entries of the last run, which dvc.lock has."""
+        shutil.rmtree(self._journal, ignore_errors=True)
 
     def record_lock(self) -> None:
         """Put all entries of dvc.lock into the run cache, from where DVC would not bring them back otherwise."""
@@ -317,6 +406,13 @@ class Repository:
     def has_object(self, md5: str) -> bool:
         """Whether the cache holds a file, or the listing of a folder."""
         return os.path.exists(self.cache.oid_to_path(md5))
+
+    def cached_text(self, md5: str) -> str | None:
+        """The text of a file in the cache, None if it is not there."""
+        try:
+            return Path(self.cache.oid_to_path(md5)).read_text()
+        except OSError:
+            return None
 
     def can_bring_back(self, path: str) -> bool:
         """Whether the cache holds the bytes of a file in the workspace."""

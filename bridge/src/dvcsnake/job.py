@@ -94,7 +94,7 @@ def _record(repository: Repository, stage: Stage, asked: Entry) -> int:
         print(f"{stage.name}: the command ended well but did not make {missing[0]}", file=sys.stderr)
         return 1
     outs = [{"path": out.path, **repository.store(out.path, out.is_linked)} for out in stage.outs]
-    repository.record({**asked, "outs": outs})
+    repository.record({**asked, "outs": outs}, journal=True)
     print(f"{stage.name}: computed")
     return 0
 

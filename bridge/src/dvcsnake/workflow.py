@@ -1,7 +1,5 @@
 """Arguments for Snakemake's rules from the pipeline of dvc.yaml; the Snakefile imports this."""
 
-import fcntl
-import os
 import re
 import sys
 import time
@@ -9,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dvcsnake.errors import UserError
+from dvcsnake.errors import UserError, in_a_sentence
 from dvcsnake.versions import require
 
 try:
@@ -21,11 +19,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import Mtime, directory, report
 from snakemake.logging import logger
 
-from dvcsnake import together
+from dvcsnake import together, why
+from dvcsnake.dvc_api import FAILURES
 from dvcsnake.hooks import load_hooks
 from dvcsnake.pipeline import Stage, is_folder
-from dvcsnake.prelude import finish, prepare, settle
-from dvcsnake.project import open_project
+from dvcsnake.prelude import default_targets, finish, prepare, settle
+from dvcsnake.project import hold, open_project
 
 # Options with which Snakemake shows or forces stages that are up to date, so that it must be told of all of them.
 WHOLE = (
@@ -69,10 +68,12 @@ class Workflow:
             is_dry = workflow.output_settings.dryrun or "--lint" in sys.argv
             self._project = open_project(".", logger.info, is_dry)
             if workflow.is_main_process:
-                self._lock = _lock(self._project.root)
+                self._lock = hold(self._project.root)
                 self._plan = prepare(self._project)
-        except UserError as error:
-            sys.exit(f"dvcsnake: {error}")  # Snakemake would add where in the Snakefile it happened
+        except (UserError, *FAILURES) as error:
+            sys.exit(
+                f"dvcsnake: {in_a_sentence(error)}"
+            )  # Snakemake would add where in the Snakefile it happened
         self._pipeline = self._project.pipeline
         self._hooks = self._project.repository.hooks
         self._captions = str(self._project.root / self._hooks.captions) if self._hooks.captions else None
@@ -80,11 +81,14 @@ class Workflow:
     def finish(self) -> None:
         """For onsuccess and onerror: write dvc.lock."""
         together.write(self._project.root, {})
-        finish(self._project)
+        try:
+            finish(self._project)
+        except (UserError, *FAILURES) as error:
+            logger.error(f"dvcsnake: dvc.lock is not written, the next run does it: {in_a_sentence(error)}")
 
     def targets(self) -> list[str]:
         """The default targets."""
-        return self._hooks.default_targets(self._pipeline.maker)
+        return default_targets(self._project)
 
     def other_groups(self) -> list[str]:
         """Stage groups of dvc.yaml that have no rule yet.
@@ -191,9 +195,11 @@ class Workflow:
             if not self._project.dry_run:
                 together.write(self._project.root, bundled)
             self._bundles = {name: bundle for bundle in bundled.values() for name in bundle}
-        except UserError as error:
-            sys.exit(f"dvcsnake: {error}")
+        except (UserError, *FAILURES) as error:
+            sys.exit(f"dvcsnake: {in_a_sentence(error)}")
         if self._project.dry_run:
+            for line in why.lines(self._project, self._plan):
+                logger.info(line)
             self._pretend()
 
     def _pretend(self) -> None:
@@ -212,21 +218,3 @@ class Workflow:
 
 def _labels(pattern: str) -> dict[str, str]:
     return {"figure": Path(pattern).stem, "format": Path(pattern).suffix[1:]}
-
-
-def _lock(root: Path) -> Any:
-    """Keep a second Snakemake out of this folder for as long as this process lives, and not longer."""
-    place = root / ".dvc" / "tmp" / "dvcsnake" / "snakemake.lock"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    file = place.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        raise UserError(
-            f"another snakemake (process {file.read().strip()}) runs in this folder: wait until it ends, or end it"
-        ) from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
