@@ -59,7 +59,7 @@ def main(args: argparse.Namespace) -> None:
             )
             updates.append(update)
             trained.append(pairs)
-            divergence.append(sigma_divergence(update, first.num_act))
+            divergence.append(sigma_divergence(update, settings, first.num_act))
             progress.update(len(seeds) * num_pairs)
         purposes = [("replay", *name, seed, iteration) for iteration in iterations for seed in seeds]
         stretches = []

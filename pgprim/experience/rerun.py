@@ -81,7 +81,7 @@ class Pairs:
     val_new: Float32[np.ndarray, "agent t"]
     log_prob_old: Float32[np.ndarray, "agent t"]
     log_prob_new: Float32[np.ndarray, "agent t"]
-    kl_of_mean: Float32[np.ndarray, "agent t"]
+    kl_of_mean: Float64[np.ndarray, "agent t"]
 
 
 def replay_iteration(
@@ -180,9 +180,10 @@ def join_updates(updates: Sequence[Update]) -> Update:
     )
 
 
-def sigma_divergence(update: Update, num_act: int) -> Float32[np.ndarray, " agent"]:
+def sigma_divergence(update: Update, settings: Settings, num_act: int) -> Float64[np.ndarray, " agent"]:
     """The part of KL(π_old ‖ π_new) that the change of σ makes, the same at every state [nat]."""
-    old, new = update.theta_old[:, -num_act:], update.theta_new[:, -num_act:]
+    net = make_policy(settings, update.obs_mean.shape[1], num_act)
+    old, new = (net.log_sigma(net.split(theta)) for theta in (update.theta_old, update.theta_new))
     return kl_of_sigma(old, new).numpy()
 
 

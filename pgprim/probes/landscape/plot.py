@@ -18,7 +18,7 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import bar_handles, draw_bars
 from pgprim.plotting.labels import algo_label, count_label, task_label
 from pgprim.plotting.panels import legend_above, name_row, panel_grid
-from pgprim.plotting.style import GREY, WIDTH, shades, style
+from pgprim.plotting.style import BLACK, GREEN, GREY, PINK, WIDTH, shades, style
 from pgprim.probes.landscape.alignment import align, budgets_of
 from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
@@ -33,9 +33,9 @@ FIGURES = (*CONCENTRATION, *SURROGATE, "trajectories", "alignment")
 
 BATCHES = {"few": "step by few pairs", "many": "step by many pairs"}
 LOOKS = {
-    "few": ("plane of a step by few pairs", "#009E73", "o"),
-    "many": ("plane of a step by many pairs", "#CC79A7", "s"),
-    "steps": ("independent steps", "#000000", "D"),
+    "few": ("plane of a step by few pairs", *GREEN),
+    "many": ("plane of a step by many pairs", *PINK),
+    "steps": ("independent steps", *BLACK),
 }
 """Name, colour and marker of what a rank correlation is over."""
 
