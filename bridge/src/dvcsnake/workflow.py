@@ -96,7 +96,9 @@ class Workflow:
         return [
             group
             for group in self._pipeline.groups
-            if group not in ruled and self._hooks.code not in self._pipeline.patterns(group)
+            if group not in ruled
+            and self._hooks.code not in self._pipeline.patterns(group)
+            and self._pipeline.members(group)  # a rule without values for its wildcards would match anything
         ]
 
     def describe(self) -> None:
