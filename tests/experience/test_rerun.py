@@ -14,7 +14,7 @@ from pgprim.core.returns import gae
 from pgprim.experience.rerun import (
     held_out_pairs,
     join_updates,
-    replay_iteration,
+    rerun_iteration,
     sigma_divergence,
 )
 from pgprim.experience.rollout import collect
@@ -44,21 +44,21 @@ def states_of(algo, num_iterations=3):
 
 
 @pytest.mark.parametrize("algo", ALGOS)
-def test_a_replayed_iteration_is_the_training_iteration(algo):
+def test_an_iteration_run_again_is_the_training_iteration(algo):
     states, chosen, purposes = states_of(algo)
     for iteration in (0, 2):
-        new, _, update, _ = replay_iteration(HOPPER, states[iteration], chosen, purposes, iteration, BEYOND)
+        new, _, update, _ = rerun_iteration(HOPPER, states[iteration], chosen, purposes, iteration, BEYOND)
         assert_same_agent(new, states[iteration + 1])
         assert torch.equal(update.theta_old, states[iteration].theta)
         assert torch.equal(update.phi_new, states[iteration + 1].phi)
 
 
-def test_training_is_the_same_with_replays_in_between():
+def test_training_is_the_same_with_reruns_in_between():
     """Replaying reads a state and leaves it, and what training goes on to make of it, as it is."""
     right, chosen, purposes = states_of("ppo")
     state = right[0]
     for iteration in range(3):
-        replay_iteration(HOPPER, state, chosen, purposes, iteration, BEYOND)
+        rerun_iteration(HOPPER, state, chosen, purposes, iteration, BEYOND)
         ((state, _),) = train(HOPPER, state, chosen, purposes, range(iteration, iteration + 1))
         assert_same_agent(state, right[iteration + 1])
 
@@ -67,7 +67,7 @@ def test_training_is_the_same_with_replays_in_between():
 def test_the_first_pairs_are_the_training_batch(algo):
     """To the bit, whatever follows them; so what is recorded of the update can be had from them."""
     states, chosen, purposes = states_of(algo)
-    _, _, update, pairs = replay_iteration(HOPPER, states[2], chosen, purposes, 2, BEYOND)
+    _, _, update, pairs = rerun_iteration(HOPPER, states[2], chosen, purposes, 2, BEYOND)
     rollout, _ = collect(HOPPER, states[2], chosen, [(*p, 2) for p in purposes])
     seen = see_iteration(rollout, states[2], chosen)
     num_pairs = chosen.pairs
@@ -96,7 +96,7 @@ def test_the_first_pairs_are_the_training_batch(algo):
     before = replace(blank, theta=update.theta_old, phi=update.phi_old)
     after = replace(blank, theta=update.theta_new, phi=update.phi_new)
     records = update_records(before, after, batch, chosen)
-    divergence = pairs.kl_of_mean + sigma_divergence(update, chosen, 3)[:, None]
+    divergence = pairs.kl_of_mean + sigma_divergence(update, policy_net(11, 3, chosen.hidden))[:, None]
     np.testing.assert_allclose(divergence[:, :num_pairs].mean(1), records["kl_mean"], rtol=1e-4)
     np.testing.assert_allclose(divergence[:, :num_pairs].max(1), records["kl_max"], rtol=1e-4)
     rho = np.exp(pairs.log_prob_new - pairs.log_prob_old)[:, :num_pairs]
@@ -114,7 +114,7 @@ def held_out(update, chosen, purposes, num_pairs=300):
 def test_held_out_pairs_do_not_depend_on_which_updates_are_looked_at_together():
     """Agents of different iterations, whose normalisers have seen different numbers of observations."""
     states, chosen, purposes = states_of("ppo")
-    updates = [replay_iteration(HOPPER, states[k], chosen, purposes, k, BEYOND)[2] for k in (0, 2)]
+    updates = [rerun_iteration(HOPPER, states[k], chosen, purposes, k, BEYOND)[2] for k in (0, 2)]
     names = [("replay", k, agent) for k in (0, 2) for agent in range(2)]
     together = held_out(join_updates(updates), chosen, names)
     alone = held_out(updates[1], chosen, names[2:])
@@ -125,7 +125,7 @@ def test_held_out_pairs_do_not_depend_on_which_updates_are_looked_at_together():
 
 def test_held_out_pairs_are_the_old_policys_and_its_values_chain():
     states, chosen, purposes = states_of("ppo")
-    _, _, update, _ = replay_iteration(HOPPER, states[2], chosen, purposes, 2, BEYOND)
+    _, _, update, _ = rerun_iteration(HOPPER, states[2], chosen, purposes, 2, BEYOND)
     found = held_out(update, chosen, [("replay", agent) for agent in range(2)])
     ended = found["terminated"] | found["truncated"]
     assert found["terminated"].any() and found["truncated"].any()
@@ -146,7 +146,7 @@ def test_held_out_pairs_are_the_old_policys_and_its_values_chain():
 def test_divergence_is_its_two_parts():
     """Against torch.distributions, on networks of one's own."""
     states, chosen, purposes = states_of("trpo")
-    _, _, update, _ = replay_iteration(HOPPER, states[1], chosen, purposes, 1, BEYOND)
+    _, _, update, _ = rerun_iteration(HOPPER, states[1], chosen, purposes, 1, BEYOND)
     update = replace(
         update,
         theta_new=update.theta_new
@@ -164,9 +164,14 @@ def test_divergence_is_its_two_parts():
     )
     by_mean = 0.5 * (((means[0] - means[1]) / new[-1].exp()[:, None]) ** 2).sum(-1)
     np.testing.assert_allclose(
-        by_mean.numpy() + sigma_divergence(update, chosen, 3)[:, None], right.numpy(), rtol=1e-4, atol=1e-6
+        by_mean.numpy() + sigma_divergence(update, policy_net(11, 3, chosen.hidden))[:, None],
+        right.numpy(),
+        rtol=1e-4,
+        atol=1e-6,
     )
-    np.testing.assert_array_equal(sigma_divergence(update, chosen, 3), kl_of_sigma(old[-1], new[-1]).numpy())
+    np.testing.assert_array_equal(
+        sigma_divergence(update, policy_net(11, 3, chosen.hidden)), kl_of_sigma(old[-1], new[-1]).numpy()
+    )
 
 
 @pytest.mark.parametrize("is_global", [False, True])
@@ -176,7 +181,7 @@ def test_a_rerun_that_is_not_the_training_is_refused(is_global):
     chosen = settings("trpo", **ALGOS["trpo"])
     state, purposes = new_agents(environment, chosen, [0, 1])
     ((_, recorded),) = train(environment, state, chosen, purposes, range(1))
-    _, records, _, _ = replay_iteration(environment, state, chosen, purposes, 0, 10)
+    _, records, _, _ = rerun_iteration(environment, state, chosen, purposes, 0, 10)
     if is_global:
         with pytest.raises(
             UserError, match=r"iteration 0 of seed 5 on '.*Strange-v0' gives .* when it is run again"

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pgprim.store.replays import PARTS, open_replays
 from ruamel.yaml import YAML
 
-from pgprim.commands import assess, floor, replay, train
+from pgprim.commands import rerun, train
 from pgprim.core.value_errors import tail_length
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import load_dataset
+from pgprim.store.reruns import PARTS, open_reruns
 from pgprim.types.errors import UserError
+from tests.commands.measuring import measure
 from tests.dag.checkouts import narrow
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 ROOT = Path(__file__).parents[2]
 DEFAULT = YAML(typ="safe", pure=True).load((ROOT / "workflow/scales/default.yaml").read_text())
 GAMMA, BEYOND, NUM_PAIRS = 0.9, 50, 128
-TRAINING = "data/training/hopper/ppo/0-1"
+TRAINING = "data/training/hopper/ppo"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,6 @@ def place(tmp_path_factory):
         "tasks": ["hopper"],
         "algos": ["ppo"],
         "seeds": [0, 1],
-        "lockstep": ["0-1"],
         "iterations": [0, 2],
     }
     params = narrow(DEFAULT, lists)
@@ -44,16 +44,16 @@ def place(tmp_path_factory):
         "minibatches": 4,
         "gamma": GAMMA,
     }
-    params["replay"] = {"every": 2, "beyond": BEYOND}
-    params["floor"] |= {"states": 6, "branches": 3, "beyond": BEYOND}
+    params["rerun"] = {"every": 2, "beyond": BEYOND}
+    params["probes"]["checkpoints"]["floors"] |= {"states": 6, "branches": 3, "beyond": BEYOND}
     with (folder / "params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         options = {"task": "hopper", "algo": "ppo", "seeds": [0, 1]}
-        train.main(argparse.Namespace(**options, snapshots=TRAINING, records="data/records/a.zarr"))
+        train.main(argparse.Namespace(**options, snapshots=TRAINING, records="data/records/hopper/ppo"))
         before = contents(Path(TRAINING))
-        replay.main(argparse.Namespace(training=TRAINING, out="once.zarr"))
+        rerun.main(argparse.Namespace(training=TRAINING, seeds=[0, 1], out="once"))
         assert contents(Path(TRAINING)) == before
     return folder
 
@@ -66,16 +66,16 @@ def contents(folder):
     }
 
 
-def test_replays_are_the_same_bytes_again(place, monkeypatch):
+def test_a_seed_s_reruns_are_the_same_bytes_again_and_alone(place, monkeypatch):
     monkeypatch.chdir(place)
-    replay.main(argparse.Namespace(training=TRAINING, out="again.zarr"))
-    once = contents(place / "once.zarr")
-    assert once == contents(place / "again.zarr") and len(once) < 40
+    rerun.main(argparse.Namespace(training=TRAINING, seeds=[1], out="alone"))
+    once, alone = contents(place / "once"), contents(place / "alone")
+    assert alone == {name: raw for name, raw in once.items() if name.startswith("1.zarr")} and len(alone) < 40
 
 
-def test_replays_are_labelled(place):
-    ds = open_replays(place / "once.zarr")
-    assert dict(ds.sizes) == {"seed": 2, "iteration": 2, "part": 2, "t": NUM_PAIRS + BEYOND}
+def test_reruns_are_labelled(place):
+    ds = open_reruns(place / "once" / "1.zarr")
+    assert dict(ds.sizes) == {"seed": 1, "iteration": 2, "part": 2, "t": NUM_PAIRS + BEYOND}
     assert ds.iteration.values.tolist() == [0, 2] and ds.part.values.tolist() == list(PARTS)
     assert ds.attrs["time_limit"] == 1000 and ds.attrs["num_pairs"] == NUM_PAIRS
     assert all(array.attrs["units"] and array.attrs["long_name"] for array in ds.data_vars.values())
@@ -83,21 +83,23 @@ def test_replays_are_labelled(place):
     assert np.isfinite(ds.val_new).all()
 
 
-def test_values_errors_are_estimated_from_replays(place, monkeypatch):
+def test_value_errors_are_measured_from_reruns(place, monkeypatch):
     monkeypatch.chdir(place)
     for name in ("once", "again"):
-        assess.main(argparse.Namespace(probe="value", replay="once.zarr", out=f"{name}.nc"))
+        measure("value", f"{name}.nc", rerun="once/1.zarr")
     assert Path("once.nc").read_bytes() == Path("again.nc").read_bytes()
     ds = load_dataset("once.nc").squeeze()
     assert (ds.mre > 0).all() and ds.attrs["environment"] == '{"id": "Hopper-v5"}'
-    assert json.loads(ds.attrs["params"]) == {"replay": {"every": 2, "beyond": BEYOND}}
+    assert json.loads(ds.attrs["params"]) == {"probes": {"reruns": {"value": {}}}}
+    stored = open_reruns("once/1.zarr")
+    assert json.loads(stored.attrs["params"]) == {"rerun": {"every": 2, "beyond": BEYOND}}
 
 
 def test_floors_are_measured_at_checkpoints(place, monkeypatch):
     monkeypatch.chdir(place)
     checkpoint = f"{TRAINING}/1/2.safetensors"
     for name in ("floor", "again"):
-        floor.main(argparse.Namespace(checkpoint=checkpoint, out=f"{name}.nc"))
+        measure("floors", f"{name}.nc", checkpoint=checkpoint)
     assert Path("floor.nc").read_bytes() == Path("again.nc").read_bytes()
     ds = load_dataset("floor.nc")
     assert (ds.seed.item(), ds.iteration.item(), ds.attrs["num_states"]) == (1, 2, 6)
@@ -106,19 +108,24 @@ def test_floors_are_measured_at_checkpoints(place, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("stage", "options", "told"),
+    ("what", "told"),
     [
-        (replay, {"training": "nowhere", "out": "r.zarr"}, "nowhere: holds no snapshots"),
-        (assess, {"probe": "velue", "replay": "once.zarr", "out": "r.nc"}, "velue: not a probe of assess"),
         (
-            assess,
-            {"probe": "value", "replay": "none.zarr", "out": "r.nc"},
-            "none.zarr: no such store of re-run iterations",
+            lambda: rerun.main(argparse.Namespace(training="nowhere", seeds=[0], out="r")),
+            "nowhere/0/0.safetensors: ",
         ),
+        (lambda: measure("velue", "r.nc", rerun="once/1.zarr"), "velue: no probe; there are baselines, fit"),
+        (lambda: measure("value", "r.nc", rerun="none.zarr"), "none.zarr: "),
+        (lambda: measure("value", "r.nc"), "--rerun is missing, but must be given"),
+        (
+            lambda: measure("value", "r.nc", rerun="once/1.zarr", checkpoint="c"),
+            "c: checkpoint is given, but",
+        ),
+        (lambda: measure("value", "r.nc", rerun="once/1.zarr", case="few"), "--case few: not one of"),
     ],
 )
-def test_wrong_input_is_one_sentence(place, monkeypatch, stage, options, told):
+def test_wrong_input_is_one_sentence(place, monkeypatch, what, told):
     monkeypatch.chdir(place)
     with pytest.raises(UserError) as refused:
-        stage.main(argparse.Namespace(**options))
+        what()
     assert str(refused.value).startswith(told) and "\n" not in str(refused.value)
