@@ -12,6 +12,7 @@ from pgprim.core.gaussian import kl_of_sigma
 from pgprim.core.mlp import forward, policy_net
 from pgprim.core.returns import gae
 from pgprim.experience.rerun import (
+    check_records,
     held_out_pairs,
     join_updates,
     rerun_iteration,
