@@ -129,11 +129,13 @@ def plot_promises(ds: xr.Dataset) -> Figure:
     algos = tuple(order_algos(ds.algo.values.tolist()))
     iterations = ds.iteration.values.astype(float)
     gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
-    shifts = gap * np.linspace(-0.3, 0.3, len(algos) * ds.seed.size + 1)
+    num = len(algos) * ds.seed.size
+    shifts = 0.6 * gap * (np.arange(num) - (num - 1) / 2) / num
     for column, task in enumerate(ds.task.values):
         for panel in axes[:, column]:
             panel.axhline(0, color=GREY, linewidth=0.5)
             panel.set_xticks(iterations)
+            panel.set_xlim(iterations[0] - gap / 2, iterations[-1] + gap / 2)
         for k, (algo, seed) in enumerate((algo, seed) for algo in algos for seed in ds.seed.values):
             one = ds.sel(task=task, algo=algo, seed=seed)
             look = {
