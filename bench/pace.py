@@ -23,7 +23,7 @@ import numpy as np
 from bench.projects import default_params, import_modules, make_project, run_stage, untrained
 from bench.records import judged, save, table
 from pgprim.types.checkpoint import Checkpoint
-from pgprim.types.rollouts import Block
+from pgprim.types.rollouts import Rollout
 
 ROOT = Path(__file__).parents[1]
 TASKS = ("hopper", "walker2d", "humanoid")
@@ -58,11 +58,11 @@ def physics(agent: Checkpoint, pairs: int) -> Iterator[int]:
         acts = np.zeros((LENGTH, agent.num_act))
         for t in range(LENGTH):
             noise = rng.standard_normal((1, agent.num_act), dtype=np.float32)
-            acts[t] = act_of(obs[None].astype(np.float32), noise)[0]
+            acts[t] = np.clip(act_of(obs[None], noise)[0], env.action_space.low, env.action_space.high)
             obs, _, terminated, _, _ = env.step(acts[t])
             if terminated:
                 obs, _ = env.reset()
-        controls.append(np.repeat(np.clip(acts, *env.model.actuator_ctrlrange.T), env.frame_skip, axis=0))
+        controls.append(np.repeat(acts, env.frame_skip, axis=0))
     starts, controls, data = np.array(starts), np.array(controls), mujoco.MjData(env.model)
     times = max(1, pairs // (STREAMS * LENGTH))
     yield 0
@@ -73,30 +73,29 @@ def physics(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 def simulator(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The sampler's simulator without a policy: the same streams again, from actions that were recorded before."""
-    from pgprim.rl.envs import make_envs
+    from pgprim.rl.streams import make_streams
 
     act_of, rng = actor(agent, STREAMS), np.random.default_rng(0)
     acts = []
-    with closing(make_envs(agent.env_id, range(STREAMS), 1)) as envs:
-        obs = envs.reset()
+    with closing(make_streams(agent.environment, range(STREAMS))) as streams:
+        obs = streams.reset()
         for _ in range(max(1, pairs // STREAMS)):
-            noise = rng.standard_normal((STREAMS, agent.num_act), dtype=np.float32)
-            acts.append(act_of(obs.astype(np.float32), noise).astype(np.float64))
-            obs = envs.step(acts[-1]).obs
-    with closing(make_envs(agent.env_id, range(STREAMS), 1)) as envs:
-        envs.reset()
+            acts.append(act_of(obs, rng.standard_normal((STREAMS, agent.num_act), dtype=np.float32)))
+            obs = streams.step(acts[-1]).obs
+    with closing(make_streams(agent.environment, range(STREAMS))) as streams:
+        streams.reset()
         yield 0
         for act in acts:
-            envs.step(act)
+            streams.step(act)
         yield len(acts) * STREAMS
 
 
 def sampling(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """Our sampler: a frozen policy in many streams, closed loop; its start is not counted, as little as the others'."""
-    from pgprim.experience.sampling import sample_streams
+    from pgprim.experience.rollout import sample_streams
 
     length = max(1, pairs // STREAMS)
-    blocks = sample_streams(agent, STREAMS, START + length, START)
+    blocks = sample_streams(agent, ("bench",), STREAMS, START + length, START)
     next(blocks)
     yield 0
     for _ in blocks:
@@ -115,7 +114,7 @@ def vector(agent: Checkpoint, pairs: int) -> Iterator[int]:
     yield 0
     for _ in range(max(1, pairs // STREAMS)):
         noise = rng.standard_normal((STREAMS, agent.num_act), dtype=np.float32)
-        obs, *_ = envs.step(act_of(obs.astype(np.float32), noise).astype(np.float64))
+        obs, *_ = envs.step(act_of(obs, noise))
     yield max(1, pairs // STREAMS) * STREAMS
 
 
@@ -131,7 +130,7 @@ def training(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
     purposes = [("bench", seed) for seed in range(SEEDS)]
     state = stack_agents([agent.state for agent in agents])
     yield 0
-    for _ in train(agent.env_id, state, settings, purposes, range(iterations)):
+    for _ in train(agent.environment, state, settings, purposes, range(iterations)):
         pass
     yield iterations * SEEDS * settings.pairs
 
@@ -183,7 +182,7 @@ def landscape(agent: Checkpoint, pairs: int) -> Iterator[int]:
     with project(agent, pairs, "commands.landscape") as params:
         points, (budget,) = params["landscape"]["plane"]["points"] ** 2, params["landscape"]["few"]["budgets"]
         yield 0
-        run_stage("landscape", kind="few", out="landscape.nc", threads=1)
+        run_stage("landscape", kind="few", out="landscape.nc")
         yield agent.settings["pairs"] + points * budget
 
 
@@ -192,7 +191,7 @@ def steps(agent: Checkpoint, pairs: int) -> Iterator[int]:
     modules = ("commands.sample", "commands.estimate", "probes.steps.measure")
     with project(agent, pairs, *modules) as params:
         yield 0
-        run_stage("sample", out="rollouts.zarr", threads=1)
+        run_stage("sample", out="rollouts.zarr")
         run_stage("estimate", probe="steps", rollouts="rollouts.zarr", gradients="steps.zarr", out="steps.nc")
         yield num_sampled(params)
 
@@ -201,7 +200,7 @@ def baselines(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The stages `sample`, `fit` and `baselines`."""
     with project(agent, pairs, "commands.sample", "commands.fit", "commands.baselines") as params:
         yield 0
-        run_stage("sample", out="rollouts.zarr", threads=1)
+        run_stage("sample", out="rollouts.zarr")
         run_stage("fit", rollouts="rollouts.zarr", out="fit.safetensors")
         run_stage(
             "baselines",
@@ -216,9 +215,9 @@ def baselines(agent: Checkpoint, pairs: int) -> Iterator[int]:
 def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """What the stage `floor` does: a stream on Gymnasium, and continuations from copies of its states."""
     from pgprim.probes.value.floor import run
-    from pgprim.rl.limits import time_limit
 
     from pgprim.experience.fork import fork_stream
+    from pgprim.rl.streams import time_limit
 
     floor = default_params()["floor"]
     num_pairs, states = agent.settings["pairs"], max(2, pairs // (floor["branches"] * floor["beyond"]))
@@ -231,7 +230,7 @@ def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
             yield fork
 
     yield 0
-    run(agent, forks(), time_limit(agent.env_id), {})
+    run(agent, forks(), time_limit(agent.environment), {})
     yield sum(simulated)
 
 
@@ -257,26 +256,25 @@ def writing(agent: Checkpoint, pairs: int) -> Iterator[int]:
         yield times * num_bytes(block)
 
 
-def sample_block(agent: Checkpoint, num_streams: int = STREAMS) -> Block:
+def sample_block(agent: Checkpoint, num_streams: int = STREAMS) -> Rollout:
     """A whole block of so many streams."""
-    from pgprim.experience.sampling import sample_streams
-
+    from pgprim.experience.rollout import sample_streams
     from pgprim.store.rollouts import BLOCK
 
-    return next(sample_streams(agent, num_streams, BLOCK, BLOCK))
+    return next(sample_streams(agent, ("bench",), num_streams, BLOCK, BLOCK))
 
 
-def num_bytes(block: Block) -> int:
+def num_bytes(block: Rollout) -> int:
     """Size of what is stored of a block, without its flags and final observations."""
     return block.obs.nbytes + block.act.nbytes + block.rew.nbytes
 
 
-def times_written(block: Block) -> int:
+def times_written(block: Rollout) -> int:
     """How many times over a block takes `WRITTEN` bytes."""
     return ceil(WRITTEN / num_bytes(block))
 
 
-def write(agent: Checkpoint, path: Path, block: Block, times: int) -> None:
+def write(agent: Checkpoint, path: Path, block: Rollout, times: int) -> None:
     """Store a block so many times over: rollouts of any length without the time to sample them."""
     from pgprim.store.rollouts import BLOCK, RolloutWriter
 
@@ -288,14 +286,14 @@ def write(agent: Checkpoint, path: Path, block: Block, times: int) -> None:
 
 def actor(agent: Checkpoint, num_streams: int):
     """(observations, noise) ↦ the agent's actions in so many streams."""
-    from pgprim.experience.frozen import make_frozen_actor
+    from pgprim.experience.rollout import frozen_policies
+    from pgprim.rl.acting import make_actor
+    from pgprim.rl.networks import make_policy
 
-    from pgprim.rl.algorithms import make_settings
-    from pgprim.rl.normalise import std
-
-    settings, moments = make_settings(agent.settings), agent.state.obs_moments
-    policy = (agent.state.theta.numpy(), moments.mean, std(moments), settings.obs_clip, settings.hidden)
-    return make_frozen_actor(*policy, agent.num_act, num_streams)
+    policies = frozen_policies(agent)
+    net = make_policy(policies.settings, agent.num_obs, agent.num_act)
+    act_of = make_actor(net, policies.theta, num_streams, policies.rows)
+    return lambda obs, noise: act_of(policies.normaliser(obs), noise)
 
 
 @contextmanager

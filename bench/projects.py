@@ -2,18 +2,20 @@
 
 import argparse
 import importlib
+from contextlib import closing
 from pathlib import Path
 
 import torch
 import yaml
-from pgprim.rl.envs import make_envs
 
+from pgprim.commands.params import check, load
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.initialise import make_agent
+from pgprim.rl.streams import make_streams
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import Checkpoint
-from pgprim.types.params import check, load
+from pgprim.types.environment import Environment
 
 DEFAULT = Path(__file__).parents[1] / "workflow/scales/default.yaml"
 CHECKPOINT = "checkpoint.safetensors"
@@ -39,11 +41,11 @@ def untrained(task: str, algo: str = "ppo", seed: int = 0, hidden: int | None = 
     values = settings_of(params, task, algo)
     if hidden is not None:
         values["hidden"] = [hidden] * len(values["hidden"])
-    env_id = params["env"][task]["id"]
-    envs = make_envs(env_id, [0])
-    state = make_agent(make_settings(values), envs.obs_dim, envs.act_dim, "bench", seed)
-    envs.close()
-    return Checkpoint(task, env_id, algo, seed, 0, envs.obs_dim, envs.act_dim, values, state)
+    environment = Environment.from_dict(params["env"][task])
+    with closing(make_streams(environment, [0])) as streams:
+        shape = streams.num_obs, streams.num_act
+    state = make_agent(make_settings(values), *shape, "bench", seed)
+    return Checkpoint(task, environment, algo, seed, 0, *shape, values, state)
 
 
 def make_project(folder: Path, agent: Checkpoint, params: dict) -> None:

@@ -60,13 +60,14 @@ def extra_digests(params: Mapping[str, Any]) -> dict[str, list[Path]]:
     they are in the project; Gymnasium's own tasks have none.
     """
     digests = {}
-    for algo, agent in params["agents"].items():
-        name = agent["all"]["algorithm"]
+    named = {algo: agent["all"]["algorithm"] for algo, agent in params["agents"].items()}
+    named |= {name: agent["algorithm"] for name, agent in params["adopted"].items()}
+    for algo, name in named.items():
         folder = ALGORITHMS / name
         digests[f"agents/{algo}.txt"] = sorted(folder.glob("*.py")) or [folder.with_suffix(".py")]
     for task, environment in params["env"].items():
-        named = [environment["id"], *environment.get("wrappers", ())]
-        classes = [name if isinstance(name, str) else name["class"] for name in named]
+        parts = [environment["id"], *environment.get("wrappers", ())]
+        classes = [part if isinstance(part, str) else part["class"] for part in parts]
         modules = [name.rpartition(":")[0] for name in classes]
         files = [file for module in modules if module and (file := _file_of(module))]
         digests[f"environments/{task}.txt"] = sorted(set(files))

@@ -43,9 +43,11 @@ def folder(origin, tmp_path):
     return tmp_path / "toy"
 
 
-def test_definitions_are_those_of_the_files_as_they_are(folder):
+def test_definitions_are_those_of_the_files_as_they_are(folder, monkeypatch):
     first = Repository(folder).definitions()
-    assert Repository(folder).definitions() == first
+    with monkeypatch.context() as without:
+        without.setattr(Repository, "_resolve", lambda self: pytest.fail("resolved again"))
+        assert Repository(folder).definitions() == first
     text = (folder / "dvc.yaml").read_text()
     (folder / "dvc.yaml").write_text(text.replace("      fig2:", "      fig3:"))
     assert "figure@fig3" in Repository(folder).definitions()[1]

@@ -259,3 +259,140 @@ def test_a_full_cache_is_one_sentence_and_records_nothing(whole, origin, tmp_pat
     whole.snakemake()
     assert is_as(whole, origin)
     assert whole.is_clean()
+
+
+def test_j_inputs_from_the_future_and_a_clock_set_back_are_no_trouble(whole, origin):
+    future = time.time() + 100_000
+    for path in ("instruments/thermometer.py", "data/years/oslo/warm/0/2.txt", "data/code/stages/draw.txt"):
+        os.utime(whole.path / path, (future, future))
+    whole.edit("params.yaml", "times: 4", "times: 5")
+    assert whole.snakemake("figures/fig1.pdf").ran == {"draw": 1, "estimate": 1, "plot": 1}
+    whole.run("git checkout -q params.yaml")
+    assert not whole.snakemake().ran
+    assert is_as(whole, origin)
+
+
+def test_j_conflict_markers_in_the_lock_are_both_sides_records(whole, origin):
+    """Two branches computed different stages; Git merged dvc.lock line by line and left markers."""
+    whole.run("git checkout -q -b other")
+    whole.edit("params.yaml", "width: 2048", "width: 2000")
+    whole.snakemake()
+    whole.run("git commit -qam width && git checkout -q main && dvc checkout -q")
+    whole.edit("params.yaml", "level: 0.95", "level: 0.5")
+    whole.snakemake()
+    whole.run("git commit -qam level")
+    whole.run("git config --remove-section merge.dvcsnake")  # as if this clone had no merge driver
+    whole.run("git merge other", check=False)
+    assert "<<<<<<<" in (whole.path / "dvc.lock").read_text()
+    result = whole.snakemake()
+    assert "dvc.lock has conflict markers: the records of both sides are used" in result.text
+    assert result.ran == {"plot": 2}, "fig1 and fig2 have both changes, fig8 is on the other branch"
+    assert "<<<<<<<" not in (whole.path / "dvc.lock").read_text()
+    assert whole.is_clean()
+
+
+def test_j_a_merge_of_branches_that_computed_different_stages_needs_no_hand_work(whole):
+    whole.snakemake()
+    assert "merge-lock" in whole.run("git config merge.dvcsnake.driver").text, "the run has set it up"
+    whole.run("git checkout -q -b other")
+    whole.edit("params.yaml", "width: 2048", "width: 2000")
+    whole.snakemake()
+    whole.run("git commit -qam width && git checkout -q main && dvc checkout -q")
+    whole.edit("params.yaml", "level: 0.95", "level: 0.5")
+    whole.snakemake()
+    whole.run("git commit -qam level && git merge -q -m both other")
+    result = whole.snakemake()
+    assert result.ran == {"plot": 2}
+    assert whole.is_clean()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda text: text[:400] + b"\0" * 50 + text[450:], "dvc.lock: not valid YAML"),
+        (lambda text: b"\xff\xfe" + text, "dvc.lock is no text"),
+        (lambda text: b"[1, 2]\n", "dvc.lock must be a mapping"),
+    ],
+    ids=["NULs", "binary", "a list"],
+)
+def test_j_a_lock_that_cannot_be_read_is_one_sentence(whole, spoil, told):
+    path = whole.path / "dvc.lock"
+    path.write_bytes(spoil(path.read_bytes()))
+    result = whole.snakemake(check=False)
+    assert result.status == 1 and "Traceback" not in result.text
+    assert told in result.text and "`git checkout dvc.lock` brings back" in result.text
+
+
+def test_j_a_null_entry_in_the_lock_is_written_anew(whole, origin):
+    text = (whole.path / "dvc.lock").read_text()
+    start = text.index("  figure@fig1:\n")
+    end = text.index("  figure@fig2:\n")
+    (whole.path / "dvc.lock").write_text(text[:start] + "  figure@fig1:\n" + text[end:])
+    result = whole.snakemake()
+    assert "dvc.lock has no record of figure@fig1" in result.text and not result.ran
+    assert is_as(whole, origin)
+
+
+def test_j_a_read_only_checkout_is_one_sentence(whole, tmp_path):
+    bind = subprocess.run(["mount", "--bind", whole.path, whole.path], capture_output=True)
+    if bind.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", whole.path], check=True)
+        result = whole.snakemake(check=False)
+    finally:
+        subprocess.run(["umount", "-l", whole.path], check=True)
+    assert result.status == 1 and "Traceback" not in result.text
+    assert "Read-only file system" in result.text
+
+
+def test_j_gc_during_a_run_costs_nothing(blank, origin):
+    running = blank.start("exec snakemake -j2", TOY_SLEEP="0.5")
+    wait_for(lambda: any(line.startswith("estimate") for line in blank.runs()))
+    runs = blank.log.read_text()
+    blank.run("dvc gc -w -f -q", check=False)
+    text, _ = running.communicate()
+    assert running.returncode == 0, text
+    assert runs
+    assert not blank.snakemake().ran
+    assert is_as(blank, origin)
+    assert blank.is_clean()
+
+
+def test_j_targets_that_nothing_can_feed_are_left_out_with_a_line(whole):
+    whole.edit(
+        "dvc.yaml",
+        "      fig8:",
+        "      fig7: {statistic: mean, reads: data/estimates/mean/rome}\n      fig8:",
+    )
+    result = whole.snakemake()
+    assert "Nothing to be done" in result.text
+    line = "dvc: left out: figure@fig7; nothing makes data/estimates/mean/rome with these parameters"
+    assert line in result.text
+
+
+def test_j_a_line_break_in_a_parameter_does_not_reach_the_shell(whole):
+    whole.edit("params.yaml", "- oslo", '- "oslo\\ntouch owned"')
+    result = whole.snakemake(check=False)
+    assert result.status == 1 and not (whole.path / "owned").exists()
+    assert "has a line break that comes from a parameter" in result.text
+
+
+def test_j_a_push_that_is_refused_is_one_sentence(whole):
+    pytest.importorskip("dvc_ssh")
+    whole.run("dvc remote add lab ssh://127.0.0.1:1/nowhere")
+    result = whole.run("python -m dvcsnake push --remote lab", check=False)
+    assert result.status == 1 and "Traceback" not in result.text
+    assert "not all was copied to the remote lab: " in result.text
+    assert len(result.text.strip().splitlines()) == 1
+
+
+def test_j_conflict_markers_without_a_merge_are_one_sentence(whole):
+    path = whole.path / "dvc.lock"
+    path.write_text("<<<<<<< ours\n" + path.read_text())
+    result = whole.snakemake(check=False)
+    assert result.status == 1
+    assert (
+        "dvc.lock has conflict markers and no merge is going on; `git checkout BRANCH -- dvc.lock`"
+        in result.text
+    )

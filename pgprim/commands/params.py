@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 
 from pgprim.report.claims.names import NAMES
 from pgprim.rl.algorithms import algorithm_names, common_schema, settings_schema
-from pgprim.types.agent import TRAINING_ONLY
+from pgprim.types.agent import TRAINING_ONLY, Activation
 from pgprim.types.errors import UserError
 from pgprim.types.params import read
 from pgprim.types.probe import FAMILIES, long_enough, probes, probes_of
@@ -82,7 +82,7 @@ def check(params: Any, path: str | Path = "params.yaml") -> None:
         if not any(f"did you mean {complaint.split(' is missing')[0]}?" in other for other in complaints)
     ]
     if told:
-        raise UserError("\n".join(f"{path}: {complaint}" for complaint in told))
+        raise UserError("\n".join(f"{path}: {_printable(complaint)}" for complaint in told))
 
 
 @cache
@@ -133,6 +133,21 @@ def schema() -> Schema:
         "required": ["all"],
         "propertyNames": NAME | {"pattern": "^[a-z][a-z0-9_]*$", "description": "all or a task's name"},
     }
+    text = {"type": "string", "minLength": 1}
+    adopted = mapping(
+        {
+            "file": text | {"description": "the path of an agent's file, or of a folder of its files"},
+            "task": NAME | {"description": "the name of a task"},
+            "algorithm": {"description": f"one of {', '.join(algorithm_names())}", "enum": algorithm_names()},
+            "activation": {
+                "description": f"one of {', '.join(get_args(Activation))}",
+                "enum": list(get_args(Activation)),
+            },
+            "normaliser": {"description": "none, for an agent that has none", "const": "none"},
+            "settings": {"description": "a mapping of settings", "type": "object"},
+        },
+        optional=("activation", "normaliser", "settings"),
+    )
     bound = {
         "description": "one bound, such as {above: 0.5} or {below: 0}",
         "type": "object",
@@ -153,6 +168,7 @@ def schema() -> Schema:
             "env": mapping_of(environment, "task to its environment", "{hopper: {id: Hopper-v5}}"),
             "train": train,
             "agents": mapping_of(agent, "agent to its settings"),
+            "adopted": mapping_of(adopted, "adopted agent to its file", "{mine: {file: mine.zip, ...}}"),
             "sample": mapping(
                 {
                     "trials": at_least(3, because="intervals leave one estimate out and compare the others"),
@@ -195,6 +211,10 @@ def _name(keys: Any) -> str:
         name = str(key) if str(key).isprintable() else _show(key)
         text += f"[{key}]" if isinstance(key, int) else f".{name}" if text else name
     return text or "the whole file"
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _show(value: Any) -> str:
@@ -297,8 +317,9 @@ def _is_round_float(error: jsonschema.ValidationError) -> bool:
 
 def _cross(params: Any) -> Iterator[str]:
     """What keys demand of each other; a check that stumbles over a value that is wrong by itself leaves it at that."""
-    checks = [_agents, _training, _reruns, _grids, _drawing]
-    for one in checks:
+    if not isinstance(params, dict):
+        return
+    for one in (_agents, _adopted, _training, _reruns, _grids, _drawing):
         yield from _as_far_as_it_goes(one(params))
     for study in studies():
         yield from _as_far_as_it_goes(study.check(params))
@@ -325,9 +346,9 @@ def _agents(params: dict[str, Any]) -> Iterator[str]:
         if algo not in params["agents"]:
             yield f"algos names {_show(algo)}, but agents.{algo} is missing and must hold its hyperparameters"
     for index, algo in enumerate(params["probed"]):
-        if algo not in params["algos"]:
+        if algo not in (*params["algos"], *params["adopted"]):
             yield (
-                f"probed[{index}] is {_show(algo)}, but must be one of algos, {_show(params['algos'])}, "
+                f"probed[{index}] is {_show(algo)}, but must be one of algos, {_show(params['algos'])}, or adopted, "
                 "because only trained agents have checkpoints"
             )
     common = common_schema()["properties"]
@@ -353,10 +374,32 @@ def _agents(params: dict[str, Any]) -> Iterator[str]:
                     yield f"{key} is missing for {algo} on {task}, but must be given in agents.{algo}.all or agents.{algo}.{task}"
 
 
+def _adopted(params: dict[str, Any]) -> Iterator[str]:
+    for name, agent in params["adopted"].items():
+        if name in params["agents"]:
+            yield f"adopted.{name} is given, but agents.{name} is, too: names of agents must differ"
+        if agent["task"] not in params["env"]:
+            yield (
+                f"adopted.{name}.task is {_show(agent['task'])}, but env has no such task: its tasks are "
+                f"{', '.join(params['env'])}"
+            )
+        for key, only in (("tasks", [agent["task"]]), ("seeds", [0])):
+            if name in params["probed"] and params[key] != only:
+                yield (
+                    f"{key} is {_show(params[key])}, but must be {_show(only)} where probed names {name}, because that is "
+                    "the only one it has"
+                )
+        known = settings_schema(agent["algorithm"]) | {"required": []}
+        for error in _Validator(known).iter_errors(agent.get("settings", {})):
+            error.path.extendleft(("settings", name, "adopted"))
+            yield from _sentences(error)
+
+
 def _training(params: dict[str, Any]) -> Iterator[str]:
     train = params["train"]
     every, last = train["snapshot_every"], train["iterations"]
-    for index, iteration in enumerate(params["iterations"]):
+    trained = set(params["probed"]) & set(params["algos"])
+    for index, iteration in enumerate(params["iterations"] if trained else ()):
         if iteration % every:
             yield f"iterations[{index}] is {iteration}, but must be a multiple of train.snapshot_every ({every})"
         if iteration > last:

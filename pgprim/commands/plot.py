@@ -16,7 +16,7 @@ import xarray as xr
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.plotting.combine import combine
-from pgprim.plotting.save import save
+from pgprim.plotting.save import about, save
 from pgprim.store.datasets import load_dataset, open_store, save_dataset
 from pgprim.store.provenance import Used, provenance, union
 from pgprim.types.errors import UserError
@@ -46,7 +46,7 @@ def load_results(folders: Sequence[Path]) -> xr.Dataset | None:
 
 def _load(file: Path) -> xr.Dataset:
     return (
-        load_dataset(file) if file.suffix == ".nc" else open_store(file, "a store of training records").load()
+        load_dataset(file) if file.suffix == ".nc" else open_store(file, "store of training records").load()
     )
 
 
@@ -83,7 +83,7 @@ def main(args: argparse.Namespace) -> None:
     origin = [provenance(params.used)] + ([] if results is None else [results.attrs])
     ds = ds.assign_attrs(union(origin))
     save_dataset(args.data, ds)
-    save(module.plot(ds), args.out, args.png)
+    save(module.plot(ds), args.out, args.png, said=about(ds))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import importlib
 from dataclasses import replace
 
 import torch
+import xarray as xr
 
 from pgprim.commands.command import code_of, load_params, make_parser, record, run
 from pgprim.store.datasets import save_dataset, save_store
@@ -39,9 +40,8 @@ def main(args: argparse.Namespace) -> None:
 
 def _save(measured: Measured, attrs: dict, args: argparse.Namespace) -> None:
     if args.vectors:
-        if measured.vectors is None:
-            raise UserError(f"--vectors {args.vectors}: {args.probe} keeps no vectors; leave the option out")
-        save_store(args.vectors, measured.vectors.assign_attrs(attrs))
+        vectors = xr.Dataset() if measured.vectors is None else measured.vectors
+        save_store(args.vectors, vectors.assign_attrs(attrs))
     if isinstance(measured.numbers, Fit):
         save_fit(args.out, replace(measured.numbers, made_from=attrs))
     else:

@@ -47,10 +47,8 @@ def main(args: argparse.Namespace) -> None:
     group = "-".join(map(str, args.seeds))
     label = f"vary {args.study} {args.task} {args.variant} {group}"
     total = sum(one.iterations * one.values["pairs"] for one in runs) * len(args.seeds)
-    attrs = provenance({"runs": [one.values for one in runs]}) | {
-        "environment": environment.id,
-        "study": args.study,
-    }
+    used = {"runs": [one.values for one in runs]}
+    attrs = provenance(used, environment=environment) | {"study": args.study}
     parts = []
     with (
         Pieces(Path(args.out, group), identity | {"code": code_of("commands/vary")}) as pieces,

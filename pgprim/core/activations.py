@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.special import ndtr
 from torch import Tensor
 from torch.nn import functional
 
@@ -44,7 +45,7 @@ def slope_at(name: str, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         gate = x.sigmoid()
         return gate * (1 + x * (1 - gate))
     density = (-0.5 * x.square()).exp() / math.sqrt(2 * math.pi)
-    return 0.5 * (1 + torch.erf(x / math.sqrt(2))) + x * density
+    return torch.from_numpy(ndtr(x.numpy())) + x * density
 
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -1,5 +1,7 @@
 """Adam (Kingma & Ba 2015) on stacked flat parameters."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -35,12 +37,12 @@ class Adam:
         self._counts = torch.from_numpy(state.count.astype(np.float32))
         self._rows = [rows.unbind() for rows in (params, self._m, self._v, self._counts)]
 
-    def step(self, grad: Float[Tensor, "agent param"], lr: float) -> None:
-        """Take one descent step along the gradient of the loss."""
+    def step(self, grad: Sequence[Float[Tensor, " param"]], lr: float) -> None:
+        """Take one descent step along the gradient of the loss, one for each agent."""
         params, m, v, counts = self._rows
         self._counts += 1
         torch._fused_adam_(
-            params, grad.unbind(), m, v, [], counts, lr=lr, beta1=BETA1, beta2=BETA2,
+            params, grad, m, v, [], counts, lr=lr, beta1=BETA1, beta2=BETA2,
             weight_decay=0.0, eps=self._eps, amsgrad=False, maximize=False,
         )  # fmt: skip
 

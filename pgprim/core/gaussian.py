@@ -70,12 +70,14 @@ def _exp_minus_tangent(y: Float64[Tensor, "..."]) -> Float64[Tensor, "..."]:
     return torch.where(y.abs() < 1, 0.5 * y.square() * bracket, torch.expm1(y) - y)
 
 
-def log_prob_grad(
+def log_prob_and_grad(
     mu: Float[Tensor, "agent pair act"],
     log_sigma: Float[Tensor, "agent act"],
     act: Float[Tensor, "agent pair act"],
-) -> tuple[Float[Tensor, "agent pair act"], Float[Tensor, "agent pair act"]]:
-    """∂ log π/∂μ = (a − μ)/σ² and ∂ log π/∂ log σ = ((a − μ)/σ)² − 1, per pair."""
-    inverse = (-log_sigma.unsqueeze(1)).exp()
+) -> tuple[Float[Tensor, "agent pair"], Float[Tensor, "agent pair act"], Float[Tensor, "agent pair act"]]:
+    """Log π with ∂ log π/∂μ = (a − μ)/σ² and ∂ log π/∂ log σ = ((a − μ)/σ)² − 1, per pair."""
+    inverse = (-log_sigma).exp().unsqueeze(1)
     z = (act - mu) * inverse
-    return z * inverse, z.square() - 1
+    square = z.square()
+    constant = log_sigma.sum(-1, keepdim=True) + 0.5 * log(2 * pi) * log_sigma.shape[-1]
+    return -0.5 * square.sum(-1) - constant, z * inverse, square - 1

@@ -35,6 +35,7 @@ class Learner:
         self.net, self.params = net, params.clone()
         self.parts = net.split(self.params)
         self.grad = torch.zeros_like(params)
+        self._grad_rows = self.grad.unbind()
         self._adam = Adam(self.params, adam, adam_eps)
         self._parts = [part.numpy() for part in self.parts]
         self._grads = [part.numpy() for part in net.split(self.grad)]
@@ -80,7 +81,7 @@ class Learner:
 
     def step(self, lr: float) -> None:
         """Descend along `grad`."""
-        self._adam.step(self.grad, lr)
+        self._adam.step(self._grad_rows, lr)
 
     @property
     def adam(self) -> AdamState:

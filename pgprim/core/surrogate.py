@@ -1,6 +1,5 @@
 """Objectives of the policy update (Eqs. 13-18)."""
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,10 +10,8 @@ ADVANTAGE_EPS = 1e-8
 
 def normalise_advantage(adv: Float[Tensor, "agent pair"]) -> Float[Tensor, "agent pair"]:
     """Eq. 15: (A − mean A) / std A over the pairs, with the unbiased standard deviation."""
-    centred = adv - adv.mean(-1, keepdim=True)
-    var = centred.square().sum(-1, keepdim=True) / max(adv.shape[-1] - 1, 1)
-    std = torch.from_numpy(np.sqrt(var.numpy()))  # torch's sqrt is not the same on every processor
-    return centred / (std + ADVANTAGE_EPS)
+    std, mean = torch.std_mean(adv, -1, correction=min(1, adv.shape[-1] - 1), keepdim=True)
+    return (adv - mean) / (std + ADVANTAGE_EPS)
 
 
 def ratio(
@@ -40,8 +37,8 @@ def clipped_surrogate_weight(
     rho: Float[Tensor, "agent pair"], adv: Float[Tensor, "agent pair"], eps: float
 ) -> Float[Tensor, "agent pair"]:
     """Derivative of each pair's term of Eq. 17 with respect to log π_θ: ρ·Â, or 0 where the clipped term is smaller."""
-    outside = ((adv > 0) & (rho > 1 + eps)) | ((adv < 0) & (rho < 1 - eps))
-    return (rho * adv).masked_fill(outside, 0.0)
+    plain = rho * adv
+    return plain.masked_fill(rho.clamp(1 - eps, 1 + eps) * adv < plain, 0.0)
 
 
 def value_loss(

@@ -87,7 +87,6 @@ def fork_stream(
         rngs = [generator(*purpose, "branch env", *name) for name in names]
         noises = [generator(*purpose, "branch noise", *name) for name in names]
         with closing(make_streams(environment, [0] * len(names), is_limited=False)) as streams:
-            streams.reset()
             raw = streams.restore(starts, rngs)
             (rollout,) = step_streams(
                 environment, streams, raw, policies, noises, [num_pairs], is_single_episode=True

@@ -7,10 +7,12 @@ on which other streams and policies run beside it, nor on the length of the bloc
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from pgprim.core.mlp import TILE
 from pgprim.core.seeding import derive_seed, generator
 from pgprim.rl.acting import make_actor
 from pgprim.rl.algorithms import make_settings
@@ -25,9 +27,6 @@ from pgprim.types.rollouts import Finals, Rollout
 
 Purpose = tuple[str | int, ...]
 
-ROWS = 16
-"""Rows per matrix product where a policy has several streams: their number must not be seen in the last bits."""
-
 
 @dataclass(frozen=True)
 class Policies:
@@ -37,13 +36,14 @@ class Policies:
         theta: Parameters of each.
         settings: The networks' shapes, of all of them.
         normaliser: Of their observations; one agent for all policies, or one for each.
-        rows: Rows per matrix product: `ROWS`, or 1 for policies that never have more than one stream.
+        rows: Rows per matrix product: `core.mlp.TILE`, so that neither the number of streams nor a stream's place among
+            them is seen in the last bits, or 1 for policies that never have more than one stream.
     """
 
     theta: Float32[np.ndarray, "policy param"]
     settings: Settings
     normaliser: Normaliser
-    rows: int = ROWS
+    rows: int = TILE
 
 
 def frozen_policies(
@@ -172,12 +172,16 @@ def step_streams(
             f"environment '{environment.id}' has {num_obs} observations, but the policy was trained with "
             f"{policies.normaliser.mean.shape[1]}"
         )
+    net = make_policy(policies.settings, num_obs, num_act)
+    if net.num_params != policies.theta.shape[1]:
+        raise UserError(
+            f"environment '{environment.id}' has {num_act} actions, so that a policy has {net.num_params} parameters, but this "
+            f"one has {policies.theta.shape[1]}"
+        )
     normaliser = policies.normaliser
-    act_of = make_actor(
-        make_policy(policies.settings, num_obs, num_act), policies.theta, num_streams, policies.rows
-    )
+    act_of = make_actor(net, policies.theta, num_streams, policies.rows)
     elapsed = np.zeros(num_streams, int)
-    going = np.ones(num_streams, bool)
+    going, is_all_going = np.ones(num_streams, bool), True
     start, edges = 0, list(edges)
     for edge in edges:
         length = edge - start
@@ -188,31 +192,30 @@ def step_streams(
         terminated, truncated = np.zeros((2, num_streams, length), bool)
         finals = []
         for t in range(length):
+            _check(environment, start + t, "observation", raw, going)
             normaliser.push(raw)
             seen = normaliser(raw)
-            _check(environment, start + t, "observation", raw, going)
             drawn = act_of(seen, noise[t])
             _check(environment, start + t, "action", drawn, going)
-            step = streams.step(drawn, going if is_single_episode else None)
+            step = streams.step(drawn, None if is_all_going else going)
             _check(environment, start + t, "reward", step.rew, going)
-            elapsed += 1
-            ended = step.terminated | step.truncated
-            is_shown = step.truncated | (start + t == edges[-1] - 1)
-            if is_single_episode:
-                obs[going, t], act[going, t], rew[going, t] = seen[going], drawn[going], step.rew[going]
-                going = going & ~step.terminated
-                is_shown, terminated[:, t] = is_shown & going, ~going
-            else:
+            if is_all_going:
                 obs[:, t], act[:, t], rew[:, t] = seen, drawn, step.rew
                 terminated[:, t], truncated[:, t] = step.terminated, step.truncated
-            if is_shown.any():
+            else:
+                obs[going, t], act[going, t], rew[going, t] = seen[going], drawn[going], step.rew[going]
+                terminated[:, t] = step.terminated | ~going
+            if is_single_episode and np.count_nonzero(step.terminated):
+                going, is_all_going = going & ~step.terminated, False
+            is_shown = going if start + t == edges[-1] - 1 else step.truncated
+            if np.count_nonzero(is_shown):
                 _check(environment, start + t, "observation", step.next_obs, is_shown)
                 shown = normaliser(step.next_obs)
                 finals += [(int(stream), start + t, shown[stream]) for stream in np.flatnonzero(is_shown)]
-            if ended.any():
-                if is_exact:
-                    _check_limit(environment, streams.time_limit, elapsed[step.truncated])
-                elapsed[ended] = 0
+            if is_exact:
+                elapsed += 1
+                _check_limit(environment, streams.time_limit, elapsed[step.truncated])
+                elapsed[step.terminated | step.truncated] = 0
             raw = step.obs
         yield Rollout(start, obs, act, rew, terminated, truncated, _make_finals(finals, num_obs))
         start = edge
@@ -226,7 +229,9 @@ def _check(
     going: Bool[np.ndarray, " stream"],
 ) -> None:
     """Refuse numbers that are not finite where experience enters, for every environment and purpose."""
-    if np.isfinite(values).all():
+    if isfinite(
+        np.vdot(values, values)
+    ):  # the quickest that raises no warning; too large a sum is looked at below
         return
     bad = going & ~np.isfinite(values).reshape(len(values), -1).all(1)
     if bad.any():

@@ -1,49 +1,65 @@
 """Figures as files: the same figure gives the same bytes, and a file is either whole or not there."""
 
 import io
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 from jaxtyping import UInt8
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
 
 from pgprim.plotting.style import style
+from pgprim.store.files import writing
+from pgprim.store.provenance import KEYS
 
-# Time stamps and the drawing library's version are left out, so that equal figures are equal files.
+# Time stamps and the drawing library's version are left out, so that equal figures are equal files. The name of this
+# package is how `store.files` knows its own figures.
 _METADATA = {
     ".pdf": {"CreationDate": None, "ModDate": None, "Creator": "pgprim", "Producer": None},
-    ".png": {"Software": None},
+    ".png": {"Software": "pgprim"},
 }
+_SHOWN = ("task", "algo", "seed", "iteration")
 
 
-def save(figure: Figure | Sequence[Figure], *paths: Path | str) -> None:
+def about(ds: xr.Dataset) -> dict[str, str]:
+    """What a file says of a figure's data: its name and coordinates as title, where they come from as keywords.
+
+    Args:
+        ds: The data; anything that it does not have is left out.
+    """
+    parts = [f"{name} {', '.join(map(str, np.atleast_1d(ds[name])))}" for name in _SHOWN if name in ds.coords]
+    title = "; ".join([str(ds.attrs["figure"])] * ("figure" in ds.attrs) + parts)
+    origin = "; ".join(f"{name} {ds.attrs[name]}" for name in KEYS if name in ds.attrs and name != "params")
+    return {name: text for name, text in (("Title", title), ("Keywords", origin)) if text}
+
+
+def save(
+    figure: Figure | Sequence[Figure], *paths: Path | str, said: Mapping[str, str] | None = None
+) -> None:
     """Write a figure as PDF or PNG, by each path's suffix; several are pages of one PDF, below each other in one PNG.
 
-    Each file is written beside its place and then renamed, so that a half-written figure never has the figure's name.
+    Args:
+        figure: One, or several.
+        paths: Where to; a half-written figure never has the figure's name.
+        said: Texts that the file says of itself, such as `about` gives.
     """
     pages = [figure] if isinstance(figure, Figure) else list(figure)
     for path in map(Path, paths):
         if path.suffix not in _METADATA:
             raise ValueError(f"{path}: figures are saved as .pdf or .png")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with style():
-                if len(pages) == 1:
-                    pages[0].savefig(temporary, format=path.suffix[1:], metadata=_METADATA[path.suffix])
-                elif path.suffix == ".pdf":
-                    with PdfPages(temporary, metadata=_METADATA[".pdf"]) as file:
-                        for page in pages:
-                            file.savefig(page)
-                else:
-                    imsave(temporary, _one_below_another(pages), format="png", metadata=_METADATA[".png"])
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        metadata = _METADATA[path.suffix] | dict(said or {})
+        with writing(path) as partial, style():
+            if len(pages) == 1:
+                pages[0].savefig(partial, format=path.suffix[1:], metadata=metadata)
+            elif path.suffix == ".pdf":
+                with PdfPages(partial, metadata=metadata) as file:
+                    for page in pages:
+                        file.savefig(page)
+            else:
+                imsave(partial, _one_below_another(pages), format="png", metadata=metadata)
 
 
 def _one_below_another(pages: Sequence[Figure]) -> UInt8[np.ndarray, "row column rgba"]:

@@ -83,13 +83,13 @@ class Streams(Protocol):
         """The full state of a stream: whoever restores it goes on bit for bit alike."""
 
     def restore(
-        self, states: Sequence[Any], rngs: Sequence[np.random.Generator]
+        self, states: Sequence[Any], rngs: Sequence[np.random.Generator] | None = None
     ) -> Float64[np.ndarray, "stream obs"]:
-        """Put every stream into a saved state of the same task, with random numbers of its own from there on.
+        """Put every stream into a saved state of the same task.
 
         Args:
             states: From `save`, one per stream.
-            rngs: The environments' generators.
+            rngs: The environments' generators from there on; by default those of the states, too.
 
         Returns:
             The observations of the states.
@@ -133,7 +133,7 @@ class GymnasiumStreams:
         act = self._bound(act)
         rew = np.zeros(self.num_streams)
         terminated, truncated = np.zeros((2, self.num_streams), bool)
-        for stream in range(self.num_streams) if going is None else np.flatnonzero(going):
+        for stream in range(self.num_streams) if going is None else np.flatnonzero(going).tolist():
             try:
                 env = self._envs[stream]
                 obs, reward, terminated[stream], truncated[stream], _ = env.step(act[stream])
@@ -146,7 +146,7 @@ class GymnasiumStreams:
         ended = np.flatnonzero(terminated | truncated)
         if len(ended):
             next_obs = next_obs.copy()
-            for stream in ended:
+            for stream in ended.tolist():
                 self._restart(stream, None)
         return Transition(next_obs, rew, terminated, truncated, self._obs)
 
@@ -169,10 +169,10 @@ class GymnasiumStreams:
         return ids, copied, data, self._obs[stream].copy()
 
     def restore(
-        self, states: Sequence[Any], rngs: Sequence[np.random.Generator]
+        self, states: Sequence[Any], rngs: Sequence[np.random.Generator] | None = None
     ) -> Float64[np.ndarray, "stream obs"]:
         """See `Streams.restore`."""
-        for stream, (state, rng) in enumerate(zip(states, rngs, strict=True)):
+        for stream, state in enumerate(states):
             ids, plain, data, self._obs[stream] = state
             levels = list(_levels(self._envs[stream]))
             for level, attributes in zip(
@@ -181,7 +181,8 @@ class GymnasiumStreams:
                 vars(level).update(attributes)
             if data is not None:
                 mujoco.mj_copyData(levels[-1].data, levels[-1].model, data)
-            levels[-1].np_random = rng
+            if rngs is not None:
+                levels[-1].np_random = rngs[stream]
             self._lift_limit(levels)
         return self._obs
 

@@ -8,8 +8,9 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
+from pgprim.kernels import kernels
 from pgprim.store.files import UNSEALED, read_sealed, seal, write_bytes
-from pgprim.store.provenance import kernels, require_kernels
+from pgprim.store.provenance import require_same_kernels
 
 HEADER = "pgprim"
 """The only metadata key: safetensors writes several in no fixed order, and files must be the same bytes every time."""
@@ -27,7 +28,7 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
 
     Args:
         path: The file.
-        kind: What it should be, such as `a checkpoint`.
+        kind: What it should be, such as `checkpoint`.
 
     Raises:
         UserError: The file is missing, is not what pgprim wrote, or is of another kind of processor.
@@ -35,5 +36,5 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
     data = read_sealed(path, kind)
     length = int.from_bytes(data[:8], "little")
     header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER])
-    require_kernels(path, kind, header)
+    require_same_kernels(path, kind, header)
     return {name: value for name, value in header.items() if name not in ("kernels", "seal")}, load(data)

@@ -17,7 +17,7 @@ from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
 from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
 
-KIND = "a checkpoint"
+KIND = "checkpoint"
 
 HEADER_TYPES = {
     "task": str, "environment": dict, "algo": str, "seed": int, "iteration": int, "num_obs": int, "num_act": int,

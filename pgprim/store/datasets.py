@@ -23,12 +23,12 @@ from pgprim.store.files import (
     write_bytes,
     writing,
 )
-from pgprim.store.provenance import require_kernels
+from pgprim.store.provenance import require_same_kernels
 
 SHARD_BYTES = 1 << 30
 """Zarr puts a shard together in memory: what is larger is written chunk by chunk, a file each."""
 
-KIND = "a dataset"
+KIND = "dataset"
 
 
 def save_dataset(path: str | Path, ds: xr.Dataset) -> None:
@@ -58,7 +58,7 @@ def load_dataset(path: str | Path) -> xr.Dataset:
     """
     ds = xr.load_dataset(io.BytesIO(read_sealed(path, KIND)), engine="scipy")
     del ds.attrs["seal"]
-    require_kernels(path, KIND, ds.attrs)
+    require_same_kernels(path, KIND, ds.attrs)
     return ds
 
 
@@ -97,7 +97,7 @@ def open_store(path: str | Path, kind: str = KIND, names: Iterable[str] = ()) ->
     check_store(path, kind, contents=True)
     ds = xr.open_zarr(path, chunks=None)
     del ds.attrs["pgprim"]
-    require_kernels(path, kind, ds.attrs)
+    require_same_kernels(path, kind, ds.attrs)
     if lacking := [name for name in names if name not in ds]:
         raise unusable(path, kind, f"it has no variable {lacking[0]!r}")
     return ds

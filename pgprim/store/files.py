@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import sys
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,6 +35,12 @@ SMALL = 1 << 20
 
 UNFINISHED = Path("data/unfinished")
 """Where pieces are kept, below the path of the result that they are of; neither DVC nor figures look there."""
+
+TIMESTAMP = ".snakemake_timestamp"
+"""Snakemake puts this file into folders that its jobs make."""
+
+DIGEST_BYTES = 32
+"""Length of a SHA-256."""
 
 _SEALED = re.compile(re.escape(SEAL.encode()) + rb"([0-9a-f]{64})")
 _ROOT = "zarr.json"
@@ -90,7 +95,7 @@ def read_sealed(path: str | Path, kind: str) -> bytes:
 
     Args:
         path: The file.
-        kind: What it should be, such as `a checkpoint`.
+        kind: What it should be, such as `checkpoint`.
 
     Raises:
         UserError: The file is missing, or these are not the bytes that pgprim wrote.
@@ -116,7 +121,7 @@ def check_store(path: str | Path, kind: str, contents: bool) -> None:
 
     Args:
         path: The store.
-        kind: What it should be, such as `a store of rollouts`.
+        kind: What it should be, such as `store of rollouts`.
         contents: Whether to compare the digests of large files, too, and not only their sizes. Chunks have checksums of
             their own, by which they can be checked as they are read.
 
@@ -146,13 +151,13 @@ def _why_not(data: bytes) -> str:
 
 def missing(path: str | Path, kind: str) -> UserError:
     """The error of something that is not there."""
-    return UserError(f"{path}: {kind} is wanted, but there is nothing; make it with `snakemake {path}`")
+    return UserError(f"{path}: no such {kind}; make it with `snakemake {path}`")
 
 
 def unusable(path: str | Path, kind: str, reason: str) -> UserError:
     """The error of something that must not be read as data."""
     return UserError(
-        f"{path}: not {kind} as pgprim wrote it: {reason}; `snakemake {path}` restores it or makes it again"
+        f"{path}: not a {kind} as pgprim wrote it: {reason}; `snakemake {path}` restores it or makes it again"
     )
 
 
@@ -263,18 +268,22 @@ class Pieces:
             write_bytes(file, text.encode())
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
-        """A piece, or None if it is not there or not whole."""
+        """A piece, or None if it is not there or not as it was saved."""
         try:
-            with (self.folder / f"{name}.npz").open("rb") as file:
-                return dict(np.load(file))
-        except (FileNotFoundError, zipfile.BadZipFile, ValueError, EOFError, OSError):
+            data = (self.folder / f"{name}.npz").read_bytes()
+        except FileNotFoundError:
             return None
+        data, expected = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
+        if hashlib.sha256(data).digest() != expected:
+            return None
+        return dict(np.load(io.BytesIO(data)))
 
     def save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep a piece."""
-        data = io.BytesIO()
-        np.savez(data, **arrays)
-        write_bytes(self.folder / f"{name}.npz", data.getvalue(), lambda _: True)
+        """Keep a piece, with its digest at its end."""
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        data = file.getvalue()
+        write_bytes(self.folder / f"{name}.npz", data + hashlib.sha256(data).digest(), lambda _: True)
 
     def __enter__(self) -> "Pieces":
         """Nothing is to be prepared."""
@@ -297,7 +306,8 @@ def remove(path: Path) -> None:
 
 
 def _files_of(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    files = (path for path in folder.rglob("*") if not path.is_dir() and path.name != TIMESTAMP)
+    return sorted(path.relative_to(folder).as_posix() for path in files)
 
 
 def _flush(path: Path) -> None:

@@ -6,7 +6,7 @@ from pgprim.store.arrays import load_arrays, save_arrays
 from pgprim.store.files import unusable
 from pgprim.types.fit import Fit
 
-KIND = "a fit"
+KIND = "fit"
 ARRAYS = ("true", "optimal")
 
 

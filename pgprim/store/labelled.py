@@ -90,8 +90,10 @@ def stack(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {name: stack_values([row[name] for row in rows]) for name in rows[0]}
 
 
-def stack_values(values: Sequence[Any]) -> Any:
-    """Numbers, arrays, intervals or nested lists of these as an array or an interval of arrays."""
+def stack_values(values: Any) -> Any:
+    """A nested list of numbers, arrays or intervals as an array or an interval of arrays; an interval as it is."""
+    if isinstance(values, Interval):
+        return values
     first = values[0]
     if isinstance(first, list):
         values = [stack_values(value) for value in values]

@@ -2,21 +2,17 @@
 
 import hashlib
 import json
-import platform
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pgprim.kernels import kernels
 from pgprim.store.files import digest, unusable
+from pgprim.types.environment import Environment
 
 KEYS = ("params", "environment", "semantics", "kernels", "versions")
 """Attributes that say where a dataset comes from, beside the digests `*_sha256` of what it was made from."""
-
-
-def kernels() -> str:
-    """The kind of processor whose arithmetic decides the last bits."""
-    return {"x86_64": "x86-64-avx2", "AMD64": "x86-64-avx2"}.get(platform.machine(), platform.machine())
 
 
 def versions() -> dict[str, str]:
@@ -29,6 +25,7 @@ def provenance(
     params: Mapping[str, Any],
     inputs: Mapping[str, str | Path] | None = None,
     agent: Any = None,
+    environment: Environment | None = None,
 ) -> dict[str, str]:
     """What an artifact was made from and with, as attributes.
 
@@ -36,8 +33,11 @@ def provenance(
         params: The parameters that were used, as they are nested in the parameter file.
         inputs: Files and stores that were read, by name.
         agent: The checkpoint whose environment and semantics they are, if it is one's.
+        environment: The environment, where there is no checkpoint.
     """
-    whose = {} if agent is None else {"environment": agent.env_id, "semantics": agent.settings["semantics"]}
+    environment = environment if agent is None else agent.environment
+    whose = {} if environment is None else {"environment": json.dumps(environment.as_dict(), sort_keys=True)}
+    whose |= {} if agent is None else {"semantics": agent.settings["semantics"]}
     return {
         "params": json.dumps(params, sort_keys=True),
         **{f"{name}_sha256": digest(path) for name, path in (inputs or {}).items()},
@@ -64,14 +64,18 @@ def union(parts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {name: _join(name, sorted(several)) for name, several in sorted(values.items())}
 
 
-def require_kernels(path: str | Path, kind: str, attrs: Mapping[str, Any]) -> None:
+def require_same_kernels(path: str | Path, kind: str, attrs: Mapping[str, Any]) -> None:
     """Refuse what another kind of processor made.
+
+    A process whose libraries were loaded before pgprim, a notebook for instance, may read everything: it is commands that
+    compute, and they refuse to do so there.
 
     Raises:
         UserError: Its last bits are not this processor's.
     """
-    if (theirs := attrs.get("kernels", kernels())) != kernels():
-        raise unusable(path, kind, f"a processor with kernels {theirs} made it, and this one has {kernels()}")
+    ours = kernels()
+    if ours != "unknown" and (theirs := attrs.get("kernels", ours)) != ours:
+        raise unusable(path, kind, f"a processor with kernels {theirs} made it, and this one has {ours}")
 
 
 def _join(name: str, several: list[str]) -> str:

@@ -16,7 +16,7 @@ LABELS = {
 }
 """Long name and unit of what tells runs with changed settings apart."""
 
-DIVERGED = ("whether training ended because a loss or step exploded", "1")
+DIVERGED = ("whether training ended because a loss or step was no longer finite", "1")
 
 
 def records_dataset(

@@ -59,4 +59,4 @@ def open_reruns(path: str | Path) -> xr.Dataset:
     Raises:
         UserError: It is missing, or is none of re-run iterations.
     """
-    return open_store(path, "a store of re-run iterations", VARIABLES)
+    return open_store(path, "store of re-run iterations", VARIABLES)

@@ -21,10 +21,10 @@ from numcodecs import Blosc, blosc
 from zarr.codecs import BloscCodec, Crc32cCodec, TransposeCodec
 
 from pgprim.store.files import check_store, seal_store, unusable, writing
-from pgprim.store.provenance import require_kernels
+from pgprim.store.provenance import require_same_kernels
 from pgprim.types.rollouts import Finals, Rollout
 
-KIND = "a store of rollouts"
+KIND = "store of rollouts"
 
 BLOCK = 512
 """Pairs of one stream per chunk, and per block that a writer takes."""
@@ -244,7 +244,7 @@ class RolloutReader:
         self._arrays = {name: root[name] for name in VARIABLES}
         self._finals = {name: self._read(root[name]) for name in FINALS}
         self.attrs = {name: value for name, value in root.attrs.items() if name != "pgprim"}
-        require_kernels(path, KIND, self.attrs)
+        require_same_kernels(path, KIND, self.attrs)
         self.num_streams, self.num_pairs = self._arrays["rew"].shape
 
     def blocks(

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from pgprim.core.scores import score_sums
 from pgprim.core.surrogate import normalise_advantage
 from pgprim.experience.rollout import Purpose, collect
-from pgprim.experience.seen import make_batch, see_iteration
+from pgprim.experience.seen import Seen, make_batch, see_iteration
 from pgprim.experience.train import is_sound, train_iteration
 from pgprim.rl.batch import group_streams
 from pgprim.rl.networks import make_policy
@@ -86,10 +86,9 @@ def half_cosine(
     rollout, _ = collect(environment, state, settings, purposes)
     seen = see_iteration(rollout, state, settings)
     net = make_policy(settings, seen.obs.shape[2], seen.act.shape[2])
-    middle = seen.act.shape[1] // 2
     grads = []
-    for half in (slice(0, middle), slice(middle, None)):
-        batch = group_streams(make_batch(seen.piece(half), settings), settings.envs)
+    for half in halves(seen):
+        batch = group_streams(make_batch(half, settings), settings.envs)
         weights = normalise_advantage(batch.adv).unsqueeze(-1)
         total = torch.zeros(len(purposes), net.num_params, dtype=torch.float64)
         for agent in range(len(purposes)):
@@ -102,3 +101,9 @@ def half_cosine(
                 total[agent] += sums[0, 0].double()
         grads.append(total)
     return torch.nn.functional.cosine_similarity(*grads, dim=1).numpy()
+
+
+def halves(seen: Seen) -> tuple[Seen, Seen]:
+    """The pairs before and after the middle of every stream, each as a batch that is cut at its end."""
+    middle = seen.rew.shape[1] // 2
+    return seen.piece(slice(0, middle)), seen.piece(slice(middle, None))

@@ -6,13 +6,16 @@ measurement imports a record, so that a better question, price or check recomput
 
 import importlib
 import math
-import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pgprim.types.errors import UserError
 from pgprim.types.schema import Schema, mapping
+
+PROBES = Path(__file__).parents[1] / "probes"
 
 SHARE_BEYOND = 0.01
 """Most of a return that may lie beyond the pairs that it is followed for: far below the errors that are looked for."""
@@ -136,10 +139,10 @@ class Probe:
                         yield task, algo, len(seeds) * checkpoints, case
 
 
+@cache
 def probe_names() -> list[str]:
     """Names of all probes there are."""
-    package = importlib.import_module("pgprim.probes")
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+    return sorted(file.parent.name for file in PROBES.glob("*/record.py"))
 
 
 def probe(name: str) -> Probe:
@@ -150,14 +153,9 @@ def probe(name: str) -> Probe:
     """
     if name not in probe_names():
         raise UserError(
-            f"{name}: no probe; there are {', '.join(probe_names())} (a folder of pgprim/probes each)"
+            f"{name}: no probe; there are {', '.join(probe_names())} (those of pgprim/probes/NAME/record.py)"
         )
-    try:
-        return importlib.import_module(f"pgprim.probes.{name}.record").PROBE
-    except ModuleNotFoundError:
-        raise UserError(
-            f"pgprim/probes/{name}/record.py does not exist, but must hold the record PROBE"
-        ) from None
+    return importlib.import_module(f"pgprim.probes.{name}.record").PROBE
 
 
 def probes() -> list[Probe]:

@@ -62,7 +62,7 @@ def different(items: Schema, noun: str, example: str = "", rising: bool = False,
         rising: Whether they must rise from left to right, which the check of the file sees to.
         fewest: How many there must be.
     """
-    order = ", rising from left to right" if rising else ", at least one" if fewest else ""
+    order = " that rise from left to right" if rising else ", at least one" if fewest else ""
     return {
         "description": f"a list of different {noun}{order}" + (f", such as {example}" if example else ""),
         "type": "array",

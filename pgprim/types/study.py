@@ -4,12 +4,14 @@
 """
 
 import importlib
-import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pgprim.types.schema import Schema
+
+STUDIES = Path(__file__).parents[1] / "studies"
 
 Params = Mapping[str, Any]
 
@@ -56,8 +58,7 @@ class Study:
 
 def studies() -> list[Study]:
     """The records of all studies."""
-    package = importlib.import_module("pgprim.studies")
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+    names = sorted(file.parent.name for file in STUDIES.glob("*/record.py"))
     return [importlib.import_module(f"pgprim.studies.{name}.record").STUDY for name in names]
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from bench.growth import LENGTH, PANELS, STREAMS, draw, page, resized, slopes
 from bench.projects import default_params
-from pgprim.types.params import check
+from pgprim.commands.params import check
 from tests.bench.examples import RECORDS
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from bench.pace import RATIOS, WORKS, num_sampled, num_simulated, page, probe_params, ratio, take_turn
 from bench.projects import default_params
-from pgprim.types.params import check
+from pgprim.commands.params import check
 from tests.bench.examples import RECORDS
 
 TURNS = RECORDS["pace"]["turns"]["hopper"]

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pgprim.commands.cost import HELD_BYTES, NUM_FIGURES, Cost, costs, measure, table
+from pgprim.commands.cost import Cost, costs, drawing, lacking, measure, table
+from pgprim.commands.params import check
 from pgprim.commands.scale import find_set, render
 from pgprim.probes.steps import measure as steps
-from pgprim.types.errors import UserError
-from pgprim.types.params import check, read
+from pgprim.probes.steps import record as steps_record
+from pgprim.types.params import read
 from tests.dag.checkouts import narrow
 
 ROOT = Path(__file__).parents[2]
@@ -24,14 +25,16 @@ def params_of(name: str) -> dict:
 
 @pytest.fixture
 def small() -> dict:
-    lists = {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0, 1, 2], "lockstep": ["0-1", "2"]}
+    lists = {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0, 1, 2]}
     params = narrow(params_of("default"), lists | {"iterations": [0, 10]})
+    params["lockstep"], params["plot"]["budget"] = 2, 1000
     params["train"] |= {"iterations": 20, "snapshot_every": 10, "pairs": 128}
     params["sample"] = {"trials": 3, "truth_streams": 5, "pairs": 1000}
-    params["estimate"] = {
-        "gradient": {"budgets": [100, 1000], "level": 0.95},
-        "steps": {"budgets": [100, 500, 1000], "level": 0.95},
+    params["probes"]["rollouts"] = {
+        "gradient": {"budgets": [100, 1000]},
+        "steps": {"budgets": [100, 500, 1000]},
     }
+    params["fit"] |= {"iterations": [10]}
     params["baselines"] |= {"budgets": [500, 1000], "pairs": 500}
     params["landscape"]["plane"]["points"] = 3
     params["landscape"] |= {
@@ -39,9 +42,9 @@ def small() -> dict:
         "many": {"pairs": 1000, "budgets": [500]},
         "steps": {"steps": 4, "budgets": [200]},
     }
-    params["ablation"] |= {"rates": [1.0], "lockstep": ["0-1"], "choose": [0], "iterations": 5, "pairs": 128}
+    params["ablation"] |= {"rates": [1.0], "seeds": [0, 1], "choose": [0], "iterations": 5, "pairs": 128}
     params["regime"] |= {"pairs": [128, 512], "total_pairs": 1024, "rates": [0.5, 1.0]}
-    params["semantics"] |= {"train_iterations": 10}
+    params["semantics"] |= {"train_iterations": 10, "train_seeds": [2]}
     check(params)
     return params
 
@@ -54,10 +57,10 @@ RATES = {
         "gradient": 4,
         "steps": 5,
         "plot": 6,
-        "replay": 4,
+        "rerun": 4,
         "value": 5,
         "trust_region": 6,
-        "floor": 7,
+        "floors": 7,
         "fit": 1,
         "baselines": 2,
         "landscape": 3,
@@ -73,10 +76,10 @@ RATES = {
                 "sample": {"pairs_per_second": 100, "bytes": 3},
                 "gradient": {"pairs_per_second": 1000, "bytes": 4},
                 "steps": {"pairs_per_second": 500, "bytes": 5},
-                "replay": {"pairs_per_second": 8, "bytes": 40},
+                "rerun": {"pairs_per_second": 8, "bytes": 40},
                 "value": {"pairs_per_second": 1000, "bytes": 30},
                 "trust_region": {"pairs_per_second": 2000, "bytes": 30},
-                "floor": {"pairs_per_second": 1000000, "bytes": 50},
+                "floors": {"pairs_per_second": 1000000, "bytes": 50},
                 "fit": {"pairs_per_second": 10000, "bytes": 6},
                 "baselines": {"pairs_per_second": 100, "bytes": 2},
                 "landscape": {"pairs_per_second": 1000, "bytes": 8},
@@ -87,7 +90,7 @@ RATES = {
 
 
 def test_worked_numbers(small):
-    found = {cost.kind: cost for cost in costs(small, RATES)}
+    found = {cost.kind: cost for cost in [*costs(small, RATES), drawing(30, RATES)]}
     # two processes; 3 seeds × 20 iterations × 128 pairs; a record of 1 byte per seed and iteration
     assert found["train"] == Cost("train", 2, 7680, 2 * 1 + 7680 / 10, 60.0)
     assert found["snapshots"] == Cost("snapshots", 0, 0, 0.0, 3 * 3 * 20.0)
@@ -99,78 +102,102 @@ def test_worked_numbers(small):
     # 3 trials × (100 + 500 + 1000) pairs and 5 truth streams × 1000; 3 trials × 3 budgets and a large one are kept
     assert found["steps"] == Cost("steps", 6, 58_800, 6 * 5 + 58_800 / 500, 6 * 10 * 5.0)
     # 3 seeds × 2 iterations × (twice 128 + 500 pairs, of which all are kept, and 128 for the update)
-    assert found["replay"] == Cost("replay", 2, 8_304, 2 * 4 + 8_304 / 8, 7_536 * 40.0)
-    assert found["value"] == Cost("value", 2, 7_536, 2 * 5 + 7.536, 6 * 30.0)
-    assert found["trust_region"] == Cost("trust_region", 2, 7_536, 2 * 6 + 3.768, 6 * 30.0)
-    # 3 seeds at the last checkpoint × 64 states × 4 continuations of at most 500 pairs, at the pace of sampling
-    assert found["floor"] == Cost("floor", 3, 384_000, 3 * 7 + 3840.0, 3 * 50.0)
+    assert found["rerun"] == Cost("rerun", 2, 8_304, 2 * 4 + 8_304 / 8, 7_536 * 40.0)
+    assert found["value"] == Cost("value", 3, 7_536, 3 * 5 + 7.536, 6 * 30.0)
+    assert found["trust_region"] == Cost("trust_region", 3, 7_536, 3 * 6 + 3.768, 6 * 30.0)
+    # 6 checkpoints × 64 states × 4 continuations of at most 500 pairs, at the pace of sampling
+    assert found["floors"] == Cost("floors", 6, 768_000, 6 * 7 + 7680.0, 6 * 50.0)
     # 3 seeds at the last checkpoint; 2 epochs over 5 truth streams × 1000 pairs
     assert found["fit"] == Cost("fit", 3, 30_000, 3 * 1 + 3.0, 3 * 6.0)
     # 3 trials × 1000 pairs and 5 truth streams × 500; vectors of 3 trials × 2 budgets, 3 × 4 and 5 streams × 8 λ
     assert found["baselines"] == Cost("baselines", 3, 16_500, 3 * 2 + 165.0, 3 * (66 + 12 + 40) * 2.0)
     # one checkpoint: 9 points × 500 pairs and a step by 128, the same and a step by 1000, 4 steps × (128 + 200)
     # 9 points × (2 budgets + 2 numbers of trajectories), 9 × 1 and 4 × 1 are kept
-    assert found["landscape"] == Cost("landscape", 3, 11_440, 3 * 3 + 11.44, 49 * 8.0)
+    assert found["landscape"].seconds == pytest.approx(3 * 3 + 11.44)
+    assert (found["landscape"].jobs, found["landscape"].pairs, found["landscape"].num_bytes) == (
+        3,
+        11_440,
+        392.0,
+    )
     # 16 cells × 5 iterations × 2 seeds × 128 pairs, at the pace of training
-    assert found["ablation"] == Cost("ablation", 1, 20_480, 1 + 2048.0, 160.0)
+    assert found["ablation training"] == Cost("ablation training", 1, 20_480, 1 + 2048.0, 160.0)
     # 2 rates × (8 + 3 iterations of 128 pairs, then 2 + 2 of 512), those again whose halves are compared
-    assert found["regime"] == Cost("regime", 2, 6_912, 2 * 1 + 691.2, 2 * (8 + 2) * 1.0)
-    assert found["semantics_training"] == Cost("semantics_training", 1, 1_280, 1 + 128.0, 10.0)
+    assert found["regime training"] == Cost("regime training", 2, 6_912, 2 * 1 + 691.2, 2 * (8 + 2) * 1.0)
+    assert found["semantics training"] == Cost("semantics training", 1, 1_280, 1 + 128.0, 10.0)
     # one seed at 2 checkpoints; as the estimates themselves, and at most one vector kept of each
-    assert found["semantics_gradient"] == Cost("semantics_gradient", 2, 16_000, 2 * 4 + 16.0, 2 * 4.0)
-    assert found["semantics_steps"] == Cost("semantics_steps", 2, 19_600, 2 * 5 + 39.2, 2 * 5.0)
-    assert found["plot"] == Cost("plot", NUM_FIGURES, 0, NUM_FIGURES * 6.0, NUM_FIGURES * 7.0)
+    assert found["semantics of gradient"] == Cost("semantics of gradient", 2, 16_000, 2 * 4 + 16.0, 2 * 4.0)
+    assert found["semantics of steps"] == Cost("semantics of steps", 2, 19_600, 2 * 5 + 39.2, 2 * 5.0)
+    assert found["plot"] == Cost("plot", 30, 0, 30 * 6.0, 30 * 7.0)
 
 
-def test_the_number_of_figures_is_that_of_the_pipeline(small):
-    stages = read(ROOT / "dvc.yaml")["stages"]
+def test_every_figure_of_the_paper_is_among_the_plots_that_are_counted():
+    pipeline = read(ROOT / "dvc.yaml")
+    stages = pipeline["stages"]
     figures = {
         name
         for stage in stages.values()
         for name in re.findall(r"figures/(\w+)\.pdf", str(stage.get("outs", "")))
     }
-    for stage in stages.values():
-        figures |= set(stage.get("foreach", {}))
-    drawn = next(cost.jobs for cost in costs(small, RATES) if cost.kind == "plot")
-    assert drawn == len(figures)
+    for group in ("figure", "comparison", "study"):
+        figures |= set(stages[group]["foreach"])
+    assert {f"figures/{name}.png" for name in figures} == set(pipeline["plots"])
 
 
 def test_the_large_sample_of_the_steps_probe_is_as_large_as_the_probe_says():
-    assert HELD_BYTES == steps.HELD_BYTES
+    assert steps_record.HELD_BYTES == steps.HELD_BYTES
 
 
 def test_twice_the_seeds_cost_twice_as_much(small):
     once = {cost.kind: cost for cost in costs(small, RATES)}
-    small |= {"seeds": [0, 1, 2, 3, 4, 5], "lockstep": ["0-1", "2", "3-4", "5"]}
+    small |= {"seeds": [0, 1, 2, 3, 4, 5], "lockstep": 3}
     small["landscape"]["seeds"] = [2, 5]
-    small["ablation"]["lockstep"] = ["0-1", "2-3"]
-    small["regime"]["lockstep"] = ["2", "5"]
-    small["semantics"] |= {"lockstep": ["2", "5"], "seeds": [2, 5]}
+    small["ablation"]["seeds"] = [0, 1, 2, 3]
+    small["regime"]["seeds"] = [2, 5]
+    small["semantics"] |= {"train_seeds": [2, 5], "seeds": [2, 5]}
     twice = {cost.kind: cost for cost in costs(small, RATES)}
-    for kind in once.keys() - {"plot"}:
-        for name in ("jobs", "pairs", "seconds", "num_bytes"):
+    for kind in once:
+        for name in ("pairs", "num_bytes"):
             assert getattr(twice[kind], name) == pytest.approx(2 * getattr(once[kind], name))
+    # More seeds share a process: no more processes than before.
+    assert (once["train"].jobs, twice["train"].jobs) == (2, 2)
+    assert twice["gradient"].seconds == pytest.approx(2 * once["gradient"].seconds)
 
 
-@pytest.mark.parametrize("change", ["env", "algo", "probe"])
-def test_what_was_not_measured_is_named(small, change):
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("env", "train of ppo on Ant-v5"),
+        ("algo", "sample of trpo on Hopper-v5"),
+        ("probe", "landscape of ppo on Hopper-v5"),
+    ],
+)
+def test_what_was_not_measured_is_named_and_the_rest_has_its_price(small, change, named):
+    rates = copy.deepcopy(RATES)
     if change == "env":
         small["env"]["hopper"]["id"] = "Ant-v5"
     elif change == "algo":
         small["algos"] = small["probed"] = ["trpo"]
     else:
-        small["estimate"]["returns"] = {}
-    with pytest.raises(UserError, match=r"rates\.yaml has no rate for .*--measure"):
-        costs(small, RATES)
+        small["semantics"]["probes"] = ["gradient"]
+        rates["environments"]["Hopper-v5"]["ppo"].pop("landscape")
+    found = costs(small, rates)
+    assert named in lacking(found) and "no rate yet for" in lacking(found)
+    assert lacking(costs(small | {"env": {"hopper": {"id": "Hopper-v5"}}}, RATES)) == "" or change == "algo"
+    assert all(cost.seconds == cost.num_bytes == 0 for cost in found if cost.lacking)
 
 
 def test_the_table_adds_up(small):
-    lines = table(costs(small, RATES)).splitlines()
+    found = [*costs(small, RATES), drawing(30, RATES)]
+    lines = table(found).splitlines()
     assert lines[0].split() == ["stage", "jobs", "pairs", "core-hours", "bytes"]
     rows = {line.split()[0]: line for line in lines}
     assert rows["sample"].split() == ["sample", "6", "48", "k", f"{498 / 3600:.2f}", "144", "kB"]
-    total = sum(cost.seconds for cost in costs(small, RATES)) / 3600
-    assert rows["all"].split() == ["all", f"{52 + NUM_FIGURES}", "692", "k", f"{total:.2f}", "448", "kB"]
+    total = sum(cost.seconds for cost in found) / 3600
+    jobs, num_bytes = sum(cost.jobs for cost in found), sum(cost.num_bytes for cost in found)
+    pairs = sum(cost.pairs for cost in found)
+    assert rows["all"].split() == [
+        "all", f"{jobs}", f"{pairs / 1e6:.3g}", "M", f"{total:.2f}", f"{num_bytes / 1e3:.3g}", "kB"
+    ]  # fmt: skip
 
 
 def test_the_repository_s_sets_cost_what_they_are_meant_to():
@@ -189,9 +216,9 @@ def test_the_repository_s_sets_cost_what_they_are_meant_to():
 EVERY = ["hopper", "walker2d", "humanoid"]
 ROLLOUTS = ["train", "checkpoint", "sample"]
 LANDSCAPES = ["train", "checkpoint", "landscape"]
-VALUES = ["train", "replay", "value", "checkpoint", "floor"]
+VALUES = ["train", "rerun", "value", "checkpoint", "floors"]
 BASELINES = [*ROLLOUTS, "fit", "baselines"]
-SEMANTICS = [f"semantics_{kind}" for kind in ("training", "gradient", "steps")]
+SEMANTICS = ["semantics training", "semantics of gradient", "semantics of steps"]
 README_ROWS = {
     "Figs. 1, 2": (["humanoid"], [*ROLLOUTS, "gradient"]),
     "Fig. 3": (["walker2d"], VALUES),
@@ -203,15 +230,15 @@ README_ROWS = {
     "Figs. 11, 12": (EVERY, VALUES),
     "Figs. 15, 16": (["walker2d"], LANDSCAPES),
     "Figs. 17, 18": (["hopper"], LANDSCAPES),
-    "ablation": (EVERY, ["ablation"]),
+    "ablation": (EVERY, ["ablation training"]),
     "alignment": (EVERY, LANDSCAPES),
     "gae": (["walker2d", "hopper"], BASELINES),
     "noise scale": (EVERY, [*ROLLOUTS, "gradient"]),
-    "sample regime": (EVERY, ["regime"]),
-    "semantics": (EVERY, [*ROLLOUTS, "gradient", "steps", "replay", "value", *SEMANTICS]),
+    "sample regime": (EVERY, ["regime training"]),
+    "semantics": (EVERY, [*ROLLOUTS, "gradient", "steps", "rerun", "value", *SEMANTICS]),
     "steps": (EVERY, [*ROLLOUTS, "steps"]),
     "trajectories": (["humanoid"], LANDSCAPES),
-    "trust region": (EVERY, ["train", "replay", "trust_region"]),
+    "trust region": (EVERY, ["train", "rerun", "trust_region"]),
 }
 """Tasks of a row of the README's table of figures, and the kinds of stages below them."""
 
@@ -235,7 +262,10 @@ def test_the_readme_says_what_a_figure_costs(row):
 
 
 def test_the_readme_s_table_is_what_the_command_prints():
-    printed = table(costs(params_of("default"), read(ROOT / "workflow" / "rates.yaml")))
+    rates = read(ROOT / "workflow" / "rates.yaml")
+    printed = table(
+        [*costs(params_of("default"), rates), drawing(len(read(ROOT / "dvc.yaml")["plots"]), rates)]
+    )
     assert f"```\n{printed}\n```" in (ROOT / "README.md").read_text()
 
 

@@ -90,7 +90,7 @@ def test_the_kept_data_alone_draw_the_figure(repository, figure, tmp_path):
     probe, inputs = FIGURES[figure]
     module = plot_module(probe, figure)
     params = {
-        "plot": {"regime": 2048, "seeds": 10, "published": {}},
+        "plot": {"budget": 2048, "level": 0.95, "seeds": 10, "published": {}},
         "tasks": ["hopper"],
         "algos": ["ppo"],
         "train": {"pairs": 2048, "gamma": 0.99},
@@ -130,8 +130,13 @@ def test_every_figure_is_drawn_by_one_probe():
             ["data/estimates/gradient"],
             "data/estimates/gradient: has no variable 'return_mean'",
         ),
-        ("fig1", "probes/gradient", ["data/broken"], "data/broken/0.nc: not a whole NetCDF-3 file"),
-        ("fig8", "report/training", ["data/torn"], "data/torn/0.zarr: not a whole store"),
+        ("fig1", "probes/gradient", ["data/broken"], "data/broken/0.nc: not a dataset as pgprim wrote it"),
+        (
+            "fig8",
+            "report/training",
+            ["data/torn"],
+            "data/torn/0.zarr: not a store of training records as pgprim wrote it",
+        ),
         (
             "fig3",
             "probes/gradient",

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pgprim.commands.params import load
 from pgprim.commands.scale import choose, find_set, render
 from pgprim.types.errors import UserError
-from pgprim.types.params import load
+from pgprim.types.params import parse
 
 ROOT = Path(__file__).parents[2]
 SETS = sorted(path.stem for path in (ROOT / "workflow" / "scales").glob("*.yaml"))
@@ -66,31 +67,77 @@ def test_the_paper_set_has_the_paper_s_numbers(here):
     choose("paper")
     params = load()
     assert len(params["seeds"]) == 24
-    assert {len(group.split("-")) for group in params["lockstep"]} == {4}
+    assert params["lockstep"] == 4 and params["semantics"]["train_seeds"] == params["seeds"]
     assert params["sample"] == {"trials": 10, "truth_streams": 10, "pairs": 10**6}
-    assert params["estimate"]["gradient"]["budgets"][0] == 10**2
-    assert params["estimate"]["gradient"]["budgets"][-1] == 10**6
+    assert params["probes"]["rollouts"]["gradient"]["budgets"][0] == 10**2
+    assert params["probes"]["rollouts"]["gradient"]["budgets"][-1] == 10**6
 
 
 def test_comments_give_the_source_of_the_number_that_stands_there(here):
     overlay = here / "workflow/scales/mine.yaml"
     overlay.write_text(
-        "# Mine.\nseeds: [7]  # my lucky number\nlockstep: ['7']\ntrain:\n  gamma: 0.5\nplot: {seeds: 3}\n"
+        "# Mine.\nseeds: [7]  # my lucky number\ntrain:\n  gamma: 0.5\nplot: {seeds: 3}\n"
         "landscape:\n  seeds: [7]\nsemantics:\n  seeds: [7]\n"
     )
     text = render(overlay)
     assert text.startswith("# Mine.\n")
-    assert re.search(r"^seeds: \[7\] +# my lucky number$", text, re.MULTILINE)
+    assert re.search(r"^seeds: &seeds \[7\] +# my lucky number$", text, re.MULTILINE)
     assert re.search(r"^  gamma: 0\.5$", text, re.MULTILINE), (
         "the default's source is not the source of this number"
     )
     assert re.search(r"^  lam: 0\.95 +# Table 1$", text, re.MULTILINE)
     assert re.search(r"^      rew_clip: null +# Table 1$", text, re.MULTILINE)
-    assert "  regime: 2048                           # Fig. 1" in text
+    assert "  budget: *pairs                         # Fig. 1" in text
     default = (here / "workflow/scales/default.yaml").read_text()
-    changed = ("seeds:", "lockstep:", "gamma:", "#")
+    changed = ("seeds:", "gamma:", "#")
     for line in default.splitlines():
         assert line in text or line.strip().startswith(changed)
+
+
+def test_what_has_a_name_in_the_default_set_follows_where_a_set_gives_it_anew(here):
+    overlay = here / "workflow/scales/mine.yaml"
+    overlay.write_text(
+        "tasks: [hopper, walker2d]\ntrain: {pairs: 1024}\nablation: {pairs: 512}\n"
+        "probes: {rollouts: {gradient: {budgets: [100, *pairs]}}}\n"
+    )
+    params = parse(render(overlay), overlay)
+    assert params["landscape"]["tasks"] == params["semantics"]["tasks"] == ["hopper", "walker2d"]
+    assert params["fit"]["tasks"] == ["walker2d", "hopper"]
+    assert params["plot"]["budget"] == params["baselines"]["pairs"] == params["regime"]["pairs"][0] == 1024
+    assert params["probes"]["rollouts"]["gradient"]["budgets"] == [100, 1024]
+    assert params["ablation"]["pairs"] == 512
+
+
+def test_the_pairs_of_an_iteration_stand_once(here):
+    text = (here / "workflow/scales/default.yaml").read_text()
+    assert len(re.findall(r"^[^#\n]*\b2048\b", text, re.MULTILINE)) == 1
+
+
+def test_another_task_is_two_edits(here):
+    params = here / "params.yaml"
+    text = params.read_text().replace(
+        "tasks: &tasks [hopper, walker2d, humanoid]", "tasks: &tasks [hopper, swimmer]"
+    )
+    text = text.replace(
+        "  hopper: {id: Hopper-v5}\n", "  hopper: {id: Hopper-v5}\n  swimmer: {id: Swimmer-v5}\n"
+    )
+    agents = {"ppo": "policy_lr: 1e-4, ", "ppo_m": "policy_lr: 1e-4, ", "trpo": "delta: 0.1, "}
+    for algo, own in agents.items():
+        text = re.sub(
+            rf"^(  {algo}:\n    all:\n)",
+            rf"  {algo}:\n    swimmer: {{{own}value_lr: 1e-4}}\n    all:\n",
+            text,
+            flags=re.M,
+        )
+    params.write_text(text.replace("[walker2d, hopper]", "[hopper]"))  # Fig. 4's own tasks
+    assert load()["landscape"]["tasks"] == load()["semantics"]["tasks"] == ["hopper", "swimmer"]
+
+
+def test_without_git_an_edit_counts_as_one(here, monkeypatch):
+    monkeypatch.setenv("PATH", str(here))
+    (here / "params.yaml").write_text((here / "params.yaml").read_text().replace("gamma: 0.99", "gamma: 0.9"))
+    with pytest.raises(UserError, match="edits that stand neither in a set"):
+        choose("smoke")
 
 
 def test_a_set_may_be_any_file(here, tmp_path):
@@ -135,7 +182,11 @@ def test_what_the_last_commit_holds_may_be_overwritten(here):
     ("text", "message"),
     [
         ("train: {gama: 0.9}", r"mine\.yaml: train\.gama .* did you mean train\.gamma"),
-        ("seeds: [0]", r"mine\.yaml: lockstep is .* seeds \[0\] exactly once"),
+        ("seeds: [1]", r"mine\.yaml: landscape\.seeds\[0\] is 0, but must be one of seeds"),
+        (
+            "seeds: [0]\nfit: {pairs: *parts}",
+            r"mine\.yaml, line .*: not valid YAML, found undefined alias 'parts'",
+        ),
         ("- hopper", r"mine\.yaml must be a mapping"),
         ("a: [", r"mine\.yaml, line 1.* not valid YAML"),
     ],

@@ -21,7 +21,7 @@ def run(grads, lr, eps):
     params = torch.ones_like(grads[0])
     adam = Adam(params, adam_init(params), eps)
     for grad in grads:
-        adam.step(grad, lr)
+        adam.step(grad.unbind(), lr)
     return params, adam.state
 
 
@@ -65,7 +65,7 @@ def test_it_writes_where_it_says_and_nowhere_else():
     params, grad = torch.ones(1, 3), torch.full((1, 3), 2.0)
     state = adam_init(params)
     adam = Adam(params, state, 1e-8)
-    adam.step(grad, 0.1)
+    adam.step(grad.unbind(), 0.1)
     assert (state.count, adam.state.count) == (0, 1) and not state.m.any() and not state.v.any()
     assert torch.equal(grad, torch.full((1, 3), 2.0)) and (params < 1).all()
 
@@ -82,7 +82,7 @@ def test_agents_need_not_have_made_the_same_number_of_steps():
     )
     adam = Adam(params, state, 1e-5)
     for grad in grads[5:]:
-        adam.step(grad[:1].expand(2, -1), 1e-2)
+        adam.step(grad[:1].expand(2, -1).unbind(), 1e-2)
     assert torch.equal(params[:1], run(grads[:, :1], 1e-2, 1e-5)[0])
     assert torch.equal(params[1:], run(grads[5:, :1], 1e-2, 1e-5)[0])
     assert adam.state.count.tolist() == [9, 4]

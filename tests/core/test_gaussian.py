@@ -8,7 +8,7 @@ import torch
 from scipy import integrate
 from torch.distributions import Independent, Normal, kl_divergence
 
-from pgprim.core.gaussian import kl, kl_of_mean, kl_of_sigma, log_prob, log_prob_grad
+from pgprim.core.gaussian import kl, kl_of_mean, kl_of_sigma, log_prob, log_prob_and_grad
 
 
 def draw(seed: int, num_agents: int = 2, num_pairs: int = 50, num_act: int = 3):
@@ -31,7 +31,8 @@ def test_worked_numbers():
     """One dimension: z = (3 − 1)/2 = 1; then N(1, 2) against N(3, 4): log 2 + (4 + 4)/32 − ½."""
     mu, log_sigma, act = scalar([[[1.0]]], [[log(2)]], [[[3.0]]])
     assert log_prob(mu, log_sigma, act).item() == pytest.approx(-0.5 - log(2) - 0.5 * log(2 * pi))
-    by_mu, by_log_sigma = log_prob_grad(mu, log_sigma, act)
+    logp, by_mu, by_log_sigma = log_prob_and_grad(mu, log_sigma, act)
+    assert logp.item() == pytest.approx(-0.5 - log(2) - 0.5 * log(2 * pi))
     assert (by_mu.item(), by_log_sigma.item()) == (pytest.approx(0.5), pytest.approx(0.0))
     other_mu, other_log_sigma = scalar([[[3.0]]], [[log(4)]])
     assert kl_of_mean(mu, other_mu, other_log_sigma).item() == pytest.approx(1 / 8)
@@ -81,9 +82,10 @@ def test_the_density_integrates_to_one():
     assert integrate.quad(density, -4, 5, points=[0.7])[0] == pytest.approx(1, abs=1e-9)
 
 
-def test_log_prob_grad_is_autograd():
+def test_log_prob_and_grad_is_autograd():
     mu, log_sigma, act = draw(6, num_agents=1)
-    by_mu, by_log_sigma = log_prob_grad(mu, log_sigma, act)
+    value, by_mu, by_log_sigma = log_prob_and_grad(mu, log_sigma, act)
+    torch.testing.assert_close(value, log_prob(mu, log_sigma, act))
     mu.requires_grad_(), log_sigma.requires_grad_()
     logp = log_prob(mu, log_sigma, act)
     (right,) = torch.autograd.grad(logp.sum(), mu, retain_graph=True)

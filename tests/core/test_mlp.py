@@ -164,3 +164,21 @@ def test_an_agents_bits_do_not_depend_on_the_stack(num_out, num_pairs):
 def test_nor_do_they_for_odd_or_tiny_minibatches():
     for num_out, num_pairs in ((6, 15), (6, 63), (17, 2), (17, 3), (1, 1), (3, 1)):
         assert_same_bits_in_every_stack(num_out, num_pairs)
+
+
+@pytest.mark.parametrize(("num_in", "num_out"), [(11, 3), (17, 6), (348, 17), (348, 1), (3, 1)])
+def test_a_rows_bits_depend_on_nothing_but_the_row(num_in, num_out):
+    """Neither on how many there are, nor on its place among them: of outputs, signals and tangents alike."""
+    net = MLP((num_in, 64, 64, num_out))
+    flat, inputs, cotangent, direction = draw(net, 1, 200, torch.float32)
+    parts, along = net.split(flat), net.split(direction)
+
+    def results(rows):
+        acts = activations(net, parts, inputs[:, rows].contiguous())
+        back = signals(net, parts, acts, cotangent[:, rows].contiguous())
+        return acts[-1], back[0], back[1], tangent(net, parts, acts, along)
+
+    whole = results(slice(0, 200))
+    for first, last in ((0, 1), (0, 16), (3, 5), (5, 64), (7, 130), (13, 200), (199, 200)):
+        for some, right in zip(results(slice(first, last)), whole, strict=True):
+            assert torch.equal(some, right[:, first:last])

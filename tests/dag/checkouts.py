@@ -17,7 +17,7 @@ def narrow(params: dict, lists: dict[str, list]) -> dict:
     lists = {"probed": lists["algos"]} | lists if "algos" in lists else lists
     ends = {key: values[-1:] for key, values in lists.items()}
     found = {key: narrow(value, ends) if isinstance(value, dict) else value for key, value in params.items()}
-    own = {"lockstep"} if "choose" in found else set()
+    own = {"seeds"} if "choose" in found else set()
     return found | {
         key: values for key, values in lists.items() if isinstance(found.get(key), list) and key not in own
     }

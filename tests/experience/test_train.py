@@ -6,10 +6,11 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from pgprim.experience.collect import Experience, collect, make_batch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from pgprim.core.mlp import MLP, forward, policy_net, value_net
+from pgprim.experience.rollout import collect
+from pgprim.experience.seen import make_batch, see_iteration
 from pgprim.experience.train import (
     RECORDS,
     episode_records,
@@ -21,9 +22,11 @@ from pgprim.rl.rates import learning_rate
 from pgprim.rl.value import values
 from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
 from pgprim.types.checkpoint import Checkpoint, stack_agents
+from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
+from pgprim.types.rollouts import Finals, Rollout
 from tests.rl import examples, regulator
-from tests.rl.examples import assert_same_agent, new_agents, settings
+from tests.rl.examples import HOPPER, assert_same_agent, new_agents, settings
 
 SHORT = {"pairs": 256, "minibatches": 4, "value_epochs": 2}
 ALGOS = {
@@ -66,40 +69,38 @@ def assert_stack_does_not_matter(env_id, chosen, num_iterations):
 def test_stacks_of_one_two_and_three_give_the_same_bits(algo, monkeypatch):
     """With episodes that fall, that meet their time limit, and that are cut."""
     monkeypatch.setattr(gymnasium.spec("Hopper-v5"), "max_episode_steps", 30)
-    assert_stack_does_not_matter("Hopper-v5", chosen_for(algo), 2)
+    assert_stack_does_not_matter(HOPPER, chosen_for(algo), 2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("env_id", ["Hopper-v5", "Walker2d-v5", "Humanoid-v5"])
 @pytest.mark.parametrize("algo", ["ppo", "trpo"])
 def test_stacks_give_the_same_bits_at_full_size(algo, env_id):
-    assert_stack_does_not_matter(env_id, settings(algo), 1)
+    assert_stack_does_not_matter(Environment(env_id), settings(algo), 1)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("algo", ["ppo", "trpo"])
 def test_a_checkpoint_continues_bit_for_bit(algo, tmp_path):
     chosen = chosen_for(algo)
-    right, _ = run("Hopper-v5", chosen, [0, 1], range(3))
-    state, _ = run("Hopper-v5", chosen, [0, 1], range(1))
+    right, _ = run(HOPPER, chosen, [0, 1], range(3))
+    state, _ = run(HOPPER, chosen, [0, 1], range(1))
     for index in range(2):
         values = examples.ALGOS[algo] | ALGOS[algo]
-        of = Checkpoint("hopper", "Hopper-v5", algo, index, 1, 11, 3, values, state.agent(index))
+        of = Checkpoint("hopper", HOPPER, algo, index, 1, 11, 3, values, state.agent(index))
         save_checkpoint(tmp_path / str(index), of)
     loaded = stack_agents([load_checkpoint(tmp_path / str(index)).state for index in range(2)])
-    purposes = new_agents("Hopper-v5", chosen, [0, 1])[1]
+    purposes = new_agents(HOPPER, chosen, [0, 1])[1]
     for iteration in (1, 2):
-        loaded, _ = train_iteration(
-            "Hopper-v5", loaded, chosen, [(*p, iteration) for p in purposes], iteration
-        )
+        loaded, _ = train_iteration(HOPPER, loaded, chosen, [(*p, iteration) for p in purposes], iteration)
     assert_same_agent(loaded, right)
 
 
 def test_longer_training_begins_like_shorter_training():
     chosen = chosen_for("ppo")
-    whole, records = run("Hopper-v5", chosen, [0], range(3))
-    start, first = run("Hopper-v5", chosen, [0], range(2))
-    rest, last = run("Hopper-v5", chosen, [0], range(2, 3), start)
+    whole, records = run(HOPPER, chosen, [0], range(3))
+    start, first = run(HOPPER, chosen, [0], range(2))
+    rest, last = run(HOPPER, chosen, [0], range(2, 3), start)
     assert_same_agent(rest, whole)
     for name in RECORDS:
         np.testing.assert_array_equal(np.concatenate([first[name], last[name]]), records[name])
@@ -112,11 +113,11 @@ def test_longer_training_begins_like_shorter_training():
 def test_each_network_is_fitted_to_the_batch_as_it_was_before_both(algo):
     """Advantages are fixed first: the value network's learning rate does not reach the policy, nor the policy's it."""
     chosen = chosen_for(algo)
-    one, _ = run("Hopper-v5", chosen, [0], range(1))
-    two, _ = run("Hopper-v5", replace(chosen, value_lr=1e-2), [0], range(1))
+    one, _ = run(HOPPER, chosen, [0], range(1))
+    two, _ = run(HOPPER, replace(chosen, value_lr=1e-2), [0], range(1))
     assert torch.equal(one.theta, two.theta) and not torch.equal(one.phi, two.phi)
     changes = {"policy_lr": 1e-2} if algo == "ppo" else {"delta": 1e-3}
-    two, _ = run("Hopper-v5", replace(chosen, **changes), [0], range(1))
+    two, _ = run(HOPPER, replace(chosen, **changes), [0], range(1))
     assert torch.equal(one.phi, two.phi) and not torch.equal(one.theta, two.theta)
 
 
@@ -128,8 +129,8 @@ def test_annealed_learning_rates_fall_linearly_to_zero_and_stay_there():
 
 def test_an_agent_that_is_annealed_no_longer_moves():
     chosen = chosen_for("ppo", anneal_over=5)
-    state, records = run("Hopper-v5", chosen, [0], range(5, 6))
-    fresh, _ = new_agents("Hopper-v5", chosen, [0])
+    state, records = run(HOPPER, chosen, [0], range(5, 6))
+    fresh, _ = new_agents(HOPPER, chosen, [0])
     assert torch.equal(state.theta, fresh.theta) and torch.equal(state.phi, fresh.phi)
     for name in ("policy_lr", "value_lr", "step_norm", "kl_mean", "kl_max", "clip_fraction"):
         assert records[name] == 0, name
@@ -141,7 +142,8 @@ def test_episode_records_by_hand():
     rew = np.array([[1.0, 2, 3, 4, 5], [1, 1, 1, 1, 1]])
     ends = np.array([[[0, 0, 1, 0, 0], [0] * 5], [[0, 0, 0, 1, 0], [0] * 5]], bool)
     blank = np.zeros((2, 5, 1), np.float32)
-    found = episode_records(Experience(blank, blank, blank, rew, rew, *ends))
+    none = Finals(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 1), np.float32))
+    found = episode_records(Rollout(0, blank, blank, rew, *ends, none), 1)
     right = {
         "return_mean": (5, np.nan),
         "return_std": (1, np.nan),
@@ -157,11 +159,11 @@ def test_episode_records_by_hand():
 def test_records_are_what_they_say(algo):
     """All of an iteration's records, computed again from its batch with numpy and torch.distributions."""
     chosen = chosen_for(algo, **({"policy_lr": 3e-3} if algo == "ppo" else {}))
-    state, purposes = new_agents("Hopper-v5", chosen, [0, 1])
+    state, purposes = new_agents(HOPPER, chosen, [0, 1])
     purposes = [(*p, 3) for p in purposes]
-    new, records = train_iteration("Hopper-v5", state, chosen, purposes, 3)
-    experience, _ = collect("Hopper-v5", state, chosen, purposes)
-    batch = make_batch(experience, state.phi, chosen)
+    new, records = train_iteration(HOPPER, state, chosen, purposes, 3)
+    rollout, _ = collect(HOPPER, state, chosen, purposes)
+    batch = make_batch(see_iteration(rollout, state, chosen), chosen)
 
     def policy(theta):
         *layers, log_sigma = policy_net(11, 3, (64, 64)).split(theta)
@@ -177,7 +179,7 @@ def test_records_are_what_they_say(algo):
     val = values(value_net(11, (64, 64)), new.phi, batch.obs)
     target, residual = batch.target.numpy(), (batch.target - batch.val_old).numpy()
     rates = (4.5e-4 if algo == "trpo" else 3e-3, 2e-4)
-    right = episode_records(experience) | {
+    right = episode_records(rollout, 1) | {
         "surrogate": gain.mean(1),
         "value_loss": np.square(val.numpy() - target).mean(1),
         "explained_variance": 1 - residual.var(1) / target.var(1),
@@ -202,8 +204,9 @@ def test_records_are_what_they_say(algo):
 
 def test_an_update_that_stays_is_recorded_as_none():
     chosen = settings("ppo", pairs=64)
-    state, purposes = new_agents("Hopper-v5", chosen, [0])
-    batch = make_batch(collect("Hopper-v5", state, chosen, purposes)[0], state.phi, chosen)
+    state, purposes = new_agents(HOPPER, chosen, [0])
+    rollout, _ = collect(HOPPER, state, chosen, purposes)
+    batch = make_batch(see_iteration(rollout, state, chosen), chosen)
     found = update_records(state, state, batch, chosen)
     right = {"ratio_max": 1, "ratio_q99": 1, "sigma_mean": 1}
     right |= {name: found[name] for name in ("value_loss", "explained_variance")}
@@ -241,7 +244,7 @@ def test_a_known_optimum_is_found(algo, changes):
 
 def test_trpo_keeps_its_bound_in_every_iteration():
     chosen = chosen_for("trpo", delta=0.02)
-    state, records = run("Hopper-v5", chosen, [0, 1], range(6))
+    state, records = run(HOPPER, chosen, [0, 1], range(6))
     assert (records["kl_mean"] <= 0.02 * (1 + 1e-6)).all() and (records["kl_mean"] > 0.002).all()
     assert (records["kl_max"] > records["kl_mean"]).all() and (records["surrogate"] > 0).all()
     assert not state.policy_adam.count.any() and not state.policy_adam.v.any()
@@ -251,12 +254,74 @@ def test_trpo_keeps_its_bound_in_every_iteration():
 @pytest.mark.parametrize("algo", ["ppo", "ppo_m", "trpo"])
 def test_training_runs_on_other_tasks(algo, env_id):
     chosen = settings(algo, pairs=240, minibatches=5, value_epochs=1)
-    state, records = run(env_id, chosen, [0, 1], range(2))
+    state, records = run(Environment(env_id), chosen, [0, 1], range(2))
     for name, array in examples.arrays(state).items():
         assert np.isfinite(array).all(), name
     for name, numbers in records.items():
         assert np.isfinite(numbers).all() or (name == "policy_lr" and algo == "trpo"), name
     assert (records["step_norm"] > 0).all() and (records["num_episodes"] > 0).all()
+
+
+# --- tasks that say little, or shout ----------------------------------------------------------------------------------
+
+
+class Paying(gymnasium.Env):
+    """A walk that no action changes, and a reward that is always the same; episodes never end."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, rew: float) -> None:
+        self.rew = rew
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.np_random.standard_normal(2), {}
+
+    def step(self, action):
+        return self.np_random.standard_normal(2), self.rew, False, False, {}
+
+
+@pytest.mark.parametrize("rew", [0.0, 1.0, -1e4])
+@pytest.mark.parametrize("algo", ["ppo", "ppo_m", "trpo"])
+def test_rewards_that_never_change_train_on_with_finite_numbers(algo, rew):
+    """A sparse reward that is never met, or a constant one, in an episode without end."""
+    env_id = "pgprim-test/Paying-v0"
+    gymnasium.register(env_id, Paying, kwargs={"rew": rew})
+    try:
+        chosen = settings(algo, pairs=128, minibatches=4, value_epochs=2)
+        state, records = run(Environment(env_id), chosen, [0, 1], range(4))
+    finally:
+        del gymnasium.registry[env_id]
+    for name, array in examples.arrays(state).items():
+        assert np.isfinite(array).all(), name
+    empty = ("return_mean", "return_std", "length_mean", *(["policy_lr"] if algo == "trpo" else []))
+    for name, numbers in records.items():
+        assert np.isnan(numbers).all() if name in empty else np.isfinite(numbers).all(), name
+    assert not records["num_episodes"].any()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e4, 1e8])
+@pytest.mark.parametrize("algo", ["ppo_m", "trpo"])
+def test_the_unit_of_the_rewards_is_no_divergence(algo, scale):
+    """Whether a reward is counted in cents or in millions."""
+    env_id = "pgprim-test/Scaled-v0"
+    gymnasium.register(
+        env_id,
+        lambda **kwargs: gymnasium.wrappers.TransformReward(
+            gymnasium.make("Pendulum-v1", **kwargs), lambda rew: scale * rew
+        ),
+        max_episode_steps=60,
+    )
+    try:
+        _, records = run(
+            Environment(env_id), settings(algo, pairs=240, minibatches=5, value_epochs=1), [0], range(3)
+        )
+    finally:
+        del gymnasium.registry[env_id]
+    for name, numbers in records.items():
+        assert np.isfinite(numbers).all() or (name == "policy_lr" and algo == "trpo"), name
+    assert (records["step_norm"] > 0).all()
 
 
 # --- divergence -------------------------------------------------------------------------------------------------------
@@ -270,7 +335,7 @@ def test_exploding_losses_stop_with_iteration_and_quantity(algo, changes, quanti
     with pytest.raises(
         UserError, match=rf"test/Hopper-v5/4 diverged: {quantity} is (nan|inf) in iteration 7"
     ) as error:
-        run("Hopper-v5", chosen_for(algo, **changes), [4], range(7, 9))
+        run(HOPPER, chosen_for(algo, **changes), [4], range(7, 9))
     assert "\n" not in str(error.value) and "learning rate" in str(error.value)
 
 
@@ -280,7 +345,7 @@ def test_a_reward_that_is_not_a_number_stops_in_its_iteration(algo):
     done = []
     with regulator.registered(steps_to_live=150) as env_id:
         state, purposes = new_agents(env_id, chosen, [0])
-        with pytest.raises(UserError, match="value_loss is nan in iteration 2"):
+        with pytest.raises(UserError, match=r"pgprim-test/Regulator-v0', stream 0, step 22: .* reward nan"):
             for _, records in train(env_id, state, chosen, purposes, range(5)):
                 done.append(records)
     assert len(done) == 2 and all(np.isfinite(records["value_loss"]).all() for records in done)
@@ -288,9 +353,9 @@ def test_a_reward_that_is_not_a_number_stops_in_its_iteration(algo):
 
 def test_the_agent_that_diverged_is_named():
     chosen = chosen_for("ppo", pairs=64)
-    state, purposes = new_agents("Hopper-v5", chosen, [0, 5, 9])
+    state, purposes = new_agents(HOPPER, chosen, [0, 5, 9])
     state.phi[1] = float("nan")
     with pytest.raises(
         UserError, match="training test/Hopper-v5/5 diverged: value_loss is nan in iteration 0"
     ):
-        next(train("Hopper-v5", state, chosen, purposes, range(1)))
+        next(train(HOPPER, state, chosen, purposes, range(1)))

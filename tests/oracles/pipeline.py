@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
 
-from pgprim.commands import estimate, sample
+from pgprim.commands import probe, sample
+from pgprim.commands.params import load
 from pgprim.core.adam import adam_init
 from pgprim.rl.normalise import make_moments
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
 from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint
-from pgprim.types.params import load
+from pgprim.types.environment import Environment
 from tests.dag.checkouts import narrow
 
 DEFAULT = Path(__file__).parents[2] / "workflow" / "scales" / "default.yaml"
@@ -22,7 +23,7 @@ ALGO = "trpo"  # rewards and observations as they are
 
 def write_params(task, env_id, budgets, trials, truth_streams, **train):
     """A parameter file in the current folder: the default set with one task, one algorithm and a sampler to measure."""
-    params = narrow(load(DEFAULT), {"tasks": [task], "algos": [ALGO], "seeds": [0], "lockstep": ["0"]})
+    params = narrow(load(DEFAULT), {"tasks": [task], "algos": [ALGO], "seeds": [0]})
     params["env"] = {task: {"id": env_id}}
     all_ppo, ppo = (params["agents"]["ppo"][key] for key in ("all", "hopper"))
     params["agents"] = {
@@ -31,9 +32,12 @@ def write_params(task, env_id, budgets, trials, truth_streams, **train):
     }
     params["train"] |= train
     params["sample"] = {"trials": trials, "truth_streams": truth_streams, "pairs": budgets[-1]}
-    params["estimate"] = {"gradient": {"budgets": budgets, "level": 0.95}}
-    params["baselines"] |= {"iterations": params["iterations"][-1:], "budgets": budgets, "pairs": budgets[-1]}
-    params["baselines"]["fit"] |= {"beyond": min(500, budgets[0])}
+    params["probes"]["rollouts"] = {"gradient": {"budgets": budgets}}
+    params["plot"]["budget"] = budgets[-1]
+    params["semantics"]["probes"] = ["gradient"]
+    grid = {"tasks": [task], "iterations": params["iterations"][-1:], "beyond": min(500, budgets[0])}
+    params["fit"] |= grid
+    params["baselines"] |= grid | {"budgets": budgets, "pairs": budgets[-1]}
     with Path("params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
     return load()
@@ -44,7 +48,9 @@ def make_agent(params, task, theta, phi, num_obs, num_act):
     moments = [make_moments(1, num_obs), make_moments(1, 1)]
     state = AgentState(theta, phi, adam_init(theta), adam_init(phi), *moments)
     settings = settings_of(params, task, ALGO)
-    checkpoint = Checkpoint(task, params["env"][task]["id"], ALGO, 0, 0, num_obs, num_act, settings, state)
+    checkpoint = Checkpoint(
+        task, Environment.from_dict(params["env"][task]), ALGO, 0, 0, num_obs, num_act, settings, state
+    )
     save_checkpoint("agent.safetensors", checkpoint)
     return checkpoint
 
@@ -52,11 +58,11 @@ def make_agent(params, task, theta, phi, num_obs, num_act):
 def sample_and_estimate(name="it"):
     """Run the two stages as their commands do; the gradients with their sums, and the numbers of the figures."""
     if not Path("rollouts.zarr").exists():
-        sample.main(argparse.Namespace(checkpoint="agent.safetensors", out="rollouts.zarr", threads=1))
-    paths = {"gradients": f"{name}.zarr", "out": f"{name}.nc"}
-    common = {"probe": "gradient", "checkpoint": "agent.safetensors", "rollouts": "rollouts.zarr"}
-    estimate.main(argparse.Namespace(**common, **paths))
-    return open_store(paths["gradients"]).load(), load_dataset(paths["out"]).squeeze(drop=True)
+        sample.main(argparse.Namespace(checkpoint="agent.safetensors", out="rollouts.zarr"))
+    paths = {"vectors": f"{name}.zarr", "out": f"{name}.nc"}
+    inputs = {"checkpoint": "agent.safetensors", "rollouts": "rollouts.zarr", "rerun": None, "result": None}
+    probe.main(argparse.Namespace(probe="gradient", case="", **inputs, **paths))
+    return open_store(paths["vectors"]).load(), load_dataset(paths["out"]).squeeze(drop=True)
 
 
 def mean_advantage_gradients(gradients):

@@ -44,12 +44,12 @@ class _Oracle:
         theta = theta.double().requires_grad_()
         parts = policy.split(theta)
         obs = torch.from_numpy(CONTEXTS)[None]
-        mu = forward(parts, obs, 3)[0]
+        mu = forward(policy, parts, obs)[0]
         sigma = parts[-1].exp()[0].detach().numpy()
         jacobian = np.stack(
             [[torch.autograd.grad(m, theta, retain_graph=True)[0][0].numpy() for m in row] for row in mu]
         )
-        mu, val = mu.detach().numpy(), forward(value.split(phi.double()), obs, 3)[0, :, 0].numpy()
+        mu, val = mu.detach().numpy(), forward(value, value.split(phi.double()), obs)[0, :, 0].numpy()
 
         nodes, weights = np.polynomial.hermite_e.hermegauss(9)
         weights = weights / weights.sum()

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pgprim.probes.baselines.fit import predict
 from ruamel.yaml import YAML
 
 from pgprim.commands import baselines, fit, sample
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.score_norms import squared_score_norms
+from pgprim.probes.fit.regression import predict
 from pgprim.store.datasets import load_dataset
 from pgprim.store.fits import load_fit
 from pgprim.store.rollouts import open_rollouts
@@ -42,7 +42,7 @@ def _measure(folder, task, env_id, num_pairs, chosen, theta, phi, num_act):
             YAML(typ="safe", pure=True).dump(params, file)
         make_agent(params, task, theta, phi, 2, num_act)
         common = {"checkpoint": "agent.safetensors"}
-        sample.main(argparse.Namespace(**common, out="rollouts.zarr", threads=1))
+        sample.main(argparse.Namespace(**common, out="rollouts.zarr"))
         common["rollouts"] = "rollouts.zarr"
         fit.main(argparse.Namespace(**common, out="fit.safetensors"))
         names = {"fit": "fit.safetensors", "gradients": "vectors.zarr", "out": "numbers.nc"}
@@ -62,7 +62,7 @@ class _Bandit:
     def __init__(self, theta):
         policy = policy_net(2, 2, HIDDEN)
         parts = policy.split(theta)
-        mu = forward(parts, torch.from_numpy(CONTEXTS).float()[None], 3)[0].double().numpy()
+        mu = forward(policy, parts, torch.from_numpy(CONTEXTS).float()[None])[0].double().numpy()
         sigma = parts[-1].exp()[0].double().numpy()
         nodes, weights = np.polynomial.hermite_e.hermegauss(9)
         z = np.array(list(itertools.product(nodes, nodes)))
@@ -91,7 +91,7 @@ def bandit(tmp_path_factory):
     theta = 0.5 * torch.randn(1, policy.num_params, generator=rng)
     theta[:, -2:] = torch.tensor([-0.3, 0.2])
     phi = 0.5 * torch.randn(1, value.num_params, generator=rng)
-    val = forward(value.split(phi), torch.from_numpy(CONTEXTS).float()[None], 3)[0, :, 0].double().numpy()
+    val = forward(value, value.split(phi), torch.from_numpy(CONTEXTS).float()[None])[0, :, 0].double().numpy()
     chosen = {"lambdas": [0.0, 1.0], "pairs": 1000}
     env_id = "tests.oracles.environments:GaussianBandit-v0"
     folder = tmp_path_factory.mktemp("bandit")

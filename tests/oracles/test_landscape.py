@@ -74,7 +74,7 @@ def bandit(tmp_path_factory):
         ds = load_dataset("few.nc").squeeze(drop=True)
     parts = net.split(points[0].double())
     obs = torch.from_numpy(CONTEXTS).expand(len(points[0]), -1, -1)
-    miss = (forward(parts, obs, 3) - torch.from_numpy(TARGETS)).square().sum(-1).mean(1)
+    miss = (forward(net, parts, obs) - torch.from_numpy(TARGETS)).square().sum(-1).mean(1)
     noise = (2 * parts[-1]).exp().sum(1)
     return ds, -(miss + noise).view(POINTS, POINTS).numpy()
 
@@ -151,7 +151,7 @@ def regulator(tmp_path_factory):
 
     def measure(purposes):
         blocks = list(run_points(checkpoint, theta, purposes, EPISODES * HORIZON + 7))
-        rew, ended = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
+        rew, ended = (np.concatenate([getattr(b, name) for b in blocks], axis=1) for name in ("rew", "ended"))
         return np.stack([complete_episodes(*one).ret for one in zip(rew, ended, strict=True)])
 
     own = measure([("test", "own", k) for k in range(len(policies))])

@@ -101,7 +101,7 @@ def _analytic_gradient(theta):
     total = 0.0
     for _ in range(HORIZON):
         x = mean + points @ np.linalg.cholesky(cov).T
-        mu = forward(parts, torch.from_numpy(x)[None], 3)[0, :, 0]
+        mu = forward(net, parts, torch.from_numpy(x)[None])[0, :, 0]
         total = total + (torch.from_numpy(shares * (x @ slope.T)[:, 0]) * mu).sum() / HORIZON
         mean = CLOSED @ mean
         cov = CLOSED @ cov @ CLOSED.T + SIGMA**2 * CONTROL @ CONTROL.T + DRIFT_STD**2 * np.eye(2)
@@ -133,8 +133,9 @@ def test_the_networks_are_linear_and_quadratic_where_the_task_goes(regulator):
     reader = open_rollouts(folder / "rollouts.zarr")
     x = next(iter(reader.blocks(slice(0, 4)))).obs.reshape(-1, 2)
     inputs = torch.from_numpy(x)[None]
-    mu = forward(policy_net(2, 1, HIDDEN).split(_policy_parameters()), inputs, 3)[0, :, 0].numpy()
-    val = forward(value_net(2, HIDDEN).split(_value_parameters()), inputs, 3)[0, :, 0].numpy()
+    policy, value = policy_net(2, 1, HIDDEN), value_net(2, HIDDEN)
+    mu = forward(policy, policy.split(_policy_parameters()), inputs)[0, :, 0].numpy()
+    val = forward(value, value.split(_value_parameters()), inputs)[0, :, 0].numpy()
     np.testing.assert_allclose(mu, x @ GAIN[0], atol=2e-3)
     np.testing.assert_allclose(val, _value_of(x.astype(np.float64)), atol=0.01 * np.std(_value_of(x)))
 

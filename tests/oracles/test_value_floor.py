@@ -10,16 +10,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pgprim.probes.value.floor import look, run
 from scipy.linalg import solve_discrete_lyapunov
 
 from pgprim.core.adam import adam_init
 from pgprim.core.mlp import policy_net, value_net
 from pgprim.core.value_errors import perfect_error, tail_length
 from pgprim.experience.fork import fork_stream
+from pgprim.probes.floors.measure import estimate, look
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.normalise import make_moments
 from pgprim.types.checkpoint import AgentState, Checkpoint
+from pgprim.types.environment import Environment
 from tests.oracles.environments import ACTION_COST, CONTROL, DRIFT_STD, DYNAMICS, HORIZON, STATE_COST
 from tests.rl.examples import TRPO
 
@@ -43,7 +44,7 @@ def make_checkpoint(seed):
     moments = [make_moments(1, 2), make_moments(1, 1)]
     state = AgentState(theta, phi, adam_init(theta), adam_init(phi), *moments)
     name = "tests.oracles.environments:Regulator-v0"
-    return Checkpoint("regulator", name, "trpo", seed, 0, 2, 1, settings, state)
+    return Checkpoint("regulator", Environment(name), "trpo", seed, 0, 2, 1, settings, state)
 
 
 def simulate(x, count, num_pairs, rng):
@@ -104,7 +105,7 @@ def test_returns_of_branches_have_the_value_for_their_mean(measured):
 
 def test_the_squared_error_is_free_of_noise(measured):
     for checkpoint, forks in measured:
-        ds = run(checkpoint, forks, HORIZON, {}).squeeze()
+        ds = estimate(checkpoint, forks, HORIZON).squeeze()
         right = value_of(np.stack([fork.branches.obs[0, 0] for fork in forks]).astype(float))
         assert ds.squared_noise > 0.1
         # The states are the same on both sides: only the returns' noise is left between them.
@@ -132,7 +133,7 @@ def test_floors_are_what_the_true_value_shows(measured):
         assert 0.2 < np.isnan(found[:, 1, 1]).mean() < 0.8
         differences.append(found - right)
         floors.append(right)
-        ds = run(checkpoint, forks, HORIZON, {})
+        ds = estimate(checkpoint, forks, HORIZON)
         np.testing.assert_allclose(ds.floor.values.squeeze(), np.nanmean(found, axis=0), rtol=1e-9)
     differences, floors = np.concatenate(differences), np.concatenate(floors)
     count = np.isfinite(differences).sum(0)

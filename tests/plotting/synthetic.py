@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from pgprim.core.intervals import Interval
-from pgprim.probes.gradient.measure import ESTIMATES
 from pgprim.store.labelled import label
+from pgprim.store.records import records_dataset
 
 BUDGETS = (100, 250, 500, 1000, 2048, 5000, 12500)
 TRUTH_PAIRS = 500_000
@@ -29,6 +29,18 @@ def _scale_from_cosine(budget: np.ndarray, cosine: np.ndarray) -> np.ndarray:
     """B of the model from a measured cosine, infinite where there is no agreement [pairs]."""
     share = np.clip(cosine, 1e-9, 1 - 1e-9)
     return np.where(cosine > 0, budget * (1 / share - 1), np.inf)
+
+
+DESCRIBED = {
+    "cosine": ("mean pairwise cosine of the estimates", "1"),
+    "truth_cosine": ("mean cosine to the true gradient", "1"),
+    "truth_cosine_corrected": ("mean cosine to the true gradient, corrected for the truth's noise", "1"),
+    "noise_scale": ("gradient noise scale tr Σ / |G|²", "pairs"),
+    "noise_scale_episodes": ("gradient noise scale tr Σ / |G|² in trajectories", "trajectories"),
+    "pairwise_cosine": ("cosine of two estimates", "1"),
+    "truth_pairs": ("pairs of the true gradient", "pairs"),
+    "mean_episode_length": ("mean length of the completed episodes", "pairs"),
+}
 
 
 def estimate(task: str, algo: str, seed: int, iteration: int, budgets=BUDGETS, trials=10) -> xr.Dataset:
@@ -58,7 +70,7 @@ def estimate(task: str, algo: str, seed: int, iteration: int, budgets=BUDGETS, t
     coords = {"budget": budget, "trial": range(trials), "trial_b": range(trials)}
     where = {"task": task, "algo": algo, "seed": seed, "iteration": iteration}
     attrs = {"level": LEVEL, "code": f"{task} {seed}", "conventions": "synthetic"}
-    return label(variables, ESTIMATES, coords, attrs, where)
+    return label(variables, DESCRIBED, coords, attrs, where)
 
 
 def estimates(
@@ -82,23 +94,12 @@ def record(task: str, algo: str, seeds=(0, 1, 2), iterations: int = 500) -> xr.D
     curve = final * (1 - np.exp(-4 * time)) * (0.8 if algo == "trpo" else 1.0)
     slow = np.cumsum(rng.standard_normal((len(seeds), iterations)), axis=1) / np.sqrt(iterations)
     returns = curve * (1 + 0.25 * slow + 0.08 * rng.standard_normal((len(seeds), iterations)))
-    attrs = {"units": "reward", "long_name": "mean undiscounted raw return of the completed episodes"}
-    return xr.Dataset(
-        {
-            "return_mean": (("task", "algo", "seed", "iteration"), returns[None, None], attrs),
-            "num_episodes": (
-                ("task", "algo", "seed", "iteration"),
-                np.full((1, 1, *returns.shape), 3),
-                {"units": "1"},
-            ),
-        },
-        {
-            "task": np.array([task], object),
-            "algo": np.array([algo], object),
-            "seed": list(seeds),
-            "iteration": range(iterations),
-        },
-    )
+    columns = {"return_mean": returns.T, "num_episodes": np.full(returns.T.shape, 3.0)}
+    described = {
+        "return_mean": ("mean undiscounted raw return of the completed episodes", "reward"),
+        "num_episodes": ("completed episodes", "1"),
+    }
+    return records_dataset(columns, described, task, algo, seeds, {})
 
 
 def records(

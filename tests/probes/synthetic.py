@@ -1,24 +1,28 @@
 """Agents and rollouts for tests of probes: real files with random contents, no simulator."""
 
+import importlib
+
 import numpy as np
 import torch
 
 from pgprim.core.adam import adam_init
 from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.rollouts import BLOCK, RolloutWriter, open_rollouts
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
-from pgprim.types.rollouts import Block, Finals
+from pgprim.types.environment import Environment
+from pgprim.types.rollouts import Finals, Rollout
 
 NUM_OBS, NUM_ACT = 5, 2
 
 PPO = {
-    "anneal_over": 500, "pairs": 64, "semantics": "exact", "gamma": 0.99, "lam": 0.95, "hidden": [8, 8],
+    "algorithm": "ppo", "anneal_over": 500, "pairs": 64, "semantics": "exact", "gamma": 0.99, "lam": 0.95, "hidden": [8, 8],
     "minibatches": 4, "value_epochs": 2, "adam_eps": 1e-5, "log_sigma": 0.0, "init": "orthogonal", "anneal": True,
     "rew_norm": True, "rew_clip": 2.0, "obs_clip": 2.0, "policy_lr": 3e-3, "value_lr": 1e-4, "policy_epochs": 3,
     "eps": 0.2,
 }  # fmt: skip
 TRPO = {
-    "anneal_over": 500, "pairs": 64, "semantics": "exact", "gamma": 0.99, "lam": 0.95, "hidden": [8, 8],
+    "algorithm": "trpo", "anneal_over": 500, "pairs": 64, "semantics": "exact", "gamma": 0.99, "lam": 0.95, "hidden": [8, 8],
     "minibatches": 4, "value_epochs": 2, "adam_eps": 1e-5, "log_sigma": 0.0, "init": "xavier", "anneal": False,
     "rew_norm": False, "rew_clip": None, "obs_clip": None, "value_lr": 1e-4, "delta": 0.04, "fisher_fraction": 0.5,
     "cg_steps": 10, "cg_damping": 0.1, "backtracks": 10, "backtrack_factor": 0.5, "accept_ratio": 0.1,
@@ -35,12 +39,23 @@ def make_checkpoint(settings, seed=0, iteration=150, num_obs=NUM_OBS, num_act=NU
     hidden = tuple(settings["hidden"])
     theta = normal(policy_net(num_obs, num_act, hidden).num_params, 0.4)
     phi = normal(value_net(num_obs, hidden).num_params, 0.6)
-    adam = AdamState(normal(theta.shape[1], 1e-3), normal(theta.shape[1], 1e-3).square(), 320 * iteration)
+    adam = AdamState(
+        normal(theta.shape[1], 1e-3), normal(theta.shape[1], 1e-3).square(), np.array([320 * iteration])
+    )
     moments = Moments(1000, rng.standard_normal((1, num_obs)), 1000 * rng.uniform(0.5, 2.0, (1, num_obs)))
     rewards = Moments(1000, np.zeros((1, 1)), np.full((1, 1), 4000.0))
     state = AgentState(theta, phi, adam, adam_init(phi), moments, rewards)
-    algo = "trpo" if settings.get("delta") else "ppo"
-    return Checkpoint("bandit", "Synthetic-v0", algo, seed, iteration, num_obs, num_act, settings, state)
+    return Checkpoint(
+        "bandit",
+        Environment("Synthetic-v0"),
+        settings["algorithm"],
+        seed,
+        iteration,
+        num_obs,
+        num_act,
+        settings,
+        state,
+    )
 
 
 def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=1):
@@ -51,7 +66,7 @@ def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=
     parts = net.split(checkpoint.state.theta)
     shape = (num_streams, num_pairs)
     obs = rng.standard_normal((*shape, num_obs)).astype(np.float32)
-    mu = forward(parts, torch.from_numpy(obs.reshape(1, -1, num_obs)), len(net.sizes) - 1).numpy()
+    mu = forward(net, parts, torch.from_numpy(obs.reshape(1, -1, num_obs))).numpy()
     act = (mu.reshape(*shape, num_act) + rng.standard_normal((*shape, num_act))).astype(np.float32)
     rew = act[..., 0] * np.sin(obs[..., 0]) - np.square(act).sum(-1) + rng.standard_normal(shape)
     terminated, truncated = rng.random((2, *shape)) < end_rate
@@ -66,10 +81,37 @@ def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=
             final = rng.standard_normal((len(t), num_obs)).astype(np.float32)
             finals = Finals(stream.astype(np.int32), (t + start).astype(np.int32), final)
             columns = (x[:, piece] for x in (obs, act, rew.astype(np.float64), terminated, truncated))
-            writer.append(Block(start, *columns, finals))
+            writer.append(Rollout(start, *columns, finals))
     return open_rollouts(path)
+
+
+def measure_by(probe, checkpoint, rollouts, params, trials, **results):
+    """The vectors and the numbers of a probe of rollouts.
+
+    Args:
+        probe: Its name.
+        checkpoint: The agent.
+        rollouts: Its rollouts.
+        params: The probe's block of the parameter file.
+        trials: Number of the rollouts' streams that are trials.
+        results: What other probes found, by their names.
+    """
+    rollouts.attrs["trials"] = trials
+    others = {name: Measured(result) for name, result in results.items()}
+    measure = importlib.import_module(f"pgprim.probes.{probe}.measure").measure
+    found = measure(Inputs(checkpoint, rollouts, results=others), params)
+    return found.vectors, found.numbers
 
 
 def everything(rollouts):
     """All of a store as one block."""
     return next(iter(rollouts.blocks(size=rollouts.num_pairs)))
+
+
+def seen_rewards(checkpoint, rew):
+    """Rewards as the value network sees them."""
+    settings, moments = checkpoint.settings, checkpoint.state.rew_moments
+    scaled = rew / np.sqrt(moments.m2[0, 0] / (moments.count - 1)) if settings["rew_norm"] else rew
+    return (
+        scaled if settings["rew_clip"] is None else scaled.clip(-settings["rew_clip"], settings["rew_clip"])
+    )

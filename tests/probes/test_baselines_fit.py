@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from pgprim.probes.baselines.fit import (
+
+from pgprim.core.gaussian import log_prob
+from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.probes.fit.regression import (
     FitSettings,
     Returns,
     describe,
@@ -14,12 +17,8 @@ from pgprim.probes.baselines.fit import (
     rescale,
     weighted_errors,
 )
-
-from pgprim.core.gaussian import log_prob
-from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.rl.algorithms import make_settings
-from pgprim.rl.normalise import normalise_obs, normalise_rew, std
-from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
+from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts, seen_rewards
 
 NET = value_net(1, (16, 16))
 CHOSEN = FitSettings(pairs=10**6, held_out=0.2, beyond=100, batch=256, lr=1e-2, epochs=12, patience=12)
@@ -114,21 +113,16 @@ def test_returns_are_the_definition_and_unsettled_ones_are_left_out(tmp_path, se
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, 4, 900, end_rate=0.01)
     found = read_returns(checkpoint, rollouts.blocks(slice(1, 4), num_pairs + 1, 256), num_pairs, beyond)
     chosen, block = make_settings(settings), everything(rollouts)
-    moments = checkpoint.state.obs_moments
     finals = {(k, t): obs for k, t, obs in zip(*vars(block.finals).values(), strict=True)}
-    value = value_net(checkpoint.num_obs, chosen.hidden).split(checkpoint.state.phi.double())
+    net = value_net(checkpoint.num_obs, chosen.hidden)
+    value = net.split(checkpoint.state.phi.double())
     policy = policy_net(checkpoint.num_obs, checkpoint.num_act, chosen.hidden)
     theta = checkpoint.state.theta.double().requires_grad_()
 
-    def seen(raw):
-        return torch.from_numpy(
-            normalise_obs(raw.astype(np.float64), moments.mean[0], std(moments)[0], chosen.obs_clip)
-        )
+    def worth(obs):
+        return forward(net, value, torch.from_numpy(obs.astype(np.float64))[None, None]).item()
 
-    def worth(raw):
-        return forward(value, seen(raw)[None, None], 3).item()
-
-    rew = normalise_rew(block.rew, checkpoint.state.rew_moments, chosen)
+    rew = seen_rewards(checkpoint, block.rew)
     rows, left_out = [], 0
     for stream in range(1, 4):
         of_stream = []
@@ -153,12 +147,12 @@ def test_returns_are_the_definition_and_unsettled_ones_are_left_out(tmp_path, se
     np.testing.assert_allclose(found.ret, [row[0] for row in rows], rtol=1e-4, atol=1e-4)
     for k in range(0, len(rows), 97):
         _, stream, t = rows[k]
-        obs = seen(block.obs[stream, t])
+        obs = torch.from_numpy(block.obs[stream, t].astype(np.float64))
         np.testing.assert_allclose(found.obs[k], obs, atol=1e-5)
         assert found.val[k].item() == pytest.approx(worth(block.obs[stream, t]), abs=1e-4)
         parts = policy.split(theta)
         act = torch.from_numpy(block.act[stream, t].astype(np.float64))[None, None]
-        logp = log_prob(forward(parts, obs[None, None], 3), parts[-1], act).sum()
+        logp = log_prob(forward(policy, parts, obs[None, None]), parts[-1], act).sum()
         norm = torch.autograd.grad(logp, theta)[0].square().sum().item()
         assert found.norm[k].item() == pytest.approx(norm, rel=1e-3)
 

@@ -3,17 +3,23 @@
 import numpy as np
 import pytest
 import torch
-from pgprim.probes.baselines.fit import NUMBERS
 
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.surrogate import normalise_advantage
-from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor, run
+from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor
 from pgprim.rl.algorithms import make_settings
-from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
-from pgprim.types.fit import Fit
-from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
+from pgprim.types.fit import NUMBERS, Fit
+from tests.probes.synthetic import (
+    PPO,
+    TRPO,
+    everything,
+    make_checkpoint,
+    make_rollouts,
+    measure_by,
+    seen_rewards,
+)
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1100
 BUDGETS = [30, 512, 1000]
@@ -24,6 +30,12 @@ PARAMS = {
         "budgets": BUDGETS, "level": 0.95, "lambdas": LAMBDAS, "pairs": 700, "fit": {"beyond": 60},
     },
 }  # fmt: skip
+
+
+def run(checkpoint, fit, rollouts, params):
+    own = {name: value for name, value in params["baselines"].items() if name not in ("level", "fit")}
+    own["beyond"] = params["baselines"]["fit"]["beyond"]
+    return measure_by("baselines", checkpoint, rollouts, own, params["sample"]["trials"], fit=fit)
 
 
 def make_fit(checkpoint):
@@ -43,39 +55,34 @@ class _ByTheBook:
     def __init__(self, checkpoint, fit, experience, stream):
         self.settings = make_settings(checkpoint.settings)
         self.paper = self.settings.semantics == "paper"
-        moments = checkpoint.state.obs_moments
         net = value_net(checkpoint.num_obs, self.settings.hidden)
 
-        def seen(raw):
-            raw = np.asarray(raw, np.float64)
-            return torch.from_numpy(
-                normalise_obs(raw, moments.mean[0], std(moments)[0], self.settings.obs_clip)
-            )
-
-        self.obs = seen(experience.obs[stream])
+        self.obs = torch.from_numpy(experience.obs[stream].astype(np.float64))
         self.act = torch.from_numpy(experience.act[stream].astype(np.float64))
-        self.rew = normalise_rew(experience.rew, checkpoint.state.rew_moments, self.settings)[stream]
+        self.rew = seen_rewards(checkpoint, experience.rew)[stream]
         self.terminated, self.truncated = experience.terminated[stream], experience.truncated[stream]
         if self.paper:
             self.terminated, self.truncated = self.terminated | self.truncated, np.zeros_like(self.truncated)
         self.val, self.next_val = {}, {}
         for name, phi in (("value", checkpoint.state.phi), ("true", fit.true), ("optimal", fit.optimal)):
             parts = net.split(phi.double())
-            self.val[name] = forward(parts, self.obs[None], 3)[0, :, 0].numpy()
+            self.val[name] = forward(net, parts, self.obs[None])[0, :, 0].numpy()
             behind = np.append(self.val[name][1:], np.nan)
             finals = experience.finals
             for k, t, obs in zip(finals.stream, finals.t, finals.obs, strict=True):
                 if k == stream:
-                    behind[t] = forward(parts, seen(obs)[None, None], 3).item()
+                    behind[t] = forward(
+                        net, parts, torch.from_numpy(obs.astype(np.float64))[None, None]
+                    ).item()
             self.next_val[name] = behind
         self.policy = policy_net(checkpoint.num_obs, checkpoint.num_act, self.settings.hidden)
         self.theta = checkpoint.state.theta.double().requires_grad_()
 
     def logp(self, num_pairs):
         parts = self.policy.split(self.theta)
-        return log_prob(forward(parts, self.obs[None, :num_pairs], 3), parts[-1], self.act[None, :num_pairs])[
-            0
-        ]
+        return log_prob(
+            forward(self.policy, parts, self.obs[None, :num_pairs]), parts[-1], self.act[None, :num_pairs]
+        )[0]
 
     def advantage(self, baseline, lam, num_pairs):
         """Σ (γλ)^k δ_{t+k}; without a baseline γλ = γ and δ is the reward, V standing at cuts alone."""
@@ -129,7 +136,7 @@ def test_every_estimate_is_the_definition(measured, baseline):
     for budget in BUDGETS:
         for trial in range(TRIALS):
             adv = books[trial].advantage(baseline, books[trial].settings.lam, budget)
-            found = vectors.grad.sel(baseline=BASELINES.index(baseline), budget=budget)[trial].values
+            found = vectors.grad.sel(baseline=baseline, budget=budget)[trial].values
             assert _relative_error(found, books[trial].normalised(adv)) < 1e-4
 
 

@@ -11,12 +11,19 @@ from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.returns import gae
 from pgprim.core.surrogate import normalise_advantage
 from pgprim.probes.gradient import measure
-from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare, run, stream_gradients
+from pgprim.probes.gradient.measure import add_gradients, collect_sums, compare, stream_gradients
 from pgprim.rl.algorithms import make_settings
-from pgprim.rl.normalise import normalise_obs, normalise_rew, std
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
 from pgprim.store.labelled import interval
-from tests.probes.synthetic import PPO, TRPO, everything, make_checkpoint, make_rollouts
+from tests.probes.synthetic import (
+    PPO,
+    TRPO,
+    everything,
+    make_checkpoint,
+    make_rollouts,
+    measure_by,
+    seen_rewards,
+)
 
 TRIALS, TRUTH, PAIRS = 4, 5, 1500
 BUDGETS = [30, 100, 512, 1024, 1025, 1400]
@@ -26,15 +33,18 @@ PARAMS = {
 }
 
 
+def run(checkpoint, rollouts, params):
+    own = {name: value for name, value in params["estimate"]["gradient"].items() if name != "level"}
+    return measure_by("gradient", checkpoint, rollouts, own, params["sample"]["trials"])
+
+
 def _brute_force(checkpoint, experience, streams, num_pairs):
     """Eq. 1 on the first `num_pairs` pairs of some streams taken as one batch, by the book."""
     settings = make_settings(checkpoint.settings)
-    moments = checkpoint.state.obs_moments
     paper = settings.semantics == "paper"
 
-    def seen(raw):
-        raw = raw.astype(np.float64)
-        return torch.from_numpy(normalise_obs(raw, moments.mean[0], std(moments)[0], settings.obs_clip))
+    def double(obs):
+        return torch.from_numpy(obs.astype(np.float64))
 
     value = value_net(checkpoint.num_obs, settings.hidden)
     phi = value.split(checkpoint.state.phi.double())
@@ -43,26 +53,24 @@ def _brute_force(checkpoint, experience, streams, num_pairs):
     finals = {(k, t): obs for k, t, obs in zip(*vars(experience.finals).values(), strict=True)}
     logps, advs = [], []
     for stream in streams:
-        obs = seen(experience.obs[stream])
-        val = forward(phi, obs[None], 3)[0, :, 0].numpy()
+        obs = double(experience.obs[stream])
+        val = forward(value, phi, obs[None])[0, :, 0].numpy()
         terminated, truncated = (
             x[stream : stream + 1, :num_pairs] for x in (experience.terminated, experience.truncated)
         )
         next_val = np.append(val[1:], np.nan)[:num_pairs]
         for (k, t), final in finals.items():
             if k == stream and t < num_pairs:
-                next_val[t] = forward(phi, seen(final)[None, None], 3).item()
+                next_val[t] = forward(value, phi, double(final)[None, None]).item()
         if paper:
             next_val[-1] = val[num_pairs - 1]
             terminated, truncated = terminated | truncated, np.zeros_like(truncated)
-        rew = normalise_rew(
-            experience.rew[stream : stream + 1, :num_pairs], checkpoint.state.rew_moments, settings
-        )
+        rew = seen_rewards(checkpoint, experience.rew[stream : stream + 1, :num_pairs])
         columns = (rew, val[None, :num_pairs], next_val[None], terminated, truncated)
         advs.append(gae(*columns, settings.gamma, settings.lam)[0])
         parts = policy.split(theta)
         act = torch.from_numpy(experience.act[stream, :num_pairs].astype(np.float64))
-        logps.append(log_prob(forward(parts, obs[None, :num_pairs], 3), parts[-1], act[None])[0])
+        logps.append(log_prob(forward(policy, parts, obs[None, :num_pairs]), parts[-1], act[None])[0])
     adv = normalise_advantage(torch.from_numpy(np.concatenate(advs))[None])[0]
     return torch.autograd.grad((torch.cat(logps) * adv).mean(), theta)[0][0].numpy()
 

@@ -5,32 +5,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pgprim.experience.collect import Experience, collect, make_batch
-from pgprim.experience.frozen import run_frozen
 
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net
-from pgprim.core.seeding import derive_seed, generator
-from pgprim.experience.train import train_iteration
+from pgprim.experience.rollout import collect, frozen_policies, run_policies
+from pgprim.experience.seen import make_batch, see, see_iteration
+from pgprim.experience.train import take_steps, train_iteration
 from pgprim.probes.landscape import points as landscape
 from pgprim.probes.landscape.points import (
-    as_one_agent,
     landscape_purpose,
     plane,
     random_direction,
     run_points,
     sample_batch,
     surrogate_gain,
-    take_steps,
 )
 from pgprim.rl.algorithms import make_settings
+from pgprim.rl.batch import as_one_agent
 from pgprim.rl.initialise import make_agent
-from pgprim.rl.normalise import normalise_obs, std
 from pgprim.types.checkpoint import Checkpoint, Moments
-from pgprim.types.rollouts import Block
-from tests.rl.examples import ALGOS
+from pgprim.types.rollouts import Rollout
+from tests.rl.examples import ALGOS, HOPPER
 
-ENV = "Hopper-v5"
 SMALL = {"pairs": 256, "minibatches": 4, "policy_epochs": 2}
 AXIS = np.linspace(0, 3, 4)
 
@@ -43,7 +39,7 @@ def make_checkpoint(algo="ppo", dtype=torch.float32, iteration=0, **changes) -> 
     moments = Moments(100, 0.1 * rng.standard_normal((1, 11)), rng.uniform(50, 200, (1, 11)))
     theta = state.theta + 0.1 * torch.from_numpy(rng.standard_normal(state.theta.shape)).float()
     state = replace(state, theta=theta.to(dtype), obs_moments=moments)
-    return Checkpoint("hopper", ENV, algo, 0, iteration, 11, 3, values, state)
+    return Checkpoint("hopper", HOPPER, algo, 0, iteration, 11, 3, values, state)
 
 
 def as_double(batch):
@@ -57,48 +53,33 @@ def test_the_step_is_the_one_that_training_takes(algo):
     """Training's own batch of an iteration, with its random numbers, gives training's own new parameters to the bit."""
     checkpoint = make_checkpoint(algo)
     settings, purpose = make_settings(checkpoint.settings), ("test", algo, 0)
-    new, _ = train_iteration(ENV, checkpoint.state, settings, [purpose], 0)
-    experience, state = collect(ENV, checkpoint.state, settings, [purpose])
-    step = take_steps(checkpoint, make_batch(experience, state.phi, settings), [purpose])
+    new, _ = train_iteration(HOPPER, checkpoint.state, settings, [purpose], 0)
+    rollout, _ = collect(HOPPER, checkpoint.state, settings, [purpose])
+    batch = make_batch(see_iteration(rollout, checkpoint.state, settings), settings)
+    step = take_steps(checkpoint, batch, [purpose])
     assert step.abs().max() > 0
     torch.testing.assert_close(step, new.theta - checkpoint.state.theta, rtol=0, atol=0)
 
 
-def frozen_stream(checkpoint: Checkpoint, purpose, num_pairs: int) -> Block:
+def frozen_stream(checkpoint: Checkpoint, purpose, num_pairs: int) -> Rollout:
     """One stream of the checkpoint's own policy."""
-    settings, moments = make_settings(checkpoint.settings), checkpoint.state.obs_moments
-    policy = (checkpoint.state.theta.numpy(), moments.mean, std(moments), settings.obs_clip, settings.hidden)
-    random = ([derive_seed(*purpose, "env")], [generator(*purpose, "noise")])
-    return next(run_frozen(checkpoint.env_id, *policy, *random, num_pairs, num_pairs))
+    return next(
+        run_policies(checkpoint.environment, frozen_policies(checkpoint), [purpose], num_pairs, num_pairs)
+    )
 
 
 @pytest.mark.parametrize("semantics", ["exact", "paper"])
 def test_the_batch_is_that_of_the_frozen_policy(semantics):
     """Values, advantages and flags as `make_batch` has them for the same pairs, with the normalisers as they are."""
     checkpoint = make_checkpoint("trpo", semantics=semantics, pairs=300)
-    settings = make_settings(checkpoint.settings)
     purpose = landscape_purpose(checkpoint, "few", "batch")
     batch = sample_batch(checkpoint, 2, 300, purpose)
     assert batch.adv.shape == (2, 300)
-    one = frozen_stream(checkpoint, (*purpose, 1), 301)
-    np.testing.assert_array_equal(batch.act[1], one.act[0, :300])
-    moments = checkpoint.state.obs_moments
-    obs = normalise_obs(one.obs, moments.mean[0], std(moments)[0], settings.obs_clip).astype(np.float32)
-    np.testing.assert_array_equal(batch.obs[1], obs[0, :300])
-    ended = (one.terminated | one.truncated)[:, :300]
-    following = obs[:, 1:301].copy()
-    finals = {int(t): k for k, t in enumerate(one.finals.t)}
-    for t in np.flatnonzero(ended[0]):
-        if t in finals:
-            final = normalise_obs(
-                one.finals.obs[finals[t]], moments.mean[0], std(moments)[0], settings.obs_clip
-            )
-            following[0, t] = final
-    experience = Experience(
-        obs[:, :300], following, one.act[:, :300], one.rew[:, :300], one.rew[:, :300],
-        one.terminated[:, :300], one.truncated[:, :300],
-    )  # fmt: skip
-    expected = make_batch(experience, checkpoint.state.phi, settings)
+    one = frozen_stream(checkpoint, (*purpose, 1), 300)
+    np.testing.assert_array_equal(batch.act[1], one.act[0])
+    np.testing.assert_array_equal(batch.obs[1], one.obs[0])
+    (seen,) = see(checkpoint, [one])
+    expected = make_batch(seen, make_settings(checkpoint.settings))
     torch.testing.assert_close(batch.val_old[1:], expected.val_old, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(batch.adv[1:], expected.adv, rtol=1e-4, atol=1e-5)
 
@@ -140,7 +121,7 @@ def _objective(checkpoint, batch, theta):
 
     def logp(theta):
         parts = net.split(theta)
-        return log_prob(forward(parts, batch.obs, 3), parts[-1], batch.act)
+        return log_prob(forward(net, parts, batch.obs), parts[-1], batch.act)
 
     rho = (logp(theta) - logp(checkpoint.state.theta)).exp()
     if eps is None:
@@ -158,9 +139,10 @@ def test_the_surrogate_s_slope_along_the_step_is_the_estimated_gradient_s(algo):
     checkpoint, batch = make_checkpoint(algo, torch.float64), as_double(sampled)
 
     theta = checkpoint.state.theta.clone().requires_grad_()
-    parts = policy_net(11, 3, (64, 64)).split(theta)
+    net = policy_net(11, 3, (64, 64))
+    parts = net.split(theta)
     adv = (batch.adv - batch.adv.mean()) / batch.adv.std()
-    (log_prob(forward(parts, batch.obs, 3), parts[-1], batch.act) * adv).mean().backward()
+    (log_prob(forward(net, parts, batch.obs), parts[-1], batch.act) * adv).mean().backward()
     expected = (theta.grad[0] @ step).item()
 
     small = 1e-5
@@ -200,7 +182,7 @@ def test_a_point_does_not_depend_on_which_others_are_measured_beside_it():
 
     def rewards(some):
         blocks = run_points(checkpoint, theta[some], [purposes[k] for k in some], 200)
-        return np.concatenate([rew for rew, _ in blocks], axis=1)
+        return np.concatenate([block.rew for block in blocks], axis=1)
 
     together = rewards(list(range(16)))
     np.testing.assert_array_equal(rewards([5]), together[[5]])
@@ -208,18 +190,18 @@ def test_a_point_does_not_depend_on_which_others_are_measured_beside_it():
 
 
 def test_a_point_earns_what_its_policy_earns_alone():
-    """The stream of `run_frozen` with the same random numbers, up to the last bits of a product of another shape."""
+    """The stream of the stepping loop with the same random numbers, up to the last bits of a product of another shape."""
     checkpoint, num_pairs = make_checkpoint(iteration=2), landscape.BLOCK + 88
     theta = checkpoint.state.theta.numpy() + np.array([[0.0], [0.01]], np.float32)
     blocks = list(run_points(checkpoint, theta, [("test", k) for k in range(2)], num_pairs))
-    assert [rew.shape for rew, _ in blocks] == [(2, landscape.BLOCK), (2, 88)]
-    rew, ended = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
+    assert [block.rew.shape for block in blocks] == [(2, landscape.BLOCK), (2, 88)]
+    rew, ended = (np.concatenate([getattr(b, name) for b in blocks], axis=1) for name in ("rew", "ended"))
     for k in range(2):
         state = replace(checkpoint.state, theta=torch.from_numpy(theta[[k]]))
         alone = frozen_stream(replace(checkpoint, state=state), ("test", k), num_pairs)
         few = slice(0, 40)  # later, the last bits have grown: falls come a step sooner or later
         np.testing.assert_allclose(rew[k, few], alone.rew[0, few], rtol=1e-4, atol=1e-4)
-        np.testing.assert_array_equal(ended[k, few], (alone.terminated | alone.truncated)[0, few])
+        np.testing.assert_array_equal(ended[k, few], alone.ended[0, few])
         assert alone.terminated.sum() > 3 and abs(ended[k].sum() - alone.terminated.sum()) <= 3
 
 
@@ -227,13 +209,13 @@ def test_common_random_numbers_are_those_of_one_purpose():
     """Two points that are one get one stream with them, and two without."""
     checkpoint = make_checkpoint()
     twice = np.repeat(checkpoint.state.theta.numpy(), 2, axis=0)
-    common, _ = next(run_points(checkpoint, twice, [("test", 0)] * 2, 50))
+    common = next(run_points(checkpoint, twice, [("test", 0)] * 2, 50)).rew
     np.testing.assert_array_equal(common[0], common[1])
-    apart, _ = next(run_points(checkpoint, twice, [("test", 0), ("test", 1)], 50))
+    apart = next(run_points(checkpoint, twice, [("test", 0), ("test", 1)], 50)).rew
     assert np.abs(apart[0] - apart[1]).max() > 0
 
 
 def test_no_other_probe_shares_its_random_numbers():
     purpose = landscape_purpose(make_checkpoint(iteration=3), "few")
-    assert purpose == ("landscape", ENV, "ppo", 0, 3, "few")
+    assert purpose == ("landscape", HOPPER.id, "ppo", 0, 3, "few")
     assert landscape.landscape_purpose(make_checkpoint(iteration=4), "few") != purpose

@@ -20,7 +20,7 @@ PAIRS, BEYOND, ACTS = 50, 10, 3
 
 
 def run(rerun: xr.Dataset) -> xr.Dataset:
-    return measure(Inputs(rerun=rerun)).numbers
+    return measure(Inputs(rerun=rerun), {}).numbers
 
 
 def policies(seed: int, moved: float) -> tuple[torch.Tensor, ...]:
@@ -127,7 +127,7 @@ def dataset():
         for algo, settings in (("ppo", {"eps": 0.2}), ("trpo", {"delta": 0.04})):
             moved = reruns(task, algo, iterations=(0, 10, 20), moved=0.05, **settings)
             parts[f"{task} {algo}"] = run(moved)
-    return select("trust_region", combine(parts))
+    return select("trust_region", combine(parts), {})
 
 
 def test_a_row_per_quantity_with_median_range_and_bound_as_in_the_dataset(dataset):

@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 import yaml
 
+from pgprim.commands.params import load
 from pgprim.report.claims.claims import CLAIMS
 from pgprim.report.claims.judge import judge
-from pgprim.types.params import load
 from tests.dag.checkouts import PROJECT
 
 PARAMS = load(PROJECT / "workflow/scales/default.yaml")

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from pgprim.rl.envs import make_envs
 
 from pgprim.core.adam import adam_init
 from pgprim.core.gaussian import log_prob
@@ -13,10 +12,13 @@ from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import Batch
 from pgprim.rl.initialise import make_agent
 from pgprim.rl.normalise import make_moments
+from pgprim.rl.streams import make_streams
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AdamState, AgentState, Moments, stack_agents
+from pgprim.types.environment import Environment
 
 NUM_OBS, NUM_ACT, HIDDEN = 5, 3, (64, 64)
+HOPPER = Environment("Hopper-v5")
 
 TRAIN = {
     "anneal_over": 500, "pairs": 2048, "semantics": "exact", "gamma": 0.99, "lam": 0.95, "hidden": [64, 64],
@@ -118,12 +120,15 @@ def stacks(num_agents: int = 3) -> list[slice]:
     return [slice(a, b) for a in whole for b in range(a + 1, num_agents + 1) if b - a < num_agents]
 
 
-def new_agents(env_id: str, chosen: Settings, seeds: list[int]) -> tuple[AgentState, list[tuple]]:
+def new_agents(
+    environment: Environment, chosen: Settings, seeds: list[int]
+) -> tuple[AgentState, list[tuple]]:
     """A stack of untrained agents, and the purposes of their random numbers."""
-    envs = make_envs(env_id, [0])
-    envs.close()
-    purposes = [("test", env_id, seed) for seed in seeds]
-    states = [make_agent(chosen, envs.obs_dim, envs.act_dim, *purpose, "init") for purpose in purposes]
+    streams = make_streams(environment, [0])
+    streams.close()
+    purposes = [("test", environment.id, seed) for seed in seeds]
+    shape = streams.num_obs, streams.num_act
+    states = [make_agent(chosen, *shape, *purpose, "init") for purpose in purposes]
     return stack_agents(states), purposes
 
 

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import gymnasium
 import numpy as np
 
+from pgprim.types.environment import Environment
+
 ID, STEPS = "pgprim-test/Regulator-v0", 8
 
 
@@ -33,12 +35,12 @@ class Regulator(gymnasium.Env):
 
 
 @contextmanager
-def registered(steps_to_live: int | None = None) -> Iterator[str]:
-    """The task's id, as long as it is known to Gymnasium; episodes end by a time limit."""
+def registered(steps_to_live: int | None = None) -> Iterator[Environment]:
+    """The task, as long as it is known to Gymnasium; episodes end by a time limit."""
     Regulator.steps_to_live = steps_to_live
     gymnasium.register(ID, Regulator, max_episode_steps=STEPS)
     try:
-        yield ID
+        yield Environment(ID)
     finally:
         del gymnasium.registry[ID]
         Regulator.steps_to_live = None

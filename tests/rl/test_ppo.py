@@ -9,6 +9,7 @@ import torch
 from pgprim.core.mlp import policy_net, value_net
 from pgprim.core.surrogate import clipped_surrogate, normalise_advantage, ratio, surrogate
 from pgprim.rl.algorithms.ppo.update import update as ppo_update
+from pgprim.rl.networks import make_policy, make_value
 from tests.rl import examples
 from tests.rl.examples import settings
 
@@ -123,3 +124,47 @@ def test_an_agents_bits_do_not_depend_on_the_stack(num_act):
     for pick in examples.stacks():
         found, own = run(pick)
         assert torch.equal(found, whole[pick]) and torch.equal(own.v, adam.v[pick])
+
+
+OPTIONS = {
+    "one optimiser": {"one_optimiser": True, "value_epochs": 2, "max_grad_norm": 0.5, "entropy_coef": 0.01, "value_coef": 0.5},
+    "early stop": {"target_kl": 0.002, "one_optimiser": True, "value_epochs": 2},
+    "early stop after an epoch": {"target_kl": 0.002, "target_kl_at": "epoch"},
+    "sizes": {"minibatch_size": 100, "advantage_norm": "batch", "value_clip": 0.2, "value_clip_max": False},
+    "other units": {"policy_activation": "silu", "policy_hidden": [40, 30], "sigma": "linear", "advantage_norm": "none"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_nor_do_they_with_other_libraries_options(kind):
+    """Twice in a row, so that agents that stop early go on from optimisers of different ages."""
+    chosen = settings(minibatches=4, policy_epochs=2, policy_lr=2e-3, **OPTIONS[kind])
+    policy, value = make_policy(chosen, 11, 3), make_value(chosen, 11)
+    rng = np.random.default_rng(8)
+    draw = lambda *shape: torch.from_numpy(rng.standard_normal((3, *shape))).float()  # noqa: E731
+    theta, phi, adv = 0.2 * draw(policy.num_params), 0.2 * draw(value.num_params), draw(256)
+    if chosen.sigma == "linear":
+        theta[:, -3:] = theta[:, -3:].exp()
+    batch = examples.Batch(
+        draw(256, 11), draw(256, 3), adv * torch.tensor([[1.0], [1.0], [30.0]]), adv, 0.3 * adv
+    )
+
+    def run(pick):
+        state = examples.agents(theta[pick].clone(), phi[pick].clone())
+        for iteration in range(2):
+            state = ppo_update(state, examples.take(batch, pick), chosen, iteration, rngs(range(3)[pick]))
+        return state
+
+    whole = run(slice(0, 3))
+    assert not torch.equal(whole.theta, theta) and torch.equal(whole.phi, phi) != chosen.one_optimiser
+    for pick in examples.stacks():
+        own = run(pick)
+        for one, other in zip(
+            (own.theta, own.phi, own.policy_adam.v),
+            (whole.theta, whole.phi, whole.policy_adam.v),
+            strict=True,
+        ):
+            assert torch.equal(one, other[pick])
+        assert own.policy_adam.count.tolist() == whole.policy_adam.count[pick].tolist()
+    if kind.startswith("early"):
+        assert (whole.policy_adam.count < 2 * 2 * 4).any()

@@ -12,19 +12,19 @@ import zarr
 
 from pgprim.store.rollouts import BLOCK, RolloutWriter, open_rollouts
 from pgprim.types.errors import UserError
-from pgprim.types.rollouts import Block, Finals
+from pgprim.types.rollouts import Finals, Rollout
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("obs", "act", "rew", "terminated", "truncated")
 
 
-def make_rollouts(num_streams: int, num_pairs: int, num_obs: int = 5, num_act: int = 2) -> Block:
+def make_rollouts(num_streams: int, num_pairs: int, num_obs: int = 5, num_act: int = 2) -> Rollout:
     rng = np.random.default_rng(num_pairs)
     truncated = rng.random((num_streams, num_pairs)) < 0.01
     kept = truncated.copy()
     kept[:, -1] = True
     stream, t = np.nonzero(kept)
-    return Block(
+    return Rollout(
         0,
         rng.standard_normal((num_streams, num_pairs, num_obs), dtype=np.float32),
         rng.standard_normal((num_streams, num_pairs, num_act), dtype=np.float32),
@@ -39,15 +39,15 @@ def make_rollouts(num_streams: int, num_pairs: int, num_obs: int = 5, num_act: i
     )
 
 
-def cut(rollouts: Block, start: int, stop: int, streams: slice = slice(None)) -> Block:
+def cut(rollouts: Rollout, start: int, stop: int, streams: slice = slice(None)) -> Rollout:
     final = rollouts.finals
     first, last, _ = streams.indices(len(rollouts.rew))
     kept = (final.t >= start) & (final.t < stop) & (final.stream >= first) & (final.stream < last)
     finals = Finals(final.stream[kept] - np.int32(first), final.t[kept], final.obs[kept])
-    return Block(start, *(getattr(rollouts, name)[streams, start:stop] for name in NAMES), finals)
+    return Rollout(start, *(getattr(rollouts, name)[streams, start:stop] for name in NAMES), finals)
 
 
-def write(path: Path, rollouts: Block, attrs: dict | None = None) -> None:
+def write(path: Path, rollouts: Rollout, attrs: dict | None = None) -> None:
     num_streams, num_pairs = rollouts.rew.shape
     with RolloutWriter(
         path, num_streams, num_pairs, rollouts.obs.shape[2], rollouts.act.shape[2], attrs or {}
@@ -56,7 +56,7 @@ def write(path: Path, rollouts: Block, attrs: dict | None = None) -> None:
             writer.append(cut(rollouts, start, min(start + BLOCK, num_pairs)))
 
 
-def assert_same(one: Block, two: Block) -> None:
+def assert_same(one: Rollout, two: Rollout) -> None:
     assert one.start == two.start
     for name in NAMES:
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name)
@@ -189,7 +189,7 @@ def test_blocks_out_of_order_or_size_are_refused(tmp_path, start, stop):
 
 
 def test_a_missing_or_wrong_store_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match=r"r\.zarr: a store of rollouts is wanted"):
+    with pytest.raises(UserError, match=r"r\.zarr: no such store of rollouts"):
         open_rollouts(tmp_path / "r.zarr")
     zarr.open_group(tmp_path / "other.zarr", mode="w").create_array("obs", shape=(1,), dtype="f4")
     with pytest.raises(UserError, match=r"other\.zarr: not a store of rollouts"):
@@ -200,13 +200,13 @@ MEASURE = """
 import resource, sys
 import numpy as np
 from pgprim.store.rollouts import BLOCK, RolloutWriter
-from pgprim.types.rollouts import Block, Finals
+from pgprim.types.rollouts import Finals, Rollout
 path, num_blocks, streams, obs, act = sys.argv[1], int(sys.argv[2]), 8, 348, 17
 rng = np.random.default_rng(0)
 none = Finals(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, obs), np.float32))
 with RolloutWriter(path, streams, num_blocks * BLOCK, obs, act, {}) as writer:
     for index in range(num_blocks):
-        writer.append(Block(
+        writer.append(Rollout(
             index * BLOCK, rng.standard_normal((streams, BLOCK, obs), dtype=np.float32),
             np.ones((streams, BLOCK, act), np.float32), np.ones((streams, BLOCK)),
             *np.zeros((2, streams, BLOCK), bool), none))

@@ -5,15 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pgprim.experience.collect import collect, make_batch
 
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net
 from pgprim.core.surrogate import normalise_advantage, ratio, surrogate
+from pgprim.experience.rollout import collect
+from pgprim.experience.seen import make_batch, see_iteration
 from pgprim.experience.train import train
 from pgprim.studies.variants import half_cosine, halves, train_while_sound
 from pgprim.types.checkpoint import stack_agents
-from tests.rl.examples import new_agents, settings
+from tests.rl.examples import ALGOS, new_agents, settings
 from tests.rl.regulator import registered
 
 SMALL = {"pairs": 60, "minibatches": 3, "value_epochs": 2, "policy_epochs": 2, "hidden": [8, 8]}
@@ -21,8 +22,8 @@ SMALL = {"pairs": 60, "minibatches": 3, "value_epochs": 2, "policy_epochs": 2, "
 
 @pytest.fixture
 def task():
-    with registered() as env_id:
-        yield env_id
+    with registered() as environment:
+        yield environment
 
 
 def trained(task, state, chosen, purposes, iterations=3, agreement_at=()):
@@ -33,7 +34,8 @@ def trained(task, state, chosen, purposes, iterations=3, agreement_at=()):
 
 @pytest.mark.parametrize("algo", ["ppo", "trpo"])
 def test_agents_that_are_sound_are_trained_as_ever(task, algo):
-    chosen = settings(algo, **SMALL)
+    small = {name: value for name, value in SMALL.items() if name in ALGOS[algo]}
+    chosen = settings(algo, **small)
     state, purposes = new_agents(task, chosen, [0, 1])
     sound, records = trained(task, state, chosen, purposes, agreement_at=(1,))
     assert sound == [[True, True]] * 3
@@ -50,10 +52,10 @@ def test_agents_that_are_sound_are_trained_as_ever(task, algo):
 def test_who_explodes_is_left_out_and_the_others_do_not_notice(task):
     chosen = settings("ppo", **SMALL)
     state, purposes = new_agents(task, chosen, [0, 1, 2])
-    wild = replace(state, phi=state.phi * torch.tensor([1.0, 1e7, 1.0])[:, None])
+    wild = replace(state, phi=state.phi * torch.tensor([1.0, 1e30, 1.0])[:, None])
     sound, records = trained(task, wild, chosen, purposes)
     assert sound == [[True, False, True]] * 3
-    assert records[0]["value_loss"][1] > 1e9  # its last records say how it ended
+    assert not np.isfinite(records[0]["value_loss"][1])  # its last records say how it ended
     others = stack_agents([state.agent(0), state.agent(2)])
     _, right = trained(task, others, chosen, [purposes[0], purposes[2]])
     for iteration, (mine, alone) in enumerate(zip(records, right, strict=True)):
@@ -65,7 +67,7 @@ def test_who_explodes_is_left_out_and_the_others_do_not_notice(task):
 def test_training_ends_when_nobody_is_left(task):
     chosen = settings("ppo", **SMALL)
     state, purposes = new_agents(task, chosen, [0, 1])
-    sound, _ = trained(task, replace(state, phi=1e7 * state.phi), chosen, purposes)
+    sound, _ = trained(task, replace(state, phi=1e30 * state.phi), chosen, purposes)
     assert sound == [[False, False]]
 
 
@@ -74,28 +76,30 @@ def test_halves_are_batches_of_their_own(task, semantics):
     """The first is what an iteration of half the size sees; normalisers move on between a cut and the pair behind it."""
     chosen = settings("ppo", semantics=semantics, **SMALL)
     state, purposes = new_agents(task, chosen, [0, 1])
-    whole, _ = collect(task, state, chosen, purposes)
-    shorter, _ = collect(task, state, replace(chosen, pairs=30), purposes)
+    whole, shorter = (
+        see_iteration(collect(task, state, chosen, purposes, num_pairs)[0], state, chosen)
+        for num_pairs in (60, 30)
+    )
     first, second = halves(whole)
-    mine, right = (make_batch(part, state.phi, chosen) for part in (first, shorter))
+    mine, right = (make_batch(part, chosen) for part in (first, shorter))
     assert torch.equal(mine.obs, right.obs) and torch.equal(mine.act, right.act)
     tolerance = {"atol": 0.0, "rtol": 0.0} if semantics == "paper" else {"atol": 0.02, "rtol": 0.02}
     torch.testing.assert_close(mine.adv, right.adv, **tolerance)
-    late = make_batch(whole, state.phi, chosen)
-    torch.testing.assert_close(make_batch(second, state.phi, chosen).adv, late.adv[:, 30:])
+    late = make_batch(whole, chosen)
+    torch.testing.assert_close(make_batch(second, chosen).adv, late.adv[:, 30:])
 
 
 def test_the_cosine_is_that_of_the_surrogate_s_gradients(task):
     chosen = settings("ppo", **SMALL)
     state, purposes = new_agents(task, chosen, [0, 1])
-    experience, _ = collect(task, state, chosen, purposes)
+    rollout, _ = collect(task, state, chosen, purposes)
     net = policy_net(1, 1, chosen.hidden)
     grads = []
-    for half in halves(experience):
-        batch = make_batch(half, state.phi, chosen)
+    for half in halves(see_iteration(rollout, state, chosen)):
+        batch = make_batch(half, chosen)
         theta = state.theta.double().requires_grad_()
         parts = net.split(theta)
-        logp = log_prob(forward(parts, batch.obs.double(), 3), parts[-1], batch.act.double())
+        logp = log_prob(forward(net, parts, batch.obs.double()), parts[-1], batch.act.double())
         gain = surrogate(ratio(logp, logp.detach()), normalise_advantage(batch.adv.double()))
         grads.append(torch.autograd.grad(gain.sum(), theta)[0])
     right = torch.nn.functional.cosine_similarity(*grads, dim=1)

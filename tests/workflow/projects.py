@@ -13,15 +13,17 @@ COPIED = (
 )  # fmt: skip
 
 TINY = {
-    "tasks": ["hopper"], "algos": ["ppo"], "probed": ["ppo"], "seeds": [0], "lockstep": ["0"], "iterations": [0, 1],
+    "tasks": ["hopper"], "algos": ["ppo"], "probed": ["ppo"], "seeds": [0], "iterations": [0, 1],
     "train": {"iterations": 2, "snapshot_every": 1}, "sample": {"trials": 3, "truth_streams": 3, "pairs": 700},
-    "estimate": {"gradient": {"budgets": [300, 700]}, "steps": {"budgets": [300]}},
-    "floor": {"iterations": [1], "states": 3, "branches": 3},
-    "baselines": {"tasks": ["hopper"], "iterations": [1], "budgets": [300, 700], "pairs": 300, "fit": {"beyond": 100}},
-    "landscape": {"tasks": ["hopper"], "algos": ["ppo"], "iterations": [1]},
-    "ablation": {"rates": [1.0], "lockstep": ["0-1-2"], "choose": [0], "iterations": 1, "pairs": 128},
-    "regime": {"pairs": [128], "total_pairs": 256, "rates": [1.0], "lockstep": ["0-1"]},
-    "semantics": {"tasks": ["hopper"], "lockstep": ["0"], "train_iterations": 2, "probes": ["gradient"]},
+    "probes": {
+        "rollouts": {"gradient": {"budgets": [300, 700]}, "steps": {"budgets": [300]}},
+        "checkpoints": {"floors": {"states": 3, "branches": 3}},
+    },
+    "fit": {"tasks": ["hopper"], "iterations": [1], "beyond": 100},
+    "baselines": {"budgets": [300, 700], "pairs": 300, "beyond": 100},
+    "ablation": {"rates": [1.0], "seeds": [0, 1, 2], "choose": [0], "iterations": 1, "pairs": 128},
+    "regime": {"pairs": [128], "total_pairs": 256, "rates": [1.0], "seeds": [0, 1]},
+    "semantics": {"train_iterations": 2, "probes": ["gradient"]}, "plot": {"budget": 700},
 }  # fmt: skip
 """What differs from the default set at a scale of seconds."""
 

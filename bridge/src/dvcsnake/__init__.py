@@ -9,6 +9,8 @@
 | `mending` | workspace, cache and dvc.lock in line with the verdicts |
 | `fetching` | outputs from the cache or from a remote |
 | `times` | modification times that tell Snakemake what the hashes say |
+| `why` | reasons why stages must run |
+| `lock_file` | merging dvc.lock |
 | `job` | one job: look up, restore, or run and record |
 | `run_cache` | which run made which bytes: dvc.lock's and the run cache's entries |
 | `pipeline` | dvc.yaml as a graph of stages and files |

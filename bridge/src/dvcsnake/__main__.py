@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dvcsnake.errors import UserError
+from dvcsnake.errors import UserError, in_a_sentence
 from dvcsnake.hooks import load_hooks
 from dvcsnake.versions import require
 
@@ -15,8 +15,8 @@ def main() -> int:
     try:
         require("dvc", "dvc-data")
         return arguments.do(arguments)
-    except UserError as error:
-        sys.exit(f"dvcsnake: {error}")
+    except (UserError, OSError) as error:
+        sys.exit(f"dvcsnake: {in_a_sentence(error)}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,6 +47,18 @@ def _parser() -> argparse.ArgumentParser:
         "--everything", action="store_true", help="also what `dvc push` leaves out, such as rollouts"
     )
     push.set_defaults(do=_push)
+    merge = commands.add_parser("merge-lock", help="merge three versions of dvc.lock, as Git's merge driver")
+    merge.add_argument(
+        "files", nargs=3, metavar="FILE", help="of the ancestor, ours (which gets the result), theirs"
+    )
+    merge.set_defaults(do=_merge)
+    why = commands.add_parser(
+        "why", help="say of every stage that targets need and that must run what changed"
+    )
+    why.add_argument(
+        "targets", nargs="*", metavar="TARGET", help="a file or a stage (default: the default targets)"
+    )
+    why.set_defaults(do=_why)
     status = commands.add_parser(
         "status", help="say of every stage whether it is up to date, and change nothing"
     )
@@ -95,6 +107,33 @@ def _push(arguments: argparse.Namespace) -> int:
     from dvcsnake.sharing import push
 
     push(Repository(), arguments.remote, arguments.everything)
+    return 0
+
+
+def _merge(arguments: argparse.Namespace) -> int:
+    from dvcsnake.dvc_api import Repository
+
+    Repository().merge_locks(*arguments.files)
+    return 0
+
+
+def _why(arguments: argparse.Namespace) -> int:
+    from dvcsnake.prelude import Plan, outputs_of, resolve, write_code
+    from dvcsnake.project import hold, open_project
+    from dvcsnake.verdicts import survey
+    from dvcsnake.why import stage_lines
+
+    load_hooks().check()
+    project = open_project(dry_run=True)
+    lock = hold(project.root)
+    write_code(project)
+    needed = outputs_of(project, arguments.targets)
+    if arguments.targets and not needed:
+        raise UserError(f"no stage of dvc.yaml is, or makes, {arguments.targets[0]}")
+    plan = resolve(project, Plan(survey(project.repository, project.pipeline)), needed)
+    for line in stage_lines(project, plan) or ["nothing must run: all that is needed is here and up to date"]:
+        print(line)
+    lock.close()
     return 0
 
 

@@ -9,20 +9,22 @@ Used here, and nowhere else:
 | `dvc.utils.serialize.load_yaml` | params.yaml, read as DVC reads it (YAML 1.2) |
 | `dvc.stage.cache._get_cache_hash` | the key of a run |
 | `Repo.stage_cache`: `cache_dir`, `_create_stage` | the run cache: where it is, outputs of an entry |
-| `dvc.output.Output`: `changed_cache`, `checkout` | outputs of an entry |
+| `dvc.output.Output.checkout` | outputs of an entry |
 | `dvc_data`: `build`, `hash_file`, `transfer`, `Tree` | hashes of files and folders, storing them in the cache |
 | `Repo.cloud`: `get_remote`, `get_remote_odb`, `pull`, `push` | objects from and to a remote; the run cache beside them |
 | `Repo.push` | what `dvc push --run-cache` does |
 | format 2.0 of dvc.lock | read and written with libyaml: DVC's own round trip takes 10 s for a thousand stages |
 """
 
+import contextlib
 import hashlib
 import logging
 import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,6 +32,7 @@ from typing import Any
 import dvc
 import yaml
 from dvc.dvcfile import load_file
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.stage.cache import _get_cache_hash
 from dvc.utils.serialize import load_yaml
@@ -37,9 +40,12 @@ from dvc_data.hashfile.build import build
 from dvc_data.hashfile.hash import hash_file
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
+from dvc_data.hashfile.state import StateNoop
 from dvc_data.hashfile.transfer import transfer
 from dvc_data.hashfile.tree import Tree
+from dvc_objects.errors import ObjectFormatError
 
+from dvcsnake import lock_file
 from dvcsnake.disk_cache import DiskCache
 from dvcsnake.errors import UserError
 from dvcsnake.hooks import load_hooks
@@ -51,7 +57,16 @@ Entry = dict[str, Any]
 # Inode, size and modification time of a file; for a folder those of all that is in it, by name.
 Trace = list[Any]
 
-logging.getLogger("dvc").setLevel(logging.CRITICAL)
+_BRING_BACK = "`git checkout dvc.lock` brings back the last one that was committed"
+
+# What DVC and the system raise when something cannot be read, written or reached.
+FAILURES = (DvcException, OSError)
+
+# From so many files on, one call for the whole disk is quicker than one for each.
+MANY = 64
+
+for _name in ("dvc", "dvc_data", "dvc_objects"):  # what they have to say is in the exceptions they raise
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 class Repository:
@@ -61,16 +76,28 @@ class Repository:
 
     Args:
         root: the folder that holds dvc.yaml.
+        say: takes one line of text for the user.
     """
 
-    def __init__(self, root: str | Path = "."):
+    def __init__(self, root: str | Path = ".", say: Callable[[str], None] = print):
+        self.say = say
         self.repo = Repo(str(root), config={"core": {"no_scm": True}}, _wait_for_lock=True)
         self.root = Path(self.repo.root_dir)
         self.cache = self.repo.cache.local
         self.hooks = load_hooks(self.root)
         self.saved = DiskCache(self.root / ".dvc" / "tmp" / "dvcsnake" / "cache")
         self._ignored = _digest(self.root / ".dvcignore")
-        self._hashes: dict[str, list] = self.saved.get("hashes", self._ignored, dict)
+        self._journal = self.root / ".dvc" / "tmp" / "dvcsnake" / "journal"
+        self.lock_is_spoilt = False
+        self._has_new = False
+        self.unverified = [
+            name for name, remote in self.repo.config["remote"].items() if not remote.get("verify")
+        ]
+        if self.unverified:
+            # plain `dvc pull` has noted as right what such a remote sent, without a look: it is hashed again
+            self.cache.state, self._hashes = StateNoop(), {}
+        else:
+            self._hashes: dict[str, list] = self.saved.get("hashes", self._ignored, dict)
         if "hardlink" in self.cache.cache_types:
             # equal outputs would share one inode, hence one modification time, and be write-protected
             raise UserError("DVC's cache.type is hardlink, but must be `dvc config cache.type reflink,copy`")
@@ -91,20 +118,30 @@ class Repository:
         """The names of all remotes, the default one first."""
         return sorted(self.repo.config["remote"], key=lambda name: name != self.remote)
 
+    def verify_remotes(self) -> None:
+        """Have plain `dvc pull` check what the remotes of this clone send, by settings in .dvc/config.local."""
+        if self.unverified:
+            with self.repo.config.edit("local") as config:
+                for name in self.unverified:
+                    config.setdefault("remote", {}).setdefault(name, {})["verify"] = True
+            self.say(
+                f"dvc: `dvc pull` is now to verify what comes from {', '.join(self.unverified)} (in .dvc/config.local)"
+            )
+
     # --- what is declared ---------------------------------------------------------------------
 
-    def definitions(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def definitions(self) -> list[dict[str, Any]]:
         """dvc.yaml's stages as written, and resolved by stage name."""
         self.repo._reset()
         key = [dvc.__version__, *(_digest(self.root / name) for name in ("dvc.yaml", "params.yaml"))]
         return self.saved.get("definitions", key, self._resolve)
 
-    def _resolve(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _resolve(self) -> list[dict[str, Any]]:
         # not `.stages`, which reads dvc.lock too: that takes DVC seconds for a thousand stages
         dvcfile = load_file(self.repo, str(self.root / "dvc.yaml"))
         if "vars" in dvcfile.contents:
             raise UserError("dvc.yaml has `vars`, but values must come from params.yaml")
-        return dvcfile.contents.get("stages", {}), dvcfile.resolver.resolve().get("stages", {})
+        return [dvcfile.contents.get("stages", {}), dvcfile.resolver.resolve().get("stages", {})]
 
     def definition(self, name: str) -> dict[str, Any]:
         """One resolved stage of dvc.yaml."""
@@ -119,18 +156,81 @@ class Repository:
 
     def read_lock(self) -> dict[str, Entry]:
         """The entries of dvc.lock by stage name."""
-        return self.saved.get("lock", _digest(self.root / "dvc.lock"), self._parse_lock)
+        entries = self.saved.get("lock", _digest(self.root / "dvc.lock"), self._parse_lock)
+        if self.lock_is_spoilt:
+            self.saved.put("lock", None, None)  # it is to be seen again until it is written anew
+        return entries
 
     def _parse_lock(self) -> dict[str, Entry]:
         try:
-            text = (self.root / "dvc.lock").read_text()
+            text = (self.root / "dvc.lock").read_bytes().decode()
         except FileNotFoundError:
             return {}
-        return (yaml.load(text, _Loader) or {}).get("stages", {})
+        except UnicodeDecodeError:
+            raise UserError(f"dvc.lock is no text; {_BRING_BACK}") from None
+        if lock_file.has_conflict(text):
+            both = lock_file.unmerged(self.root)
+            if both is None:
+                raise UserError(
+                    "dvc.lock has conflict markers and no merge is going on; `git checkout BRANCH -- dvc.lock` takes one "
+                    "branch's whole file"
+                )
+            ours, theirs = map(self._parse_stages, both)
+            for entry in theirs.values():
+                self.record(entry)
+            self.say(
+                "dvc: dvc.lock has conflict markers: the records of both sides are used (`git add dvc.lock` after the run)"
+            )
+            self.lock_is_spoilt = True
+            return lock_file.merge_stages({}, ours, theirs)
+        return self._parse_stages(text)
+
+    def _parse_stages(self, text: str) -> dict[str, Entry]:
+        try:
+            data = yaml.load(text, _Loader) or {}
+        except yaml.YAMLError as error:
+            raise UserError(
+                f"dvc.lock: not valid YAML, {str(error).splitlines()[0]}; {_BRING_BACK}"
+            ) from None
+        stages = (data.get("stages") or {}) if isinstance(data, dict) else None
+        if not isinstance(stages, dict):
+            raise UserError(f"dvc.lock must be a mapping with the key stages; {_BRING_BACK}")
+        whole = {name: entry for name, entry in stages.items() if isinstance(entry, dict) and "cmd" in entry}
+        if lost := stages.keys() - whole.keys():
+            self.lock_is_spoilt = True
+            self.say(f"dvc: dvc.lock has no record of {min(lost)}, only its name, and is written anew")
+        return whole
+
+    def merge_locks(self, base: str, ours: str, theirs: str) -> None:
+        """Merge three versions of dvc.lock into the second one, as Git asks of a merge driver.
+
+        Args:
+            base: The file of the common ancestor.
+            ours: The file of the branch that is merged into, which gets the result.
+            theirs: The file of the branch that is merged.
+        """
+        old, mine, other = (self._parse_stages(Path(path).read_text()) for path in (base, ours, theirs))
+        for entry in (*mine.values(), *other.values()):
+            if "outs" in entry:
+                self.record(entry)
+        _write_yaml(Path(ours), {"schema": "2.0", "stages": lock_file.merge_stages(old, mine, other)})
+
+    def install_merge_driver(self) -> None:
+        """Have Git in this clone merge dvc.lock stage by stage, if .gitattributes asks for it."""
+        attributes = self.root / ".gitattributes"
+        if not attributes.exists() or lock_file.ATTRIBUTE not in attributes.read_text().splitlines():
+            return
+        git = ["git", "-C", str(self.root), "config"]
+        if subprocess.run([*git, "merge.dvcsnake.driver"], capture_output=True, check=False).returncode == 1:
+            done = subprocess.run(
+                [*git, "merge.dvcsnake.driver", lock_file.DRIVER], capture_output=True, check=False
+            )
+            if not done.returncode:
+                self.say("dvc: `git merge` is now to merge dvc.lock stage by stage (in .git/config)")
 
     def write_lock(self, entries: Mapping[str, Entry]) -> None:
         """Replace dvc.lock. Call this with the repository locked."""
-        path = self.root / "dvc.lock"
+        path, self.lock_is_spoilt = self.root / "dvc.lock", False
         _write_yaml(path, {"schema": "2.0", "stages": dict(entries)})
         self.repo._reset()
 
@@ -151,11 +251,14 @@ class Repository:
         found = self._hash(full)
         if found:
             self._hashes[path] = [trace, found]
+            self._has_new = True
         return found
 
     def keep_hashes(self) -> None:
         """Have the next process know the hashes that this one found, without asking DVC."""
-        self.saved.put("hashes", self._ignored, self._hashes)
+        if self._has_new:
+            self.saved.put("hashes", self._ignored, self._hashes)
+            self._has_new = False
 
     def _hash(self, full: str) -> Hash | None:
         try:
@@ -164,7 +267,7 @@ class Repository:
                     self.cache, full, self.repo.fs, "md5", dry_run=True, ignore=self.repo.dvcignore
                 )
                 return _as_hash(meta, obj.hash_info)
-            meta, info = hash_file(full, self.repo.fs, "md5", self.repo.state)
+            meta, info = hash_file(full, self.repo.fs, "md5", self.cache.state)
         except FileNotFoundError:
             return None
         return _as_hash(meta, info)
@@ -208,20 +311,59 @@ class Repository:
 
     def runs(self, key: str) -> list[Entry]:
         """What the run cache has recorded under a key, newest first."""
-        folder = Path(self.repo.stage_cache.cache_dir, key[:2], key)
-        try:
-            files = [path for path in folder.iterdir() if re.fullmatch("[0-9a-f]{64}", path.name)]
-        except FileNotFoundError:
-            return []
+        files = []
+        for place in (self.repo.stage_cache.cache_dir, self._journal):
+            with contextlib.suppress(FileNotFoundError):
+                files += [
+                    path
+                    for path in Path(place, key[:2], key).iterdir()
+                    if path.name not in {f.name for f in files}
+                ]
+        files = [path for path in files if re.fullmatch("[0-9a-f]{64}", path.name)]
         files.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        return [yaml.load(path.read_text(), _Loader) for path in files]
+        entries = [(path, self._read_entry(path.read_bytes(), key, path.name)) for path in files]
+        for path, entry in entries:
+            if entry is None:
+                self._set_aside(path)
+        return [entry for _, entry in entries if entry is not None]
 
-    def record(self, entry: Entry) -> None:
-        """Put an entry into the run cache, from where `dvc repro` too restores it."""
-        path = Path(self.repo.stage_cache.cache_dir, self._place(entry))
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_yaml(path, entry)
+    def _read_entry(self, text: bytes, key: str, name: str) -> Entry | None:
+        """An entry of the run cache, None if it is not what its key and name say, or could reach beyond its outputs."""
+        try:
+            entry = yaml.load(text, _Loader)
+            whole = isinstance(entry["cmd"], str | list) and all(map(_is_plain_out, entry["outs"]))
+            return entry if whole and self._place(entry) == os.path.join(key[:2], key, name) else None
+        except Exception:  # whatever is wrong with the text, it cannot be used
+            return None
+
+    def _set_aside(self, path: Path) -> None:
+        """Move an entry of the run cache out of the way."""
+        aside = self.root / ".dvc" / "tmp" / "dvcsnake" / "set_aside" / f"{path.parent.name}-{path.name}"
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, aside)
+        except OSError:
+            return
+        self.say(
+            f"dvc: an entry of the run cache was not what its name says; it is now {aside.relative_to(self.root)}"
+        )
+
+    def record(self, entry: Entry, journal: bool = False) -> None:
+        """Put an entry into the run cache, from where `dvc repro` too restores it.
+
+        Args:
+            entry: The entry.
+            journal: Keep it, until dvc.lock has it, where `dvc gc` does not reach, too.
+        """
+        for place in (self.repo.stage_cache.cache_dir, *([self._journal] if journal else [])):
+            path = Path(place, self._place(entry))
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write_yaml(path, entry)
+
+    def clear_journal(self) -> None:
+        """Forget the entries of the last run, which dvc.lock has."""
+        shutil.rmtree(self._journal, ignore_errors=True)
 
     def record_lock(self) -> None:
         """Put all entries of dvc.lock into the run cache, from where DVC would not bring them back otherwise."""
@@ -248,12 +390,29 @@ class Repository:
         return self.repo.stage_cache._create_stage({"cmd": "none", "outs": outs}).outs if outs else []
 
     def is_cached(self, out: Mapping[str, Any]) -> bool:
-        """Whether the cache holds all objects of an output."""
-        return not self._outputs([out])[0].changed_cache()
+        """Whether the cache holds all objects of an output, and a folder's listing stays within the folder."""
+        if not out["md5"].endswith(".dir"):
+            return self._has_whole(out["md5"])
+        listing = self._listing(out["md5"])
+        return listing is not None and all(self._has_whole(info.value) for _, _, info in listing)
+
+    def _has_whole(self, md5: str) -> bool:
+        try:
+            self.cache.check(md5)  # reads what is not write-protected
+        except (FileNotFoundError, ObjectFormatError):
+            return False
+        return True
 
     def has_object(self, md5: str) -> bool:
         """Whether the cache holds a file, or the listing of a folder."""
         return os.path.exists(self.cache.oid_to_path(md5))
+
+    def cached_text(self, md5: str) -> str | None:
+        """The text of a file in the cache, None if it is not there."""
+        try:
+            return Path(self.cache.oid_to_path(md5)).read_text()
+        except OSError:
+            return None
 
     def can_bring_back(self, path: str) -> bool:
         """Whether the cache holds the bytes of a file in the workspace."""
@@ -274,7 +433,13 @@ class Repository:
             raise UserError(
                 f"{path} could not be stored in DVC's cache, {self.cache.path}; is the disk full?"
             )
+        _flush([self.cache.oid_to_path(info.value) for info in self._objects(obj.hash_info)])
         return _as_hash(meta, obj.hash_info)
+
+    def _objects(self, info: HashInfo) -> list[HashInfo]:
+        """An output's objects: its own, and those that its listing names."""
+        listing = self._listing(info.value) if info.isdir else None
+        return [info, *(member for _, _, member in listing or ())]
 
     def restore(self, out: Mapping[str, Any], link: bool = False) -> bool:
         """Put an output in place from the cache, as a copy or as hard links.
@@ -284,6 +449,8 @@ class Repository:
         Returns:
             Whether the output is in place.
         """
+        if not self.is_cached(out):
+            return False
         usual = self.cache.cache_types
         self.cache.cache_types = ["hardlink", "copy"] if link else usual
         try:
@@ -320,11 +487,18 @@ class Repository:
                     os.unlink(held)
 
     def _listing(self, md5: str) -> Tree | None:
-        """What a folder holds, if the cache knows."""
+        """What a folder holds, if the cache knows; None, too, for a listing that is not what its name says.
+
+        A listing from elsewhere may be made to write or read anywhere: its paths must stay in the folder, and its
+        hashes must be hashes, as they name files in the cache.
+        """
         try:
-            return Tree.load(self.cache, HashInfo("md5", md5), hash_name="md5")
+            if _md5_of(self.cache.oid_to_path(md5)) != md5.removesuffix(".dir"):
+                return None
+            tree = Tree.load(self.cache, HashInfo("md5", md5), hash_name="md5")
         except Exception:  # whatever is wrong with the listing, it cannot be used
             return None
+        return tree if all(map(_is_safe_member, tree)) else None
 
     # --- remotes ------------------------------------------------------------------------------
 
@@ -343,7 +517,7 @@ class Repository:
         return [out for out in outs if out["md5"] in found]
 
     def fetch(self, outs: Iterable[Mapping[str, Any]], remote: str | None = None) -> None:
-        """Copy the objects of outputs from a remote to the cache, as far as it has them."""
+        """Copy the objects of outputs from a remote to the cache, as far as it has them whole."""
         infos = [HashInfo("md5", out["md5"]) for out in outs]
         self._pull({info for info in infos if info.isdir}, remote)
         listings = [self._listing(info.value) for info in infos if info.isdir]
@@ -353,13 +527,25 @@ class Repository:
         )
 
     def _pull(self, objects: set[HashInfo], remote: str | None) -> None:
-        if missing := {info for info in objects if not self.cache.exists(info.value)}:
-            self.repo.cloud.pull(missing, remote=remote)
+        missing = {info for info in objects if not self.cache.exists(info.value)}
+        if not missing:
+            return
+        store = self.repo.cloud.get_remote_odb(remote)
+        store.verify = False  # DVC would drop what is wrong without a word
+        self.repo.cloud.pull(missing, odb=store)
+        arrived = {info: self.cache.oid_to_path(info.value) for info in missing}
+        arrived = {info: path for info, path in arrived.items() if os.path.exists(path)}
+        damaged = [path for info, path in arrived.items() if _md5_of(path) != info.value.removesuffix(".dir")]
+        for path in damaged:
+            os.unlink(path)
+        if damaged:
+            count = f"{len(damaged)} objects" if len(damaged) > 1 else "1 object"
+            self.say(f"dvc: {count} of the remote {remote or self.remote} are damaged and not used")
 
     def fetch_runs(self, keys: Iterable[str], remote: str | None = None) -> int:
         """Copy what a remote's run cache has recorded under some keys; returns the number of new records."""
         store = self.repo.cloud.get_remote_odb(remote, "fetch --run-cache", hash_name="md5-dos2unix")
-        copied = 0
+        copied = refused = 0
         for key in keys:
             folder = store.fs.join(store.path, "runs", key[:2], key)
             try:
@@ -368,12 +554,19 @@ class Repository:
                 continue
             for source in found:
                 target = Path(self.repo.stage_cache.cache_dir, key[:2], key, store.fs.name(source))
-                if not target.exists():
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-                    unfinished.write_bytes(store.fs.cat_file(source))
-                    unfinished.replace(target)
-                    copied += 1
+                if not re.fullmatch("[0-9a-f]{64}", target.name) or target.exists():
+                    continue
+                text = store.fs.cat_file(source)
+                if self._read_entry(text, key, target.name) is None:
+                    refused += 1
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _write(target, text)
+                copied += 1
+        if refused:
+            self.say(
+                f"dvc: {refused} records of the remote {remote or self.remote} are not what their names say"
+            )
         return copied
 
     def push(self, remote: str | None = None) -> None:
@@ -384,11 +577,7 @@ class Repository:
         """Copy outputs that plain `dvc push` leaves here to a remote; returns how many objects were copied."""
         objects: set[HashInfo] = set()
         for out in outs:
-            info = HashInfo("md5", out["md5"])
-            objects |= {
-                info,
-                *(member for _, _, member in (self._listing(info.value) or () if info.isdir else ())),
-            }
+            objects.update(self._objects(HashInfo("md5", out["md5"])))
         result = self.repo.cloud.push(objects, remote=remote) if objects else None
         if result and result.failed:
             raise UserError(
@@ -403,6 +592,38 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _is_plain_out(out: Any) -> bool:
+    """Whether a recorded output has a path, a hash and nothing that DVC would act on."""
+    return (
+        isinstance(out["path"], str)
+        and re.fullmatch(r"[0-9a-f]{32}(\.dir)?", out["md5"]) is not None
+        and out.get("hash") == "md5"
+        and out.keys() <= {"path", "hash", "md5", "size", "nfiles", "isexec"}
+    )
+
+
+def _is_safe_member(member: tuple[tuple[str, ...], Any, HashInfo]) -> bool:
+    """Whether a file of a listing lies within the folder and is named by a hash."""
+    parts, _, info = member
+    is_inside = all(part not in ("", ".", "..") and not set(part) & set("/\\\0") for part in parts)
+    return bool(parts) and is_inside and re.fullmatch("[0-9a-f]{32}", info.value or "") is not None
+
+
+def _md5_of(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _flush(paths: list[str]) -> None:
+    """Have files on the disk, so that what is recorded of them is true after a power cut."""
+    if len(paths) > MANY:
+        os.sync()
+        return
+    for path in paths:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
 
 
 def _digest(path: Path) -> str:
@@ -457,10 +678,20 @@ _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader
 
 
 def _write_yaml(path: Path, data: Any) -> None:
+    _write(
+        path,
+        yaml.dump(data, None, _Dumper, sort_keys=False, width=1000, allow_unicode=True, encoding="utf-8"),
+    )
+
+
+def _write(path: Path, text: bytes) -> None:
+    """Replace a file by one that is whole, also after a power cut."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with unfinished.open("w") as file:
-            yaml.dump(data, file, _Dumper, sort_keys=False, width=1000, allow_unicode=True)
+        with unfinished.open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -1,5 +1,15 @@
-"""The one exception that is meant for the person at the keyboard."""
+"""The one exception that is meant for the person at the keyboard, and other exceptions as one sentence."""
 
 
 class UserError(Exception):
     """Bad input: one sentence that names the file, key and value at fault and what would be right."""
+
+
+def in_a_sentence(error: BaseException) -> str:
+    """An exception, with what caused it, on one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    text = " ".join(str(error).split()) or type(error).__name__
+    cause = error.__cause__ or error.__context__
+    more = in_a_sentence(cause) if cause and not isinstance(error, UserError) else ""
+    return f"{text}: {more}" if more and more not in text else text

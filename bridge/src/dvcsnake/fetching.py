@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from dvcsnake.errors import in_a_sentence
 from dvcsnake.project import CACHE, Project
 
 
@@ -27,7 +28,7 @@ class Remotes:
             return question(remote)
         except Exception as problem:  # each kind of remote has exceptions of its own
             self._usable.remove(remote)
-            reason = " ".join(str(problem).split()) or type(problem).__name__
+            reason = in_a_sentence(problem)
             self._project.say(
                 f"dvc: the remote {remote} cannot be used ({reason}); what only it has is computed instead"
             )

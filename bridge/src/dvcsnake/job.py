@@ -5,10 +5,10 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from dvcsnake import digests, placeholders, run_cache
+from dvcsnake import digests, placeholders, run_cache, together
 from dvcsnake.dvc_api import Entry, Hash, Repository
 from dvcsnake.pipeline import Pipeline, Stage, parse_stage
 from dvcsnake.project import NEEDED
@@ -19,52 +19,68 @@ def run(repository: Repository, name: str, force: bool = False) -> int:
 
     Args:
         repository: the DVC repository.
-        name: the stage.
+        name: the stage; those that it leads (`together`) are had, too.
         force: run the command even if the result is known.
 
     Returns:
         The exit status for the job.
     """
-    stage = parse_stage(name, repository.definition(name))
-    with _alone(repository, name):
-        if changed := _changed_modules(repository, stage):
-            print(
-                f"{name}: {changed[0]} is not what its digest says, so it was edited after Snakemake had started"
-            )
-            return 1
-        asked = _question(repository, stage)
-        known = None if force else run_cache.best(repository, run_cache.answers(repository, asked, None))
-        if known:
-            if all(run_cache.same(repository.hash(out["path"]), out) for out in known["outs"]):
-                print(f"{name}: unchanged")
-                return 0
-            lacking = _bring(repository, stage, known)
-            if not lacking:
-                print(f"{name}: restored from the cache")
-                return 0
-            if _can_do_without(repository, stage, lacking):
-                for out in lacking:
-                    placeholders.put(repository.root, out["path"], out)
+    names = together.read(repository.root, name)
+    with ExitStack() as locks:
+        for one in sorted(names):
+            locks.enter_context(_alone(repository, one))
+        todo: dict[Stage, Entry] = {}
+        for stage in (parse_stage(one, repository.definition(one)) for one in names):
+            if changed := _changed_modules(repository, stage):
                 print(
-                    f"{name}: on record; {', '.join(out['path'] for out in lacking)} is not here, and not needed"
+                    f"{stage.name}: {changed[0]} is not what its digest says, so it was edited after Snakemake had started"
                 )
-                return 0
-        return _compute(repository, stage, asked)
+                return 1
+            asked = _question(repository, stage)
+            if force or not _is_known(repository, stage, asked):
+                todo[stage] = asked
+        return _compute(repository, todo) if todo else 0
 
 
-def _compute(repository: Repository, stage: Stage, asked: Entry) -> int:
-    for path in stage.deps:
-        if placeholders.read(repository.root, path):
-            print(
-                f"{stage.name} reads {path}, which is not here: run snakemake again, it will be made",
-                file=sys.stderr,
-            )
-            return 1
-    for out in stage.outs:
-        placeholders.clear(repository.root, out.path)
-        (repository.root / out.path).parent.mkdir(parents=True, exist_ok=True)
-    if status := subprocess.call(stage.cmd, shell=True, cwd=repository.root):
+def _is_known(repository: Repository, stage: Stage, asked: Entry) -> bool:
+    """Whether a stage's outputs are on record, and by now in place as far as they are needed."""
+    known = run_cache.best(repository, run_cache.answers(repository, asked, None))
+    if not known:
+        return False
+    if all(run_cache.same(repository.hash(out["path"]), out) for out in known["outs"]):
+        print(f"{stage.name}: unchanged")
+        return True
+    lacking = _bring(repository, stage, known)
+    if not lacking:
+        print(f"{stage.name}: restored from the cache")
+        return True
+    if not _can_do_without(repository, stage, lacking):
+        return False
+    for out in lacking:
+        placeholders.put(repository.root, out["path"], out)
+    print(f"{stage.name}: on record; {', '.join(out['path'] for out in lacking)} is not here, and not needed")
+    return True
+
+
+def _compute(repository: Repository, todo: dict[Stage, Entry]) -> int:
+    for stage in todo:
+        for path in stage.deps:
+            if placeholders.read(repository.root, path):
+                print(
+                    f"{stage.name} reads {path}, which is not here: run snakemake again, it will be made",
+                    file=sys.stderr,
+                )
+                return 1
+        for out in stage.outs:
+            placeholders.clear(repository.root, out.path)
+            (repository.root / out.path).parent.mkdir(parents=True, exist_ok=True)
+    command = together.joined([stage.cmd for stage in todo])
+    if status := subprocess.call(command, shell=True, cwd=repository.root):
         return status if 0 < status < 128 else 1
+    return max(_record(repository, stage, asked) for stage, asked in todo.items())
+
+
+def _record(repository: Repository, stage: Stage, asked: Entry) -> int:
     if _changed_modules(repository, stage) or repository.key(_question(repository, stage)) != repository.key(
         asked
     ):
@@ -78,7 +94,7 @@ def _compute(repository: Repository, stage: Stage, asked: Entry) -> int:
         print(f"{stage.name}: the command ended well but did not make {missing[0]}", file=sys.stderr)
         return 1
     outs = [{"path": out.path, **repository.store(out.path, out.is_linked)} for out in stage.outs]
-    repository.record({**asked, "outs": outs})
+    repository.record({**asked, "outs": outs}, journal=True)
     print(f"{stage.name}: computed")
     return 0
 

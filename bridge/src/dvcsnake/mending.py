@@ -144,7 +144,7 @@ def write_lock(project: Project, now: Survey) -> Survey:
     used = {dep for stage in project.pipeline.stages.values() for dep in stage.deps}
     for folder in sorted(used & (recorded | now.folders.keys())):
         entries[folder] = now.folders.get(folder) or now.locked[folder]
-    if entries != now.locked or list(entries) != list(now.locked):
+    if entries != now.locked or list(entries) != list(now.locked) or project.repository.lock_is_spoilt:
         project.repository.write_lock(entries)
     fresh = {
         name: replace(judged, verdict="fresh")

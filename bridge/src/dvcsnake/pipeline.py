@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
@@ -92,6 +92,13 @@ class Pipeline:
     def __init__(self, definitions: Mapping[str, Any], resolved: Mapping[str, Any]):
         self.definitions = definitions
         self.stages = {name: parse_stage(name, data) for name, data in resolved.items()}
+        for stage in self.stages.values():
+            written = _command(definitions.get(stage.group, {}))
+            if written is not None and stage.cmd.count("\n") != written.count("\n"):
+                raise UserError(
+                    f"dvc.yaml: the command of stage {stage.name} has a line break that comes from a parameter, "
+                    "so the shell would run its rest as a command of its own"
+                )
         self.maker = {out.path: stage.name for stage in self.stages.values() for out in stage.outs}
 
     @cached_property
@@ -110,6 +117,21 @@ class Pipeline:
     def upstream(self, stage: Stage) -> list[str]:
         """Names of the stages whose outputs a stage reads."""
         return sorted({self.maker[out] for dep in stage.deps for out in self.made_of(dep)})
+
+    def lacking(self, is_source: Callable[[str], bool]) -> dict[str, str]:
+        """Stages that cannot run because nothing makes what they, or stages before them, read; each with what that is.
+
+        Args:
+            is_source: whether a path that no stage makes is there.
+        """
+        lacking: dict[str, str] = {}
+        for name in self.order:
+            stage = self.stages[name]
+            missing = [dep for dep in stage.deps if not self.made_of(dep) and not is_source(dep)]
+            missing += [lacking[above] for above in self.upstream(stage) if above in lacking]
+            if missing:
+                lacking[name] = missing[0]
+        return lacking
 
     @cached_property
     def order(self) -> list[str]:
@@ -161,16 +183,28 @@ class Pipeline:
 
     def wildcard_values(self, group: str) -> dict[str, list[str]]:
         """For each wildcard of the group's patterns, the values that occur."""
-        pattern = self.patterns(group)[0]
-        names = re.findall(r"\{(\w+)\}", pattern)
-        regex = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(pattern)))
-        values: dict[str, set[str]] = {name: set() for name in names}
+        values: dict[str, set[str]] = {
+            name: set() for name in re.findall(r"\{(\w+)\}", self.patterns(group)[0])
+        }
         for stage in self.members(group):
-            for out in stage.outs:
-                if match := regex.fullmatch(out.path):
-                    for name, value in match.groupdict().items():
-                        values[name].add(value)
+            for name, value in self.values_of(stage).items():
+                values[name].add(value)
         return {name: sorted(found) for name, found in values.items()}
+
+    def values_of(self, stage: Stage) -> dict[str, str]:
+        """For each wildcard of its group's patterns, a stage's value."""
+        pattern = self._regex(stage.group)
+        return next(match.groupdict() for out in stage.outs if (match := pattern.fullmatch(out.path)))
+
+    @cache  # noqa: B019  one pipeline lives as long as the process
+    def _regex(self, group: str) -> re.Pattern:
+        return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.patterns(group)[0])))
+
+
+def _command(definition: Mapping[str, Any]) -> str | None:
+    """A stage's command as it is written."""
+    command = definition.get("do", definition).get("cmd")
+    return "\n".join(command) if isinstance(command, list) else command
 
 
 @cache

@@ -41,6 +41,9 @@ class Plan:
 def prepare(project: Project) -> Plan:
     """Have the workspace tell Snakemake the truth; in it a dry run changes modification times and code digests only."""
     with project.repository.locked():
+        if not project.dry_run:
+            project.repository.verify_remotes()
+            project.repository.install_merge_driver()
         write_code(project)
         clear_placeholders(project)
         sweep(project)
@@ -59,6 +62,7 @@ def finish(project: Project) -> None:
     with project.repository.locked():
         clear_placeholders(project)
         write_lock(project, survey(project.repository, project.pipeline))
+        project.repository.clear_journal()
 
 
 def settle(project: Project, plan: Plan, targets: Iterable[str]) -> Plan:
@@ -69,8 +73,22 @@ def settle(project: Project, plan: Plan, targets: Iterable[str]) -> Plan:
         plan: what `prepare` returned.
         targets: what Snakemake was asked for: files, names of stages in dvc.yaml, `all`; empty means the default targets.
     """
-    maker, remotes = project.pipeline.maker, Remotes(project)
     needed = outputs_of(project, targets)
+    plan = resolve(project, plan, needed)
+    if not project.dry_run:
+        write_names(project.root, NEEDED, {project.pipeline.maker[path] for path in needed})
+        write_names(project.root, SCHEDULED, set(plan.todo))
+    align(project, plan.survey, plan.todo)
+    if not set(targets) - {"all"} and (line := left_out(project)):
+        project.say(line)
+    for line in announcement(project, plan):
+        project.say(line)
+    return plan
+
+
+def resolve(project: Project, plan: Plan, needed: list[str]) -> Plan:
+    """Bring what is needed, from the end of the pipeline back to what is there; what cannot be brought is to be run."""
+    maker, remotes = project.pipeline.maker, Remotes(project)
     plan = _consult_remotes(project, remotes, plan, needed)
     now, brought = plan.survey, dict(plan.brought)
     todo: set[str] = set()
@@ -87,14 +105,7 @@ def settle(project: Project, plan: Plan, targets: Iterable[str]) -> Plan:
         reached |= due
         due = {path for name in late - todo for path in _reads(project, name)} - reached
         todo |= late
-    if not project.dry_run:
-        write_names(project.root, NEEDED, {maker[path] for path in needed})
-        write_names(project.root, SCHEDULED, todo)
-    align(project, now, todo)
-    plan = Plan(now, frozenset(todo), brought)
-    for line in announcement(project, plan):
-        project.say(line)
-    return plan
+    return Plan(now, frozenset(todo), brought)
 
 
 def _arrive(now: Survey, maker: Mapping[str, str], arrived: Iterable[str]) -> Survey:
@@ -144,12 +155,36 @@ def outputs_of(project: Project, targets: Iterable[str]) -> list[str]:
     for target in list(targets) or ["all"]:
         path = os.path.normpath(target)
         if target == "all":
-            outputs.update(project.repository.hooks.default_targets(pipeline.maker))
+            outputs.update(default_targets(project))
         elif target in pipeline.definitions:
             outputs.update(out.path for stage in pipeline.members(target) for out in stage.outs)
+        elif target in pipeline.stages:
+            outputs.update(out.path for out in pipeline.stages[target].outs)
         elif path in pipeline.maker:
             outputs.add(path)
     return sorted(outputs)
+
+
+def default_targets(project: Project) -> list[str]:
+    """The outputs that are made when no target is named, without those that these parameters give nothing to read."""
+    hooks, pipeline = project.repository.hooks, project.pipeline
+    lacking = pipeline.lacking(
+        lambda path: path.startswith(f"{hooks.code}/") or (project.root / path).exists()
+    )
+    return [path for path in hooks.default_targets(pipeline.maker) if pipeline.maker[path] not in lacking]
+
+
+def left_out(project: Project) -> str | None:
+    """A line about default targets that these parameters give nothing to read."""
+    hooks, pipeline = project.repository.hooks, project.pipeline
+    lacking = pipeline.lacking(
+        lambda path: path.startswith(f"{hooks.code}/") or (project.root / path).exists()
+    )
+    names = sorted({pipeline.maker[path] for path in hooks.default_targets(pipeline.maker)} & lacking.keys())
+    if not names:
+        return None
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"dvc: left out: {shown}; nothing makes {lacking[names[0]]} with these parameters"
 
 
 def _reads(project: Project, name: str) -> list[str]:

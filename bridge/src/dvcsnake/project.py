@@ -1,11 +1,14 @@
 """The pipeline of one run: repository, stages, the person who is told, and whether anything may change."""
 
+import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dvcsnake.dvc_api import Repository
+from dvcsnake.errors import UserError
 from dvcsnake.pipeline import Pipeline
 
 CACHE = "the cache"
@@ -57,7 +60,7 @@ def open_project(
     root: str | Path = ".", say: Callable[[str], None] = print, dry_run: bool = False
 ) -> Project:
     """The project in a folder."""
-    repository = Repository(root)
+    repository = Repository(root, say)
     return Project(repository, Pipeline(*repository.definitions()), say, dry_run)
 
 
@@ -76,3 +79,21 @@ def read_names(root: Path, place: Path) -> set[str]:
         return set((root / place).read_text().splitlines())
     except FileNotFoundError:
         return set()
+
+
+def hold(root: Path) -> Any:
+    """Keep a second Snakemake out of this folder for as long as this process lives, and not longer."""
+    place = root / ".dvc" / "tmp" / "dvcsnake" / "snakemake.lock"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    file = place.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        raise UserError(
+            f"another snakemake (process {file.read().strip()}) runs in this folder: wait until it ends, or end it"
+        ) from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file

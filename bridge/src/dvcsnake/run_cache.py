@@ -29,12 +29,13 @@ def question(stage: Stage, params: Mapping[str, Any], hashes: Mapping[str, Hash 
     if stage.deps:
         entry["deps"] = [{"path": path, **hashes[path]} for path in stage.deps]
     if stage.params:
-        entry["params"] = {"params.yaml": {key: _value(params, key, stage) for key in stage.params}}
+        entry["params"] = {"params.yaml": {key: param_value(params, key, stage) for key in stage.params}}
     entry["outs"] = [{"path": out.path} for out in stage.outs]
     return entry
 
 
-def _value(params: Mapping[str, Any], key: str, stage: Stage) -> Any:
+def param_value(params: Mapping[str, Any], key: str, stage: Stage) -> Any:
+    """The parameter with a dotted key that a stage reads."""
     value: Any = params
     for part in key.split("."):
         if not isinstance(value, Mapping) or part not in value:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from dvcsnake.dvc_api import Repository
-from dvcsnake.errors import UserError
+from dvcsnake.errors import UserError, in_a_sentence
 from dvcsnake.pipeline import Pipeline
 
 
@@ -42,7 +42,14 @@ def push(
         missing = [out for out in outs[True] if not repository.is_cached(out)]
         if missing and other != name:
             repository.fetch(missing, other)
-    repository.push(remote)
+    try:
+        repository.push(remote)
+    except UserError:
+        raise
+    except Exception as error:  # each kind of remote has exceptions of its own
+        raise UserError(
+            f"nothing or not all was copied to the remote {name}: {in_a_sentence(error)}"
+        ) from None
     say(f"dvc: {len(outs[True])} outputs and the run cache are on the remote {name}")
     if everything:
         held = [out for out in outs[False] if repository.is_cached(out)]

@@ -132,7 +132,7 @@ def _input_hash(
     # the hash of a folder of folders, whose listings need not be here
     asked = run_cache.folder_question(dep, inside)
     entries = run_cache.answers(repository, asked, locked.get(dep))
-    if not entries and (hashed := repository.folder_hash(dep, inside)):
+    if not entries and (hashed := repository.folder_hash(dep, inside) or _hash_here(repository, dep, inside)):
         entries = [{**asked, "outs": [{"path": dep, **hashed}]}]
         repository.record(entries[0])
     if not entries:
@@ -140,6 +140,12 @@ def _input_hash(
         return None
     folders[dep] = entries[0]
     return bare(entries[0]["outs"][0])
+
+
+def _hash_here(repository: Repository, folder: str, members: Mapping[str, Hash]) -> Hash | None:
+    """The hash of a folder in the workspace, if it holds the members as they are on record."""
+    is_whole = all(run_cache.same(repository.hash(path), hashed) for path, hashed in members.items())
+    return repository.hash(folder) if is_whole else None
 
 
 def bare(out: Mapping) -> Hash:

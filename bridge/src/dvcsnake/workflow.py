@@ -1,7 +1,5 @@
 """Arguments for Snakemake's rules from the pipeline of dvc.yaml; the Snakefile imports this."""
 
-import fcntl
-import os
 import re
 import sys
 import time
@@ -9,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dvcsnake.errors import UserError
+from dvcsnake.errors import UserError, in_a_sentence
 from dvcsnake.versions import require
 
 try:
@@ -21,10 +19,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import Mtime, directory, report
 from snakemake.logging import logger
 
+from dvcsnake import together, why
+from dvcsnake.dvc_api import FAILURES
 from dvcsnake.hooks import load_hooks
 from dvcsnake.pipeline import Stage, is_folder
-from dvcsnake.prelude import finish, prepare, settle
-from dvcsnake.project import open_project
+from dvcsnake.prelude import default_targets, finish, prepare, settle
+from dvcsnake.project import hold, open_project
 
 # Options with which Snakemake shows or forces stages that are up to date, so that it must be told of all of them.
 WHOLE = (
@@ -60,27 +60,35 @@ class Workflow:
     def __init__(self, workflow: Any):
         self._workflow = workflow
         self._settled = False
+        # By stage that shares a process, all that share it, the leader first.
+        self._bundles: dict[str, list[str]] = {}
         try:
             if workflow.is_main_process:
                 load_hooks().check()
             is_dry = workflow.output_settings.dryrun or "--lint" in sys.argv
             self._project = open_project(".", logger.info, is_dry)
             if workflow.is_main_process:
-                self._lock = _lock(self._project.root)
+                self._lock = hold(self._project.root)
                 self._plan = prepare(self._project)
-        except UserError as error:
-            sys.exit(f"dvcsnake: {error}")  # Snakemake would add where in the Snakefile it happened
+        except (UserError, *FAILURES) as error:
+            sys.exit(
+                f"dvcsnake: {in_a_sentence(error)}"
+            )  # Snakemake would add where in the Snakefile it happened
         self._pipeline = self._project.pipeline
         self._hooks = self._project.repository.hooks
         self._captions = str(self._project.root / self._hooks.captions) if self._hooks.captions else None
 
     def finish(self) -> None:
         """For onsuccess and onerror: write dvc.lock."""
-        finish(self._project)
+        together.write(self._project.root, {})
+        try:
+            finish(self._project)
+        except (UserError, *FAILURES) as error:
+            logger.error(f"dvcsnake: dvc.lock is not written, the next run does it: {in_a_sentence(error)}")
 
     def targets(self) -> list[str]:
         """The default targets."""
-        return self._hooks.default_targets(self._pipeline.maker)
+        return default_targets(self._project)
 
     def other_groups(self) -> list[str]:
         """Stage groups of dvc.yaml that have no rule yet; the stage that writes digests of code needs none."""
@@ -98,8 +106,18 @@ class Workflow:
                 rule.docstring = self._pipeline.description(rule.name)
 
     def resource(self, group: str, key: str, default: int) -> Callable[..., int]:
-        """Resource function: what dvc.yaml says under `meta` of the job's stage, or else the default."""
-        return lambda wildcards: int(self._stage_of(group, wildcards).meta.get(key, default))
+        """Resource function: what dvc.yaml says under `meta` of the job's stage, or else the default.
+
+        A leader's job needs as much memory and time as all that it does.
+        """
+
+        def find(wildcards: Any) -> int:
+            stage = self._stage_of(group, wildcards)
+            bundle = self._bundles.get(stage.name, [])
+            times = len(bundle) if bundle[:1] == [stage.name] and key in ("mem_mb", "runtime") else 1
+            return int(stage.meta.get(key, default)) * times
+
+        return find
 
     def _stage_of(self, group: str, wildcards: Any) -> Stage:
         first = self._pipeline.patterns(group)[0]
@@ -118,7 +136,12 @@ class Workflow:
                 self._settle()
                 if stage.name not in self._plan.todo and not self._wants_everything():
                     return []
-            return [path for dep in stage.deps for path in (self._pipeline.made_of(dep) or [dep])]
+            bundle = self._bundles.get(stage.name, [stage.name])
+            # The leader reads what all read; the others wait for it.
+            readers = bundle if stage.name == bundle[0] else [stage.name]
+            deps = dict.fromkeys(dep for name in readers for dep in self._pipeline.stages[name].deps)
+            led_by = [out.path for out in self._pipeline.stages[bundle[0]].outs] if readers != bundle else []
+            return [path for dep in deps for path in (self._pipeline.made_of(dep) or [dep])] + led_by
 
         return find
 
@@ -163,9 +186,15 @@ class Workflow:
             )
         try:
             self._plan = settle(self._project, self._plan, sorted(self._workflow.dag_settings.targets))
-        except UserError as error:
-            sys.exit(f"dvcsnake: {error}")
+            bundled = together.bundles(self._pipeline, self._plan.todo)
+            if not self._project.dry_run:
+                together.write(self._project.root, bundled)
+            self._bundles = {name: bundle for bundle in bundled.values() for name in bundle}
+        except (UserError, *FAILURES) as error:
+            sys.exit(f"dvcsnake: {in_a_sentence(error)}")
         if self._project.dry_run:
+            for line in why.lines(self._project, self._plan):
+                logger.info(line)
             self._pretend()
 
     def _pretend(self) -> None:
@@ -184,21 +213,3 @@ class Workflow:
 
 def _labels(pattern: str) -> dict[str, str]:
     return {"figure": Path(pattern).stem, "format": Path(pattern).suffix[1:]}
-
-
-def _lock(root: Path) -> Any:
-    """Keep a second Snakemake out of this folder for as long as this process lives, and not longer."""
-    place = root / ".dvc" / "tmp" / "dvcsnake" / "snakemake.lock"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    file = place.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        raise UserError(
-            f"another snakemake (process {file.read().strip()}) runs in this folder: wait until it ends, or end it"
-        ) from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file

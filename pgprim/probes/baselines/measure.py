@@ -36,11 +36,12 @@ from pgprim.core.pairwise_cosine import cosine_difference, pairwise_cosine
 from pgprim.core.prefix_sums import PrefixSums, append, batch_gradient, no_pairs, revalue, trace_weights
 from pgprim.core.score_norms import squared_score_norms
 from pgprim.core.scores import score_sums
-from pgprim.core.tails import is_settled
-from pgprim.experience.seen import ROWS, Seen, advantages, cut_gain, episode_ends, join, returns, see
+from pgprim.core.time_in_episode import elapsed_steps, has_room
+from pgprim.experience.seen import ROWS, Seen, advantages, cut_gain, join, returns, see
 from pgprim.experience.seen import revalue as revalue_seen
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy
+from pgprim.rl.streams import time_limit
 from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.labelled import agent_of, label, stack_values
 from pgprim.store.rollouts import RolloutReader
@@ -237,7 +238,12 @@ def centred_gradients(
 
 
 def residual_sums(
-    theta: Float[Tensor, "1 param"], net: MLP, views: Views, settings: Settings, beyond: int
+    theta: Float[Tensor, "1 param"],
+    net: MLP,
+    views: Views,
+    settings: Settings,
+    limit: int | None,
+    beyond: int,
 ) -> Float64[np.ndarray, "subtracted stream sum"]:
     """n, Σ e, Σ w, Σ w e, Σ w e² over pairs with settled returns, with e = R − b(s) and w = ‖s‖².
 
@@ -246,7 +252,8 @@ def residual_sums(
         net: Its shape.
         views: The pairs.
         settings: Discount.
-        beyond: See `core.tails.is_settled`.
+        limit: Pairs after which the time limit ends an episode; None where there is no limit.
+        beyond: Pairs that the limit and the end of the stream must leave room for (`core.time_in_episode`).
     """
     own = views["value"]
     ret, obs, act = returns(own, settings, cut=True), torch.from_numpy(own.obs), torch.from_numpy(own.act)
@@ -254,7 +261,7 @@ def residual_sums(
     norms = [
         squared_score_norms(theta, net, obs[k : k + few], act[k : k + few]) for k in range(0, len(ret), few)
     ]
-    settled = is_settled(*episode_ends(own, settings), beyond)
+    settled = has_room(elapsed_steps(own.ended), limit, beyond)
     weight = np.where(settled, torch.cat(norms).double().numpy(), 0.0)
     rows = []
     for name in SUBTRACTED:
@@ -285,7 +292,9 @@ def collect(
         networks = {"true": fit.true, "optimal": fit.optimal}
         views = read_views(checkpoint, networks, rollouts, streams, longest)
         sums.append(prefix_sums(theta, net, views, budgets, settings))
-        residuals.append(residual_sums(theta, net, views, settings, chosen["beyond"]))
+        residuals.append(
+            residual_sums(theta, net, views, settings, time_limit(checkpoint.environment), chosen["beyond"])
+        )
         ret = baseline_advantages(views, "zero", 1.0, piece, settings)
         less = [ret, *(ret - views[name].val[:, piece] for name in SUBTRACTED[1:])]
         returned.append(centred_gradients(theta, net, views["value"], less))

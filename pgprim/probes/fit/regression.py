@@ -18,10 +18,11 @@ from tqdm import tqdm
 from pgprim.core.adam import Adam, adam_init
 from pgprim.core.mlp import MLP, activations, backward
 from pgprim.core.score_norms import squared_score_norms
-from pgprim.core.tails import is_settled
-from pgprim.experience.seen import ROWS, episode_ends, join, returns, see
+from pgprim.core.time_in_episode import elapsed_steps, has_room
+from pgprim.experience.seen import ROWS, join, returns, see
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy
+from pgprim.rl.streams import time_limit
 from pgprim.rl.value import values
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Rollout
@@ -101,7 +102,7 @@ def read_returns(checkpoint: Checkpoint, blocks: Iterable[Rollout], num_pairs: i
         checkpoint: The agent that made the streams.
         blocks: Their consecutive blocks, one pair beyond `num_pairs` if the streams go on.
         num_pairs: Pairs of each stream at which returns are cut.
-        beyond: See `core.tails.is_settled`.
+        beyond: Pairs that the time limit and the end of the stream must leave room for (`core.time_in_episode`).
     """
     settings = make_settings(checkpoint.settings)
     net = make_policy(settings, checkpoint.num_obs, checkpoint.num_act)
@@ -109,9 +110,11 @@ def read_returns(checkpoint: Checkpoint, blocks: Iterable[Rollout], num_pairs: i
     obs, act = torch.from_numpy(seen.obs), torch.from_numpy(seen.act)
     norms = [
         squared_score_norms(checkpoint.state.theta, net, obs[:, k : k + STEPS], act[:, k : k + STEPS])
-        for k in range(0, num_pairs, STEPS)
+        for k in range(0, obs.shape[1], STEPS)
     ]
-    settled = torch.from_numpy(is_settled(*episode_ends(seen, settings), beyond))
+    settled = torch.from_numpy(
+        has_room(elapsed_steps(seen.ended), time_limit(checkpoint.environment), beyond)
+    )
     return Returns(
         obs[settled],
         torch.from_numpy(returns(seen, settings, cut=False)).float()[settled],
@@ -178,7 +181,7 @@ def fit_returns(
             slope = 2 * weight[:, rows] * (acts[-1][..., 0] - target[rows]) / len(rows)
             left = 1 - (epoch + step / len(starts)) / settings.epochs
             grad = net.join(backward(net, parts, acts, slope.unsqueeze(-1)))
-            adam.step(grad, settings.lr * left)
+            adam.step(grad.unbind(), settings.lr * left)
         errors.append(judge())
         for k in np.flatnonzero(errors[-1] < lowest):
             best[k], lowest[k], epoch_of_best[k] = phi[k], errors[-1][k], epoch + 1

@@ -14,7 +14,7 @@ import xarray as xr
 from jaxtyping import Float
 from tqdm import tqdm
 
-from pgprim.core.agreement import agreement, noise
+from pgprim.core.agreement import agreement
 from pgprim.core.cosines import gram
 from pgprim.core.mlp import MLP
 from pgprim.core.noise_scale import noise_scale
@@ -218,9 +218,12 @@ def compare(checkpoint: Checkpoint, gradients: xr.Dataset, level: float) -> xr.D
     stream_pairs = gradients.attrs["truth_pairs"] // len(streams)
     length = gradients.attrs["mean_episode_length"]
     rows = [
-        agreement(vectors, truth, trusted.value, level) | noise(vectors, int(budget), length, level)
+        agreement(vectors, truth, trusted.value, level)
+        | {"noise_scale": noise_scale(gram(vectors), int(budget), level)}
         for budget, vectors in zip(gradients.budget.values, gradients.grad.values, strict=True)
     ]
+    for row in rows:
+        row["noise_scale_episodes"] = row["noise_scale"].value / length
     variables = {name: (BUDGET_DIMS.get(name, ("budget",)), values) for name, values in stack(rows).items()}
     single = {
         "truth_reliability": trusted,

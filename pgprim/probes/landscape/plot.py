@@ -22,7 +22,7 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import bar_handles, draw_bars
 from pgprim.plotting.labels import algo_label, count_label, task_label
 from pgprim.plotting.panels import legend_above, name_row, panel_grid
-from pgprim.plotting.style import GREY, WIDTH, shades, style
+from pgprim.plotting.style import BLACK, GREEN, GREY, PINK, WIDTH, shades, style
 from pgprim.probes.landscape import slices
 from pgprim.probes.landscape.alignment import align, budgets_of
 from pgprim.store.labelled import label
@@ -38,11 +38,11 @@ FIGURES = (*CONCENTRATION, *SURROGATE, "trajectories", "alignment", *slices.FIGU
 
 BATCHES = {"few": "step by few pairs", "many": "step by many pairs"}
 LOOKS = {
-    "few": ("plane of a step by few pairs", "#009E73", "o"),
-    "many": ("plane of a step by many pairs", "#CC79A7", "s"),
-    "slice_few": ("slice along a step by few pairs", "#009E73", "^"),
-    "slice_many": ("slice along a step by many pairs", "#CC79A7", "v"),
-    "steps": ("independent steps", "#000000", "D"),
+    "few": ("plane of a step by few pairs", *GREEN),
+    "many": ("plane of a step by many pairs", *PINK),
+    "slice_few": ("slice along a step by few pairs", GREEN[0], "^"),
+    "slice_many": ("slice along a step by many pairs", PINK[0], "o"),
+    "steps": ("independent steps", *BLACK),
 }
 """Name, colour and marker of what a rank correlation is over."""
 

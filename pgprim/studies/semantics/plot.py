@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pgprim.core.intervals import Interval, t_interval
 from pgprim.core.finite import finite_mean
+from pgprim.core.intervals import Interval, t_interval
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import ends_of
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dvcsnake.errors import UserError
+from dvcsnake.lock_file import ATTRIBUTE
 
 HERE = Path(__file__).parent
 
@@ -31,7 +32,11 @@ def start(root: Path, package: str | None, say: Callable[[str], None] = print) -
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text((HERE / template).read_text())
         say(f"{name} written")
-    for name, lines in ((".dvcignore", DVCIGNORE), (".gitignore", GITIGNORE)):
+    for name, lines in (
+        (".dvcignore", DVCIGNORE),
+        (".gitignore", GITIGNORE),
+        (".gitattributes", (ATTRIBUTE,)),
+    ):
         _append(root / name, [line for line in lines if line not in _lines(root / name)])
     if "[tool.dvcsnake]" not in _lines(root / "pyproject.toml"):
         table = [

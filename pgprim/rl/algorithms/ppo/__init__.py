@@ -10,7 +10,7 @@ from pgprim.types.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class PPOSettings(Settings):
-    """Settings of PPO. The defaults are those of the study; other libraries' differ (`docs/agents.md`)."""
+    """Settings of PPO. The defaults are the study's; `docs/adding_an_algorithm.md` has other libraries' names."""
 
     policy_lr: float = setting("learning rate of the policy", above=0, at_most=1)
     policy_epochs: int = setting("passes over the batch that update the policy", at_least=1)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pgprim.core.gaussian import log_prob, log_prob_grad
+from pgprim.core.gaussian import log_prob, log_prob_and_grad
 from pgprim.core.learner import Learner, clip_gradients
 from pgprim.core.mlp import forward
 from pgprim.core.surrogate import clipped_surrogate, clipped_surrogate_weight, normalise_advantage, ratio
@@ -101,11 +101,11 @@ def _policy_gradient(
     The entropy of a Gaussian is Σ log σ and a constant.
     """
     mu, log_sigma = actor.forward(obs), actor.net.log_sigma(actor.parts)
-    rho = ratio(log_prob(mu, log_sigma, act), logp_old)
+    logp, by_mu, by_log_sigma = log_prob_and_grad(mu, log_sigma, act)
+    rho = ratio(logp, logp_old)
     if settings.advantage_norm == "minibatch":
         adv = normalise_advantage(adv)
     slope = (clipped_surrogate_weight(rho, adv, settings.eps) * (-1 / adv.shape[1])).unsqueeze(-1)
-    by_mu, by_log_sigma = log_prob_grad(mu, log_sigma, act)
     by_sigma = (slope * by_log_sigma).sum(1)
     if settings.entropy_coef:
         by_sigma = by_sigma - settings.entropy_coef

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pgprim.core.gaussian import kl, log_prob, log_prob_grad
+from pgprim.core.gaussian import kl, log_prob, log_prob_and_grad
 from pgprim.core.mlp import MLP, activations, backward, forward, tangent
 from pgprim.core.surrogate import normalise_advantage, ratio, surrogate
 from pgprim.core.trust_region import natural_step
@@ -83,9 +83,7 @@ def _update_one(
     parts = net.split(theta)
     acts = activations(net, parts, obs)
     mu_old, log_sigma_old = acts[-1], net.log_sigma(parts)
-    logp_old = log_prob(mu_old, log_sigma_old, act)
-
-    by_mu, by_log_sigma = log_prob_grad(mu_old, log_sigma_old, act)
+    logp_old, by_mu, by_log_sigma = log_prob_and_grad(mu_old, log_sigma_old, act)
     slope = (adv / num_pairs).unsqueeze(-1)
     by_sigma = (slope * by_log_sigma).sum(1) * net.log_sigma_slope(parts)
     grad = net.join([*backward(net, parts, acts, slope * by_mu), by_sigma])[0]

@@ -1,0 +1,57 @@
+"""`why` and the dry run say what changed, from what to what, and where the rest comes from."""
+
+import shutil
+
+FIGURE = "figures/fig1.pdf"
+
+
+def test_a_parameter_is_named_from_what_to_what(whole):
+    whole.edit("params.yaml", "level: 0.95", "level: 0.5")
+    text = whole.run(f"python -m dvcsnake why {FIGURE}").text
+    assert text.splitlines() == [
+        "estimate@mean-oslo-warm-0-2 must run: estimate.mean.level: 0.95 → 0.5",
+        "figure@fig1 must run: estimate runs first",
+    ]
+    dry = whole.snakemake("-n").text
+    assert "dvc: 2 estimate, because estimate.mean.level: 0.95 → 0.5" in dry
+    assert "dvc: 2 figure, because estimate runs first" in dry
+
+
+def test_a_module_an_input_and_a_command_are_named(whole):
+    whole.edit("weather/work.py", "TOY_SLEEP", "TOY_PAUSE")
+    whole.edit(
+        "dvc.yaml", "python -m weather.stages.plot ${key}", "python  -X utf8 -m weather.stages.plot ${key}"
+    )
+    text = whole.run(f"python -m dvcsnake why {FIGURE}").text
+    assert "simulate@oslo-warm-0 must run: code: work.py" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("figure@fig1")]
+    assert (
+        "command: … -m weather.stages.plot fig1" in line and "→ … -X utf8 -m weather.stages.plot fig1" in line
+    )
+    assert "code: work.py" in line and "estimate runs first" in line
+
+
+def test_what_is_new_has_no_record(whole):
+    whole.edit(
+        "dvc.yaml", "      fig8:", "      fig7: {statistic: mean, reads: data/estimates/mean}\n      fig8:"
+    )
+    assert "figure@fig7 must run: there is no record of it" in whole.run("python -m dvcsnake why").text
+
+
+def test_a_hit_says_where_it_comes_from(clone):
+    text = clone.run(f"python -m dvcsnake why {FIGURE}").text
+    assert text == f"{FIGURE} comes from the remote repository\n"
+    clone.snakemake(FIGURE)
+    assert "nothing must run" in clone.run(f"python -m dvcsnake why {FIGURE}").text
+    (clone.path / FIGURE).unlink()
+    assert f"{FIGURE} comes from the cache" in clone.run(f"python -m dvcsnake why {FIGURE}").text
+    shutil.rmtree(clone.path / "remote/files")
+    shutil.rmtree(clone.path / ".dvc/cache/files")
+    lost = clone.run(f"python -m dvcsnake why {FIGURE}").text
+    assert "figure@fig1 must run: neither the cache nor a remote has its outputs" in lost
+
+
+def test_a_target_that_is_none_is_one_sentence(whole):
+    result = whole.run("python -m dvcsnake why figures/fig99.pdf", check=False)
+    assert result.status == 1
+    assert result.text == "dvcsnake: no stage of dvc.yaml is, or makes, figures/fig99.pdf\n"
