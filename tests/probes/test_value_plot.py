@@ -22,14 +22,14 @@ def results(tasks=("hopper", "humanoid", "walker2d"), algos=("ppo", "trpo"), see
     describe = {"long_name": "mean relative error", "units": "1"}
     return xr.Dataset(
         {
-            "mre": ((*labels, "part", "target", "definition"), np.exp2(rng.uniform(-4, 1, (*sizes, 2, 2, 2))), describe),
+            "mre": ((*labels, "part", "target", "definition"), np.exp2(rng.uniform(-4, 1, (*sizes, 2, 2, 3))), describe),
             "floor": ((*labels, "target", "definition"), floor, describe),
             "squared_error": (labels, squares, describe),
             "squared_value": (labels, np.where(known, 4.0, np.nan) * np.ones(sizes), describe),
         },
         {
             "task": list(tasks), "algo": list(algos), "seed": list(seeds), "iteration": ITERATIONS,
-            "part": ["held_out", "train"], "target": ["gae", "returns"], "definition": ["as_published", "exact"],
+            "part": ["held_out", "train"], "target": ["gae", "returns"], "definition": ["as_text", "as_code", "exact"],
         },
     )  # fmt: skip
 
