@@ -90,9 +90,11 @@ def test_the_first_pairs_are_the_training_batch(algo):
     for agent in range(2):  # up to the last end of an episode: there the cut is elsewhere
         here = slice(0, last[agent])
         np.testing.assert_allclose(adv[agent, here], batch.adv[agent, here], atol=2e-5)
-    net = policy_net(11, 3, chosen.hidden)
-    records = update_records(net, update.theta_old, update.theta_new, batch, chosen)
-    divergence = pairs.kl_of_mean + sigma_divergence(update, 3)[:, None]
+    blank = new_agents(HOPPER, chosen, [0, 1])[0]
+    before = replace(blank, theta=update.theta_old, phi=update.phi_old)
+    after = replace(blank, theta=update.theta_new, phi=update.phi_new)
+    records = update_records(before, after, batch, chosen)
+    divergence = pairs.kl_of_mean + sigma_divergence(update, chosen, 3)[:, None]
     np.testing.assert_allclose(divergence[:, :num_pairs].mean(1), records["kl_mean"], rtol=1e-4)
     np.testing.assert_allclose(divergence[:, :num_pairs].max(1), records["kl_max"], rtol=1e-4)
     rho = np.exp(pairs.log_prob_new - pairs.log_prob_old)[:, :num_pairs]
@@ -160,6 +162,6 @@ def test_divergence_is_its_two_parts():
     )
     by_mean = 0.5 * (((means[0] - means[1]) / new[-1].exp()[:, None]) ** 2).sum(-1)
     np.testing.assert_allclose(
-        by_mean.numpy() + sigma_divergence(update, 3)[:, None], right.numpy(), rtol=1e-4, atol=1e-6
+        by_mean.numpy() + sigma_divergence(update, chosen, 3)[:, None], right.numpy(), rtol=1e-4, atol=1e-6
     )
-    np.testing.assert_array_equal(sigma_divergence(update, 3), kl_of_sigma(old[-1], new[-1]).numpy())
+    np.testing.assert_array_equal(sigma_divergence(update, chosen, 3), kl_of_sigma(old[-1], new[-1]).numpy())

@@ -91,7 +91,10 @@ class Workflow:
         return default_targets(self._project)
 
     def other_groups(self) -> list[str]:
-        """Stage groups of dvc.yaml that have no rule yet; the stage that writes digests of code needs none."""
+        """Stage groups of dvc.yaml that have no rule yet.
+
+        The stage that writes digests of code needs none, nor does a group without stages, whose wildcards nothing would hold.
+        """
         ruled = {rule.name for rule in self._workflow.rules}
         return [
             group
