@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 ROOT = Path(__file__).parents[2]
 DEFAULT = YAML(typ="safe", pure=True).load((ROOT / "workflow/scales/default.yaml").read_text())
 GAMMA, BEYOND, NUM_PAIRS = 0.9, 50, 128
-TRAINING = "data/training/hopper/ppo"
+TRAINING, RECORDS = "data/training/hopper/ppo", "data/records/hopper/ppo"
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,9 @@ def place(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         options = {"task": "hopper", "algo": "ppo", "seeds": [0, 1]}
-        train.main(argparse.Namespace(**options, snapshots=TRAINING, records="data/records/hopper/ppo"))
+        train.main(argparse.Namespace(**options, snapshots=TRAINING, records=RECORDS))
         before = contents(Path(TRAINING))
-        rerun.main(argparse.Namespace(training=TRAINING, seeds=[0, 1], out="once"))
+        rerun.main(argparse.Namespace(training=TRAINING, records=RECORDS, seeds=[0, 1], out="once"))
         assert contents(Path(TRAINING)) == before
     return folder
 
@@ -68,7 +68,7 @@ def contents(folder):
 
 def test_a_seed_s_reruns_are_the_same_bytes_again_and_alone(place, monkeypatch):
     monkeypatch.chdir(place)
-    rerun.main(argparse.Namespace(training=TRAINING, seeds=[1], out="alone"))
+    rerun.main(argparse.Namespace(training=TRAINING, records=RECORDS, seeds=[1], out="alone"))
     once, alone = contents(place / "once"), contents(place / "alone")
     assert alone == {name: raw for name, raw in once.items() if name.startswith("1.zarr")} and len(alone) < 40
 
@@ -111,8 +111,8 @@ def test_floors_are_measured_at_checkpoints(place, monkeypatch):
     ("what", "told"),
     [
         (
-            lambda: rerun.main(argparse.Namespace(training="nowhere", seeds=[0], out="r")),
-            "nowhere/0/0.safetensors: ",
+            lambda: rerun.main(argparse.Namespace(training="nowhere", records="none", seeds=[0], out="r")),
+            "nowhere/0/0.safetensors: no such checkpoint",
         ),
         (lambda: measure("velue", "r.nc", rerun="once/1.zarr"), "velue: no probe; there are baselines, fit"),
         (lambda: measure("value", "r.nc", rerun="none.zarr"), "none.zarr: "),
