@@ -29,8 +29,8 @@ def main(args: argparse.Namespace) -> None:
         used["sample"] = {name: params["sample"][name] for name in probe.sample}
     own = probe.used(params, args.case)
     used |= probe.nested(own)
-    paths = {"checkpoint": args.checkpoint, "rollouts": args.rollouts, "rerun": args.rerun}
-    paths |= dict(args.result or ())
+    options = {"checkpoint": args.checkpoint, "rollouts": args.rollouts, "rerun": args.rerun}
+    paths = {name: path for name, path in options.items() if path} | dict(args.result or ())
     _require_paths(probe.reads, paths)
     inputs = open_inputs(paths, params["sample"], args.case)
     attrs = describe(paths, inputs, used) | {"probe": args.probe}
