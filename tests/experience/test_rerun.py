@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from pgprim.core.gaussian import kl_of_sigma
-from pgprim.core.mlp import forward, policy_net
+from pgprim.core.mlp import activations, forward, policy_net, tangent
 from pgprim.core.returns import gae
 from pgprim.experience.rerun import (
     _look,
@@ -171,30 +171,25 @@ def test_divergence_is_its_two_parts():
     np.testing.assert_array_equal(sigma_divergence(update, chosen, 3), kl_of_sigma(old[-1], new[-1]).numpy())
 
 
-def test_the_divergence_of_a_tiny_step_is_its_square():
-    """KL(π_θ ‖ π_(θ + cδ)) is c²/2 δᵀFδ: single precision sees no step of 1e-6 of the weights, and goes below 0."""
+def test_the_divergence_of_the_smallest_step_is_its_square():
+    """KL(π_θ ‖ π_(θ+δ)) is ½ |Jδ/σ|² + |δ_σ|² for the mean's derivative J, down to one unit in the last place of each weight."""
     states, chosen, purposes = states_of("trpo")
     _, _, update, _ = rerun_iteration(HOPPER, states[1], chosen, purposes, 1, BEYOND)
-    double = update.theta_old.double()
-    direction = torch.randn(double.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-
-    def look_at(theta):
-        moved = replace(update, theta_old=double, theta_new=theta)
-        (seen,) = see_agents(update.phi_old, update.rew_scale, rollouts, chosen)
-        return _look(moved, chosen, seen), sigma_divergence(moved, chosen, 3)[:, None]
-
-    def divergence(size):
-        pairs, of_sigma = look_at(double + size * direction)
-        return pairs.kl_of_mean + of_sigma
-
     normaliser = Normaliser(update.obs_mean, update.obs_scale, chosen.obs_clip)
     policies = Policies(update.theta_old.numpy(), chosen, normaliser, rows=1)
     rollouts = list(run_policies(HOPPER, policies, [("rerun", k) for k in range(2)], 64, 64))
-    tiny, small = divergence(1e-8), divergence(1e-6)
-    assert tiny.dtype == np.float64 and (tiny > 0).all()
-    np.testing.assert_allclose(small / tiny, 1e4, rtol=1e-4)
-    same, _ = look_at(double)
-    assert (same.kl_of_mean == 0).all() and (same.log_prob_old == same.log_prob_new).all()
+    (seen,) = see_agents(update.phi_old, update.rew_scale, rollouts, chosen)
+    net, old = policy_net(11, 3, chosen.hidden), update.theta_old
+    moved = replace(update, theta_new=torch.nextafter(old, torch.full_like(old, torch.inf)))
+    pairs, of_sigma = _look(moved, chosen, seen), sigma_divergence(moved, chosen, 3)
+    parts, step = net.split(old.double()), net.split(moved.theta_new.double() - old.double())
+    change = tangent(net, parts, activations(net, parts, torch.from_numpy(seen.obs).double()), step)
+    right = 0.5 * (change * (-parts[-1])[:, None].exp()).square().sum(-1).numpy()
+    assert 0 < right.max() < 1e-10 and pairs.kl_of_mean.dtype == np.float64
+    np.testing.assert_allclose(pairs.kl_of_mean, right, rtol=1e-3, atol=1e-3 * right.mean())
+    np.testing.assert_allclose(of_sigma, step[-1].square().sum(1), rtol=1e-3)
+    stayed = _look(replace(update, theta_new=old), chosen, seen)
+    assert (stayed.kl_of_mean == 0).all() and (stayed.log_prob_old == stayed.log_prob_new).all()
 
 
 def test_a_rerun_that_is_not_the_training_is_refused():
