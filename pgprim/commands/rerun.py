@@ -27,7 +27,6 @@ from pgprim.experience.rerun import (
     sigma_divergence,
 )
 from pgprim.rl.algorithms import make_settings
-from pgprim.rl.networks import make_policy
 from pgprim.rl.streams import time_limit
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import open_store, save_store
@@ -121,7 +120,7 @@ def _run_group(
         check_records(first.environment, iteration, seeds, records, _recorded(recorded, iteration, records))
         updates.append(update)
         trained.append(pairs)
-        divergence.append(sigma_divergence(update, make_policy(settings, first.num_obs, first.num_act)))
+        divergence.append(sigma_divergence(update, settings, first.num_act))
         advance(pairs.rew.size)
     purposes = [("rerun", first.task, first.algo, seed, k) for k in iterations for seed in seeds]
     stretches = []

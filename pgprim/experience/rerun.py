@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
 from pgprim.core.gaussian import kl_of_mean, kl_of_sigma, log_prob
-from pgprim.core.mlp import MLP, forward
+from pgprim.core.mlp import forward
 from pgprim.experience.rollout import Policies, Purpose, collect, run_policies
 from pgprim.experience.seen import Seen, see_agents, see_iteration
 from pgprim.experience.train import train_iteration
@@ -183,10 +183,11 @@ def join_updates(updates: Sequence[Update]) -> Update:
     )
 
 
-def sigma_divergence(update: Update, policy: MLP) -> Float64[np.ndarray, " agent"]:
+def sigma_divergence(update: Update, settings: Settings, num_act: int) -> Float64[np.ndarray, " agent"]:
     """The part of KL(π_old ‖ π_new) that the change of σ makes, the same at every state [nat]."""
-    before, after = policy.split(update.theta_old.double()), policy.split(update.theta_new.double())
-    return kl_of_sigma(policy.log_sigma(before), policy.log_sigma(after)).numpy()
+    net = make_policy(settings, update.obs_mean.shape[1], num_act)
+    old, new = (net.log_sigma(net.split(theta.double())) for theta in (update.theta_old, update.theta_new))
+    return kl_of_sigma(old, new).numpy()
 
 
 def update_between(old: AgentState, new: AgentState, settings: Settings) -> Update:

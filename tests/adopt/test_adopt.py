@@ -205,7 +205,7 @@ def test_an_update_given_as_a_pair_is_measured_without_training_again(tmp_path):
     settings = make_settings(before.settings)
     update = update_between(before.state, after.state, settings)
     (pairs,) = held_out_pairs(before.environment, update, settings, [("test",)], 200)
-    divergence = pairs.kl_of_mean.mean() + sigma_divergence(update, NUM_ACT)
+    divergence = pairs.kl_of_mean.mean() + sigma_divergence(update, settings, NUM_ACT)
     # The library's own policies, on the observations of the very same pairs.
     (rollout,) = run_policies(
         before.environment,

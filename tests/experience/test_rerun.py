@@ -9,19 +9,20 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from pgprim.core.gaussian import kl_of_sigma
-from pgprim.core.mlp import forward, policy_net
+from pgprim.core.mlp import activations, forward, policy_net, tangent
 from pgprim.core.returns import gae
 from pgprim.experience.rerun import (
+    _look,
     check_records,
     held_out_pairs,
     join_updates,
     rerun_iteration,
     sigma_divergence,
 )
-from pgprim.experience.rollout import collect
-from pgprim.experience.seen import make_batch, see_iteration
+from pgprim.experience.rollout import Policies, collect, run_policies
+from pgprim.experience.seen import make_batch, see_agents, see_iteration
 from pgprim.experience.train import train, update_records
-from pgprim.types.environment import Environment
+from pgprim.rl.normalise import Normaliser
 from pgprim.types.errors import UserError
 from tests.rl.examples import HOPPER, assert_same_agent, new_agents, settings
 
@@ -45,7 +46,7 @@ def states_of(algo, num_iterations=3):
 
 
 @pytest.mark.parametrize("algo", ALGOS)
-def test_an_iteration_run_again_is_the_training_iteration(algo):
+def test_a_rerun_iteration_is_the_training_iteration(algo):
     states, chosen, purposes = states_of(algo)
     for iteration in (0, 2):
         new, _, update, _ = rerun_iteration(HOPPER, states[iteration], chosen, purposes, iteration, BEYOND)
@@ -55,7 +56,7 @@ def test_an_iteration_run_again_is_the_training_iteration(algo):
 
 
 def test_training_is_the_same_with_reruns_in_between():
-    """Replaying reads a state and leaves it, and what training goes on to make of it, as it is."""
+    """A re-run reads a state and leaves it, and what training goes on to make of it, as it is."""
     right, chosen, purposes = states_of("ppo")
     state = right[0]
     for iteration in range(3):
@@ -116,7 +117,7 @@ def test_held_out_pairs_do_not_depend_on_which_updates_are_looked_at_together():
     """Agents of different iterations, whose normalisers have seen different numbers of observations."""
     states, chosen, purposes = states_of("ppo")
     updates = [rerun_iteration(HOPPER, states[k], chosen, purposes, k, BEYOND)[2] for k in (0, 2)]
-    names = [("replay", k, agent) for k in (0, 2) for agent in range(2)]
+    names = [("rerun", k, agent) for k in (0, 2) for agent in range(2)]
     together = held_out(join_updates(updates), chosen, names)
     alone = held_out(updates[1], chosen, names[2:])
     for name, array in alone.items():
@@ -127,7 +128,7 @@ def test_held_out_pairs_do_not_depend_on_which_updates_are_looked_at_together():
 def test_held_out_pairs_are_the_old_policys_and_its_values_chain():
     states, chosen, purposes = states_of("ppo")
     _, _, update, _ = rerun_iteration(HOPPER, states[2], chosen, purposes, 2, BEYOND)
-    found = held_out(update, chosen, [("replay", agent) for agent in range(2)])
+    found = held_out(update, chosen, [("rerun", agent) for agent in range(2)])
     ended = found["terminated"] | found["truncated"]
     assert found["terminated"].any() and found["truncated"].any()
     going_on = ~ended[:, :-1]
@@ -175,18 +176,31 @@ def test_divergence_is_its_two_parts():
     )
 
 
-@pytest.mark.parametrize("is_global", [False, True])
-def test_a_rerun_that_is_not_the_training_is_refused(is_global):
-    """An environment that draws from numpy's global generator, which no seed of its own sets."""
-    environment = Environment("tests.rl.strange:Strange-v0", {"is_global": is_global})
-    chosen = settings("trpo", **ALGOS["trpo"])
-    state, purposes = new_agents(environment, chosen, [0, 1])
-    ((_, recorded),) = train(environment, state, chosen, purposes, range(1))
-    _, records, _, _ = rerun_iteration(environment, state, chosen, purposes, 0, 10)
-    if is_global:
-        with pytest.raises(
-            UserError, match=r"iteration 0 of seed 5 on '.*Strange-v0' gives .* when it is run again"
-        ):
-            check_records(environment, 0, [5, 7], records, recorded)
-    else:
-        check_records(environment, 0, [5, 7], records, recorded)
+def test_the_divergence_of_the_smallest_step_is_its_square():
+    """KL(π_θ ‖ π_(θ+δ)) is ½ |Jδ/σ|² + |δ_σ|² for the mean's derivative J, down to one unit in the last place of each weight."""
+    states, chosen, purposes = states_of("trpo")
+    _, _, update, _ = rerun_iteration(HOPPER, states[1], chosen, purposes, 1, BEYOND)
+    normaliser = Normaliser(update.obs_mean, update.obs_scale, chosen.obs_clip)
+    policies = Policies(update.theta_old.numpy(), chosen, normaliser, rows=1)
+    rollouts = list(run_policies(HOPPER, policies, [("rerun", k) for k in range(2)], 64, 64))
+    (seen,) = see_agents(update.phi_old, update.rew_scale, rollouts, chosen)
+    net, old = policy_net(11, 3, chosen.hidden), update.theta_old
+    moved = replace(update, theta_new=torch.nextafter(old, torch.full_like(old, torch.inf)))
+    pairs, of_sigma = _look(moved, chosen, seen), sigma_divergence(moved, net)
+    parts, step = net.split(old.double()), net.split(moved.theta_new.double() - old.double())
+    change = tangent(net, parts, activations(net, parts, torch.from_numpy(seen.obs).double()), step)
+    right = 0.5 * (change * (-parts[-1])[:, None].exp()).square().sum(-1).numpy()
+    assert 0 < right.max() < 1e-10 and pairs.kl_of_mean.dtype == np.float64
+    np.testing.assert_allclose(pairs.kl_of_mean, right, rtol=1e-3, atol=1e-3 * right.mean())
+    np.testing.assert_allclose(of_sigma, step[-1].square().sum(1), rtol=1e-3)
+    stayed = _look(replace(update, theta_new=old), chosen, seen)
+    assert (stayed.kl_of_mean == 0).all() and (stayed.log_prob_old == stayed.log_prob_new).all()
+
+
+def test_a_rerun_that_is_not_the_training_is_refused():
+    states, chosen, purposes = states_of("ppo")
+    _, records, _, _ = rerun_iteration(HOPPER, states[1], chosen, purposes, 1, BEYOND)
+    check_records(HOPPER, 1, [3, 5], records, records)
+    other = records | {"step_norm": records["step_norm"] + np.array([0, 1e-12])}
+    with pytest.raises(UserError, match="iteration 1 of seed 5 on 'Hopper-v5' gives step_norm"):
+        check_records(HOPPER, 1, [3, 5], records, other)

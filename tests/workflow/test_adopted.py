@@ -12,7 +12,7 @@ from tests.workflow.projects import copy_project
 
 pytestmark = pytest.mark.slow
 
-ESTIMATE = "data/estimates/steps/hopper/mine/0/5.nc"
+ESTIMATE = "data/estimates/gradient/hopper/mine/0/5.nc"
 
 
 def save(path, seed):

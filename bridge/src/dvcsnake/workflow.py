@@ -101,11 +101,7 @@ class Workflow:
             for group in self._pipeline.groups
             if group not in ruled
             and self._hooks.code not in self._pipeline.patterns(group)
-<<<<<<< HEAD
-            and self._pipeline.members(group)
-=======
             and self._pipeline.members(group)  # a rule without values for its wildcards would match anything
->>>>>>> contract
         ]
 
     def describe(self) -> None:

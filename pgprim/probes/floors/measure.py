@@ -170,17 +170,16 @@ def look(
     flags, left = (seen.terminated, truncated), min(settings.pairs - fork.t, shape[1])
     complete = returns_rolled(seen.rew_norm, seen.terminated, none, elapsed, None, 1, gamma)[:, 0]
     as_text = [
-        gae_targets_cut(seen.rew_norm, seen.val, *flags, left, gamma, lam)[:, 0],
-        returns_cut(seen.rew_norm, *flags, left, gamma)[:, 0],
+        gae_targets_cut(seen.rew_norm, seen.val, *flags, left, gamma, lam)[:, :1],
+        returns_cut(seen.rew_norm, *flags, left, gamma)[:, :1],
     ]
-    ended = (seen.terminated | truncated)[:, 0]
-    as_code = [without_last_pairs(target, ended) for target in as_text]
+    as_code = [without_last_pairs(target, (seen.terminated | truncated)[:, :1]) for target in as_text]
     exact = [
-        gae_targets_rolled(seen.rew_norm, seen.val, seen.next_val, *flags, 1, gamma, lam)[:, 0],
-        returns_rolled(seen.rew_norm, *flags, elapsed, limit, 1, gamma)[:, 0],
+        gae_targets_rolled(seen.rew_norm, seen.val, seen.next_val, *flags, 1, gamma, lam),
+        returns_rolled(seen.rew_norm, *flags, elapsed, limit, 1, gamma),
     ]
     net, obs = make_value(settings, agent.num_obs), torch.from_numpy(seen.obs[:1, :1])
-    targets = np.array(list(zip(as_text, as_code, exact, strict=True)))
+    targets = np.array(list(zip(as_text, as_code, exact, strict=True)))[..., 0]
     return View(float(values(net, phi, obs)), float(seen.val[0, 0]), complete, targets)
 
 

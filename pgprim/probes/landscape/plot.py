@@ -41,7 +41,7 @@ LOOKS = {
     "few": ("plane of a step by few pairs", *GREEN),
     "many": ("plane of a step by many pairs", *PINK),
     "slice_few": ("slice along a step by few pairs", GREEN[0], "^"),
-    "slice_many": ("slice along a step by many pairs", PINK[0], "v"),
+    "slice_many": ("slice along a step by many pairs", PINK[0], "o"),
     "steps": ("independent steps", *BLACK),
 }
 """Name, colour and marker of what a rank correlation is over."""

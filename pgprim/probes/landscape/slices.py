@@ -15,7 +15,7 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import draw_band, draw_bars
 from pgprim.plotting.labels import algo_label, count_label, order_algos, task_label
 from pgprim.plotting.panels import band_handle, legend_above, panel_grid
-from pgprim.plotting.style import GREY, colour, marker, style
+from pgprim.plotting.style import BLACK, GREEN, GREY, ORANGE, colour, marker, style
 from pgprim.probes.landscape.alignment import budgets_of
 
 FIGURES = ("slices", "promise")
@@ -23,11 +23,10 @@ FIGURES = ("slices", "promise")
 OF_SLICES = ("slice_surrogate", "slice_fresh", "slice_reward", "slice_step_norm", "slice_batch_pairs")
 OF_PROMISES = ("promised", "promised_fresh", "kept", "slice_batch_pairs")
 
-OWN, FRESH, REWARD = "#E69F00", "#0072B2", "#000000"
 LOOKS = {
-    "slice_surrogate": (OWN, (0, (3, 1.2)), "surrogate on the step's own batch"),
-    "slice_fresh": (FRESH, "-", "surrogate on fresh batches, mean"),
-    "slice_reward": (REWARD, "-", "true reward"),
+    "slice_surrogate": (ORANGE[0], (0, (3, 1.2)), "surrogate on the step's own batch"),
+    "slice_fresh": (GREEN[0], "-", "surrogate on fresh batches, mean"),
+    "slice_reward": (BLACK[0], "-", "true reward"),
 }
 """Colour, line style and name of each curve."""
 
@@ -129,11 +128,13 @@ def plot_promises(ds: xr.Dataset) -> Figure:
     algos = tuple(order_algos(ds.algo.values.tolist()))
     iterations = ds.iteration.values.astype(float)
     gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
-    shifts = gap * np.linspace(-0.3, 0.3, len(algos) * ds.seed.size + 1)
+    num = len(algos) * ds.seed.size
+    shifts = 0.6 * gap * (np.arange(num) - (num - 1) / 2) / num
     for column, task in enumerate(ds.task.values):
         for panel in axes[:, column]:
             panel.axhline(0, color=GREY, linewidth=0.5)
             panel.set_xticks(iterations)
+            panel.set_xlim(iterations[0] - gap / 2, iterations[-1] + gap / 2)
         for k, (algo, seed) in enumerate((algo, seed) for algo in algos for seed in ds.seed.values):
             one = ds.sel(task=task, algo=algo, seed=seed)
             look = {

@@ -8,7 +8,7 @@ import json
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from pgprim.core.time_in_episode import elapsed_steps
 from pgprim.core.value_errors import (
@@ -62,7 +62,7 @@ def _errors(one: xr.Dataset) -> list[list[ErrorSummary]]:
     settings, limit = json.loads(one.attrs["settings"]), one.attrs["time_limit"]
     num_pairs, gamma, lam = settings["pairs"], settings["gamma"], settings["lam"]
 
-    def array(name: str) -> Float[np.ndarray, "stream t"]:
+    def array(name: str) -> Shaped[np.ndarray, "stream t"]:
         return one[name].transpose("seed", "part", "t").values.reshape(-1, one.sizes["t"])
 
     rew, terminated, truncated = (array(name) for name in ("rew_norm", "terminated", "truncated"))
