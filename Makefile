@@ -46,6 +46,10 @@ test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist worksteal bridge $(PYTEST)
 
+.PHONY: test-services
+test-services: $(INSTALLED) ## remotes over ssh and S3, jobs on SLURM: says which service is not here, and why
+	OMP_NUM_THREADS=1 python -m pytest -rs bridge/tests/test_remotes.py bridge/tests/test_cluster.py $(PYTEST)
+
 .PHONY: smoke
 smoke: $(INSTALLED) ## the whole pipeline at the smoke set, from nothing, in a scratch folder (DIR=... names it)
 	CORES=$(CORES) workflow/smoke.sh $(DIR)

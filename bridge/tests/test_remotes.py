@@ -6,8 +6,10 @@ The ssh servers are the tests' own. For S3 name a bucket to write to: `DVCSNAKE_
 
 import contextlib
 import getpass
+import hashlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -129,9 +131,9 @@ def test_f_a_larger_remote_carries_everything_and_earlier_parameters(whole, orig
     result = other.snakemake(f"{DRAWS} {REPLICATES} figures/fig2.pdf")
     assert not result.ran
     assert sorted(result.fetched) == [
+        "fetched 1 output of draw from the remote lab",
         "fetched 1 output of estimate from the remote lab",
         "fetched 1 output of figure from the remote lab",
-        "fetched 1 output of draw from the remote lab",
     ]
     for path in (f"{DRAWS}/low/c", f"{REPLICATES}/values", "figures/fig2.pdf"):
         assert (other.path / path).read_bytes() == (origin.path / path).read_bytes()
@@ -139,3 +141,32 @@ def test_f_a_larger_remote_carries_everything_and_earlier_parameters(whole, orig
     result = other.snakemake()
     assert not result.ran, "what the first machine computed for other parameters"
     assert (other.path / "figures/fig2.pdf").read_bytes() != (origin.path / "figures/fig2.pdf").read_bytes()
+
+
+@pytest.mark.parametrize("fault", ["flipped", "missing", "interrupted"])
+def test_f_faults_of_a_remote_over_ssh_are_computed_around(whole, origin, tmp_path, fault):
+    with ssh("asyncssh", tmp_path) as (add, enter):
+        whole.run(f"{add} && {enter} && dvc remote modify lab verify true")
+        if fault == "interrupted":
+            pushing = whole.start("exec python -m dvcsnake push --remote lab --everything")
+            deadline = time.monotonic() + 60
+            while not any((tmp_path / "lab").rglob("*")) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            os.killpg(pushing.pid, signal.SIGKILL)
+            pushing.communicate()
+        whole.run("python -m dvcsnake push --remote lab --everything && git commit -qam lab")
+        bulk = (origin.path / DRAWS / "low/c").read_bytes()
+        name = hashlib.md5(bulk, usedforsecurity=False).hexdigest()
+        held = tmp_path / "lab/files/md5" / name[:2] / name[2:]
+        if fault == "missing":
+            held.unlink()
+        elif fault == "flipped":
+            held.chmod(0o644)
+            held.write_bytes(bytes([bulk[0] ^ 1]) + bulk[1:])
+        other = type(whole)(tmp_path / "other", tmp_path)
+        origin.run(f"git clone -q {whole.path} {other.path}")
+        other.run(f"{enter} && dvc remote default lab")
+        result = other.snakemake(DRAWS)
+        assert result.runs == ([] if fault == "interrupted" else [f"draw {DRAWS}"])
+        assert ("of the remote lab are damaged" in result.text) == (fault == "flipped")
+        assert (other.path / DRAWS / "low/c").read_bytes() == bulk

@@ -157,7 +157,8 @@ def jobs(params: dict[str, Any], rates: dict[str, Any]) -> Iterator[Jobs]:
             work = probe.work(params, num_obs.get(params["env"][task]["id"], 1), case)
             kind = f"{probe.name} of {case}" if "case" in probe.reads else probe.name
             as_ = case if "case" in probe.reads else probe.name
-            amounts = (number, number, number * work.pairs, number * work.units)
+            pairs = number * work.pairs + probe.extra(params, task, case)
+            amounts = (number, number, pairs, number * work.units)
             yield Jobs(kind, task, algo, *amounts, case, probe.paced_as or as_, as_)
             if work.simulated:
                 yield Jobs(kind, task, algo, 0, 0, number * work.simulated, 0, case, "sample", as_)
@@ -268,7 +269,7 @@ def _run_stages(
     seeds, first = "-".join(map(str, params["seeds"])), params["seeds"][0]
     commands = {
         "train": f"train --task {task} --algo {algo} --seeds {seeds} --snapshots training --records records",
-        "rerun": f"rerun --training training --seeds {seeds} --out rerun",
+        "rerun": f"rerun --training training --records records --seeds {seeds} --out rerun",
         "plot": "plot fig8 --by report/training --out plot.pdf --png plot.png --data plot.nc records",
     }
     outputs = {
@@ -343,6 +344,7 @@ def _resized(params: dict[str, Any], task: str, algo: str, size: dict[str, int])
     params["baselines"] |= {"beyond": 1, "pairs": size["pairs"] // 4}
     params["landscape"]["kinds"] = ["few"]
     params["landscape"]["plane"]["points"] = 4  # 16 points side by side
+    params["landscape"]["few"]["closer"] = []
     params["landscape"]["few"]["budgets"] = params["landscape"]["many"]["budgets"] = [size["pairs"]]
     check(params, "the parameters to measure")
     return params

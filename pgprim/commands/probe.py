@@ -30,8 +30,8 @@ def main(args: argparse.Namespace) -> None:
     own = probe.used(params, args.case)
     used |= probe.nested(own)
     paths = {"checkpoint": args.checkpoint, "rollouts": args.rollouts, "rerun": args.rerun}
-    paths |= dict(args.result or ())
-    _require_paths(probe.reads, paths)
+    paths = {name: path for name, path in (paths | dict(args.result or ())).items() if path}
+    _require_paths(probe.reads, args.case, paths)
     inputs = open_inputs(paths, params["sample"], args.case)
     attrs = describe(paths, inputs, used) | {"probe": args.probe}
     code = code_of("commands/probe", f"probes/{args.probe}/measure")
@@ -57,7 +57,7 @@ def _require_paths(reads: tuple[str, ...], paths: dict[str, str]) -> None:
             option = f"--{name}" if name in ("checkpoint", "rollouts", "rerun") else f"--result {name}=FILE"
             raise UserError(f"{option} is missing, but must be given, because the probe reads it")
     for name, path in paths.items():
-        if path and name.removesuffix(".vectors") not in wanted:
+        if name.removesuffix(".vectors") not in wanted:
             raise UserError(f"{path}: {name} is given, but the probe reads {', '.join(sorted(wanted))}")
 
 

@@ -85,6 +85,7 @@ def main(args: argparse.Namespace) -> None:
             own = {name: column[:, index : index + 1] for name, column in columns.items()}
             ds = records_dataset(own, RECORDS, args.task, args.algo, [seed], attrs)
             save_store(Path(args.records, f"{seed}.zarr"), ds)
+        for seed in seeds:
             with writing(Path(args.snapshots, str(seed))) as target:
                 (folder / str(seed)).rename(target)
 
@@ -97,8 +98,12 @@ def _resume(
         return None, {name: np.zeros((0, len(seeds))) for name in RECORDS}
     for half_written in folder.rglob(".*"):
         half_written.unlink()
-    saved = {int(path.stem) for path in (folder / str(seeds[0])).glob("[0-9]*.safetensors")}
-    done = max(iteration for iteration in saved if iteration <= min(most, len(recorded["return_mean"])))
+    saved = set.intersection(
+        *({int(path.stem) for path in (folder / str(seed)).glob("[0-9]*.safetensors")} for seed in seeds)
+    )
+    done = max((k for k in saved if k <= min(most, len(recorded["return_mean"]))), default=None)
+    if done is None:  # killed as it moved whole snapshots to their place
+        return None, {name: np.zeros((0, len(seeds))) for name in RECORDS}
     for late in [iteration for iteration in saved if iteration > done]:
         for seed in seeds:
             (folder / str(seed) / f"{late}.safetensors").unlink(missing_ok=True)

@@ -211,12 +211,7 @@ def perfect_error(
     target: Float[np.ndarray, " branch"],
     errors: Callable[..., Float[np.ndarray, "many branch"]] = relative_errors,
 ) -> float:
-    """Error that V^π itself would show at one state: E |V^π(s) − target| / |target| over independent continuations.
-
-    V^π(s) is not known, but the mean of m continuations' returns is. Its own noise makes its error on any other
-    continuation's target exceed that of V^π by c/m + O(1/m²), whatever the targets' bias. So the error is computed with
-    two numbers m of continuations, of which none is the one that gives the target, and extrapolated to 1/m = 0. For
-    normal returns a bias of 3.5 % is left with 3 branches, of 1.1 % with 5, of 0.5 % with 8; squared errors have none.
+    """Error that V^π itself would show at one state: the mean of `perfect_errors` over its continuations.
 
     Args:
         val: Complete return of each continuation, at least three.
@@ -226,13 +221,38 @@ def perfect_error(
     Returns:
         The error; NaN if there is no target.
     """
+    return float(finite_mean(perfect_errors(val, target, errors)))
+
+
+def perfect_errors(
+    val: Float[np.ndarray, " branch"],
+    target: Float[np.ndarray, " branch"],
+    errors: Callable[..., Float[np.ndarray, "many branch"]] = relative_errors,
+) -> Float[np.ndarray, " branch"]:
+    """Error that V^π itself would show at one state, E |V^π(s) − target| / |target|, on each continuation's target.
+
+    V^π(s) is not known, but the mean of m continuations' returns is. Its own noise makes its error on any other
+    continuation's target exceed that of V^π by c/m + O(1/m²), whatever the targets' bias. So the error is computed with
+    two numbers m of continuations, of which none is the one that gives the target, and extrapolated to 1/m = 0. For
+    normal returns a bias of 3.5 % is left with 3 branches, of 1.1 % with 5, of 0.5 % with 8; squared errors have none.
+
+    A single value may fall below 0 by chance, their mean over continuations hardly.
+
+    Args:
+        val: Complete return of each continuation, at least three.
+        target: What V is compared to, from the same continuation; NaN where the definition leaves it out.
+        errors: Which error.
+
+    Returns:
+        The error on each continuation's target; NaN where there is none.
+    """
     many = len(val) - 1
     others = np.stack([np.roll(val, -shift) for shift in range(1, many + 1)])
     means = {}
     for count in (many, many // 2):
         estimates = [np.roll(others, first, axis=0)[:count].mean(0) for first in range(many)]
-        means[count] = errors(np.stack(estimates), np.tile(target, (many, 1))).mean()
-    return float((many * means[many] - many // 2 * means[many // 2]) / (many - many // 2))
+        means[count] = errors(np.stack(estimates), np.tile(target, (many, 1))).mean(0)
+    return (many * means[many] - many // 2 * means[many // 2]) / (many - many // 2)
 
 
 def pair_products(values: Float[np.ndarray, "state branch"]) -> Float[np.ndarray, " state"]:

@@ -1,10 +1,13 @@
-"""Welch's analysis of variance: can the means of several groups be told apart at all (Welch 1951)?"""
+"""Means of groups that vary differently: their difference (Welch 1947), and whether any differ at all (Welch 1951)."""
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy.stats import f as fisher
+from scipy.stats import t as student
+
+from pgprim.core.intervals import Interval
 
 
 class Omnibus(NamedTuple):
@@ -42,3 +45,29 @@ def welch_anova(
     spread = (np.square(1 - share) / freedom).sum() / (groups**2 - 1)
     statistic = excess / (1 + 2 * (groups - 2) * spread)
     return Omnibus(float(statistic), float(fisher.sf(statistic, groups - 1, 1 / (3 * spread))))
+
+
+def welch_interval(
+    one: Float[np.ndarray, " value"], other: Float[np.ndarray, " other_value"], level: float
+) -> Interval:
+    """Mean of one group less that of another, with Student's interval at Satterthwaite's degrees of freedom.
+
+    Args:
+        one: Independent values.
+        other: Independent values, of any other variance.
+        level: Nominal coverage.
+
+    Returns:
+        The difference; NaN ends where a group has fewer than two values or neither varies.
+    """
+    if not (len(one) and len(other)):
+        return Interval(np.nan, np.nan, np.nan)
+    value = float(one.mean() - other.mean())
+    if min(len(one), len(other)) < 2:
+        return Interval(value, np.nan, np.nan)
+    squares = np.array([group.var(ddof=1) / len(group) for group in (one, other)])
+    if not squares.any():
+        return Interval(value, np.nan, np.nan)
+    freedom = squares.sum() ** 2 / (np.square(squares) / [len(one) - 1, len(other) - 1]).sum()
+    half = float(student.ppf(0.5 + level / 2, freedom) * np.sqrt(squares.sum()))
+    return Interval(value, value - half, value + half)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from pgprim.core.seeding import derive_seed, generator
-from pgprim.experience.rollout import frozen_policies, step_streams
+from pgprim.experience.rollout import Purpose, frozen_policies, step_streams
 from pgprim.rl.streams import make_streams
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Finals, Rollout
@@ -38,7 +38,11 @@ class Fork:
 
 
 def fork_stream(
-    checkpoint: Checkpoint, positions: Sequence[int], num_branches: int, num_pairs: int
+    checkpoint: Checkpoint,
+    positions: Sequence[int],
+    num_branches: int,
+    num_pairs: int,
+    purpose: Purpose | None = None,
 ) -> Iterator[Fork]:
     """Run the frozen policy of a checkpoint in one stream, and at some of its states continue it several times.
 
@@ -51,6 +55,8 @@ def fork_stream(
         positions: Times in the stream, ascending.
         num_branches: Continuations of each of these states.
         num_pairs: Pairs of each continuation, fewer if the task ends the episode.
+        purpose: What the stream's random numbers are for, if it is not one of its own: with that of another stream it is
+            that stream, to the bit, if that one was run alone or beside those of other policies.
 
     Yields:
         The states in the order of time.
@@ -59,13 +65,15 @@ def fork_stream(
         UserError: The environment fails, or truncates an episode other than by its time limit.
     """
     environment, policies = checkpoint.environment, frozen_policies(checkpoint)
-    purpose = ("floor", environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
+    own = ("floor", environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
+    purpose = own if purpose is None else purpose
+    alone = frozen_policies(checkpoint, checkpoint.state.theta.numpy())
     states, elapsed = [], [0]
     with closing(make_streams(environment, [derive_seed(*purpose, "env")])) as streams:
         # One pair beyond the last position, so that no position is the end of the run.
         edges = [*positions, positions[-1] + 1]
         noises = [generator(*purpose, "noise")]
-        blocks = step_streams(environment, streams, streams.reset(), policies, noises, edges, is_exact=True)
+        blocks = step_streams(environment, streams, streams.reset(), alone, noises, edges, is_exact=True)
         for _, block in zip(positions, blocks, strict=False):
             states.append(streams.save(0))
             ends = np.flatnonzero(block.ended[0])
@@ -79,7 +87,6 @@ def fork_stream(
         rngs = [generator(*purpose, "branch env", *name) for name in names]
         noises = [generator(*purpose, "branch noise", *name) for name in names]
         with closing(make_streams(environment, [0] * len(names), is_limited=False)) as streams:
-            streams.reset()
             raw = streams.restore(starts, rngs)
             (rollout,) = step_streams(
                 environment, streams, raw, policies, noises, [num_pairs], is_single_episode=True

@@ -1,4 +1,4 @@
-"""Iterations of training done again from their snapshots, and the same policies on fresh pairs.
+"""Iterations of training done again from their snapshots, and the same policies on held-out pairs.
 
 Training keeps a snapshot every few iterations, and all its random numbers follow from seed, iteration and purpose. So an
 iteration can be done again at any time, bit for bit, by the training code itself, and training need not know what is
@@ -59,6 +59,9 @@ class Update:
 class Pairs:
     """Consecutive pairs of one stream per agent, as the agent's networks before and after an update see them.
 
+    Log-densities and divergences are those of the policies evaluated in double precision at the same single-precision
+    observations and actions: a small update moves a mean by less than single precision resolves.
+
     Attributes:
         rew: Raw rewards.
         rew_norm: Rewards as the value network sees them.
@@ -79,12 +82,12 @@ class Pairs:
     val_old: Float32[np.ndarray, "agent t"]
     next_val_old: Float32[np.ndarray, "agent t"]
     val_new: Float32[np.ndarray, "agent t"]
-    log_prob_old: Float32[np.ndarray, "agent t"]
-    log_prob_new: Float32[np.ndarray, "agent t"]
-    kl_of_mean: Float32[np.ndarray, "agent t"]
+    log_prob_old: Float64[np.ndarray, "agent t"]
+    log_prob_new: Float64[np.ndarray, "agent t"]
+    kl_of_mean: Float64[np.ndarray, "agent t"]
 
 
-def replay_iteration(
+def rerun_iteration(
     environment: Environment,
     state: AgentState,
     settings: Settings,
@@ -111,7 +114,7 @@ def replay_iteration(
     """
     purposes = [(*purpose, iteration) for purpose in purposes]
     new, records = train_iteration(environment, state, settings, purposes, iteration)
-    update = _make_update(state, new, settings)
+    update = update_between(state, new, settings)
     rollout, _ = collect(environment, state, settings, purposes, settings.pairs + beyond)
     return new, records, update, _look(update, settings, see_iteration(rollout, state, settings))
 
@@ -150,7 +153,7 @@ def held_out_pairs(
     purposes: Sequence[Purpose],
     num_pairs: int,
 ) -> Iterator[Pairs]:
-    """Fresh pairs of the policies before their updates, with the normalisers that the updates saw.
+    """Held-out pairs of the policies before their updates, with the normalisers that the updates saw.
 
     Args:
         environment: The task.
@@ -180,13 +183,21 @@ def join_updates(updates: Sequence[Update]) -> Update:
     )
 
 
-def sigma_divergence(update: Update, num_act: int) -> Float32[np.ndarray, " agent"]:
+def sigma_divergence(update: Update, settings: Settings, num_act: int) -> Float64[np.ndarray, " agent"]:
     """The part of KL(π_old ‖ π_new) that the change of σ makes, the same at every state [nat]."""
-    old, new = update.theta_old[:, -num_act:], update.theta_new[:, -num_act:]
+    net = make_policy(settings, update.obs_mean.shape[1], num_act)
+    old, new = (net.log_sigma(net.split(theta.double())) for theta in (update.theta_old, update.theta_new))
     return kl_of_sigma(old, new).numpy()
 
 
-def _make_update(old: AgentState, new: AgentState, settings: Settings) -> Update:
+def update_between(old: AgentState, new: AgentState, settings: Settings) -> Update:
+    """The update that made `new` of `old`, whoever made it: two checkpoints of another's training will do.
+
+    Args:
+        old: The agents before the update.
+        new: The agents after it; their normalisers are those that the update saw.
+        settings: Shared by all agents.
+    """
     seen_by, scale = Normaliser.of(new.obs_moments, settings), rew_scale(new.rew_moments, settings)
     return Update(old.theta, new.theta, old.phi, new.phi, seen_by.mean, seen_by.scale, scale)
 
@@ -196,7 +207,9 @@ def _look(update: Update, settings: Settings, seen: Seen) -> Pairs:
     obs, act = torch.from_numpy(seen.obs), torch.from_numpy(seen.act)
     value = make_value(settings, obs.shape[2])
     policy = make_policy(settings, obs.shape[2], act.shape[2])
-    before, after = policy.split(update.theta_old), policy.split(update.theta_new)
+    val_new = values(value, update.phi_new, obs).numpy()
+    obs, act = obs.double(), act.double()
+    before, after = policy.split(update.theta_old.double()), policy.split(update.theta_new.double())
     mu_old, mu_new = forward(policy, before, obs), forward(policy, after, obs)
     return Pairs(
         seen.rew,
@@ -205,7 +218,7 @@ def _look(update: Update, settings: Settings, seen: Seen) -> Pairs:
         seen.truncated,
         val_old=seen.val.astype(np.float32),
         next_val_old=seen.next_val.astype(np.float32),
-        val_new=values(value, update.phi_new, obs).numpy(),
+        val_new=val_new,
         log_prob_old=log_prob(mu_old, policy.log_sigma(before), act).numpy(),
         log_prob_new=log_prob(mu_new, policy.log_sigma(after), act).numpy(),
         kl_of_mean=kl_of_mean(mu_old, mu_new, policy.log_sigma(after)).numpy(),

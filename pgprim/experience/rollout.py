@@ -7,6 +7,7 @@ on which other streams and policies run beside it, nor on the length of the bloc
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
@@ -203,7 +204,7 @@ def step_streams(
     normaliser = policies.normaliser
     act_of = make_actor(net, policies.theta, num_streams, policies.rows)
     elapsed = np.zeros(num_streams, int)
-    going = np.ones(num_streams, bool)
+    going, is_all_going = np.ones(num_streams, bool), True
     start, edges = 0, list(edges)
     for edge in edges:
         length = edge - start
@@ -219,26 +220,25 @@ def step_streams(
             seen = normaliser(raw)
             drawn = act_of(seen, noise[t])
             _check(environment, start + t, "action", drawn, going)
-            step = streams.step(drawn, going if is_single_episode else None)
+            step = streams.step(drawn, None if is_all_going else going)
             _check(environment, start + t, "reward", step.rew, going)
-            elapsed += 1
-            ended = step.terminated | step.truncated
-            is_shown = step.truncated | (start + t == edges[-1] - 1)
-            if is_single_episode:
-                obs[going, t], act[going, t], rew[going, t] = seen[going], drawn[going], step.rew[going]
-                going = going & ~step.terminated
-                is_shown, terminated[:, t] = is_shown & going, ~going
-            else:
+            if is_all_going:
                 obs[:, t], act[:, t], rew[:, t] = seen, drawn, step.rew
                 terminated[:, t], truncated[:, t] = step.terminated, step.truncated
-            if is_shown.any():
+            else:
+                obs[going, t], act[going, t], rew[going, t] = seen[going], drawn[going], step.rew[going]
+                terminated[:, t] = step.terminated | ~going
+            if is_single_episode and np.count_nonzero(step.terminated):
+                going, is_all_going = going & ~step.terminated, False
+            is_shown = going if start + t == edges[-1] - 1 else step.truncated
+            if np.count_nonzero(is_shown):
                 _check(environment, start + t, "observation", step.next_obs, is_shown)
                 shown = normaliser(step.next_obs)
                 finals += [(int(stream), start + t, shown[stream]) for stream in np.flatnonzero(is_shown)]
-            if ended.any():
-                if is_exact:
-                    _check_limit(environment, streams.time_limit, elapsed[step.truncated])
-                elapsed[ended] = 0
+            if is_exact:
+                elapsed += 1
+                _check_limit(environment, streams.time_limit, elapsed[step.truncated])
+                elapsed[step.terminated | step.truncated] = 0
             raw = step.obs
         yield Rollout(start, obs, act, rew, terminated, truncated, _make_finals(finals, num_obs))
         start = edge
@@ -252,7 +252,9 @@ def _check(
     going: Bool[np.ndarray, " stream"],
 ) -> None:
     """Refuse numbers that are not finite where experience enters, for every environment and purpose."""
-    if np.isfinite(values).all():
+    if isfinite(
+        np.vdot(values, values)
+    ):  # the quickest that raises no warning; too large a sum is looked at below
         return
     bad = going & ~np.isfinite(values).reshape(len(values), -1).all(1)
     if bad.any():

@@ -20,7 +20,10 @@ GREY = "0.45"
 
 # Okabe and Ito's palette, told apart with every common colour blindness; markers tell algorithms apart without colour.
 _ALGOS = {"ppo": ("#0072B2", "o"), "trpo": ("#D55E00", "s"), "ppo_m": ("#56B4E9", "^")}
-_OTHERS = (("#CC79A7", "D"), ("#009E73", "v"), ("#E69F00", "P"), ("#000000", "X"))
+PINK, GREEN, ORANGE, BLACK = ("#CC79A7", "D"), ("#009E73", "v"), ("#E69F00", "P"), ("#000000", "X")
+"""Colours and markers that no algorithm of the paper has, for whatever else a figure tells apart."""
+
+_OTHERS = (PINK, GREEN, ORANGE, BLACK)
 
 STYLE = {
     # Fonts that come with matplotlib, so that every machine draws the same glyphs; Times-like, as the paper's text.

@@ -92,7 +92,7 @@ class Task:
         if self.judged is None:
             return np.ones(len(now.qpos), bool)
         state = now.state[:, self.judged]
-        return ((self.low < state) & (state < self.high)).all(1)
+        return np.logical_and.reduce((self.low < state) & (state < self.high), axis=1)
 
     def costs(self, now: SimpleNamespace, act: Array) -> Array:
         """What is subtracted from the reward."""
@@ -164,9 +164,8 @@ class Humanoid(Task):
     def position(self, now):
         """See `Task.position`."""
         mass = self.env.model.body_mass
-        # One body after the other, as `numpy.einsum` sums for Gymnasium: by rows, or numpy would sum pairs of pairs.
-        weighted = np.multiply(mass[:, None], now.xipos[:, :, 0].T, order="C")
-        return np.add.reduce(weighted, axis=0) / mass.sum()
+        # One body after the other, as `numpy.einsum` sums for Gymnasium: a plain sum may take pairs of pairs.
+        return np.add.accumulate(mass[:, None] * now.xipos[:, :, 0].T)[-1] / mass.sum()
 
     def obs(self, now):
         """See `Task.obs`."""
@@ -355,10 +354,11 @@ class MujocoStreams:
         self._elapsed += 1
         truncated = np.zeros_like(terminated) if self.time_limit is None else self._elapsed >= self.time_limit
         ended = terminated | truncated
-        ended = np.flatnonzero(ended if going is None else ended & going)
-        if len(ended):
+        if going is not None:
+            ended &= going
+        if np.count_nonzero(ended):
             next_obs = next_obs.copy()
-            for stream in ended.tolist():
+            for stream in np.flatnonzero(ended).tolist():
                 self._env.np_random = self._rngs[stream]
                 self._obs[stream], _ = self._env.reset()
                 self._read(stream)

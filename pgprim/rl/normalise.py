@@ -64,21 +64,10 @@ class Normaliser:
     def push(self, raw: Float64[np.ndarray, "stream obs"]) -> None:
         """Take notice of observations before the policy sees them; a frozen normaliser does not."""
 
-    def __call__(
-        self, raw: Float64[np.ndarray, "stream obs"], agent: np.ndarray | slice | None = None
-    ) -> Float32[np.ndarray, "stream obs"]:
-        """Normalise observations.
-
-        Args:
-            raw: As the environments show them, the streams in the order of their agents.
-            agent: Whose each row is, if not as many streams of each agent follow one another.
-        """
-        if agent is None:
-            rows = raw.reshape(len(self.mean), -1, raw.shape[1])
-            mean, scale = self.mean[:, None], self.scale[:, None]
-        else:
-            rows, mean, scale = raw, self.mean[agent], self.scale[agent]
-        return normalise_obs(rows, mean, scale, self.clip).reshape(raw.shape)
+    def __call__(self, raw: Float64[np.ndarray, "stream obs"]) -> Float32[np.ndarray, "stream obs"]:
+        """Normalise observations of as many streams of each agent, in the order of the agents."""
+        rows = raw.reshape(len(self.mean), -1, raw.shape[1])
+        return normalise_obs(rows, self.mean[:, None], self.scale[:, None], self.clip).reshape(raw.shape)
 
 
 class RunningNormaliser(Normaliser):
@@ -125,7 +114,7 @@ def normalise_obs(
     scaled = np.subtract(obs, mean, dtype=np.float64)
     scaled /= std
     if clip is not None:
-        np.clip(scaled, -clip, clip, out=scaled)
+        np.minimum(np.maximum(scaled, -clip, out=scaled), clip, out=scaled)
     return scaled.astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Re-run iterations of training as Zarr stores: what the networks before and after each update say of its pairs."""
+"""Re-run iterations of training as Zarr stores: pairs of each update, seen by the networks before and after it."""
 
 from pathlib import Path
 from typing import Any

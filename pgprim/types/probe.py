@@ -62,6 +62,7 @@ class Probe:
         cases: Values that set apart several results of one checkpoint: the parameter that lists them, if there are any.
         vectors: Which large arrays are kept beside the numbers, if any.
         paced_as: The kind of job whose pace it has, if that is not its own.
+        extra: Pairs of all jobs of a task, an algorithm and a case beyond `work`, where some are larger than the others.
         sample: Parameters of `sample` that measuring depends on, if it reads rollouts.
     """
 
@@ -75,6 +76,7 @@ class Probe:
     cases: str = ""
     vectors: str = ""
     paced_as: str = ""
+    extra: Callable[[Params, str, str], int] = lambda params, task, case: 0
     sample: tuple[str, ...] = ("kept", "pairs", "trials")
 
     @property

@@ -1,6 +1,5 @@
-"""The commands `fit` and `baselines`: what they read, that they repeat themselves, and how they refuse."""
+"""The probes `fit` and `baselines`: what they read, that they repeat themselves, and how they refuse."""
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,13 +7,13 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pgprim.commands import baselines, fit
 from pgprim.commands.params import load
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset
 from pgprim.store.fits import load_fit, save_fit
 from pgprim.store.rollouts import BLOCK, RolloutWriter, open_rollouts
 from pgprim.types.errors import UserError
+from tests.commands.measuring import measure
 from tests.probes.synthetic import PPO, everything, make_checkpoint, make_rollouts
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
@@ -38,9 +37,10 @@ def here(tmp_path, monkeypatch):
 def write_params(**changes):
     params = load(DEFAULT)
     params["sample"] = {"trials": TRIALS, "truth_streams": TRUTH, "pairs": PAIRS}
-    params["estimate"] = {"gradient": {"budgets": [PAIRS], "level": 0.95}}
-    params["baselines"] |= {"budgets": [100, PAIRS], "pairs": 200, "lambdas": [0.0, 1.0]}
-    params["baselines"]["fit"] |= {"beyond": 60, "epochs": 2, "batch": 128} | changes
+    params["probes"]["rollouts"] = {"gradient": {"budgets": [PAIRS]}}
+    params["plot"]["budget"], params["semantics"]["probes"] = PAIRS, ["gradient"]
+    params["baselines"] |= {"budgets": [100, PAIRS], "pairs": 200, "lambdas": [0.0, 1.0], "beyond": 60}
+    params["fit"] |= {"beyond": 60, "epochs": 2, "batch": 128} | changes
     with Path("params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
 
@@ -64,13 +64,13 @@ def altered(checkpoint, path, change):
 
 
 def run_fit(rollouts="rollouts.zarr", out="fit.safetensors"):
-    fit.main(argparse.Namespace(checkpoint="agent.safetensors", rollouts=rollouts, out=out))
+    measure("fit", out, checkpoint="agent.safetensors", rollouts=rollouts)
     return load_fit(out)
 
 
 def run_baselines(out="numbers.nc"):
     names = {"checkpoint": "agent.safetensors", "rollouts": "rollouts.zarr", "fit": "fit.safetensors"}
-    baselines.main(argparse.Namespace(**names, gradients="vectors.zarr", out=out))
+    measure("baselines", out, vectors="vectors.zarr", **names)
     return load_dataset(out)
 
 
@@ -124,7 +124,7 @@ def test_without_a_settled_return_there_is_one_sentence(here):
     obs = np.zeros((len(t), here.num_obs), np.float32)
     finals = type(whole.finals)(stream.astype(np.int32), t.astype(np.int32), obs)
     altered(here, "other.zarr", lambda block: replace(block, truncated=truncated, finals=finals))
-    with pytest.raises(UserError, match=r"other\.zarr: no return is settled.*baselines\.fit\.beyond \(590\)"):
+    with pytest.raises(UserError, match=r"no return of the rollouts is settled.*fit\.beyond \(590\)"):
         run_fit("other.zarr")
     assert not Path("fit.safetensors").exists()
 

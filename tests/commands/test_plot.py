@@ -90,7 +90,7 @@ def test_the_kept_data_alone_draw_the_figure(repository, figure, tmp_path):
     probe, inputs = FIGURES[figure]
     module = plot_module(probe, figure)
     params = {
-        "plot": {"regime": 2048, "seeds": 10, "published": {}},
+        "plot": {"budget": 2048, "level": 0.95, "seeds": 10, "published": {}},
         "tasks": ["hopper"],
         "algos": ["ppo"],
         "train": {"pairs": 2048, "gamma": 0.99},

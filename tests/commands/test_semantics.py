@@ -1,6 +1,5 @@
-"""The command `semantics`: a probe once more, as if the agent had been trained with the other semantics."""
+"""The probe `semantics`: a probe once more, as if the agent had been trained with the other semantics."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 import xarray as xr
 from ruamel.yaml import YAML
 
-from pgprim.commands import estimate, semantics
 from pgprim.commands.params import load
 from pgprim.core.intervals import Interval
 from pgprim.probes.semantics.compare import compare as compare_datasets
@@ -17,6 +15,7 @@ from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
 from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
+from tests.commands.measuring import measure
 from tests.probes.synthetic import PPO, TRPO, make_checkpoint, make_rollouts
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
@@ -31,23 +30,25 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     params = load(DEFAULT)
     params["sample"] = {"trials": TRIALS, "truth_streams": TRUTH, "pairs": PAIRS}
-    params["estimate"] = {name: {"budgets": BUDGETS, "level": 0.95} for name in ("gradient", "steps")}
-    params["baselines"] |= {"budgets": BUDGETS, "pairs": 100}
-    params["baselines"]["fit"] |= {"beyond": 60}
+    params["probes"]["rollouts"] = {name: {"budgets": BUDGETS} for name in ("gradient", "steps")}
+    params["plot"]["budget"] = BUDGETS[-1]
+    params["fit"]["beyond"] = 60
+    params["baselines"] |= {"budgets": BUDGETS, "pairs": 100, "beyond": 60}
     with Path("params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
 
 
 def run_estimate(probe, checkpoint, name):
     save_checkpoint(f"{name}.safetensors", checkpoint)
-    paths = {"checkpoint": f"{name}.safetensors", "gradients": f"{name}.zarr", "out": f"{name}.nc"}
-    estimate.main(argparse.Namespace(probe=probe, rollouts="rollouts.zarr", **paths))
+    inputs = {"checkpoint": f"{name}.safetensors", "rollouts": "rollouts.zarr"}
+    measure(probe, f"{name}.nc", vectors=f"{name}.zarr", **inputs)
     return open_store(f"{name}.zarr"), load_dataset(f"{name}.nc")
 
 
 def compare(probe, name="own"):
-    paths = {"checkpoint": f"{name}.safetensors", "gradients": f"{name}.zarr", "estimates": f"{name}.nc"}
-    semantics.main(argparse.Namespace(probe=probe, rollouts="rollouts.zarr", out="semantics.nc", **paths))
+    results = {probe: f"{name}.nc", f"{probe}__vectors": f"{name}.zarr"}
+    inputs = {"checkpoint": f"{name}.safetensors", "rollouts": "rollouts.zarr"}
+    measure("semantics", "semantics.nc", case=probe, **inputs, **results)
     return load_dataset("semantics.nc")
 
 
@@ -115,7 +116,8 @@ def test_estimates_of_other_sizes_are_refused():
     make_rollouts("rollouts.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     run_estimate("gradient", checkpoint, "own")
     params = load()
-    params["estimate"]["gradient"]["budgets"] = [100]
+    params["probes"]["rollouts"]["gradient"]["budgets"] = [100]
+    params["plot"]["budget"] = 100
     with Path("params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
     with pytest.raises(UserError, match=r"stored has \(2, 3\) budgets and trials.*\(1, 3\)"):

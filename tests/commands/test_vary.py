@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from ruamel.yaml import YAML
 
 from pgprim.commands import train as train_stage
@@ -37,18 +38,21 @@ def write_params(**train) -> dict:
     params["train"] |= SMALL | train
     params["ablation"] |= {
         "switches": {"anneal": [False, True], "value_clip": [None, 0.2]},
-        "rates": [1.0], "lockstep": ["0-1"], "choose": [0], "iterations": 2, "pairs": 64,
+        "rates": [1.0], "seeds": [0, 1], "choose": [0], "iterations": 2, "pairs": 64,
     }  # fmt: skip
     params["regime"] |= {"pairs": [64, 100], "total_pairs": 200, "rates": [0.5, 1.0], "agreement_points": 2}
-    params["semantics"] |= {"train_iterations": 2, "lockstep": ["0"]}
+    params["semantics"] |= {"train_iterations": 2, "train_seeds": [0]}
+    params["lockstep"] = 2
     with Path("params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
     return load()
 
 
-def vary(study, variant, seeds=(0, 1), out="out.zarr", task="hopper"):
+def vary(study, variant, seeds=(0, 1), out="out", task="hopper"):
     main(argparse.Namespace(study=study, task=task, variant=variant, seeds=list(seeds), out=out))
-    return open_store(out)
+    return xr.combine_by_coords(
+        [open_store(f"{out}/{seed}.zarr") for seed in seeds], combine_attrs="identical"
+    )
 
 
 def files(store: str) -> dict[str, bytes]:
@@ -70,7 +74,7 @@ def test_an_ablation_has_a_run_per_cell(here):
 
 
 def test_regimes_have_as_many_pairs_in_all_and_say_where_halves_agree(here):
-    few, many = vary("regime", "64"), vary("regime", "100", out="many.zarr")
+    few, many = vary("regime", "64"), vary("regime", "100", out="many")
     assert few.sizes["iteration"] == 3 and many.sizes["iteration"] == 2
     np.testing.assert_allclose(few.policy_lr.isel(iteration=0, seed=0).squeeze(), [2.25e-4, 4.5e-4])
     known = np.isfinite(few.half_cosine.squeeze()).all(("rate", "seed"))
@@ -79,11 +83,15 @@ def test_regimes_have_as_many_pairs_in_all_and_say_where_halves_agree(here):
 
 
 def test_a_seed_does_not_depend_on_its_group_and_repeats_itself(here):
-    group, alone = vary("regime", "64"), vary("regime", "64", seeds=[1], out="alone.zarr")
+    group, alone = vary("regime", "64"), vary("regime", "64", seeds=[1], out="alone")
     assert alone.equals(group.sel(seed=[1]))
-    first = files("out.zarr")
+    assert (
+        files("alone").items()
+        == {name: raw for name, raw in files("out").items() if name.startswith("1.zarr")}.items()
+    )
+    first = files("out")
     vary("regime", "64")
-    assert files("out.zarr") == first
+    assert files("out") == first
 
 
 def test_the_other_semantics_are_training_with_them(here):
@@ -93,14 +101,12 @@ def test_the_other_semantics_are_training_with_them(here):
     params = load()
     assert params["train"]["semantics"] == "paper"
     train_stage.main(
-        argparse.Namespace(
-            task="hopper", algo="ppo", seeds=[0], snapshots="snapshots", records="records.zarr"
-        )
+        argparse.Namespace(task="hopper", algo="ppo", seeds=[0], snapshots="snapshots", records="records")
     )
-    right = open_store("records.zarr")
+    right = open_store("records/0.zarr")
     for name in right:
         np.testing.assert_array_equal(other[f"other_{name}"], right[name])
-    own = vary("semantics", "ppo", seeds=[0], out="own.zarr")
+    own = vary("semantics", "ppo", seeds=[0], out="own")
     first = {"iteration": 0}
     assert own.other_return_mean.isel(first).equals(right.return_mean.isel(first).rename("other_return_mean"))
     assert not own.other_value_loss.isel(first).equals(
@@ -109,18 +115,18 @@ def test_the_other_semantics_are_training_with_them(here):
 
 
 def test_a_stopped_run_goes_on_and_leaves_the_same_bytes(here):
-    vary("regime", "64", out="data/v/whole.zarr")
-    whole = files("data/v/whole.zarr")
+    vary("regime", "64", out="data/v/whole")
+    whole = files("data/v/whole")
     Path("data/w").write_text("in the way")
     with pytest.raises(UserError, match="data/w"):
-        vary("regime", "64", out="data/w/again.zarr")
-    kept = {path.name: path.stat().st_mtime_ns for path in (UNFINISHED / "data/w/again.zarr").glob("*.npz")}
+        vary("regime", "64", out="data/w/again")
+    kept = {path.name: path.stat().st_mtime_ns for path in (UNFINISHED / "data/w/again/0-1").glob("*.npz")}
     assert kept.keys() == {"0.npz", "1.npz"}
-    (UNFINISHED / "data/w/again.zarr" / "1.npz").unlink()
+    (UNFINISHED / "data/w/again/0-1" / "1.npz").unlink()
     Path("data/w").unlink()
-    vary("regime", "64", out="data/w/again.zarr")
-    assert files("data/w/again.zarr") == whole
-    assert not (UNFINISHED / "data/w/again.zarr").exists()
+    vary("regime", "64", out="data/w/again")
+    assert files("data/w/again") == whole
+    assert not (UNFINISHED / "data/w/again/0-1").exists()
     shutil.rmtree("data")
 
 

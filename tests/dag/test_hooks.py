@@ -1,11 +1,14 @@
 """pgprim's side of the bridge: what its stages cost, and which code each of them depends on."""
 
+from pathlib import Path
+
 import pytest
 from dvcsnake.declared import declarations
 from dvcsnake.digests import digest, digests
 from dvcsnake.errors import UserError
 from dvcsnake.hooks import load_hooks, price
 from dvcsnake.pipeline import Output, Stage
+from dvcsnake.project import open_project
 
 from tests.dag.checkouts import PROJECT
 
@@ -18,8 +21,11 @@ def hooks(monkeypatch):
     return load_hooks(PROJECT)
 
 
-def stages(group: str, path: str, count: int) -> list[Stage]:
-    return [Stage(f"{group}@{k}", "", (), (), (Output(path.format(k)),)) for k in range(count)]
+def stages(cmd: str, path: str, count: int) -> list[Stage]:
+    return [
+        Stage(f"it@{k}", f"python -m pgprim.commands.{cmd}", (), (), (Output(path.format(k)),))
+        for k in range(count)
+    ]
 
 
 def test_prices_add_up_and_follow_the_work(hooks):
@@ -30,20 +36,53 @@ def test_prices_add_up_and_follow_the_work(hooks):
         float(price(hooks, stages("train", "data/training/humanoid/ppo/{}", n)).split()[-2]) for n in (10, 20)
     ]
     assert minutes[1] == pytest.approx(2 * minutes[0], rel=0.05)
-    for group, path in (
-        ("train", "data/training/hopper/ppo_m/{}"),  # trained, but not probed
-        ("ablation", "data/variants/ablation/hopper/{}/0-1-2-3-4.zarr"),
-        ("regime", "data/variants/regime/hopper/{}/0-1-2.zarr"),
-        ("semantics_training", "data/semantics/training/walker2d/ppo/{}.zarr"),
-        ("semantics", "data/semantics/gradient/humanoid/ppo/0/{}.nc"),
+    estimates = "data/estimates/{}/hopper/ppo/0/"
+    for cmd, path in (
+        ("train --task hopper", "data/training/hopper/ppo_m/{}"),  # trained, but not probed
+        ("rerun --training x", "data/rerun/hopper/ppo_m/{}.zarr"),
+        ("probe value --rerun x", "data/estimates/value/hopper/ppo_m/{}.nc"),
+        ("probe gradient --checkpoint x", estimates.format("gradient") + "{}.nc"),
+        ("probe floors --checkpoint x", estimates.format("floors") + "{}.nc"),
+        ("probe fit --checkpoint x", "data/fits/walker2d/ppo/0/{}.safetensors"),
+        ("probe landscape --case steps", estimates.format("landscape") + "{}/steps.nc"),
+        ("probe semantics --case gradient", "data/semantics/gradient/humanoid/ppo/0/{}.nc"),
+        ("vary ablation --task hopper", "data/variants/ablation/hopper/{}/0.zarr"),
+        ("vary regime --task hopper", "data/variants/regime/hopper/{}/0.zarr"),
+        ("vary semantics --task walker2d", "data/semantics/training/walker2d/ppo/{}.zarr"),
     ):
-        assert price(hooks, stages(group, path, 3)).startswith(", at most about ")
-    assert price(hooks, stages("figure", "figures/fig{}.pdf", 1)) == ", at most about 1 core-minute"
+        assert price(hooks, stages(cmd, path, 3)).startswith(", at most about "), cmd
+    assert price(hooks, stages("plot", "figures/fig{}.pdf", 1)) == ", at most about 1 core-minute"
+
+
+def test_every_stage_of_the_pipeline_has_a_price(hooks):
+    pipeline = open_project(PROJECT, lambda text: None, True).pipeline
+    computed = [stage for stage in pipeline.stages.values() if stage.group != "code"]
+    assert len(computed) > 500
+    assert None not in hooks.seconds(computed)
 
 
 def test_no_rate_no_price(hooks):
-    assert price(hooks, stages("estimate", "data/estimates/unheard/humanoid/ppo/{}/0.nc", 1)) == ""
+    assert price(hooks, stages("probe unheard", "data/estimates/unheard/humanoid/ppo/{}/0.nc", 1)) == ""
     assert price(hooks, stages("sample", "data/rollouts/swimmer/ppo/{}/0.zarr", 1)) == ""
+
+
+def test_the_code_of_agents_and_tasks_is_an_input(hooks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    for name in ("mine/__init__.py", "mine/wrappers.py", "own.py"):
+        (tmp_path / name).write_text("")
+    wrappers = ["mine.wrappers:Slow", {"class": "gymnasium.wrappers:ClipAction"}]
+    params = {
+        "adopted": {},
+        "agents": {"ppo_m": {"all": {"algorithm": "ppo"}}},
+        "env": {"hopper": {"id": "Hopper-v5"}, "own": {"id": "own:Own-v0", "wrappers": wrappers}},
+    }
+    found = hooks.extra_digests(params)
+    assert all(path.parent.name == "ppo" or path.stem == "ppo" for path in found.pop("agents/ppo_m.txt"))
+    assert found == {
+        "environments/hopper.txt": [],
+        "environments/own.txt": [Path("mine/wrappers.py"), Path("own.py")],
+    }
 
 
 def test_a_mistake_in_the_parameters_is_the_bridge_s_error_too(hooks, tmp_path, monkeypatch):
@@ -53,7 +92,13 @@ def test_a_mistake_in_the_parameters_is_the_bridge_s_error_too(hooks, tmp_path, 
 
 
 def test_default_targets_are_figures_metrics_and_claims(hooks):
-    paths = ["figures/fig1.pdf", "data/figures/fig1.nc", "data/metrics/hopper/ppo.json", "data/claims.json"]
+    paths = [
+        "figures/fig1.pdf",
+        "figures/mine/fig1.pdf",
+        "data/figures/fig1.nc",
+        "data/metrics/hopper/ppo.json",
+        "data/claims.json",
+    ]
     assert hooks.default_targets(paths) == [
         "data/claims.json",
         "data/metrics/hopper/ppo.json",
@@ -64,12 +109,35 @@ def test_default_targets_are_figures_metrics_and_claims(hooks):
 def test_plots_do_not_depend_on_torch_code_nor_training_on_plots():
     texts = digests(PACKAGE)
     read = {name: {line.split()[1] for line in text.splitlines()} for name, text in texts.items()}
-    for name in ("stages/train.txt", "stages/sample.txt", "stages/checkpoint.txt"):
+    for name in ("commands/train.txt", "commands/sample.txt", "commands/checkpoint.txt"):
         assert not any(
             path.startswith(("plotting/", "probes/")) or path == "pipeline.py" for path in read[name]
         )
-    assert not any(path.startswith("agents/") for path in read["stages/plot.txt"])
-    assert "core/returns.py" in read["stages/train.txt"]
+    assert not any(path.startswith(("rl/", "experience/")) for path in read["commands/plot.txt"])
+    assert "core/returns.py" in read["commands/train.txt"]
+
+
+def test_records_checks_and_prices_are_no_part_of_what_computes():
+    """A better question, another price or a stricter check recomputes nothing."""
+    texts = digests(PACKAGE)
+    computing = [
+        name
+        for name in texts
+        if name.endswith("/measure.txt") or name.removeprefix("commands/").removesuffix(".txt") in (
+            "train", "checkpoint", "sample", "rerun", "probe", "vary"
+        )
+    ]  # fmt: skip
+    assert len(computing) == 6 + len(list(PACKAGE.glob("probes/*/measure.py")))
+    for name in computing:
+        read = {line.split()[1] for line in texts[name].splitlines()}
+        others = {
+            "commands/params.py",
+            "commands/cost.py",
+            "types/probe.py",
+            "types/study.py",
+            "types/schema.py",
+        }
+        assert not read & others and not any(path.endswith("/record.py") for path in read), name
 
 
 def test_declarations_are_of_modules_as_they_are():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pgprim.core.mlp import forward, policy_net
+from pgprim.core.mlp import TILE, forward, policy_net
 from pgprim.core.seeding import derive_seed, generator
 from pgprim.experience.rollout import Policies, collect, frozen_policies, run_policies, sample_streams
 from pgprim.rl.initialise import make_agent
@@ -31,7 +31,7 @@ def short_episodes(monkeypatch):
     monkeypatch.setattr(gymnasium.spec("Hopper-v5"), "max_episode_steps", LIMIT)
 
 
-def make_policies(environment: Environment, num_policies: int, rows: int = 16) -> Policies:
+def make_policies(environment: Environment, num_policies: int, rows: int = TILE) -> Policies:
     """Policies with a will of their own, and normalisers that have seen something."""
     streams, rng = make_streams(environment, [0]), np.random.default_rng(0)
     shape = streams.num_obs, streams.num_act
@@ -39,7 +39,7 @@ def make_policies(environment: Environment, num_policies: int, rows: int = 16) -
     theta = theta + 0.3 * rng.standard_normal(theta.shape).astype(np.float32)
     moments = (num_policies, streams.num_obs)
     normaliser = Normaliser(rng.standard_normal(moments), rng.uniform(0.7, 1.5, moments), CLIP)
-    return Policies(theta, (64, 64), normaliser, rows)
+    return Policies(theta, settings(), normaliser, rows)
 
 
 def some(policies: Policies, chosen: list[int]) -> Policies:
@@ -129,7 +129,7 @@ def test_rollouts_are_what_environment_and_policy_do(short_episodes):
                 finals.append((stream, t, normalised(step.next_obs[0])))
             raw = step.obs[0].copy()
         parts = net.split(torch.from_numpy(policies.theta[[agent]].astype(np.float64)))
-        mu = forward(parts, torch.from_numpy(rollout.obs[[stream]].astype(np.float64)), 3)[0].numpy()
+        mu = forward(net, parts, torch.from_numpy(rollout.obs[[stream]].astype(np.float64)))[0].numpy()
         noise = generator(*name, "noise").standard_normal((num_pairs, 3), dtype=np.float32)
         act = mu + parts[-1][0].exp().numpy() * noise
         np.testing.assert_allclose(rollout.act[stream], act, rtol=0, atol=2e-5)

@@ -8,7 +8,6 @@ import numpy as np
 import xarray as xr
 
 from pgprim.core.intervals import Interval
-from pgprim.probes.gradient.measure import ESTIMATES
 from pgprim.store.labelled import label
 from pgprim.store.records import records_dataset
 
@@ -30,6 +29,18 @@ def _scale_from_cosine(budget: np.ndarray, cosine: np.ndarray) -> np.ndarray:
     """B of the model from a measured cosine, infinite where there is no agreement [pairs]."""
     share = np.clip(cosine, 1e-9, 1 - 1e-9)
     return np.where(cosine > 0, budget * (1 / share - 1), np.inf)
+
+
+DESCRIBED = {
+    "cosine": ("mean pairwise cosine of the estimates", "1"),
+    "truth_cosine": ("mean cosine to the true gradient", "1"),
+    "truth_cosine_corrected": ("mean cosine to the true gradient, corrected for the truth's noise", "1"),
+    "noise_scale": ("gradient noise scale tr Σ / |G|²", "pairs"),
+    "noise_scale_episodes": ("gradient noise scale tr Σ / |G|² in trajectories", "trajectories"),
+    "pairwise_cosine": ("cosine of two estimates", "1"),
+    "truth_pairs": ("pairs of the true gradient", "pairs"),
+    "mean_episode_length": ("mean length of the completed episodes", "pairs"),
+}
 
 
 def estimate(task: str, algo: str, seed: int, iteration: int, budgets=BUDGETS, trials=10) -> xr.Dataset:
@@ -59,7 +70,7 @@ def estimate(task: str, algo: str, seed: int, iteration: int, budgets=BUDGETS, t
     coords = {"budget": budget, "trial": range(trials), "trial_b": range(trials)}
     where = {"task": task, "algo": algo, "seed": seed, "iteration": iteration}
     attrs = {"level": LEVEL, "code": f"{task} {seed}", "conventions": "synthetic"}
-    return label(variables, ESTIMATES, coords, attrs, where)
+    return label(variables, DESCRIBED, coords, attrs, where)
 
 
 def estimates(

@@ -12,7 +12,7 @@ from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 from tests.plotting import drawn
 
-PARAMS = {"plot": {"regime": 2048, "seeds": 10}}
+PARAMS = {"plot": {"budget": 2048, "level": 0.95, "seeds": 10}}
 BUDGETS = (500, 2048, 6000, 10000)
 LAMBDAS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 BASELINES, SUBTRACTED = ("zero", "value", "true"), ("zero", "value", "true", "optimal")

@@ -249,7 +249,10 @@ def test_gradients_can_be_had_again_from_what_is_stored(tmp_path):
     vectors, _ = run(checkpoint, rollouts)
     save_store(tmp_path / "g.zarr", vectors)
     stored = open_store(tmp_path / "g.zarr")
-    sums = (stored[name].values.astype(np.float64) for name in ("score_sum", "score_adv_sum", "adv_sum", "adv_sq_sum"))
+    sums = (
+        stored[name].values.astype(np.float64)
+        for name in ("score_sum", "score_adv_sum", "adv_sum", "adv_sq_sum")
+    )
     again = batch_gradient(np.full(STREAMS, float(stored.attrs["stream_pairs"])), *sums)
     expected = kept(checkpoint, rollouts).grad.sel(budget=PAIRS).values
     assert _relative_error(again, expected) < 1e-5

@@ -10,11 +10,11 @@ from pgprim.types.errors import UserError
 from tests.plotting import drawn
 from tests.plotting.synthetic import BUDGETS, TRUTH_PAIRS, estimates
 
-PARAMS = {"plot": {"regime": 2048, "seeds": 10}}
+PARAMS = {"plot": {"budget": 2048, "level": 0.95, "seeds": 10}}
 
 
 def dataset(figure: str, regime: int = 2048, **kwargs):
-    return select(figure, combine(estimates(**kwargs)), {"plot": {"regime": regime}})
+    return select(figure, combine(estimates(**kwargs)), {"plot": {"budget": regime, "level": 0.95}})
 
 
 @pytest.mark.parametrize(

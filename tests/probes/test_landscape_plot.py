@@ -13,7 +13,7 @@ from pgprim.types.errors import UserError
 from tests.plotting.drawn import texts
 from tests.probes.synthetic import PPO, make_checkpoint
 
-PARAMS = {"landscape": {"level": 0.95}}
+PARAMS = {"plot": {"level": 0.95}}
 AXIS = np.linspace(0, 3, 4)
 ALPHA, BETA = np.meshgrid(AXIS, AXIS, indexing="ij")
 SURROGATE = 0.02 * ALPHA - 0.01 * BETA**2

@@ -7,7 +7,7 @@ from pgprim.types.errors import UserError
 from tests.plotting import drawn
 from tests.plotting.synthetic import estimates
 
-PARAMS = {"plot": {"regime": 2048}}
+PARAMS = {"plot": {"budget": 2048, "level": 0.95}}
 GRID = {"budgets": (500, 2048, 12500)}
 
 

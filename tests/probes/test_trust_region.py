@@ -19,8 +19,8 @@ from tests.plotting import drawn
 PAIRS, BEYOND, ACTS = 50, 10, 3
 
 
-def run(rerun, params):
-    return measure(Inputs(rerun=rerun), params).numbers
+def run(rerun: xr.Dataset) -> xr.Dataset:
+    return measure(Inputs(rerun=rerun), {}).numbers
 
 
 def policies(seed: int, moved: float) -> tuple[torch.Tensor, ...]:
@@ -34,9 +34,7 @@ def policies(seed: int, moved: float) -> tuple[torch.Tensor, ...]:
     return mu, log_sigma, mu_new, log_sigma_new, act
 
 
-def replays(
-    task: str = "hopper", algo: str = "trpo", seeds=(0, 1), iterations=(0, 10), moved=0.1, **settings
-):
+def reruns(task: str = "hopper", algo: str = "trpo", seeds=(0, 1), iterations=(0, 10), moved=0.1, **settings):
     """A store's content for policies that moved by known amounts."""
     shape = (len(seeds), len(iterations), 2, PAIRS + BEYOND)
     names = (
@@ -49,9 +47,9 @@ def replays(
         "log_prob_new",
         "kl_of_mean",
     )
-    arrays = {name: np.zeros(shape, np.float32) for name in names}
+    arrays = {name: np.zeros(shape) for name in names}
     arrays |= {name: np.zeros(shape, bool) for name in ("terminated", "truncated")}
-    arrays["kl_of_sigma"] = np.zeros(shape[:2], np.float32)
+    arrays["kl_of_sigma"] = np.zeros(shape[:2])
     arrays["rew"] = np.ones(shape)
     arrays["terminated"][..., 19::20] = True
     for s, seed in enumerate(seeds):
@@ -71,7 +69,7 @@ def replays(
 
 
 def test_divergences_and_ratios_are_torchs():
-    found = run(replays(delta=0.04), {}).sel(task="hopper", algo="trpo", seed=1, iteration=10, part="train")
+    found = run(reruns(delta=0.04)).sel(task="hopper", algo="trpo", seed=1, iteration=10, part="train")
     mu, log_sigma, mu_new, log_sigma_new, act = (
         x[0, :PAIRS] if x.ndim == 3 else x[0] for x in policies(110, 0.1)
     )
@@ -83,11 +81,12 @@ def test_divergences_and_ratios_are_torchs():
     np.testing.assert_allclose(found.ratio_max, ratio.max(), rtol=1e-5)
     np.testing.assert_allclose(found.ratio_q99, torch.quantile(ratio, 0.99), rtol=1e-5)
     np.testing.assert_allclose(found.ratio_q50, torch.quantile(ratio, 0.5), rtol=1e-5)
+    np.testing.assert_allclose(found.ratio_q01, torch.quantile(ratio, 0.01), rtol=1e-5)
     np.testing.assert_allclose(found.clip_fraction, ((ratio - 1).abs() > 0.2).double().mean())
 
 
 def test_the_parts_of_the_divergence_add_up_and_no_policy_that_stays_has_any():
-    moved, stayed = run(replays(), {}), run(replays(moved=0.0), {})
+    moved, stayed = run(reruns()), run(reruns(moved=0.0))
     np.testing.assert_allclose(moved.kl_of_mean + moved.kl_of_sigma, moved.kl_mean, rtol=1e-12)
     assert (moved.kl_max >= moved.kl_mean).all() and (moved.kl_mean > 0).all()
     for name in ("kl_mean", "kl_max", "clip_fraction"):
@@ -96,24 +95,24 @@ def test_the_parts_of_the_divergence_add_up_and_no_policy_that_stays_has_any():
 
 
 def test_only_the_first_pairs_count_however_far_a_stream_goes_on():
-    replay = replays()
-    spoilt = replay.copy(deep=True)
+    rerun = reruns()
+    spoilt = rerun.copy(deep=True)
     spoilt.kl_of_mean[..., PAIRS:] = 1e6
     spoilt.log_prob_new[..., PAIRS:] = 1e3
-    xr.testing.assert_identical(run(replay, {}), run(spoilt, {}))
+    xr.testing.assert_identical(run(rerun), run(spoilt))
 
 
 def test_returns_are_those_of_episodes_that_ended_in_time():
-    replay = replays()
-    replay.rew[..., 20:40] = 3.0
-    replay.rew[..., 40:] = 1e6  # an episode that is cut
-    np.testing.assert_array_equal(run(replay, {}).return_mean, (20 + 60) / 2)
-    replay.terminated[:] = False
-    assert run(replay, {}).return_mean.isnull().all()
+    rerun = reruns()
+    rerun.rew[..., 20:40] = 3.0
+    rerun.rew[..., 40:] = 1e6  # an episode that is cut
+    np.testing.assert_array_equal(run(rerun).return_mean, (20 + 60) / 2)
+    rerun.terminated[:] = False
+    assert run(rerun).return_mean.isnull().all()
 
 
 def test_each_algorithm_has_its_own_bound_and_every_number_a_name_and_a_unit():
-    trpo, ppo = run(replays(delta=0.04), {}), run(replays(algo="ppo", eps=0.2, delta=None), {})
+    trpo, ppo = run(reruns(delta=0.04)), run(reruns(algo="ppo", eps=0.2, delta=None))
     assert trpo.delta.item() == 0.04 and np.isnan(trpo.ratio_bound.item())
     assert ppo.ratio_bound.item() == pytest.approx(1.2) and np.isnan(ppo.delta.item())
     assert set(trpo.data_vars) == set(ESTIMATES)
@@ -126,8 +125,8 @@ def dataset():
     parts = {}
     for task in ("hopper", "walker2d"):
         for algo, settings in (("ppo", {"eps": 0.2}), ("trpo", {"delta": 0.04})):
-            moved = replays(task, algo, iterations=(0, 10, 20), moved=0.05, **settings)
-            parts[f"{task} {algo}"] = run(moved, {})
+            moved = reruns(task, algo, iterations=(0, 10, 20), moved=0.05, **settings)
+            parts[f"{task} {algo}"] = run(moved)
     return select("trust_region", combine(parts), {})
 
 

@@ -59,7 +59,7 @@ def test_without_ppo_m_nothing_is_known():
 
 def test_value_errors_are_those_of_the_algorithms_that_are_probed():
     dims = {"task": TASKS, "algo": ALGOS, "seed": [0, 1], "iteration": ITERATIONS, "part": ["held_out"]}
-    mre = over(dims | {"target": ["gae", "returns"], "definition": ["as_published", "exact"]}, 0.1).copy()
+    mre = over(dims | {"target": ["gae", "returns"], "definition": ["as_text", "exact"]}, 0.1).copy()
     mre.loc[{"target": "returns"}] = 0.4
     mre.loc[{"algo": "ppo_m"}] = mre.loc[{"iteration": 0}] = 7
     assert effect("value_fits_its_targets", xr.Dataset({"mre": mre}))["value"] == pytest.approx(0.1)
@@ -75,9 +75,11 @@ def alignment(correlation: float, ceiling: float) -> xr.Dataset:
         "iteration": ITERATIONS,
         "kind": ["few", "many"],
     }
-    found = xr.Dataset({"correlation": over(dims, correlation).copy(), "ceiling": over(dims, ceiling).copy()})
-    found.correlation.loc[{"algo": "ppo"}] = -correlation
-    found.correlation.loc[{"iteration": 0}], found.ceiling.loc[{"iteration": 0}] = 0.9, 1.0
+    found = xr.Dataset(
+        {"plane_correlation": over(dims, correlation).copy(), "plane_ceiling": over(dims, ceiling).copy()}
+    )
+    found.plane_correlation.loc[{"algo": "ppo"}] = -correlation
+    found.plane_correlation.loc[{"iteration": 0}], found.plane_ceiling.loc[{"iteration": 0}] = 0.9, 1.0
     share = over(dims | {"budget": [2048, 8000]}, 0.2).copy()
     share.loc[{"budget": 2048}] = 0.7
     return found.assign(noise_share=share)

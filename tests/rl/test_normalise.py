@@ -22,7 +22,7 @@ def pushed(values: np.ndarray) -> Moments:
     """Moments after all of `values` [t, agent, dim]."""
     moments = make_moments(*values.shape[1:])
     for value in values:
-        moments = push(moments, value)
+        moments = push(moments, value[:, None])
     return moments
 
 
@@ -39,7 +39,7 @@ def test_push_is_numpys_mean_and_variance(offset):
 
 def test_push_leaves_the_old_moments():
     before = pushed(np.ones((3, 1, 2)))
-    push(before, np.full((1, 2), 5.0))
+    push(before, np.full((1, 1, 2), 5.0))
     assert before.count == 3 and (before.mean == 1).all() and not before.m2.any()
 
 
@@ -74,9 +74,9 @@ def test_a_large_offset_costs_no_digits(is_running):
 def look(values: np.ndarray, is_running: bool) -> np.ndarray:
     """Observations one after the other as the policy sees them, after all have been seen or along the way."""
     if not is_running:
-        normaliser = Normaliser.of(pushed(values), None)
+        normaliser = Normaliser.of(pushed(values), settings(obs_clip=None))
         return np.concatenate([normaliser(raw) for raw in values])
-    normaliser, rows = RunningNormaliser(make_moments(1, 2), None), []
+    normaliser, rows = RunningNormaliser(make_moments(1, 2), settings(obs_clip=None)), []
     for raw in values:
         normaliser.push(raw)
         rows.append(normaliser(raw))
@@ -114,7 +114,7 @@ def step_by_step(rew, ended, moments, chosen):
     running = np.zeros((len(rew), 1))
     for t in range(rew.shape[1]):
         running = chosen.gamma * running + rew[:, t, None]
-        moments = push(moments, running)
+        moments = push(moments, running[:, None])
         scaled[:, t] = rew[:, t] / std(moments)[:, 0]
         running[ended[:, t]] = 0
     return scaled if chosen.rew_clip is None else scaled.clip(-chosen.rew_clip, chosen.rew_clip), moments
@@ -183,3 +183,19 @@ def test_agents_are_normalised_apart():
         alone, own = normalise_rew_running(rew[pick], ended[pick], make_moments(1, 1), chosen)
         np.testing.assert_array_equal(alone, whole[pick])
         np.testing.assert_array_equal(own.m2, moments.m2[pick])
+
+
+@pytest.mark.parametrize(
+    ("changes", "divisor"),
+    [
+        ({"obs_eps": 0.5}, lambda var: np.sqrt(var + 0.5)),  # stable-baselines3
+        ({"obs_eps": 0.5, "obs_eps_of": "std"}, lambda var: np.sqrt(var) + 0.5),  # rsl_rl
+        ({"obs_norm": False}, np.ones_like),
+    ],
+)
+def test_other_libraries_normalisers(changes, divisor):
+    values = 3 + np.random.default_rng(8).standard_normal((50, 1, 2))
+    normaliser = Normaliser.of(pushed(values), settings(obs_clip=1.5, **changes))
+    mean = 0 if changes.get("obs_norm") is False else values.mean(0)
+    right = (values[:, 0] - mean) / divisor(values.var(0, ddof=1))
+    np.testing.assert_allclose(normaliser(values[:, 0]), right.clip(-1.5, 1.5), rtol=1e-5, atol=1e-6)

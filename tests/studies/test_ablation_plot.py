@@ -11,8 +11,9 @@ from tests.studies import varied
 
 PARAMS = {
     "ablation": {
-        "switches": {name: [False, True] for name in varied.SWITCHES}, "choose": [0, 1], "final": 0.2, "level": 0.95,
-    }
+        "switches": {name: [False, True] for name in varied.SWITCHES}, "choose": [0, 1], "final": 0.2,
+    },
+    "plot": {"level": 0.95},
 }  # fmt: skip
 
 

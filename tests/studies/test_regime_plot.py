@@ -8,7 +8,7 @@ from pgprim.types.errors import UserError
 from tests.plotting import drawn
 from tests.studies import varied
 
-PARAMS = {"regime": {"total_pairs": 400_000, "final": 0.25, "level": 0.95}}
+PARAMS = {"regime": {"total_pairs": 400_000, "final": 0.25}, "plot": {"level": 0.95}}
 
 
 def dataset(tasks=("hopper",), **kwargs):

@@ -12,7 +12,7 @@ from tests.studies import varied
 TASKS = ("hopper", "walker2d")
 PARAMS = {
     "train": {"semantics": "exact"},
-    "plot": {"regime": 2048},
+    "plot": {"budget": 2048, "level": 0.95},
     "semantics": {
         "tasks": list(TASKS),
         "algos": ["ppo"],

@@ -90,7 +90,7 @@ def value_errors(task: str, algo="ppo", seeds=3, iterations=(0, 10)) -> xr.Datas
     """Value prediction errors: as published 0.5 higher than exact."""
     coords = {
         "task": [task], "algo": [algo], "seed": range(seeds), "iteration": list(iterations),
-        "part": ["train", "held_out"], "target": ["gae", "returns"], "definition": ["as_published", "exact"],
+        "part": ["train", "held_out"], "target": ["gae", "returns"], "definition": ["as_text", "exact"],
     }  # fmt: skip
     sizes = [len(values) for values in coords.values()]
     mre = np.full(sizes, 0.4)

@@ -54,13 +54,13 @@ def assert_all_is_shown(project: Checkout) -> None:
 def test_a_change_redoes_what_depends_on_it_and_nothing_else(tmp_path):
     project = copy_project(tmp_path)
     first = project.snakemake(f"{FIGURES} {METRICS}")
-    assert "1 train, 2 checkpoint, 2 sample, 4 estimate, 1 summary, 3 figure" in first.text
+    assert "1 train, 2 checkpoint, 2 sample, 4 rollout_probe, 1 summary, 3 figure" in first.text
     project.run("git add -A && git commit -qm everything")
     assert_all_is_shown(project)
 
     # (d) Both front ends agree that there is nothing to do.
     assert planned(project) == {}
-    stages = "train checkpoint sample estimate figure@fig8 figure@noise_scale figure@steps"
+    stages = "train checkpoint sample rollout_probe figure@fig8 figure@noise_scale figure@steps"
     assert "up to date" in project.run(f"dvc status {stages}").text
 
     # (b) What means nothing to Python, and files that are only touched, redo nothing; nor does what no figure needs.
@@ -78,8 +78,8 @@ def test_a_change_redoes_what_depends_on_it_and_nothing_else(tmp_path):
     project.snakemake(FIGURES)
     assert (project.path / "figures/steps.pdf").read_bytes() == drawn
     text = (project.path / "params.yaml").read_text()
-    (project.path / "params.yaml").write_text(re.sub(r"(  steps:\n.*\n +level:) 0.95", r"\1 0.9", text))
-    assert planned(project) == {"estimate": 2, "figure": 1}
+    (project.path / "params.yaml").write_text(text.replace("budgets: [300]", "budgets: [400]"))
+    assert planned(project) == {"rollout_probe": 2, "figure": 1}
 
     # (f) What was removed comes back when it is needed, and going back computes nothing.
     project.snakemake(FIGURES)
@@ -91,8 +91,8 @@ def test_a_change_redoes_what_depends_on_it_and_nothing_else(tmp_path):
     assert (project.path / "figures/steps.pdf").read_bytes() == drawn
 
     # (b) One more checkpoint is that much more work: no agent is trained again.
-    project.edit("params.yaml", "iterations: [0, 1]", "iterations: [0, 1, 2]")
-    assert planned(project) == {"checkpoint": 1, "sample": 1, "estimate": 2, "figure": 2}
+    project.edit("params.yaml", "iterations: &iterations [0, 1]", "iterations: &iterations [0, 1, 2]")
+    assert planned(project) == {"checkpoint": 1, "sample": 1, "rollout_probe": 2, "figure": 2}
 
 
 def test_a_clone_takes_what_is_shared_and_an_experiment_runs_what_it_changes(tmp_path):
@@ -115,7 +115,7 @@ def test_a_clone_takes_what_is_shared_and_an_experiment_runs_what_it_changes(tmp
     # (a'') An edited plot in the clone fetches the estimates that it reads, and samples nothing.
     clone.edit("pgprim/probes/steps/plot.py", "FIGURES = (", "REDRAWN = True\nFIGURES = (")
     redrawn = clone.snakemake("figures/steps.pdf")
-    assert redrawn.jobs == 1 and "estimate" in redrawn.text
+    assert redrawn.jobs == 1 and "rollout_probe" in redrawn.text
     assert (clone.path / "figures/steps.pdf").read_bytes() == (
         project.path / "figures/steps.pdf"
     ).read_bytes()
@@ -141,6 +141,37 @@ def test_a_clone_takes_what_is_shared_and_an_experiment_runs_what_it_changes(tmp
     ).read_bytes()
 
     # (d) An experiment of DVC's runs what the parameter changes; Snakemake finds its results.
-    project.run("dvc exp run -S estimate.steps.level=0.9 figure@steps")
-    assert "0.9" in (project.path / "params.yaml").read_text()
+    project.run("dvc exp run -S plot.level=0.9 figure@steps")
+    assert "level: 0.9\n" in (project.path / "params.yaml").read_text()
     assert planned(project, "figures/steps.pdf") == {}
+
+
+def test_one_seed_more_in_a_clone_without_trainings_is_that_seed_s_jobs_alone(tmp_path):
+    """Seeds that share a process, and seeds that do not, leave the same files; a level of drawing redraws."""
+    targets = "figures/fig8.pdf figures/trust_region.pdf data/checkpoints/hopper/ppo/0/1.safetensors"
+    project = copy_project(tmp_path, seeds=[0, 1])
+    project.snakemake(targets)
+    log = (project.path / "logs/training/hopper/ppo/0.log").read_text()
+    assert "train@hopper-ppo-0: computed\ntrain@hopper-ppo-1: computed" in log
+    project.run("git add -A && git commit -qm everything && python -m dvcsnake push && git add -A remote")
+    project.run("git diff --cached --quiet || git commit -qm shared")
+
+    clone = Checkout(tmp_path / "clone", tmp_path)
+    project.run(f"git clone -q . {clone.path}")
+    assert planned(clone, targets) == {}
+    clone.edit("params.yaml", "level: 0.95 ", "level: 0.9 ")
+    assert planned(clone, targets) == {"figure": 2}
+    clone.edit("params.yaml", "seeds: &seeds [0, 1]", "seeds: &seeds [0, 1, 2]")
+    more = "data/checkpoints/hopper/ppo/2/1.safetensors"
+    assert planned(clone, f"{targets} {more}") == {
+        "train": 1, "checkpoint": 1, "rerun": 1, "rerun_probe": 1, "figure": 2
+    }  # fmt: skip
+    assert not (clone.path / "data/training").exists()
+
+    alone = copy_project(tmp_path / "other", seeds=[0, 1], lockstep=1)
+    alone.snakemake("figures/fig8.pdf")
+    for seed in (0, 1):
+        store = f"data/records/hopper/ppo/{seed}.zarr/return_mean"
+        for file in sorted((project.path / store).rglob("*")):
+            if file.is_file():
+                assert (alone.path / file.relative_to(project.path)).read_bytes() == file.read_bytes()

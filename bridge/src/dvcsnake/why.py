@@ -47,7 +47,7 @@ def reason(project: Project, plan: Plan, name: str) -> str:
         *_inputs(project, plan, stage, locked),
     ]
     if locked is None:
-        changes = ["there is no record of it", *(change for change in changes if "runs first" in change)]
+        changes = ["there is no record of it", *(change for change in changes if change.endswith(" first"))]
     if not changes:
         return "no record has all of its outputs"
     more = [f"{len(changes) - MOST} more changes"] if len(changes) > MOST else []
@@ -108,8 +108,8 @@ def _inputs(project: Project, plan: Plan, stage: Stage, locked: Entry | None) ->
             yield _module(project, dep, before[dep]) if dep.startswith(code) else f"input {dep} changed"
     for dep in sorted(before.keys() - set(stage.deps)):
         yield f"input {dep}: not read any more"
-    for group in sorted(first):
-        yield f"{group} runs first"
+    if first:
+        yield f"{', '.join(sorted(first))} run{'s' * (len(first) == 1)} first"
 
 
 def _module(project: Project, dep: str, before: str) -> str:

@@ -1,26 +1,43 @@
 """How far surrogate and true reward agree around checkpoints, and how much of the latter is noise, as numbers."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from pgprim.core.correlation import column_rank_correlation, spearman
-from pgprim.core.intervals import Interval
+from pgprim.core.finite import finite_mean
+from pgprim.core.intervals import UNKNOWN
 from pgprim.core.seeding import generator
 from pgprim.core.surface_noise import noise_share
 from pgprim.core.welch import welch_anova
 from pgprim.plotting.choose import choose
-from pgprim.store.labelled import label
+from pgprim.store.labelled import label, stack
 
-KINDS = ("few", "many", "steps")
-"""What points lie on: the planes of a step by few and by many pairs, and the ends of independent steps."""
+KINDS = ("few", "many", "slice_few", "slice_many", "steps")
+"""What points lie on: planes of a step by few and by many pairs, slices along these steps, ends of independent steps."""
 
+NAMES = ("surrogate", "reward", "reward_se", "reward_half", "num_trajectories")
+"""Variables of a landscape that this looks at."""
+
+DIMS = ("task", "algo", "seed", "iteration")
 
 DESCRIBED = {
-    "correlation": ("rank correlation of surrogate and reward", "1"),
-    "noise_share": ("share of the reward's variance over the points that is noise", "1"),
+    "correlation": (
+        "rank correlation of surrogate and reward along the step: over a plane the mean of columns of equal β",
+        "1",
+    ),
+    "fresh_correlation": ("rank correlation of reward and surrogate on fresh batches along the step", "1"),
+    "plane_correlation": ("rank correlation of surrogate and reward over the whole plane", "1"),
+    "ceiling": (
+        "√(1 − share of noise along the step), about the highest correlation that noise lets through",
+        "1",
+    ),
+    "plane_ceiling": ("√(1 − share of noise over the whole plane)", "1"),
+    "noise_share": ("share of the reward's variance over all points that is noise", "1"),
     "flat_p": ("p value of the hypothesis that all points have one reward", "1"),
-    "ceiling": ("√(1 − share of noise), about the highest correlation that the noise lets through", "1"),
-    "correlation_budget": ("pairs per point behind the rank correlation", "pairs"),
+    "correlation_budget": ("pairs per point behind the rank correlations", "pairs"),
     "kind": ("points", "1"),
     "budget": ("state-action pairs per point", "pairs"),
 }
@@ -30,87 +47,113 @@ DESCRIBED = {
 def align(ds: xr.Dataset | None, level: float) -> xr.Dataset:
     """Rank correlations of surrogate and reward, and shares of noise, of every checkpoint and kind of points.
 
+    The random direction explains most of a plane's variance, so that a correlation over the whole plane is a statement on
+    it. Within columns of equal β, and along slices, it is one on the step.
+
     Args:
         ds: All landscapes that are to be looked at.
         level: Nominal coverage of the intervals.
 
     Returns:
-        Over (task, algo, seed, iteration, kind): `correlation` at the largest budget with its interval, the largest that
-        the noise lets through as `ceiling`, and over (..., budget) `noise_share` with its interval and `flat_p`.
+        The variables of `DESCRIBED` over (task, algo, seed, iteration, kind), `noise_share` and `flat_p` over budget, too.
+        Correlations are at the largest budget.
 
     Raises:
         UserError: If `ds` does not hold landscapes.
     """
-    names = ["surrogate", "reward", "reward_se", "reward_half", "num_trajectories"]
-    chosen = choose(ds, names)
-    has_steps = "steps_surrogate" in ds
-    if has_steps:
-        steps = [f"steps_{name}" for name in names]
-        chosen = choose(ds, [*names, *steps])
-    dims = ("task", "algo", "seed", "iteration")
-    grid = [chosen[dim].values for dim in dims]
-    kinds = list(KINDS)
+    prefixes = [prefix for prefix in ("steps_", "slice_") if ds is not None and f"{prefix}reward" in ds]
+    fresh = ["slice_fresh"] if "slice_" in prefixes else []
+    chosen = choose(ds, [*NAMES, *(prefix + name for prefix in prefixes for name in NAMES), *fresh])
     budgets = chosen.budget.values
-    size = tuple(map(len, grid))
-    correlation = np.full((*size, len(kinds), 3), np.nan)
-    share = np.full((*size, len(kinds), len(budgets), 3), np.nan)
-    flat = np.full((*size, len(kinds), len(budgets)), np.nan)
-    measured, ceiling = np.full((2, *size, len(kinds)), np.nan)
+    size = tuple(chosen.sizes[dim] for dim in DIMS)
+    rows = []
     for place in np.ndindex(size):
-        one = chosen.isel(dict(zip(dims, place, strict=True)))
-        name = [str(values[index]) for values, index in zip(grid, place, strict=True)]
-        for k, kind in enumerate(kinds):
-            points = _points_of(one, kind, has_steps)
-            if points is None:
-                continue
-            for b, budget in enumerate(budgets):
-                some = points.sel(budget=budget)
-                share[place][k, b] = noise_share(some.reward_half.transpose("point", "half").values, level)
-                flat[place][k, b] = welch_anova(
-                    some.reward.values, some.reward_se.values, some.num_trajectories.values
-                ).p
-            measured[place][k] = max(budgets_of(points.reward))
-            best = points.sel(budget=measured[place][k])
-            if kind == "steps":
-                found = spearman(best.surrogate.values, best.reward.values, level)
-            else:
-                rng = generator("rank correlation", *name, kind)
-                found = column_rank_correlation(
-                    *(best[name].values[None] for name in ("surrogate", "reward", "reward_se")), level, rng
-                )
-            correlation[place][k] = found
-            reliable = 1 - share[place][k, budgets == measured[place][k], 0]
-            ceiling[place][k] = np.sqrt(np.clip(reliable, 0, 1)).item()
-    over = (*dims, "kind")
-    variables = {
-        "correlation": (over, Interval(*np.moveaxis(correlation, -1, 0))),
-        "noise_share": ((*over, "budget"), Interval(*np.moveaxis(share, -1, 0))),
-        "flat_p": ((*over, "budget"), flat),
-        "ceiling": (over, ceiling),
-        "correlation_budget": (over, measured),
-    }
-    coords = {dim: chosen[dim].values for dim in (*dims, "budget")} | {"kind": kinds}
+        one = chosen.isel(dict(zip(DIMS, place, strict=True)))
+        name = [str(one[dim].values) for dim in DIMS]
+        rows += [_agreement(_points_of(one, kind), budgets, (*name, kind), level) for kind in KINDS]
+    over = (*DIMS, "kind")
+    dims = dict.fromkeys(("noise_share", "flat_p"), (*over, "budget"))
+    variables = {}
+    for name, values in stack(rows).items():
+        shape = (*size, len(KINDS), *([len(budgets)] if name in dims else []))
+        is_interval = isinstance(values, tuple)
+        array = (
+            type(values)(*(end.reshape(shape) for end in values)) if is_interval else values.reshape(shape)
+        )
+        variables[name] = (dims.get(name, over), array)
+    coords = {dim: chosen[dim].values for dim in (*DIMS, "budget")} | {"kind": list(KINDS)}
     return label(variables, DESCRIBED, coords, {"level": level})
 
 
-def _points_of(one: xr.Dataset, kind: str, has_steps: bool) -> xr.Dataset | None:
-    """Surrogate and reward of the points of one kind, if they were measured."""
-    if kind == "steps":
-        if not has_steps:
-            return None
-        names = [name for name in one.data_vars if str(name).startswith("steps_")]
-        points = (
-            one[names].rename({name: str(name).removeprefix("steps_") for name in names}).rename(step="point")
-        )
-    elif kind in one.kind:
-        names = [name for name in one.data_vars if not str(name).startswith("steps_")]
-        points = one[names].sel(kind=kind).stack(point=("alpha", "beta"))
+def _agreement(
+    points: xr.Dataset | None, budgets: np.ndarray, name: tuple[str, ...], level: float
+) -> dict[str, Any]:
+    """The numbers of one set of points, in columns along the step."""
+    numbers = dict.fromkeys(("correlation", "fresh_correlation", "plane_correlation"), UNKNOWN)
+    numbers |= dict.fromkeys(("ceiling", "plane_ceiling", "correlation_budget"), np.nan)
+    shares, flat = [UNKNOWN] * len(budgets), [np.nan] * len(budgets)
+    if points is None:
+        return numbers | {"noise_share": shares, "flat_p": np.array(flat)}
+    measured = budgets_of(points.reward)
+    for budget in measured:
+        place, one = budgets.tolist().index(budget), points.sel(budget=budget)
+        shares[place] = noise_share(_halves(one).reshape(-1, 2), level)
+        values = (one[name].values.ravel() for name in ("reward", "reward_se", "num_trajectories"))
+        flat[place] = welch_anova(*values).p
+    best = points.sel(budget=measured[-1])
+    x, y, se = (best[name].values for name in ("surrogate", "reward", "reward_se"))
+    halves = _halves(best)
+    if name[-1] == "steps":
+        numbers["correlation"] = spearman(x[0], y[0], level)
     else:
+        rng = generator("rank correlation", *name)
+        numbers["correlation"] = column_rank_correlation(x, y, se, level, rng)
+    if name[-1] in ("few", "many"):
+        rng = generator("rank correlation over the plane", *name)
+        whole = (values.reshape(1, -1) for values in (x, y, se))
+        numbers["plane_correlation"] = column_rank_correlation(*whole, level, rng)
+        numbers["plane_ceiling"] = _ceiling(halves.reshape(-1, 2))
+    if "fresh" in best:
+        rng = generator("rank correlation on fresh batches", *name)
+        numbers["fresh_correlation"] = column_rank_correlation(best.fresh.values, y, se, level, rng)
+    centred = halves - finite_mean(halves, axis=1)[:, None]
+    numbers["ceiling"] = _ceiling(centred.reshape(-1, 2))
+    numbers["correlation_budget"] = float(measured[-1])
+    return numbers | {"noise_share": shares, "flat_p": np.array(flat)}
+
+
+def _halves(points: xr.Dataset) -> Float[np.ndarray, "column point 2"]:
+    return points.reward_half.transpose("column", "point", "half").values
+
+
+def _ceiling(halves: Float[np.ndarray, "point 2"]) -> float:
+    return float(np.sqrt(np.clip(1 - noise_share(halves, 0.5).value, 0, 1)))
+
+
+def _points_of(one: xr.Dataset, kind: str) -> xr.Dataset | None:
+    """Surrogate and reward of the points of one kind in columns along the step, if they were measured."""
+    prefix = "steps_" if kind == "steps" else "slice_" if kind.startswith("slice_") else ""
+    if f"{prefix}reward" not in one:
         return None
-    return points if np.isfinite(points.reward).any() else None
+    names = [*NAMES, *(["fresh"] if prefix == "slice_" else [])]
+    points = one[[prefix + name for name in names]].rename({prefix + name: name for name in names})
+    if kind != "steps":
+        plane = kind.removeprefix("slice_")
+        if plane not in one.kind:
+            return None
+        points = points.sel(kind=plane)
+    if not np.isfinite(points.reward).any():
+        return None
+    if prefix == "":
+        points = points.rename(alpha="point", beta="column")
+    else:
+        points = points.rename({"step": "point"} if kind == "steps" else {"along": "point"}).expand_dims(
+            "column"
+        )
+    return points.transpose("column", "point", ...)
 
 
 def budgets_of(reward: xr.DataArray) -> list[int]:
-    """The budgets that one landscape or set of steps has."""
-    known = np.isfinite(reward).any([dim for dim in reward.dims if dim != "budget"])
-    return reward.budget.values[known.values].tolist()
+    """The budgets that one landscape, slice or set of steps has, rising."""
+    measured = np.isfinite(reward).any([dim for dim in reward.dims if dim != "budget"])
+    return reward.budget.values[measured.values].tolist()

@@ -1,22 +1,28 @@
-"""Measure one landscape around a checkpoint: surrogate and true reward over a plane, or at the ends of steps.
+"""Measure one landscape around a checkpoint: surrogate and true reward over a plane, a slice, or at the ends of steps.
 
 `few` and `many` are planes, spanned by a random direction and the update step from as many pairs as training uses, or
-from many more; `steps` are the ends of independent update steps. The reward takes hours at large sizes: points are
+from many more. `slice_few` and `slice_many` follow the same steps alone, with many more pairs per point, and judge them on
+fresh batches, too. `steps` are the ends of independent update steps. The reward takes hours at large sizes: points are
 measured side by side, in groups, and a killed run goes on with the first group that is not whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil
 
 import numpy as np
+import torch
 import xarray as xr
 from tqdm import tqdm
 
 from pgprim.core.episodes import Episodes, complete_episodes, estimate_return, within
+from pgprim.core.intervals import Interval, t_interval
+from pgprim.core.welch import welch_interval
 from pgprim.experience.train import take_steps
-from pgprim.probes.landscape.label import plane_dataset, steps_dataset
+from pgprim.probes.landscape.label import REWARDS, plane_dataset, slice_dataset, steps_dataset
 from pgprim.probes.landscape.points import (
     landscape_purpose,
+    line,
+    own_gain,
     plane,
     random_direction,
     run_points,
@@ -26,7 +32,12 @@ from pgprim.probes.landscape.points import (
 from pgprim.rl.batch import as_one_agent
 from pgprim.store.files import Pieces
 from pgprim.store.inputs import Inputs, Measured
+from pgprim.store.labelled import stack_values
 from pgprim.types.checkpoint import Checkpoint
+from pgprim.types.levels import LEVEL
+
+SLICE = "slice_"
+"""Begins the name of a case that is a slice; the rest is that of the plane with the same step."""
 
 GROUP = 64
 """Points that are measured side by side, at most: enough for the overhead of a step to be small, few enough that a killed
@@ -40,73 +51,126 @@ def measure(inputs: Inputs, params: dict) -> Measured:
     """The probe: one landscape, from the pieces of it that are there.
 
     Args:
-        inputs: A checkpoint and the case: `few`, `many` or `steps`.
+        inputs: A checkpoint and the case: `few`, `many`, `slice_few`, `slice_many` or `steps`.
         params: `plane`, `common_random_numbers`, and by the case's name what it is measured with.
     """
     checkpoint, case, pieces = inputs.checkpoint, inputs.case, inputs.pieces
-    most = params[case]["budgets"][-1]
-    shape = _shape_of_batch(checkpoint, case, params)
-    num_points = shape[0] if case == "steps" else params["plane"]["points"] ** 2
+    block = params[case]
+    budgets, shape = _budgets(checkpoint, block), _shape_of_batch(checkpoint, case, block)
+    batch_pairs, num_fresh = shape[0] * shape[1], block.get("fresh", 0)
+    num_points = _num_points(case, params)
     label = f"landscape {case} {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
-    total = shape[0] * shape[1] + num_points * most
+    total = (1 + num_fresh) * batch_pairs + num_points * budgets[-1]
     with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
         if (points := pieces.load("points")) is None:
             points = _make_points(checkpoint, case, params, shape, progress)
             pieces.save("points", points)
         else:
-            _skip(progress, shape[0] * shape[1])
+            _skip(progress, batch_pairs)
+        fresh = list(_fresh_gains(checkpoint, case, points["theta"], num_fresh, shape, pieces, progress))
         common = params["common_random_numbers"]
-        measured = _measure(checkpoint, case, points["theta"], most, common, pieces, progress)
-        return Measured(_assemble(checkpoint, case, params, points, list(measured)))
+        measured = _measure(checkpoint, case, points["theta"], budgets[-1], common, pieces, progress)
+        return Measured(_assemble(checkpoint, case, params, points, fresh, list(measured)))
 
 
 def _assemble(
     checkpoint: Checkpoint,
     case: str,
-    used: dict,
+    params: dict,
     points: dict[str, np.ndarray],
+    fresh: list[np.ndarray],
     episodes: list[Episodes],
 ) -> xr.Dataset:
     """The labelled result."""
-    sizes = {"budget": used[case]["budgets"], "trajectories": used[case].get("trajectories", [])}
-    rewards = {
-        "budget": _rewards([[within(some, size) for size in sizes["budget"]] for some in episodes]),
-        "trajectories": _rewards([[some.ret[:size] for size in sizes["trajectories"]] for some in episodes]),
-    }
+    budgets, counts = _budgets(checkpoint, params[case]), params[case].get("trajectories", [])
+    within_budgets = [[within(some, size) for size in budgets] for some in episodes]
     surrogate = points["surrogate"]
     if case == "steps":
-        return steps_dataset(checkpoint, surrogate, points["norms"], rewards["budget"], sizes["budget"], {})
-    axis = _axis(used["plane"])
+        rewards = _rewards(within_budgets, (len(episodes),))
+        return steps_dataset(checkpoint, surrogate, points["norms"], rewards, budgets)
+    if case.startswith(SLICE):
+        return _assemble_slice(checkpoint, case, params[case], points, np.stack(fresh, 1), within_budgets)
+    axis = _axis(params["plane"])
     square = (len(axis), len(axis))
-    for found in rewards.values():
-        for name, values in found.items():
-            found[name] = values.reshape(*square, *values.shape[1:])
+    first = [[some.ret[:size] for size in counts] for some in episodes]
+    rewards = {"budget": _rewards(within_budgets, square)}
+    if counts:
+        rewards["trajectories"] = _rewards(first, square)
     norms = {name: float(points[name]) for name in ("step_norm", "random_norm", "batch_pairs")}
-    return plane_dataset(checkpoint, case, axis, surrogate.reshape(square), rewards, sizes, norms, {})
+    sizes = {"budget": budgets, "trajectories": counts}
+    return plane_dataset(checkpoint, case, axis, surrogate.reshape(square), rewards, sizes, norms)
+
+
+def _assemble_slice(
+    checkpoint: Checkpoint,
+    case: str,
+    block: dict,
+    points: dict[str, np.ndarray],
+    fresh: np.ndarray,
+    returns: list[list[np.ndarray]],
+) -> xr.Dataset:
+    """A slice, with what its step promises and what it keeps."""
+    along, budgets = _along(block), _budgets(checkpoint, block)
+    start, end = (int(np.flatnonzero(along == alpha)[0]) for alpha in (0, 1))
+    over_batches = [t_interval(gains, LEVEL) for gains in fresh]
+    numbers = {
+        "slice_surrogate": points["surrogate"],
+        "slice_fresh": stack_values(over_batches),
+        "slice_fresh_batch": fresh,
+        "promised": Interval(*points["promised"]),
+        "promised_fresh": over_batches[end],
+        "kept": stack_values(
+            [welch_interval(returns[end][k], returns[start][k], LEVEL) for k in range(len(budgets))]
+        ),
+        "slice_step_norm": float(points["step_norm"]),
+        "slice_batch_pairs": float(points["batch_pairs"]),
+    }
+    rewards = _rewards(returns, (len(along),))
+    return slice_dataset(checkpoint, case.removeprefix(SLICE), along, numbers, rewards, budgets)
 
 
 def _axis(settings: dict) -> np.ndarray:
     return np.linspace(*settings["extent"], settings["points"])
 
 
-def _shape_of_batch(checkpoint: Checkpoint, case: str, used: dict) -> tuple[int, int]:
+def _along(block: dict) -> np.ndarray:
+    """Points of a slice: equally far apart, and the checkpoint and the step's end among them."""
+    # Rounded, so that no number of points has the end twice.
+    return np.unique(np.round(np.append(_axis(block), [0.0, 1.0]), 9))
+
+
+def _num_points(case: str, params: dict) -> int:
+    if case == "steps":
+        return params["steps"]["steps"]
+    return len(_along(params[case])) if case.startswith(SLICE) else params["plane"]["points"] ** 2
+
+
+def _budgets(checkpoint: Checkpoint, block: dict) -> list[int]:
+    """Pairs per point; some landscapes are measured more closely than others."""
+    for one in block.get("closer", ()):
+        if (one["task"], one["seed"]) == (checkpoint.task, checkpoint.seed):
+            return one["budgets"]
+    return block["budgets"]
+
+
+def _shape_of_batch(checkpoint: Checkpoint, case: str, block: dict) -> tuple[int, int]:
     """Streams, and pairs of each: one stream per step, or for one step streams at least as long as training's.
 
     Streams of one step are all of a length, which may make its pairs a few less than asked for.
     """
     few = checkpoint.settings["pairs"]
     if case == "steps":
-        return used["steps"]["steps"], few
-    num_pairs = used[case].get("pairs", few)
+        return block["steps"], few
+    num_pairs = block.get("pairs", few)
     num_streams = max(1, min(STREAMS, num_pairs // few))
     return num_streams, num_pairs // num_streams
 
 
 def _make_points(
-    checkpoint: Checkpoint, case: str, used: dict, shape: tuple[int, int], progress: tqdm
+    checkpoint: Checkpoint, case: str, params: dict, shape: tuple[int, int], progress: tqdm
 ) -> dict[str, np.ndarray]:
-    """Parameters and surrogate of each point, and what the step was."""
-    purpose = landscape_purpose(checkpoint, case)
+    """Parameters and surrogate of each point, and the norms of the step."""
+    purpose = landscape_purpose(checkpoint, case.removeprefix(SLICE))
     sampled = sample_batch(checkpoint, *shape, (*purpose, "batch"), progress.update)
     if case == "steps":
         steps = take_steps(checkpoint, sampled, [(*purpose, k) for k in range(shape[0])])
@@ -116,17 +180,40 @@ def _make_points(
             "surrogate": surrogate_gain(checkpoint, theta, sampled),
             "norms": steps.double().norm(dim=1).numpy(),
         }
-    batch = as_one_agent(sampled)
+    batch, theta = as_one_agent(sampled), checkpoint.state.theta
     step = take_steps(checkpoint, batch, [purpose])[0]
-    direction = random_direction(checkpoint, used["plane"]["random_norm"])
-    theta = plane(checkpoint.state.theta, step, direction, _axis(used["plane"]))
-    return {
-        "theta": theta.numpy(),
-        "surrogate": surrogate_gain(checkpoint, theta, batch),
-        "step_norm": step.double().norm().numpy(),
-        "random_norm": direction.double().norm().numpy(),
-        "batch_pairs": np.array(batch.num_pairs),
-    }
+    numbers = {"step_norm": step.double().norm().numpy(), "batch_pairs": np.array(batch.num_pairs)}
+    if case.startswith(SLICE):
+        points = line(theta, step, _along(params[case]))
+        end = line(theta, step, np.ones(1))
+        numbers["promised"] = np.array(own_gain(checkpoint, end, batch, LEVEL))
+    else:
+        direction = random_direction(checkpoint, params["plane"]["random_norm"])
+        points = plane(theta, step, direction, _axis(params["plane"]))
+        numbers["random_norm"] = direction.double().norm().numpy()
+    gains = surrogate_gain(checkpoint, points, batch)
+    return {"theta": points.numpy(), "surrogate": gains, **numbers}
+
+
+def _fresh_gains(
+    checkpoint: Checkpoint,
+    case: str,
+    theta: np.ndarray,
+    num_fresh: int,
+    shape: tuple[int, int],
+    pieces: Pieces,
+    progress: tqdm,
+) -> Iterator[np.ndarray]:
+    """Surrogate at all points on each of some batches that the step was not made from."""
+    for k in range(num_fresh):
+        if (piece := pieces.load(f"fresh-{k}")) is not None:
+            _skip(progress, shape[0] * shape[1])
+        else:
+            purpose = landscape_purpose(checkpoint, case.removeprefix(SLICE), "fresh", k)
+            batch = as_one_agent(sample_batch(checkpoint, *shape, purpose, progress.update))
+            piece = {"gain": surrogate_gain(checkpoint, torch.from_numpy(theta), batch)}
+            pieces.save(f"fresh-{k}", piece)
+        yield piece["gain"]
 
 
 def _measure(
@@ -151,11 +238,11 @@ def _measure(
                 blocks.append((block.rew, block.ended))
                 progress.update(block.rew.size)
             rew, ended = (np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True))
-            found = [complete_episodes(*stream) for stream in zip(rew, ended, strict=True)]
+            several = [complete_episodes(*stream) for stream in zip(rew, ended, strict=True)]
             piece = {
-                "num": np.array([len(episodes.ret) for episodes in found]),
-                "stop": np.concatenate([episodes.stop for episodes in found]),
-                "ret": np.concatenate([episodes.ret for episodes in found]),
+                "num": np.array([len(episodes.ret) for episodes in several]),
+                "stop": np.concatenate([episodes.stop for episodes in several]),
+                "ret": np.concatenate([episodes.ret for episodes in several]),
             }
             pieces.save(name, piece)
         edges = np.cumsum(piece["num"])[:-1]
@@ -168,15 +255,24 @@ def _skip(progress: tqdm, num_pairs: int) -> None:
     progress.update(num_pairs)
 
 
-def _rewards(returns: list[list[np.ndarray]]) -> dict[str, np.ndarray]:
-    """The estimates of each point and size as arrays by variable."""
-    found = [[estimate_return(ret) for ret in sizes] for sizes in returns]
+def _rewards(
+    returns: Sequence[Sequence[np.ndarray]], shape: tuple[int, ...]
+) -> dict[str, np.ndarray | Interval]:
+    """The estimates of each point and size as arrays by variable.
+
+    Args:
+        returns: Of the episodes of each point, by size.
+        shape: Of the points.
+    """
+    estimates = [[estimate_return(ret) for ret in sizes] for sizes in returns]
+    arrays = {
+        name: np.array([[getattr(one, field) for one in sizes] for sizes in estimates], np.float64)
+        for name, field in zip(REWARDS, ("mean", "se", "num", "halves"), strict=True)
+    }
+    arrays["reward"] = stack_values([[t_interval(ret, LEVEL) for ret in sizes] for sizes in returns])
     return {
-        name: np.array([[getattr(estimate, field) for estimate in sizes] for sizes in found], np.float64)
-        for name, field in (
-            ("reward", "mean"),
-            ("reward_se", "se"),
-            ("num_trajectories", "num"),
-            ("reward_half", "halves"),
-        )
+        name: Interval(*(end.reshape(*shape, *end.shape[1:]) for end in values))
+        if isinstance(values, Interval)
+        else values.reshape(*shape, *values.shape[1:])
+        for name, values in arrays.items()
     }

@@ -1,4 +1,7 @@
-"""Landscapes: Figs. 5-7 and 13-20 as surfaces and as heat maps, and how far surrogate and reward agree, as numbers."""
+"""Landscapes: Figs. 5-7 and 13-20 as surfaces and heat maps, and how far surrogate and reward agree, as numbers.
+
+Slices along the step and what a step promises and keeps are drawn in `slices`.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,12 +16,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from pgprim.core.intervals import Interval
+from pgprim.core.smoothing import moderated_se, smooth
 from pgprim.core.surface_noise import noise_share
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import bar_handles, draw_bars
 from pgprim.plotting.labels import algo_label, count_label, task_label
 from pgprim.plotting.panels import legend_above, name_row, panel_grid
-from pgprim.plotting.style import GREY, WIDTH, shades, style
+from pgprim.plotting.style import BLACK, GREEN, GREY, PINK, WIDTH, shades, style
+from pgprim.probes.landscape import slices
 from pgprim.probes.landscape.alignment import align, budgets_of
 from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
@@ -29,13 +34,15 @@ CONCENTRATION = {"fig5": (150,), "fig19": None, "fig20": None}
 SURROGATE = {"fig6": (0, 300), "fig7": (0, 300)} | {f"fig{number}": None for number in range(13, 19)}
 """The same for the figures of surrogate beside true reward."""
 
-FIGURES = (*CONCENTRATION, *SURROGATE, "trajectories", "alignment")
+FIGURES = (*CONCENTRATION, *SURROGATE, "trajectories", "alignment", *slices.FIGURES)
 
 BATCHES = {"few": "step by few pairs", "many": "step by many pairs"}
 LOOKS = {
-    "few": ("plane of a step by few pairs", "#009E73", "o"),
-    "many": ("plane of a step by many pairs", "#CC79A7", "s"),
-    "steps": ("independent steps", "#000000", "D"),
+    "few": ("plane of a step by few pairs", *GREEN),
+    "many": ("plane of a step by many pairs", *PINK),
+    "slice_few": ("slice along a step by few pairs", GREEN[0], "^"),
+    "slice_many": ("slice along a step by many pairs", PINK[0], "o"),
+    "steps": ("independent steps", *BLACK),
 }
 """Name, colour and marker of what a rank correlation is over."""
 
@@ -49,9 +56,9 @@ COLOURS = "viridis"
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
     """The dataset that a figure draws.
 
-    A figure of surfaces has the panels of every row as `shown[row, panel, alpha, beta]`, with what is written above
-    them: trajectories per point, and the share of the variance over the surface that is noise. `alignment` has the rank
-    correlations of surrogate and reward, and all shares of noise.
+    A figure of surfaces has the panels of every row as `shown[row, panel, alpha, beta]`, rewards smoothed as `smoothed`,
+    with what is written above them: trajectories per point, and the share of the variance over the surface that is noise.
+    `alignment` has the rank correlations of surrogate and reward, and all shares of noise.
 
     Args:
         figure: One of `FIGURES`.
@@ -64,10 +71,13 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     level = params["plot"]["level"]
     if figure == "alignment":
         return align(ds, level).assign_attrs(figure=figure, level=level)
+    if figure in slices.FIGURES:
+        return slices.select(figure, ds)
     kinds = ["few"] if figure in CONCENTRATION or figure == "trajectories" else list(BATCHES)
     names = [
         "surrogate",
         "reward",
+        "reward_se",
         "reward_half",
         "num_trajectories",
         "step_norm",
@@ -75,7 +85,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         "batch_pairs",
     ]
     if figure == "trajectories":
-        names += ["first_reward", "first_reward_half", "first_num_trajectories"]
+        names += [f"first_{name}" for name in names[1:5]]
     chosen = choose(ds, names)
     chosen = chosen.isel(seed=0).sel(kind=[kind for kind in kinds if kind in chosen.kind])
     wanted = (CONCENTRATION | SURROGATE).get(figure)
@@ -97,11 +107,15 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
-    """Two pages: surfaces and heat maps; or rank correlations and shares of noise."""
+    """Surfaces, heat maps and these smoothed, a page each; or rank correlations and shares of noise; or slices."""
     with style():
         if ds.attrs["figure"] == "alignment":
             return [plot_correlations(ds), plot_noise(ds)]
-        return [plot_surfaces(ds), plot_heat_maps(ds)]
+        if ds.attrs["figure"] in slices.FIGURES:
+            return slices.plot(ds)
+        smoothed = ds.assign(shown=ds.smoothed.where(ds.is_reward > 0, ds.shown))
+        note = ", rewards smoothed by a Gaussian process"
+        return [plot_surfaces(ds), plot_heat_maps(ds), plot_heat_maps(smoothed, note)]
 
 
 def _panels(figure: str, row: xr.Dataset, level: float) -> Iterator[dict[str, Any]]:
@@ -110,15 +124,12 @@ def _panels(figure: str, row: xr.Dataset, level: float) -> Iterator[dict[str, An
         few = row.sel(kind="few")
         for count in row.trajectories.values:
             some = few.sel(trajectories=count)
-            surface = some.first_reward, some.first_num_trajectories, some.first_reward_half
-            yield _reward_panel(f"up to {count} trajectories", *surface, few, level)
+            yield _reward_panel(f"up to {count} trajectories", some, "first_", level)
         return
     if figure in CONCENTRATION:
         few = row.sel(kind="few")
         for budget in budgets_of(few.reward):
-            some = few.sel(budget=budget)
-            surface = some.reward, some.num_trajectories, some.reward_half
-            yield _reward_panel(f"{count_label(budget)} pairs", *surface, few, level)
+            yield _reward_panel(f"{count_label(budget)} pairs", few.sel(budget=budget), "", level)
         return
     kinds = [kind for kind in row.kind.values if np.isfinite(row.reward.sel(kind=kind)).any()]
     common = set.intersection(*(set(budgets_of(row.reward.sel(kind=kind))) for kind in kinds))
@@ -127,26 +138,39 @@ def _panels(figure: str, row: xr.Dataset, level: float) -> Iterator[dict[str, An
         size = f"step by {count_label(float(one.batch_pairs))} pairs"
         yield {"title": f"surrogate\n{size}", "is_reward": 0, "shown": one.surrogate.values, **_about(one)}
         budget = max(common or budgets_of(one.reward))
-        some = one.sel(budget=budget)
-        surface = some.reward, some.num_trajectories, some.reward_half
-        yield _reward_panel(f"reward, {count_label(budget)} pairs\n{size}", *surface, one, level)
+        title = f"reward, {count_label(budget)} pairs\n{size}"
+        yield _reward_panel(title, one.sel(budget=budget), "", level)
 
 
-def _reward_panel(
-    title: str, reward: xr.DataArray, num: xr.DataArray, halves: xr.DataArray, one: xr.Dataset, level: float
-) -> dict[str, Any]:
-    share = noise_share(halves.transpose("alpha", "beta", "half").values.reshape(-1, 2), level)
-    least, middle, most = np.nanquantile(num.values, [0, 0.5, 1])
+def _reward_panel(title: str, one: xr.Dataset, prefix: str, level: float) -> dict[str, Any]:
+    """The true reward of one plane for one number of pairs or, with the prefix `first_`, of trajectories."""
+    reward, se, num = (
+        one[f"{prefix}{name}"].transpose("alpha", "beta").values
+        for name in ("reward", "reward_se", "num_trajectories")
+    )
+    halves = one[f"{prefix}reward_half"].transpose("alpha", "beta", "half").values
+    least, middle, most = np.nanquantile(num, [0, 0.5, 1])
     return {
         "title": title,
         "is_reward": 1,
-        "shown": reward.values,
+        "shown": reward,
+        "smoothed": _smooth(one, reward, se, num),
         "trajectories_min": least,
         "trajectories_median": middle,
         "trajectories_max": most,
-        "noise_share": share,
+        "noise_share": noise_share(halves.reshape(-1, 2), level),
         **_about(one),
     }
+
+
+def _smooth(one: xr.Dataset, reward: np.ndarray, se: np.ndarray, num: np.ndarray) -> np.ndarray:
+    """The surface behind the noise; not a number where no point has two episodes."""
+    if not (num > 1).any():
+        return np.full_like(reward, np.nan)
+    axes = np.meshgrid(one.alpha.values, one.beta.values, indexing="ij")
+    points = np.stack([axis.ravel() for axis in axes], axis=1)
+    error = moderated_se(se.ravel(), np.nan_to_num(num.ravel()))
+    return smooth(points, reward.ravel(), error).mean.reshape(reward.shape)
 
 
 def _about(one: xr.Dataset) -> dict[str, float]:
@@ -164,6 +188,7 @@ PANEL_NUMBERS = {
 
 DESCRIBED = PANEL_NUMBERS | {
     "shown": ("surrogate or mean return over the plane", "reward, or 1 for the surrogate"),
+    "smoothed": ("mean return over the plane, smoothed by a Gaussian process with known noise", "reward"),
     "title": ("what the panel shows", "1"),
     "is_reward": ("1 for the true reward, 0 for the surrogate", "1"),
     "row_name": ("whose row it is", "1"),
@@ -176,7 +201,7 @@ DESCRIBED = PANEL_NUMBERS | {
 
 def _panels_dataset(panels: list[list[dict[str, Any]]], rows: list[xr.Dataset], ds: xr.Dataset) -> xr.Dataset:
     size = (len(panels), max(map(len, panels)))
-    shown = np.full((*size, ds.alpha.size, ds.beta.size), np.nan)
+    shown, smoothed = np.full((2, *size, ds.alpha.size, ds.beta.size), np.nan)
     numbers = {name: np.full(size, np.nan) for name in PANEL_NUMBERS}
     share = Interval(*np.full((3, *size), np.nan))
     titles, is_reward = np.full(size, "", object), np.zeros(size)
@@ -184,6 +209,7 @@ def _panels_dataset(panels: list[list[dict[str, Any]]], rows: list[xr.Dataset], 
         for column, panel in enumerate(line):
             place = row, column
             shown[place], titles[place], is_reward[place] = panel["shown"], panel["title"], panel["is_reward"]
+            smoothed[place] = panel.get("smoothed", np.nan)
             for name in PANEL_NUMBERS:
                 numbers[name][place] = panel.get(name, np.nan)
             for ends, end in zip(share, panel.get("noise_share", ()), strict=False):
@@ -200,6 +226,7 @@ def _panels_dataset(panels: list[list[dict[str, Any]]], rows: list[xr.Dataset], 
     dims = ("row", "panel")
     variables = {
         "shown": ((*dims, "alpha", "beta"), shown),
+        "smoothed": ((*dims, "alpha", "beta"), smoothed),
         "title": (dims, titles),
         "is_reward": (dims, is_reward),
         "row_name": (("row",), words),
@@ -249,7 +276,7 @@ def plot_surfaces(ds: xr.Dataset) -> Figure:
     return figure
 
 
-def plot_heat_maps(ds: xr.Dataset) -> Figure:
+def plot_heat_maps(ds: xr.Dataset, note: str = "") -> Figure:
     """The same seen from above, with contours and the step; one colour scale per row for all that compares."""
     rows, columns = ds.title.shape
     figure, axes = panel_grid(rows, columns, height=1.55, extra=0.55, sharey=False)
@@ -297,7 +324,7 @@ def plot_heat_maps(ds: xr.Dataset) -> Figure:
         axes[row, 0].set_ylabel(str(ds.row_name.values[row]), fontsize=8)
     figure.supxlabel("multiples of the update step (arrow: the step itself)")
     figure.supylabel("multiples of the random direction")
-    figure.suptitle(_headline(ds), fontsize=8.5)
+    figure.suptitle(_headline(ds) + note, fontsize=8.5)
     return figure
 
 
@@ -340,13 +367,17 @@ def _headline(ds: xr.Dataset) -> str:
 
 
 def plot_correlations(ds: xr.Dataset) -> Figure:
-    """Rank correlation of surrogate and reward against the checkpoint: a row per algorithm, a column per task."""
-    figure, panels = _grid(ds, "rank correlation of\nsurrogate and reward", "Training iteration")
+    """Rank correlation along the step against the checkpoint: a row per algorithm, a column per task."""
+    figure, panels = _grid(
+        ds, "rank correlation of surrogate\nand reward along the step", "Training iteration"
+    )
     iterations = ds.iteration.values.astype(float)
     gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
     for panel, agents in panels:
         panel.axhline(0, color=GREY, linewidth=0.6)
-        for shift, (kind, (_, hue, symbol)) in zip((-0.12, 0, 0.12), LOOKS.items(), strict=True):
+        for shift, (kind, (_, hue, symbol)) in zip(
+            np.linspace(-0.24, 0.24, len(LOOKS)), LOOKS.items(), strict=True
+        ):
             for seed in ds.seed.values:
                 one = agents.sel(kind=kind, seed=seed)
                 x = iterations + shift * gap
@@ -364,9 +395,10 @@ def plot_correlations(ds: xr.Dataset) -> Figure:
         marker="_",
         markersize=6,
         linestyle="",
-        label="√(1 − share of noise in the reward)",
+        label="√(1 − share of noise along the step)",
     )
-    legend_above(figure, [_kind_handles(), [*bar_handles(ds, "within the agent"), ceiling]])
+    kinds = _kind_handles()
+    legend_above(figure, [kinds[:3], [*kinds[3:], *bar_handles(ds, "within the agent"), ceiling]])
     return figure
 
 
@@ -396,7 +428,8 @@ def plot_noise(ds: xr.Dataset) -> Figure:
         Line2D([], [], color=shade, linewidth=1.5, label=f"iteration {iteration}")
         for iteration, shade in zip(ds.iteration.values, shades(GREY, ds.iteration.size), strict=True)
     ]
-    legend_above(figure, [_kind_handles(), checkpoints])
+    kinds = _kind_handles()
+    legend_above(figure, [kinds[:3], kinds[3:], checkpoints])
     return figure
 
 

@@ -1,7 +1,7 @@
-"""Landscapes around a checkpoint (Figs. 5-7, 13-20): points in parameter space, and what is measured at each of them.
+"""Landscapes around a checkpoint (Figs. 5-7, 13-20): points in parameter space, their surrogate and their true reward.
 
-A point is θ + α·step + β·u: `step` is the whole update that the algorithm would make, u a random direction. At every
-point there is the surrogate, what the algorithm maximises, and the true reward, what the policy of that point earns.
+A point is θ + α·step + β·u: `step` is the whole update that the algorithm would make, u a random direction. A slice is the
+line β = 0. The surrogate is what the algorithm maximises, the true reward what the policy of the point earns.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pgprim.core.gaussian import log_prob
+from pgprim.core.intervals import Interval, t_interval
 from pgprim.core.mlp import forward
 from pgprim.core.seeding import generator
 from pgprim.core.surrogate import normalise_advantage, ratio
@@ -25,6 +26,9 @@ from pgprim.types.rollouts import Rollout
 
 BLOCK = 512
 """Pairs of a stream that are simulated before the next noise is drawn."""
+
+BLOCKS = 16
+"""Blocks of consecutive pairs whose means tell the error of a mean over a batch: 128 pairs of 2048 each."""
 
 ROWS = 16384
 """Pairs whose log-densities are computed at once."""
@@ -101,6 +105,13 @@ def plane(
     return (theta.double() + alpha * step.double() + beta * direction.double()).to(theta.dtype)
 
 
+def line(
+    theta: Float[Tensor, "1 param"], step: Float[Tensor, " param"], along: Float[np.ndarray, " point"]
+) -> Float[Tensor, "point param"]:
+    """θ + α·step; θ itself, to the bit, at α = 0."""
+    return (theta.double() + torch.from_numpy(along)[:, None] * step.double()).to(theta.dtype)
+
+
 def surrogate_gain(
     checkpoint: Checkpoint, theta: Float[Tensor, "point param"], batch: Batch
 ) -> Float[np.ndarray, " point"]:
@@ -128,14 +139,40 @@ def surrogate_gain(
     return torch.cat(gains).numpy()
 
 
+def own_gain(checkpoint: Checkpoint, theta: Float[Tensor, "1 param"], batch: Batch, level: float) -> Interval:
+    """`surrogate_gain` at one point, with Student's interval of the means over `BLOCKS` blocks of consecutive pairs.
+
+    The interval says what other pairs at the same point would change if the step had not been made from these. Advantages
+    of neighbouring pairs depend on each other over some 1/(1 − γλ) pairs, far fewer than a block has.
+
+    Args:
+        checkpoint: The agent.
+        theta: The point.
+        batch: The pairs of one agent.
+        level: Nominal coverage.
+    """
+    settings = make_settings(checkpoint.settings)
+    value = surrogate_gain(checkpoint, theta, batch)[0]
+    objective, length = algorithm(settings.algorithm).objective, batch.num_pairs // BLOCKS
+    if length == 0:
+        return Interval(float(value), np.nan, np.nan)
+    adv = normalise_advantage(batch.adv.double())
+    logs = [_log_probs(checkpoint, point, batch).double() for point in (theta, checkpoint.state.theta)]
+    adv, rho = (part[:, : BLOCKS * length].reshape(BLOCKS, length) for part in (adv, ratio(*logs)))
+    gains = objective(rho, adv, settings) - objective(torch.ones_like(adv), adv, settings)
+    blocks = t_interval(gains.numpy(), level)
+    half = (blocks.high - blocks.low) / 2
+    return Interval(float(value), float(value - half), float(value + half))
+
+
 def _log_probs(
     checkpoint: Checkpoint, theta: Float[Tensor, "agent param"], batch: Batch
 ) -> Float[Tensor, "agent pair"]:
     net = make_policy(make_settings(checkpoint.settings), checkpoint.num_obs, checkpoint.num_act)
     parts = net.split(theta.contiguous())
-    found = []
+    parts_of_pairs = []
     for start in range(0, batch.num_pairs, ROWS):
         rows = slice(start, start + ROWS)
         mu = forward(net, parts, batch.obs[:, rows])
-        found.append(log_prob(mu, net.log_sigma(parts), batch.act[:, rows]))
-    return torch.cat(found, dim=1)
+        parts_of_pairs.append(log_prob(mu, net.log_sigma(parts), batch.act[:, rows]))
+    return torch.cat(parts_of_pairs, dim=1)

@@ -7,8 +7,10 @@ from pgprim.types.schema import (
     ALGOS,
     BUDGETS,
     ITERATIONS,
+    NAME,
     NUMBER,
     POSITIVE,
+    SEED,
     SEEDS,
     SWITCH,
     TASKS,
@@ -17,32 +19,68 @@ from pgprim.types.schema import (
     mapping,
 )
 
-KINDS = ("few", "many", "steps")
-"""A plane of the step by few pairs, one of the step by many, and the ends of independent steps."""
+KINDS = ("few", "many", "slice_few", "slice_many", "steps")
+"""Planes of the step by few pairs and by many, slices along the same steps, and the ends of independent steps."""
 
 
 def _work(params: Params, num_obs: int, case: str) -> Work:
     block, few = params["landscape"], params["train"]["pairs"]
-    steps = block["steps"]["steps"]
-    sampled = {"few": few, "many": block["many"]["pairs"], "steps": steps * few}[case]
-    points = steps if case == "steps" else block["plane"]["points"] ** 2
-    sizes = len(block[case]["budgets"] + block[case].get("trajectories", []))
-    return Work(sampled + points * block[case]["budgets"][-1], points * sizes)
+    own = block[case]
+    if case == "steps":
+        sampled, points = own["steps"] * few, own["steps"]
+    else:
+        sampled = own.get("pairs", few) * (1 + own.get("fresh", 0))
+        # A slice has the checkpoint and the step's end beside its equally distant points.
+        points = own["points"] + 2 if "points" in own else block["plane"]["points"] ** 2
+    sizes = len(own["budgets"] + own.get("trajectories", []))
+    return Work(sampled + points * own["budgets"][-1], points * sizes)
+
+
+def _extra(params: Params, task: str, case: str) -> int:
+    block = params["landscape"]
+    points = block["plane"]["points"] ** 2 * len(block["iterations"])
+    return sum(
+        points * (one["budgets"][-1] - block[case]["budgets"][-1])
+        for one in block[case].get("closer", ())
+        if one["task"] == task and one["seed"] in block["seeds"]
+    )
 
 
 def _check(params: Params) -> Iterator[str]:
     block, pairs = params["landscape"], params["train"]["pairs"]
-    low, high = block["plane"]["extent"]
-    if low >= high:
-        yield f"landscape.plane.extent is {[low, high]}, but must rise from left to right"
-    if block["many"]["pairs"] < pairs:
-        yield f"landscape.many.pairs is {block['many']['pairs']}, but must be at least train.pairs ({pairs})"
-    few, many = block["few"]["budgets"], block["many"]["budgets"]
-    if many[-1] not in few:
-        yield (
-            f"landscape.many.budgets ends with {many[-1]}, but must end with one of landscape.few.budgets, {few}, "
-            "because both stand side by side in figures"
-        )
+    for name in ("plane", "slice_few", "slice_many"):
+        low, high = block[name]["extent"]
+        if low >= high:
+            yield f"landscape.{name}.extent is {[low, high]}, but must rise from left to right"
+    for name in ("many", "slice_many"):
+        if block[name]["pairs"] < pairs:
+            yield f"landscape.{name}.pairs is {block[name]['pairs']}, but must be at least train.pairs ({pairs})"
+    many = block["many"]["budgets"]
+    for name, few in {
+        "budgets": block["few"]["budgets"],
+        **{f"closer[{k}].budgets": one["budgets"] for k, one in enumerate(block["few"]["closer"])},
+    }.items():
+        if many[-1] not in few:
+            yield (
+                f"landscape.many.budgets ends with {many[-1]}, but must end with one of landscape.few.{name}, {few}, "
+                "because both stand side by side in figures"
+            )
+
+
+EXTENT = {
+    "description": "a list of two numbers, the ends of the axis, such as [0.0, 3.0]",
+    "type": "array",
+    "minItems": 2,
+    "maxItems": 2,
+    "items": NUMBER,
+}
+SLICE = {
+    "extent": EXTENT,
+    "points": at_least(2, "points"),
+    "budgets": BUDGETS,
+    "fresh": at_least(2, "fresh batches", "one has no error"),
+}
+CLOSER = mapping({"task": NAME, "seed": SEED, "budgets": BUDGETS})
 
 
 PROBE = Probe(
@@ -53,13 +91,7 @@ PROBE = Probe(
     settings={
         "plane": mapping(
             {
-                "extent": {
-                    "description": "a list of two numbers, the ends of both axes, such as [0.0, 3.0]",
-                    "type": "array",
-                    "minItems": 2,
-                    "maxItems": 2,
-                    "items": NUMBER,
-                },
+                "extent": EXTENT,
                 "points": at_least(2, "points per axis"),
                 "random_norm": POSITIVE,
             }
@@ -69,9 +101,12 @@ PROBE = Probe(
             {
                 "budgets": BUDGETS,
                 "trajectories": different(at_least(2), "numbers of trajectories", "[20, 1000]", rising=True),
+                "closer": different(CLOSER, "landscapes that are measured with other budgets", fewest=0),
             }
         ),
         "many": mapping({"pairs": at_least(2, "pairs"), "budgets": BUDGETS}),
+        "slice_few": mapping(SLICE),
+        "slice_many": mapping({"pairs": at_least(2, "pairs"), **SLICE}),
         "steps": mapping(
             {
                 "steps": at_least(4, "steps", "a rank correlation of fewer has no interval"),
@@ -85,9 +120,12 @@ PROBE = Probe(
         "seeds": SEEDS,
         "iterations": ITERATIONS,
         "kinds": different(
-            {"description": "few, many or steps", "enum": list(KINDS)}, "kinds, [few, many, steps]"
+            {"description": "few, many, slice_few, slice_many or steps", "enum": list(KINDS)},
+            "kinds",
+            "[few, steps]",
         ),
     },
     check=_check,
     cases="kinds",
+    extra=_extra,
 )

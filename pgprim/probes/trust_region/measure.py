@@ -1,6 +1,6 @@
 """How far each update moved the policy: closed-form KL divergence and the ratios of Eq. 18.
 
-On the pairs that the update was made from, which its rules look at, and on as many fresh pairs of the same policy. Always on
+On the pairs that the update was made from, which its rules look at, and on as many held-out pairs of the same policy. Always on
 the same number of pairs, because a maximum grows with the sample.
 """
 
@@ -23,6 +23,7 @@ ESTIMATES = {
     "ratio_max": ("largest ratio ρ", "1"),
     "ratio_q99": ("99 % quantile of the ratio ρ", "1"),
     "ratio_q50": ("median of the ratio ρ", "1"),
+    "ratio_q01": ("1 % quantile of the ratio ρ", "1"),
     "clip_fraction": (f"share of pairs with |ρ − 1| > {CLIP_RANGE}", "1"),
     "delta": ("TRPO's bound δ on the mean KL", "nat"),
     "ratio_bound": ("PPO's bound 1 + ε on the ratio", "1"),
@@ -31,7 +32,7 @@ ESTIMATES = {
 
 
 def measure(inputs: Inputs, params: dict) -> Measured:
-    """The probe: one number per agent, iteration and part (the update's own pairs, or fresh ones).
+    """The probe: one number per agent, iteration and part (the update's own pairs, or held-out ones).
 
     Args:
         inputs: Iterations of training that were run again; of each stream its first T pairs are used.
@@ -41,22 +42,21 @@ def measure(inputs: Inputs, params: dict) -> Measured:
     settings = json.loads(rerun.attrs["settings"])
     pairs = rerun.isel(t=slice(0, settings["pairs"]))
     dims = ("seed", "iteration", "part")
-    kl_of_mean = pairs.kl_of_mean.transpose(*dims, "t").values.astype(np.float64)
-    kl_of_sigma = pairs.kl_of_sigma.transpose(*dims[:2]).values.astype(np.float64)[..., None]
-    log_ratio = (pairs.log_prob_new - pairs.log_prob_old).transpose(*dims, "t").values.astype(np.float64)
-    ratio = np.exp(log_ratio)
-    found = {
+    kl_of_mean = pairs.kl_of_mean.transpose(*dims, "t").values
+    kl_of_sigma = pairs.kl_of_sigma.transpose(*dims[:2]).values[..., None]
+    with np.errstate(over="ignore"):  # of a policy that ran away the largest ratio is infinite
+        ratio = np.exp((pairs.log_prob_new - pairs.log_prob_old).transpose(*dims, "t").values)
+    numbers = {
         "return_mean": _mean_returns(pairs.transpose(*dims, "t", ...)),
         "kl_mean": kl_of_mean.mean(-1) + kl_of_sigma,
         "kl_max": kl_of_mean.max(-1) + kl_of_sigma,
         "kl_of_mean": kl_of_mean.mean(-1),
         "kl_of_sigma": np.broadcast_to(kl_of_sigma, kl_of_mean.shape[:3]),
         "ratio_max": ratio.max(-1),
-        "ratio_q99": np.quantile(ratio, 0.99, axis=-1),
-        "ratio_q50": np.quantile(ratio, 0.5, axis=-1),
+        **{f"ratio_q{100 * share:02.0f}": np.quantile(ratio, share, axis=-1) for share in (0.99, 0.5, 0.01)},
         "clip_fraction": (np.abs(ratio - 1) > CLIP_RANGE).mean(-1),
     }
-    variables = {name: (dims, values) for name, values in found.items()}
+    variables = {name: (dims, values) for name, values in numbers.items()}
     eps = settings.get("eps")
     bounds = {"delta": settings.get("delta"), "ratio_bound": None if eps is None else 1 + eps}
     variables |= {name: ((), np.nan if bound is None else bound) for name, bound in bounds.items()}
@@ -68,9 +68,9 @@ def measure(inputs: Inputs, params: dict) -> Measured:
 def _mean_returns(pairs: xr.Dataset) -> np.ndarray:
     """Mean undiscounted return of the episodes that ended within each stream, NaN where none did."""
     rew, ended = pairs.rew.values, (pairs.terminated | pairs.truncated).values.astype(bool)
-    found = np.full(rew.shape[:3], np.nan)
-    for place in np.ndindex(found.shape):
+    means = np.full(rew.shape[:3], np.nan)
+    for place in np.ndindex(means.shape):
         ret = complete_episodes(rew[place], ended[place]).ret
         if ret.size:
-            found[place] = ret.mean()
-    return found
+            means[place] = ret.mean()
+    return means

@@ -1,4 +1,4 @@
-"""How well value networks predict: Figs. 3, 11 and 12, as published and exact, with what a perfect one would show."""
+"""How well value networks predict: Figs. 3, 11 and 12 in three definitions, with what a perfect one would show."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,11 +21,12 @@ ELSEWHERE = {"fig12": "walker2d"}
 """The task that a figure leaves to another, Fig. 3, unless there is no other task."""
 
 PAGES = {
-    "as_published": "As published: sums cut at time limits and at the end of the batch",
+    "as_text": "As in the text: sums cut at time limits and at the end of the batch",
+    "as_code": "As in the released code: the same without each episode's last pair, the error to GAE's target squared",
     "exact": "Exact: rolled on past the end of the batch, states shortly before a time limit left out",
 }
 COLUMNS = {"gae": "GAE MRE", "returns": "Returns MRE"}
-PART_LABELS = {"train": "the update's own pairs", "held_out": "fresh pairs of the same policy"}
+PART_LABELS = {"train": "the update's own pairs", "held_out": "held-out pairs of the same policy"}
 FLOOR = (0, (3, 1.5))
 """Line style of what V^π itself would show."""
 
@@ -50,7 +51,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     known = ds.squared_value > 0
     noise_free = np.sqrt(ds.squared_error.clip(min=0) / ds.squared_value.where(known))
     over_seeds = "mean over seeds of the "
-    found = {
+    chosen = {
         "mre": errors.assign_attrs(ds.mre.attrs),
         "floor": _over_seeds(ds.floor).assign_attrs(
             long_name=f"{over_seeds}mean relative error that V^π itself would show", units="1"
@@ -60,7 +61,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
             units="1",
         ),
     }
-    return xr.Dataset(found).assign_attrs(figure=figure, part=part)
+    return xr.Dataset(chosen).assign_attrs(figure=figure, part=part)
 
 
 def _over_seeds(values: xr.DataArray) -> xr.DataArray:
@@ -71,12 +72,14 @@ def _over_seeds(values: xr.DataArray) -> xr.DataArray:
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
-    """Two pages, as published and exact: a row per task, errors against value targets and against returns.
+    """A page per definition: a row per task, errors against value targets and against returns.
 
     A line per algorithm and seed, on a binary logarithm. The dashed line is what V^π itself would show, at the
     checkpoints at which it was measured: against returns that is the returns' noise and what cuts leave out; against
     value targets, which the agent's own V_old enters, it is their noise and their bias, and no bound. Crosses on the
-    page of exact returns are how far V is from V^π before the update, the returns' noise taken out.
+    page of exact returns are how far V is from V^π after the update, the returns' noise taken out.
+
+    Floors are of the held-out pairs in every figure: the update's own come from the same policy.
     """
     with style():
         return [plot_page(ds, definition) for definition in PAGES]

@@ -42,7 +42,7 @@ def _near_truth(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
     return kinds(trained(enough.isel(budget=0)).truth_cosine_corrected.mean("iteration"))
 
 
-def _errors(ds: xr.Dataset, params: Mapping[str, Any], definition: str = "as_published") -> xr.DataArray:
+def _errors(ds: xr.Dataset, params: Mapping[str, Any], definition: str = "as_text") -> xr.DataArray:
     """Value errors of the algorithms that the paper shows, on fresh pairs."""
     shown = ds.sel(algo=ds.algo.isin(params["probed"]))
     return trained(shown.mre.sel(part="held_out", definition=definition))
@@ -131,7 +131,9 @@ def _correlation(kind: str, algos: tuple[str, ...], is_trained: bool):
 
     def correlation(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
         found = ds.sel(kind=kind, algo=ds.algo.isin(algos), iteration=(ds.iteration > 0) == is_trained)
-        corrected = (found.correlation / found.ceiling).clip(-1, 1).where(found.ceiling >= CLEAR)
+        corrected = (
+            (found.plane_correlation / found.plane_ceiling).clip(-1, 1).where(found.plane_ceiling >= CLEAR)
+        )
         return _over_kinds(corrected)
 
     return correlation

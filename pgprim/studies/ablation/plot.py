@@ -16,7 +16,7 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import bar_handles, reach_of
 from pgprim.plotting.labels import axis_label, task_label
 from pgprim.plotting.panels import legend_above, panel_grid, text_handle
-from pgprim.plotting.style import GREY, style
+from pgprim.plotting.style import GREEN, GREY, ORANGE, PINK, style
 from pgprim.store.labelled import label, stack_values
 from pgprim.store.records import LABELS
 
@@ -29,10 +29,10 @@ SWITCHES = {
 }
 """What switching on means; a switch that is not here goes by its own name."""
 
-RULES = {"best": ("#0072B2", "o", "each cell's best rate"), "mean": ("#D55E00", "s", "mean over rates")}
+RULES = {"best": (*ORANGE, "each cell's best rate"), "mean": (*PINK, "mean over rates")}
 """How a cell's learning rates become one number: colour, marker and words."""
 
-LEVELS = {"off": (GREY, (0, (3, 1.5))), "on": ("#009E73", "-")}
+LEVELS = {"off": (GREY, (0, (3, 1.5))), "on": (GREEN[0], "-")}
 """Colour and dashes of the two halves of the design that a switch makes."""
 
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from pgprim.core.finite import finite_mean
 from pgprim.core.intervals import Interval, t_interval
-from pgprim.core.value_errors import finite_mean
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import ends_of
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
@@ -36,7 +36,7 @@ COMPARED = ("between_cosine", "norm_ratio", "cosine_by_semantics", "truth_cosine
 POINTS = 50
 """Points along a curve of training at most: neighbouring iterations are averaged."""
 
-DEFINITIONS = {"exact": "exact", "paper": "as_published"}
+DEFINITIONS = {"exact": "exact", "paper": "as_text"}
 """Which definition of `probes.value` belongs to which semantics."""
 
 _LABEL_WIDTH, _ROW_HEIGHT = 2.3, 0.165  # inch

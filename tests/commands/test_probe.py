@@ -1,6 +1,5 @@
-"""The estimate stage as a command: what it writes, and how it ends on bad input."""
+"""The command `probe` on rollouts: what it writes, and how it ends on bad input."""
 
-import argparse
 import re
 import subprocess
 import sys
@@ -9,11 +8,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pgprim.commands import estimate
 from pgprim.commands.params import load
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
 from pgprim.types.errors import UserError
+from tests.commands.measuring import measure
 from tests.probes.synthetic import PPO, make_checkpoint, make_rollouts
 
 ROOT = Path(__file__).parents[2]
@@ -27,11 +26,10 @@ def here(tmp_path, monkeypatch):
     params = load(ROOT / "workflow" / "scales" / "default.yaml")
     params["train"] |= {"minibatches": PPO["minibatches"], "pairs": PPO["pairs"]}
     params["sample"] = {"trials": TRIALS, "truth_streams": TRUTH, "pairs": PAIRS}
-    params["estimate"] = {
-        probe: {"budgets": [100, 512, PAIRS], "level": 0.95} for probe in ("gradient", "steps")
-    }
-    few = {"budgets": [PAIRS], "pairs": PAIRS, "fit": params["baselines"]["fit"] | {"beyond": 100}}
-    params["baselines"] |= few  # they must fit into the streams, too
+    params["probes"]["rollouts"] = {probe: {"budgets": [100, 512, PAIRS]} for probe in ("gradient", "steps")}
+    params["plot"]["budget"] = PAIRS
+    params["fit"]["beyond"] = 100  # it must fit into the streams, too
+    params["baselines"] |= {"budgets": [PAIRS], "pairs": PAIRS, "beyond": 100}
     _write(params)
     checkpoint = make_checkpoint(PPO)
     save_checkpoint("agent.safetensors", checkpoint)
@@ -45,8 +43,8 @@ def _write(params):
 
 
 def _run(probe, *, checkpoint="agent.safetensors", rollouts="rollouts.zarr", name="out"):
-    command = [sys.executable, "-m", "pgprim.commands.estimate", probe, "--checkpoint", checkpoint]
-    command += ["--rollouts", rollouts, "--gradients", f"{name}/g.zarr", "--out", f"{name}/e.nc"]
+    command = [sys.executable, "-m", "pgprim.commands.probe", probe, "--checkpoint", checkpoint]
+    command += ["--rollouts", rollouts, "--vectors", f"{name}/g.zarr", "--out", f"{name}/e.nc"]
     return subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT), "PATH": ""})
 
 
@@ -74,7 +72,7 @@ def test_the_command_writes_vectors_and_numbers_the_same_every_time(here, probe,
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"probe": "nonsense"}, "nonsense: not a probe of params.yaml, which has gradient, steps"),
+        ({"probe": "nonsense"}, "nonsense: no probe; there are baselines, fit, floors, gradient"),
         ({"checkpoint": "none.safetensors"}, "none.safetensors: no such checkpoint"),
         ({"rollouts": "none.zarr"}, "none.zarr: no such store of rollouts"),
         (
@@ -93,7 +91,8 @@ def test_what_is_wrong_is_said_in_one_sentence(here, change, sentence):
     _write(here)
     usual = {"probe": "gradient", "checkpoint": "agent.safetensors", "rollouts": "rollouts.zarr"}
     with pytest.raises(UserError, match=re.escape(sentence)):
-        estimate.main(argparse.Namespace(**usual | change, gradients="out/g.zarr", out="out/e.nc"))
+        given = usual | change
+        measure(given.pop("probe"), "out/e.nc", vectors="out/g.zarr", **given)
     assert not Path("out").exists()
 
 
@@ -101,12 +100,12 @@ def test_a_sentence_and_an_exit_status_are_all_that_bad_input_gets(here):
     done = _run("gradient", rollouts="none.zarr")
     assert done.returncode == 1
     assert (
-        done.stderr.startswith("python -m pgprim.commands.estimate: none.zarr")
-        and done.stderr.count("\n") == 1
+        done.stderr.startswith("python -m pgprim.commands.probe: none.zarr") and done.stderr.count("\n") == 1
     )
 
 
 def test_help_helps():
-    command = [sys.executable, "-m", "pgprim.commands.estimate", "--help"]
+    command = [sys.executable, "-m", "pgprim.commands.probe", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0 and "--rollouts" in done.stdout and "probe" in done.stdout
+    assert done.returncode == 0 and "--rollouts" in done.stdout and "NAME" in done.stdout
+    assert "None" not in done.stdout

@@ -1,0 +1,46 @@
+"""`python -m pgprim COMMAND ...`: all commands by one name.
+
+Each is a module of `pgprim.commands`, which the pipeline runs by itself, so that a stage depends on its own code alone.
+"""
+
+import ast
+import difflib
+import runpy
+import sys
+from pathlib import Path
+
+COMMANDS = Path(__file__).parent / "commands"
+LIBRARY = ("__init__", "command", "params")
+"""Modules of the folder that are no commands."""
+
+
+def commands() -> dict[str, str]:
+    """The first line of what each command says of itself, by its name."""
+    files = [file for file in sorted(COMMANDS.glob("*.py")) if file.stem not in LIBRARY]
+    return {
+        file.stem: (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n")[0]
+        for file in files
+    }
+
+
+def main() -> None:
+    """Run the command, or say which there are."""
+    known = commands()
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help"):
+        print("usage: python -m pgprim COMMAND ...\n")
+        print("\n".join(f"  {each:12} {says}" for each, says in known.items()))
+        print(
+            "\n`python -m pgprim COMMAND --help` says what a command takes; `snakemake` runs them all as needed."
+        )
+        return
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        right = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+        sys.exit(f"python -m pgprim: {name} is no command; {right}")
+    del sys.argv[1]
+    runpy.run_module(f"pgprim.commands.{name}", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
