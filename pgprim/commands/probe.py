@@ -29,15 +29,9 @@ def main(args: argparse.Namespace) -> None:
         used["sample"] = {name: params["sample"][name] for name in probe.sample}
     own = probe.used(params, args.case)
     used |= probe.nested(own)
-<<<<<<< HEAD
-    options = {"checkpoint": args.checkpoint, "rollouts": args.rollouts, "rerun": args.rerun}
-    paths = {name: path for name, path in options.items() if path} | dict(args.result or ())
-    _require_paths(probe.reads, paths)
-=======
     paths = {"checkpoint": args.checkpoint, "rollouts": args.rollouts, "rerun": args.rerun}
     paths = {name: path for name, path in (paths | dict(args.result or ())).items() if path}
     _require_paths(probe.reads, args.case, paths)
->>>>>>> values
     inputs = open_inputs(paths, params["sample"], args.case)
     attrs = describe(paths, inputs, used) | {"probe": args.probe}
     code = code_of("commands/probe", f"probes/{args.probe}/measure")
