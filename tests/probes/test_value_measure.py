@@ -50,8 +50,6 @@ def test_a_perfect_network_is_off_only_where_sums_are_cut():
     np.testing.assert_allclose(of_returns.sel(definition="as_text"), published, rtol=1e-5)
     # Of the last pairs only that which the batch's end cuts ends no episode.
     inner = np.concatenate([np.arange(2, 1001), np.arange(2, 1001), np.arange(1, 49)])
-        (left > 1) | (np.arange(NUM_PAIRS) == NUM_PAIRS - 1)
-    ]  # the cut by the batch's end ends no episode
     masked = (GAMMA**inner / (1 - GAMMA**inner)).mean()
     np.testing.assert_allclose(of_returns.sel(definition="as_code"), masked, rtol=1e-5)
     total = (GAMMA**left).sum() / (1 - GAMMA**left).sum()
