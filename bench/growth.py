@@ -83,11 +83,17 @@ def prepare(panel: str, size: int) -> None:
 
 def resized(params: dict, num_streams: int, length: int, points: int) -> dict:
     """Parameters with so many streams of so many pairs, and so many points of a plane."""
-    trials, budgets = num_streams // 4, [length // 4, length]
+    budgets = [length // 4, length]
     scape, baselines = params["landscape"], params["baselines"]
     rollouts = {"gradient": params["probes"]["rollouts"]["gradient"] | {"budgets": budgets}}
     return params | {
-        "sample": {"trials": trials, "truth_streams": num_streams - trials, "pairs": length},
+        "sample": {
+            "streams": num_streams,
+            "pairs": length,
+            "kept": num_streams,
+            "trials": max(4, num_streams // 4),
+            "deep": {"seeds": [], "pairs": length},
+        },
         "probes": params["probes"] | {"rollouts": rollouts},
         "plot": params["plot"] | {"budget": budgets[-1]},
         # Not used here, but checked.

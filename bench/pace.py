@@ -167,15 +167,14 @@ def estimation(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
     params = probe_params(default_params(), pairs)
     sample = params["sample"]
-    block = sample_block(agent, sample["trials"] + sample["truth_streams"])
+    block = sample_block(agent, sample["kept"])
     times = ceil(sample["pairs"] / BLOCK)
     params["sample"] = sample | {"pairs": times * BLOCK}
     with tempfile.TemporaryDirectory() as folder:
         write(agent, Path(folder, "rollouts.zarr"), block, times)
         reader = open_rollouts(Path(folder, "rollouts.zarr"))
         yield 0
-        reader.attrs["trials"] = sample["trials"]
-        measure_gradient(Inputs(agent, reader), params["probes"]["rollouts"]["gradient"])
+        measure_gradient(Inputs(agent, reader, params["sample"]), params["probes"]["rollouts"]["gradient"])
         yield num_sampled(params)
 
 
@@ -308,18 +307,20 @@ def project(agent: Checkpoint, pairs: int, *modules: str) -> Iterator[dict]:
 def probe_params(params: dict, pairs: int) -> dict:
     """Parameters with so many pairs of rollouts, or of a landscape's reward, and budgets in proportion."""
     sample, scape = params["sample"], params["landscape"]
-    length = pairs // (sample["trials"] + sample["truth_streams"])
+    length = pairs // sample["kept"]
     reward = {"budgets": [pairs // scape["plane"]["points"] ** 2]}
 
     def scaled(budgets: list[int], least: int) -> list[int]:
-        return sorted({max(least, budget * length // sample["pairs"]) for budget in budgets})
+        kept = [budget for budget in budgets if budget <= sample["pairs"]]
+        return sorted({max(least, budget * length // sample["pairs"]) for budget in kept})
 
     rollouts = {
         name: block | {"budgets": scaled(block["budgets"], 2 * params["train"]["minibatches"])}
         for name, block in params["probes"]["rollouts"].items()
     }
     return params | {
-        "sample": sample | {"pairs": length},
+        "sample": sample
+        | {"streams": sample["kept"], "pairs": length, "deep": {"seeds": [], "pairs": length}},
         "probes": params["probes"] | {"rollouts": rollouts},
         "plot": params["plot"] | {"budget": rollouts["gradient"]["budgets"][-1]},
         "baselines": params["baselines"]
@@ -334,7 +335,7 @@ def probe_params(params: dict, pairs: int) -> dict:
 def num_sampled(params: dict) -> int:
     """Pairs of a checkpoint's rollouts."""
     sample = params["sample"]
-    return (sample["trials"] + sample["truth_streams"]) * sample["pairs"]
+    return sample["kept"] * sample["pairs"]
 
 
 def num_simulated(terminated: np.ndarray) -> int:

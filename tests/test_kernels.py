@@ -164,7 +164,9 @@ def write_params(folder: Path) -> None:
     params["train"] |= {
         "iterations": 2, "snapshot_every": 2, "pairs": 512, "minibatches": 8, "value_epochs": 2,
     }  # fmt: skip
-    params["sample"] = {"trials": 3, "truth_streams": 3, "pairs": 600}
+    params["sample"] = {
+        "streams": 7, "pairs": 600, "kept": 7, "trials": 4, "deep": {"seeds": [], "pairs": 600}
+    }  # fmt: skip
     for probe in ("gradient", "steps"):
         params["estimate"][probe] |= {"budgets": [100, 600]}
     params["baselines"] |= {

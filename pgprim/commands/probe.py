@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> None:
     used |= probe.nested(own)
     paths = {"checkpoint": args.checkpoint, "rollouts": args.rollouts, "rerun": args.rerun}
     paths = {name: path for name, path in (paths | dict(args.result or ())).items() if path}
-    _require_paths(probe.reads, args.case, paths)
+    _require_paths(probe.reads, paths)
     inputs = open_inputs(paths, params["sample"], args.case)
     attrs = describe(paths, inputs, used) | {"probe": args.probe}
     code = code_of("commands/probe", f"probes/{args.probe}/measure")

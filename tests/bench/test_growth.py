@@ -30,7 +30,7 @@ def test_the_page_has_the_slopes_from_the_size_before():
 def test_parameters_are_valid_and_of_the_size_asked(num_streams, length, points):
     found = resized(default_params(), num_streams, length, points)
     check(found)
-    assert found["sample"]["trials"] + found["sample"]["truth_streams"] == num_streams
+    assert found["sample"]["streams"] == found["sample"]["kept"] == num_streams
     assert found["sample"]["pairs"] == length
     assert found["landscape"]["plane"]["points"] ** 2 == points
 

@@ -14,13 +14,13 @@ from pgprim.store.fits import load_fit, save_fit
 from pgprim.store.rollouts import BLOCK, RolloutWriter, open_rollouts
 from pgprim.types.errors import UserError
 from tests.commands.measuring import measure
-from tests.probes.synthetic import PPO, everything, make_checkpoint, make_rollouts
+from tests.probes.synthetic import PPO, everything, make_checkpoint, make_rollouts, pool_of
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 DEFAULT = Path(__file__).parents[2] / "workflow" / "scales" / "default.yaml"
-TRIALS, TRUTH, PAIRS = 3, 5, 600
+TRIALS, TRUTH, PAIRS = 4, 5, 600
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def here(tmp_path, monkeypatch):
 
 def write_params(**changes):
     params = load(DEFAULT)
-    params["sample"] = {"trials": TRIALS, "truth_streams": TRUTH, "pairs": PAIRS}
+    params["sample"] = pool_of(TRIALS + TRUTH, PAIRS, TRIALS)
     params["probes"]["rollouts"] = {"gradient": {"budgets": [PAIRS]}}
     params["plot"]["budget"], params["semantics"]["probes"] = PAIRS, ["gradient"]
     params["baselines"] |= {"budgets": [100, PAIRS], "pairs": 200, "lambdas": [0.0, 1.0], "beyond": 60}
@@ -87,7 +87,7 @@ def test_the_commands_repeat_themselves_to_the_byte(here):
     assert found.made_from["checkpoint_sha256"] == numbers.attrs["checkpoint_sha256"]
 
 
-def test_the_fit_knows_nothing_of_the_trials_and_all_truth_streams_matter(here):
+def test_the_fit_knows_nothing_of_the_trials_and_all_other_streams_matter(here):
     usual = run_fit()
 
     def disturb(stream):

@@ -29,7 +29,8 @@ def small() -> dict:
     params = narrow(params_of("default"), lists | {"iterations": [0, 10]})
     params["lockstep"], params["plot"]["budget"] = 2, 1000
     params["train"] |= {"iterations": 20, "snapshot_every": 10, "pairs": 128}
-    params["sample"] = {"trials": 3, "truth_streams": 5, "pairs": 1000}
+    params["sample"] = {"streams": 10, "pairs": 1000, "kept": 8, "trials": 4}
+    params["sample"]["deep"] = {"seeds": [0], "pairs": 2500}
     params["probes"]["rollouts"] = {
         "gradient": {"budgets": [100, 1000]},
         "steps": {"budgets": [100, 500, 1000]},
@@ -38,7 +39,7 @@ def small() -> dict:
     params["baselines"] |= {"budgets": [500, 1000], "pairs": 500}
     params["landscape"]["plane"]["points"] = 3
     params["landscape"] |= {
-        "few": {"budgets": [100, 500], "trajectories": [5, 10]},
+        "few": {"budgets": [100, 500], "trajectories": [5, 10], "closer": []},
         "many": {"pairs": 1000, "budgets": [500]},
         "steps": {"steps": 4, "budgets": [200]},
     }
@@ -97,20 +98,26 @@ def test_worked_numbers(small):
     assert found["checkpoint"] == Cost("checkpoint", 6, 0, 6 * 2.0, 6 * 20.0)
     # 6 checkpoints × 8 streams × 1000 pairs
     assert found["sample"] == Cost("sample", 6, 48_000, 6 * 3 + 480.0, 3 * 48_000.0)
-    # 3 trials × 2 budgets and 5 truth streams are kept
-    assert found["gradient"] == Cost("gradient", 6, 48_000, 6 * 4 + 48.0, 6 * 11 * 4.0)
-    # 3 trials × (100 + 500 + 1000) pairs and 5 truth streams × 1000; 3 trials × 3 budgets and a large one are kept
-    assert found["steps"] == Cost("steps", 6, 58_800, 6 * 5 + 58_800 / 500, 6 * 10 * 5.0)
+    # 2 checkpoints of the deep seed with 10 streams × 2500 pairs, all simulated, and 4 with 10 × 1000, of which 2 × 1000 are
+    # simulated at the pace of sampling; two sums of 10 streams are kept
+    gradient, through, simulated = found["gradient"], 50_000 + 40_000, 50_000 + 8_000
+    assert (gradient.jobs, gradient.num_bytes) == (6, 6 * 20 * 4.0)
+    assert gradient.pairs == pytest.approx(
+        through + simulated, rel=1e-4
+    )  # of a job, the mean over seeds is counted
+    assert gradient.seconds == pytest.approx(6 * 4 + through / 1000 + simulated / 100, rel=1e-4)
+    # 4 trials × (100 + 500 + 1000) pairs and 4 others × 1000; 4 trials × 3 budgets and a large one are kept
+    assert found["steps"] == Cost("steps", 6, 62_400, 6 * 5 + 62_400 / 500, 6 * 13 * 5.0)
     # 3 seeds × 2 iterations × (twice 128 + 500 pairs, of which all are kept, and 128 for the update)
     assert found["rerun"] == Cost("rerun", 2, 8_304, 2 * 4 + 8_304 / 8, 7_536 * 40.0)
     assert found["value"] == Cost("value", 3, 7_536, 3 * 5 + 7.536, 6 * 30.0)
     assert found["trust_region"] == Cost("trust_region", 3, 7_536, 3 * 6 + 3.768, 6 * 30.0)
     # 6 checkpoints × 64 states × 4 continuations of at most 500 pairs, at the pace of sampling
     assert found["floors"] == Cost("floors", 6, 768_000, 6 * 7 + 7680.0, 6 * 50.0)
-    # 3 seeds at the last checkpoint; 2 epochs over 5 truth streams × 1000 pairs
-    assert found["fit"] == Cost("fit", 3, 30_000, 3 * 1 + 3.0, 3 * 6.0)
-    # 3 trials × 1000 pairs and 5 truth streams × 500; vectors of 3 trials × 2 budgets, 3 × 4 and 5 streams × 8 λ
-    assert found["baselines"] == Cost("baselines", 3, 16_500, 3 * 2 + 165.0, 3 * (66 + 12 + 40) * 2.0)
+    # 3 seeds at the last checkpoint; 2 epochs over 4 streams × 1000 pairs
+    assert found["fit"] == Cost("fit", 3, 24_000, 3 * 1 + 2.4, 3 * 6.0)
+    # 4 trials × 1000 pairs and 4 others × 500; vectors of 4 trials × 2 budgets, 4 × 4 and 4 streams × 8 λ
+    assert found["baselines"] == Cost("baselines", 3, 18_000, 3 * 2 + 180.0, 3 * (88 + 16 + 32) * 2.0)
     # one checkpoint: 9 points × 500 pairs and a step by 128, the same and a step by 1000, 4 steps × (128 + 200)
     # 9 points × (2 budgets + 2 numbers of trajectories), 9 × 1 and 4 × 1 are kept
     assert found["landscape"].seconds == pytest.approx(3 * 3 + 11.44)
@@ -124,9 +131,9 @@ def test_worked_numbers(small):
     # 2 rates × (8 + 3 iterations of 128 pairs, then 2 + 2 of 512), those again whose halves are compared
     assert found["regime training"] == Cost("regime training", 2, 6_912, 2 * 1 + 691.2, 2 * (8 + 2) * 1.0)
     assert found["semantics training"] == Cost("semantics training", 1, 1_280, 1 + 128.0, 10.0)
-    # one seed at 2 checkpoints; as the estimates themselves, and at most one vector kept of each
-    assert found["semantics of gradient"] == Cost("semantics of gradient", 2, 16_000, 2 * 4 + 16.0, 2 * 4.0)
-    assert found["semantics of steps"] == Cost("semantics of steps", 2, 19_600, 2 * 5 + 39.2, 2 * 5.0)
+    # one seed at 2 checkpoints; twice the estimates from 8 kept streams × 1000 pairs, and at most one vector kept of each
+    assert found["semantics of gradient"] == Cost("semantics of gradient", 2, 32_000, 2 * 4 + 32.0, 2 * 4.0)
+    assert found["semantics of steps"] == Cost("semantics of steps", 2, 41_600, 2 * 5 + 83.2, 2 * 5.0)
     assert found["plot"] == Cost("plot", 30, 0, 30 * 6.0, 30 * 7.0)
 
 
@@ -150,6 +157,7 @@ def test_the_large_sample_of_the_steps_probe_is_as_large_as_the_probe_says():
 def test_twice_the_seeds_cost_twice_as_much(small):
     once = {cost.kind: cost for cost in costs(small, RATES)}
     small |= {"seeds": [0, 1, 2, 3, 4, 5], "lockstep": 3}
+    small["sample"]["deep"]["seeds"] = [0, 3]
     small["landscape"]["seeds"] = [2, 5]
     small["ablation"]["seeds"] = [0, 1, 2, 3]
     small["regime"]["seeds"] = [2, 5]
@@ -207,10 +215,14 @@ def test_the_repository_s_sets_cost_what_they_are_meant_to():
         for name in ("smoke", "default", "paper")
     }
     assert hours["smoke"] < 10 / 60, "five minutes on two cores"
-    assert hours["default"] < 8, "four hours on two cores"
-    assert hours["paper"] > 100 * hours["default"]
+    assert hours["default"] < 45, "a day on two cores"
+    assert hours["paper"] > 20 * hours["default"]
     paper = {cost.kind: cost for cost in costs(params_of("paper"), rates)}
-    assert paper["sample"].pairs == 3 * 2 * 24 * 4 * 20 * 10**6
+    checkpoints = 3 * 2 * 24 * 4
+    assert paper["sample"].pairs == checkpoints * 60 * 10**5
+    assert paper["gradient"].pairs == checkpoints * (10**7 + 40 * 10**5), (
+        "gone through, and simulated beside the kept"
+    )
 
 
 EVERY = ["hopper", "walker2d", "humanoid"]

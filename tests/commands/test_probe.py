@@ -13,10 +13,10 @@ from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
 from pgprim.types.errors import UserError
 from tests.commands.measuring import measure
-from tests.probes.synthetic import PPO, make_checkpoint, make_rollouts
+from tests.probes.synthetic import PPO, make_checkpoint, make_rollouts, pool_of
 
 ROOT = Path(__file__).parents[2]
-TRIALS, TRUTH, PAIRS = 3, 4, 700
+TRIALS, TRUTH, PAIRS = 4, 3, 700
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     params = load(ROOT / "workflow" / "scales" / "default.yaml")
     params["train"] |= {"minibatches": PPO["minibatches"], "pairs": PPO["pairs"]}
-    params["sample"] = {"trials": TRIALS, "truth_streams": TRUTH, "pairs": PAIRS}
+    params["sample"] = pool_of(TRIALS + TRUTH, PAIRS, TRIALS)
     params["probes"]["rollouts"] = {probe: {"budgets": [100, 512, PAIRS]} for probe in ("gradient", "steps")}
     params["plot"]["budget"] = PAIRS
     params["fit"]["beyond"] = 100  # it must fit into the streams, too
@@ -54,17 +54,21 @@ def _files(folder):
     }
 
 
-@pytest.mark.parametrize(("probe", "vectors"), [("gradient", "grad"), ("steps", "step")])
-def test_the_command_writes_vectors_and_numbers_the_same_every_time(here, probe, vectors):
+@pytest.mark.parametrize(
+    ("probe", "vectors", "dims"),
+    [("gradient", "score_sum", ("stream", "param")), ("steps", "step", ("budget", "trial", "param"))],
+)
+def test_the_command_writes_vectors_and_numbers_the_same_every_time(here, probe, vectors, dims):
     for name in ("one", "two"):
         done = _run(probe, name=name)
         assert done.returncode == 0, done.stderr
         assert "pair" in done.stderr  # progress
     assert _files("one") == _files("two")
     assert len(_files("one")) <= 36
-    assert open_store("one/g.zarr")[vectors].dims == ("budget", "trial", "param")
+    assert open_store("one/g.zarr")[vectors].dims == dims
     numbers = load_dataset("one/e.nc")
-    assert {"task", "algo", "seed", "iteration", "budget", "trial", "trial_b", "bound"} == set(numbers.dims)
+    labels = {"task", "algo", "seed", "iteration", "budget", "trial", "bound"}
+    assert set(numbers.dims) == labels | ({"trial_b"} if probe == "steps" else set())
     assert {"params", "checkpoint_sha256", "probe", "level"} <= set(numbers.attrs)
 
 
@@ -80,8 +84,8 @@ def test_the_command_writes_vectors_and_numbers_the_same_every_time(here, probe,
             "rollouts.zarr: seed is 0, but must be that of other.safetensors, 5",
         ),
         (
-            {"sample": {"truth_streams": 8}},
-            "has 7 streams of 700 pairs, but sample in params.yaml asks for 11 of 700",
+            {"sample": {"streams": 8, "kept": 8}},
+            "has 7 streams of 700 pairs, but sample.kept and sample.pairs in params.yaml ask for 8 of 700",
         ),
     ],
 )

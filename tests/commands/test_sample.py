@@ -22,6 +22,7 @@ from pgprim.store.checkpoints import save_checkpoint
 from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import Checkpoint, Moments
 from pgprim.types.environment import Environment
+from tests.probes.synthetic import pool_of
 
 ROOT = Path(__file__).parents[2]
 PARAMS = YAML(typ="safe", pure=True).load((ROOT / "workflow/scales/default.yaml").read_text())
@@ -52,7 +53,8 @@ def workplace(tmp_path):
     """A folder with a checkpoint and a small parameter set, and the environment to run commands there."""
     save_checkpoint(tmp_path / "agent.safetensors", make_checkpoint())
 
-    def parameters(**sample: int) -> None:
+    def parameters(num_pairs: int) -> None:
+        sample = pool_of(7, num_pairs, 4)
         estimate = {"gradient": {"budgets": [100], "level": 0.95}}
         fit = PARAMS["baselines"]["fit"] | {"beyond": 100}
         baselines = PARAMS["baselines"] | {"budgets": [600], "pairs": 600, "fit": fit}
@@ -60,7 +62,7 @@ def workplace(tmp_path):
             changed = {"sample": sample, "estimate": estimate, "baselines": baselines}
             YAML(typ="safe", pure=True).dump(PARAMS | changed, file)
 
-    parameters(trials=3, truth_streams=4, pairs=600)
+    parameters(600)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return (
         tmp_path,
@@ -82,13 +84,13 @@ def test_the_stage_writes_what_the_sampler_makes(workplace):
         "algo": "ppo",
         "seed": 7,
         "iteration": 3,
-        "trials": 3,
+        "time_limit": 1000,
     }.items() <= ds.attrs.items()
 
 
 def test_a_killed_stage_leaves_no_store_and_the_next_one_makes_it(workplace):
     folder, parameters, settings = workplace
-    parameters(trials=3, truth_streams=4, pairs=1_000_000)
+    parameters(1_000_000)
     killed = subprocess.Popen(stage("--out", "r.zarr"), **settings)
     begun = folder / ".r.zarr.partial" / "obs" / "c" / "0" / "0" / "0"
     deadline = time.monotonic() + 120
@@ -98,7 +100,7 @@ def test_a_killed_stage_leaves_no_store_and_the_next_one_makes_it(workplace):
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert not (folder / "r.zarr").exists()
-    parameters(trials=3, truth_streams=4, pairs=600)
+    parameters(600)
     subprocess.run(stage("--out", "r.zarr"), check=True, **settings)
     assert xr.open_zarr(folder / "r.zarr").sizes["t"] == 600
     assert not begun.exists()

@@ -68,7 +68,9 @@ def test_the_paper_set_has_the_paper_s_numbers(here):
     params = load()
     assert len(params["seeds"]) == 24
     assert params["lockstep"] == 4 and params["semantics"]["train_seeds"] == params["seeds"]
-    assert params["sample"] == {"trials": 10, "truth_streams": 10, "pairs": 10**6}
+    sample = params["sample"]
+    assert sample["streams"] * sample["pairs"] == 10**7 and sample["trials"] == 10
+    assert (sample["kept"] - sample["trials"]) * sample["pairs"] == params["fit"]["pairs"] == 5 * 10**6
     assert params["probes"]["rollouts"]["gradient"]["budgets"][0] == 10**2
     assert params["probes"]["rollouts"]["gradient"]["budgets"][-1] == 10**6
 

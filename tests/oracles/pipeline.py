@@ -18,6 +18,7 @@ from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint
 from pgprim.types.environment import Environment
 from tests.dag.checkouts import narrow
+from tests.probes.synthetic import pool_of
 
 DEFAULT = Path(__file__).parents[2] / "workflow" / "scales" / "default.yaml"
 ALGO = "trpo"  # rewards and observations as they are
@@ -34,8 +35,7 @@ def write_params(task, env_id, budgets, streams, trials=4, **train):
     }
     params["train"] |= train
     pairs = budgets[-1]
-    params["sample"] = {"streams": streams, "pairs": pairs, "kept": streams, "trials": trials}
-    params["sample"]["deep"] = {"seeds": [], "pairs": pairs}
+    params["sample"] = pool_of(streams, pairs, trials)
     params["probes"]["rollouts"] = {"gradient": {"budgets": budgets}}
     params["plot"]["budget"] = budgets[-1]
     params["semantics"]["probes"] = ["gradient"]

@@ -37,7 +37,7 @@ DESCRIBED = {
     "truth_cosine_corrected": ("mean cosine to the true gradient, corrected for the truth's noise", "1"),
     "noise_scale": ("gradient noise scale tr Σ / |G|²", "pairs"),
     "noise_scale_episodes": ("gradient noise scale tr Σ / |G|² in trajectories", "trajectories"),
-    "pairwise_cosine": ("cosine of two estimates", "1"),
+    "norm": ("norm of an estimate", "1"),
     "truth_pairs": ("pairs of the true gradient", "pairs"),
     "mean_episode_length": ("mean length of the completed episodes", "pairs"),
 }
@@ -60,14 +60,13 @@ def estimate(task: str, algo: str, seed: int, iteration: int, budgets=BUDGETS, t
         "truth_cosine": Interval(truth, truth - width / 2, truth + width / 2),
         "truth_cosine_corrected": corrected,
         "noise_scale": Interval(measured, low, high),
-        "noise_scale_episodes": measured / LENGTHS.get(task, 100.0),
+        "noise_scale_episodes": Interval(*(np.array([measured, low, high]) / LENGTHS.get(task, 100.0))),
     }
     variables = {name: (("budget",), values) for name, values in per_budget.items()}
-    pairwise = rng.uniform(-1, 1, (budget.size, trials, trials))
-    variables["pairwise_cosine"] = (("budget", "trial", "trial_b"), pairwise)
+    variables["norm"] = (("budget", "trial"), rng.uniform(0, 1, (budget.size, trials)))
     variables["truth_pairs"] = ((), TRUTH_PAIRS)
     variables["mean_episode_length"] = ((), LENGTHS.get(task, 100.0))
-    coords = {"budget": budget, "trial": range(trials), "trial_b": range(trials)}
+    coords = {"budget": budget, "trial": range(trials)}
     where = {"task": task, "algo": algo, "seed": seed, "iteration": iteration}
     attrs = {"level": LEVEL, "code": f"{task} {seed}", "conventions": "synthetic"}
     return label(variables, DESCRIBED, coords, attrs, where)

@@ -71,6 +71,7 @@ def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=
     rew = act[..., 0] * np.sin(obs[..., 0]) - np.square(act).sum(-1) + rng.standard_normal(shape)
     terminated, truncated = rng.random((2, *shape)) < end_rate
     attrs = {name: getattr(checkpoint, name) for name in ("task", "env_id", "algo", "seed", "iteration")}
+    attrs["time_limit"] = None
     with RolloutWriter(path, num_streams, num_pairs, num_obs, num_act, attrs) as writer:
         for start in range(0, num_pairs, BLOCK):
             piece = slice(start, start + BLOCK)
@@ -83,6 +84,12 @@ def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=
             columns = (x[:, piece] for x in (obs, act, rew.astype(np.float64), terminated, truncated))
             writer.append(Rollout(start, *columns, finals))
     return open_rollouts(path)
+
+
+def pool_of(streams, pairs, trials):
+    """The section `sample` of a pool of which all streams are kept."""
+    deep = {"seeds": [], "pairs": pairs}
+    return {"streams": streams, "pairs": pairs, "kept": streams, "trials": trials, "deep": deep}
 
 
 def measure_by(probe, checkpoint, rollouts, params, trials, limit=None, **results):
@@ -98,9 +105,7 @@ def measure_by(probe, checkpoint, rollouts, params, trials, limit=None, **result
         results: What other probes found, by their names.
     """
     rollouts.attrs["time_limit"] = limit
-    streams, pairs = rollouts.num_streams, rollouts.num_pairs
-    sample = {"streams": streams, "pairs": pairs, "kept": streams, "trials": trials}
-    sample["deep"] = {"seeds": [], "pairs": pairs}
+    sample = pool_of(rollouts.num_streams, rollouts.num_pairs, trials)
     others = {name: Measured(result) for name, result in results.items()}
     measure = importlib.import_module(f"pgprim.probes.{probe}.measure").measure
     found = measure(Inputs(checkpoint, rollouts, sample, results=others), params)

@@ -14,7 +14,8 @@ COPIED = (
 
 TINY = {
     "tasks": ["hopper"], "algos": ["ppo"], "probed": ["ppo"], "seeds": [0], "iterations": [0, 1],
-    "train": {"iterations": 2, "snapshot_every": 1}, "sample": {"trials": 3, "truth_streams": 3, "pairs": 700},
+    "train": {"iterations": 2, "snapshot_every": 1},
+    "sample": {"streams": 8, "pairs": 700, "kept": 7, "trials": 4, "deep": {"seeds": [], "pairs": 700}},
     "probes": {
         "rollouts": {"gradient": {"budgets": [300, 700]}, "steps": {"budgets": [300]}},
         "checkpoints": {"floors": {"states": 3, "branches": 3}},

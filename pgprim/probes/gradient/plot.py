@@ -34,7 +34,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     """
     if figure in _KINDS:
         return select_cosines(figure, ds, params, [_KINDS[figure]])
-    chosen = select_cosines(figure, ds, params, [AGREEMENT], *_SCALES, "mean_episode_length")
+    chosen = select_cosines(figure, ds, params, [AGREEMENT], *_SCALES)
     return chosen.assign(_curves(chosen))
 
 
@@ -57,11 +57,6 @@ def _curves(ds: xr.Dataset) -> dict[str, xr.DataArray]:
         curve = ds[name].where(ds.budget == last).max("budget")
         long_name = ds[name].attrs["long_name"] + ", at the largest budget"
         curves[f"curve_{name}"] = curve.assign_attrs(ds[name].attrs | {"long_name": long_name})
-    if "curve_noise_scale_ci" in curves:
-        ends = curves["curve_noise_scale_ci"]
-        curves["curve_noise_scale_episodes_ci"] = (ends / ds.mean_episode_length).assign_attrs(
-            ends.attrs | {"units": ds.noise_scale_episodes.attrs["units"]}
-        )
     return curves
 
 

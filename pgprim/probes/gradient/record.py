@@ -22,7 +22,7 @@ def _work(params: Params, num_obs: int, case: str) -> Work:
 
 def _check(params: Params) -> Iterator[str]:
     budgets, sample = params["probes"]["rollouts"]["gradient"]["budgets"], params["sample"]
-    lengths = sorted({stream_pairs(sample, seed) for seed in params["seeds"]})
+    lengths = sorted({stream_pairs(sample, seed) for seed in [*params["seeds"], *sample["deep"]["seeds"]]})
     most = sample["streams"] * lengths[-1] // sample["trials"]
     if budgets[-1] > most:
         yield (
