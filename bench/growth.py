@@ -85,11 +85,14 @@ def resized(params: dict, num_streams: int, length: int, points: int) -> dict:
     """Parameters with so many streams of so many pairs, and so many points of a plane."""
     trials, budgets = num_streams // 4, [length // 4, length]
     scape, baselines = params["landscape"], params["baselines"]
-    fit = baselines["fit"] | {"beyond": length - 1}  # not used here, but checked
+    rollouts = {"gradient": params["probes"]["rollouts"]["gradient"] | {"budgets": budgets}}
     return params | {
         "sample": {"trials": trials, "truth_streams": num_streams - trials, "pairs": length},
-        "estimate": {"gradient": params["estimate"]["gradient"] | {"budgets": budgets}},
-        "baselines": baselines | {"budgets": budgets, "pairs": length, "fit": fit},
+        "probes": params["probes"] | {"rollouts": rollouts},
+        "plot": params["plot"] | {"budget": budgets[-1]},
+        # Not used here, but checked.
+        "fit": params["fit"] | {"beyond": length - 1},
+        "baselines": baselines | {"budgets": budgets, "pairs": length, "beyond": length - 1},
         "semantics": params["semantics"] | {"probes": ["gradient"]},
         "landscape": scape
         | {kind: scape[kind] | {"budgets": [POINT_PAIRS]} for kind in ("few", "many")}
@@ -101,22 +104,25 @@ def work(name: str, panel: str, size: int) -> dict[str, float]:
     """Do one work in this process, in the current folder: its size, CPU time [s] and peak memory [MiB]."""
     if name == "nothing to do":
         return run_nothing(size)
-    from bench.projects import CHECKPOINT, import_modules, run_stage
+    from bench.projects import CHECKPOINT, import_modules, measure, run_stage
     from pgprim.store.checkpoints import load_checkpoint
 
-    stage, arguments = {
-        "sampling": ("sample", {"out": "rollouts.zarr", "threads": 1}),
+    do, modules = {
+        "sampling": (lambda: run_stage("sample", out="rollouts.zarr"), ["commands.sample"]),
         "gradient estimation": (
-            "estimate",
-            {"probe": "gradient", "rollouts": "rollouts.zarr", "gradients": "gradient.zarr", "out": "a.nc"},
+            lambda: measure("gradient", "a.nc", rollouts="rollouts.zarr", vectors="gradient.zarr"),
+            ["commands.probe", "probes.gradient.measure"],
         ),
-        "landscape": ("landscape", {"kind": "few", "out": "landscape.nc", "threads": 1}),
+        "landscape": (
+            lambda: measure("landscape", "landscape.nc", case="few"),
+            ["commands.probe", "probes.landscape.measure"],
+        ),
     }[name]
-    import_modules(f"commands.{stage}", *(["probes.gradient.measure"] if stage == "estimate" else []))
+    import_modules(*modules)
     if panel == "parameters":
         size = load_checkpoint(CHECKPOINT).state.theta.shape[1]
     start = time.process_time()
-    run_stage(stage, **arguments)
+    do()
     seconds = time.process_time() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"size": size, "seconds": seconds, "memory": memory}

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.projects import default_params, import_modules, make_project, run_stage, untrained
+from bench.projects import default_params, import_modules, make_project, measure, run_stage, untrained
 from bench.records import judged, save, table
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Rollout
@@ -161,7 +161,8 @@ def peer(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
 
 def estimation(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The gradient probe on stored rollouts, with the default set's streams and budgets."""
-    from pgprim.probes.gradient.measure import run
+    from pgprim.probes.gradient.measure import measure as measure_gradient
+    from pgprim.store.inputs import Inputs
     from pgprim.store.rollouts import BLOCK, open_rollouts
 
     params = probe_params(default_params(), pairs)
@@ -173,53 +174,51 @@ def estimation(agent: Checkpoint, pairs: int) -> Iterator[int]:
         write(agent, Path(folder, "rollouts.zarr"), block, times)
         reader = open_rollouts(Path(folder, "rollouts.zarr"))
         yield 0
-        run(agent, reader, params)
+        reader.attrs["trials"] = sample["trials"]
+        measure_gradient(Inputs(agent, reader), params["probes"]["rollouts"]["gradient"])
         yield num_sampled(params)
 
 
 def landscape(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """The stage `landscape` with a plane of the default set: batch, step, surrogate, and the reward at all points."""
-    with project(agent, pairs, "commands.landscape") as params:
+    with project(agent, pairs, "commands.probe", "probes.landscape.measure") as params:
         points, (budget,) = params["landscape"]["plane"]["points"] ** 2, params["landscape"]["few"]["budgets"]
         yield 0
-        run_stage("landscape", kind="few", out="landscape.nc")
+        measure("landscape", "landscape.nc", case="few")
         yield agent.settings["pairs"] + points * budget
 
 
 def steps(agent: Checkpoint, pairs: int) -> Iterator[int]:
-    """The stages `sample` and `estimate steps`."""
-    modules = ("commands.sample", "commands.estimate", "probes.steps.measure")
+    """The stage `sample` and the probe `steps`."""
+    modules = ("commands.sample", "commands.probe", "probes.steps.measure")
     with project(agent, pairs, *modules) as params:
         yield 0
         run_stage("sample", out="rollouts.zarr")
-        run_stage("estimate", probe="steps", rollouts="rollouts.zarr", gradients="steps.zarr", out="steps.nc")
+        measure("steps", "steps.nc", rollouts="rollouts.zarr", vectors="steps.zarr")
         yield num_sampled(params)
 
 
 def baselines(agent: Checkpoint, pairs: int) -> Iterator[int]:
-    """The stages `sample`, `fit` and `baselines`."""
-    with project(agent, pairs, "commands.sample", "commands.fit", "commands.baselines") as params:
+    """The stage `sample` and the probes `fit` and `baselines`."""
+    modules = ("commands.sample", "commands.probe", "probes.fit.measure", "probes.baselines.measure")
+    with project(agent, pairs, *modules) as params:
         yield 0
         run_stage("sample", out="rollouts.zarr")
-        run_stage("fit", rollouts="rollouts.zarr", out="fit.safetensors")
-        run_stage(
-            "baselines",
-            rollouts="rollouts.zarr",
-            fit="fit.safetensors",
-            gradients="baselines.zarr",
-            out="baselines.nc",
+        measure("fit", "fit.safetensors", rollouts="rollouts.zarr")
+        result = [("fit", "fit.safetensors")]
+        measure(
+            "baselines", "baselines.nc", rollouts="rollouts.zarr", vectors="baselines.zarr", result=result
         )
         yield num_sampled(params)
 
 
 def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
     """What the stage `floor` does: a stream on Gymnasium, and continuations from copies of its states."""
-    from pgprim.probes.value.floor import run
-
     from pgprim.experience.fork import fork_stream
+    from pgprim.probes.floors.measure import estimate
     from pgprim.rl.streams import time_limit
 
-    floor = default_params()["floor"]
+    floor = default_params()["probes"]["checkpoints"]["floors"]
     num_pairs, states = agent.settings["pairs"], max(2, pairs // (floor["branches"] * floor["beyond"]))
     positions = [k * num_pairs // states for k in range(states)]
     simulated = [positions[-1]]
@@ -230,7 +229,7 @@ def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
             yield fork
 
     yield 0
-    run(agent, forks(), time_limit(agent.environment), {})
+    estimate(agent, forks(), time_limit(agent.environment))
     yield sum(simulated)
 
 
@@ -308,19 +307,21 @@ def project(agent: Checkpoint, pairs: int, *modules: str) -> Iterator[dict]:
 
 def probe_params(params: dict, pairs: int) -> dict:
     """Parameters with so many pairs of rollouts, or of a landscape's reward, and budgets in proportion."""
-    sample, scape, estimate = params["sample"], params["landscape"], params["estimate"]
+    sample, scape = params["sample"], params["landscape"]
     length = pairs // (sample["trials"] + sample["truth_streams"])
     reward = {"budgets": [pairs // scape["plane"]["points"] ** 2]}
 
     def scaled(budgets: list[int], least: int) -> list[int]:
         return sorted({max(least, budget * length // sample["pairs"]) for budget in budgets})
 
+    rollouts = {
+        name: block | {"budgets": scaled(block["budgets"], 2 * params["train"]["minibatches"])}
+        for name, block in params["probes"]["rollouts"].items()
+    }
     return params | {
         "sample": sample | {"pairs": length},
-        "estimate": {
-            name: block | {"budgets": scaled(block["budgets"], 2 * params["train"]["minibatches"])}
-            for name, block in estimate.items()
-        },
+        "probes": params["probes"] | {"rollouts": rollouts},
+        "plot": params["plot"] | {"budget": rollouts["gradient"]["budgets"][-1]},
         "baselines": params["baselines"]
         | {
             "budgets": scaled(params["baselines"]["budgets"], 2),

@@ -65,3 +65,9 @@ def run_stage(name: str, **arguments: str | int) -> None:
     """Run a stage of the current folder's project in this process."""
     module = importlib.import_module(f"pgprim.commands.{name}")
     module.main(argparse.Namespace(checkpoint=CHECKPOINT, **arguments))
+
+
+def measure(name: str, out: str, **arguments: str | list[tuple[str, str]]) -> None:
+    """Measure a probe in the current folder's project in this process."""
+    others = dict.fromkeys(("rollouts", "rerun", "vectors", "result"))
+    run_stage("probe", **others | {"probe": name, "out": out, "case": ""} | arguments)

@@ -46,8 +46,6 @@ def read_jobs(folder: Path, logs: Path) -> pd.DataFrame:
 def stage_of(name: Path) -> str:
     """The stage of a benchmark file, and the probe or study where there are several."""
     stage = name.parts[0].removesuffix(".tsv")
-    if stage == "estimate":
-        return f"estimate {name.name.split('-')[0]}"
     return f"{stage} {name.parts[1]}" if stage in ("estimates", "semantics", "variants") else stage
 
 

@@ -35,7 +35,8 @@ PIPELINE = Path("dvc.yaml")
 SMALL = {"iterations": 1, "pairs": 512}
 LARGE = {"iterations": 5, "pairs": 4096}
 """The two sizes at which rates are measured: their difference gives the rate, what is left the start."""
-MEASURED_STREAMS = 5
+MEASURED_STREAMS = 10
+MEASURED_TRIALS = 5
 HEADER = """\
 Measured by `python -m pgprim.commands.cost --measure`, which writes this file anew: CPU time of one core.
 start: seconds per job before its work; pairs_per_second: of work; bytes: per checkpoint, and per pair, budget and
@@ -53,7 +54,7 @@ class Cost:
     Attributes:
         kind: Stage, and the probe where there are several.
         jobs: Number of jobs.
-        pairs: State-action pairs sampled or, by estimates, gone through.
+        pairs: State-action pairs sampled and, by estimates, gone through.
         seconds: CPU time of one core.
         num_bytes: Size of the artifacts.
         lacking: Agents and environments for which no rate was measured, which are in none of the sums.
@@ -139,7 +140,7 @@ def jobs(params: dict[str, Any], rates: dict[str, Any]) -> Iterator[Jobs]:
     train, sample, rerun = params["train"], params["sample"], params["rerun"]
     seeds, checkpoints = len(params["seeds"]), len(params["seeds"]) * len(params["iterations"])
     together, iterations = processes(params, seeds), seeds * train["iterations"]
-    sampled = checkpoints * (sample["trials"] + sample["truth_streams"]) * sample["pairs"]
+    sampled = checkpoints * sample["kept"] * sample["pairs"]
     updates = seeds * len(range(0, train["iterations"], rerun["every"]))
     kept = updates * 2 * (train["pairs"] + rerun["beyond"])
     for task in params["tasks"]:
@@ -159,6 +160,8 @@ def jobs(params: dict[str, Any], rates: dict[str, Any]) -> Iterator[Jobs]:
             pairs = number * work.pairs + probe.extra(params, task, case)
             amounts = (number, number, pairs, number * work.units)
             yield Jobs(kind, task, algo, *amounts, case, probe.paced_as or as_, as_)
+            if work.simulated:
+                yield Jobs(kind, task, algo, 0, 0, number * work.simulated, 0, case, "sample", as_)
     for study in studies():
         for one in study.trainings(params):
             amounts = (one.jobs, one.stages, one.pairs, one.records)
@@ -317,7 +320,14 @@ def _resized(params: dict[str, Any], task: str, algo: str, size: dict[str, int])
     params |= {"tasks": [task], "algos": [algo], "probed": [algo], "iterations": [size["iterations"]]}
     params["seeds"] = params["seeds"][: params["lockstep"]]
     params["train"] |= {"iterations": size["iterations"], "snapshot_every": 1}
-    params["sample"] = {"trials": MEASURED_STREAMS, "truth_streams": MEASURED_STREAMS, "pairs": size["pairs"]}
+    # All streams are kept, so that the gradient probe simulates none.
+    params["sample"] = {
+        "streams": MEASURED_STREAMS,
+        "pairs": size["pairs"],
+        "kept": MEASURED_STREAMS,
+        "trials": MEASURED_TRIALS,
+        "deep": {"seeds": [], "pairs": size["pairs"]},
+    }
     params["rerun"]["every"] = 1
     params["plot"]["budget"] = size["pairs"]
     for probe in probes_of(params):

@@ -27,11 +27,13 @@ from pgprim.types.schema import (
     LEVEL,
     NAME,
     NUMBER,
+    SEED,
     SEEDS,
     SWITCH,
     TASKS,
     Schema,
     at_least,
+    different,
     mapping,
     mapping_of,
 )
@@ -39,6 +41,12 @@ from pgprim.types.study import studies
 
 GRID = {"tasks": "tasks", "algos": "probed", "seeds": "seeds", "iterations": "iterations"}
 """Where the parts of a probe's own grid are parts of."""
+
+FEWEST_TRIALS = 4
+"""Streams of a pool and estimates of a budget (`core.pool`)."""
+
+FEWEST_OTHERS = 3
+"""Kept streams beside the trials: a jackknife leaves one out and takes the spread of the others."""
 
 WRONG = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, UserError)
 """What a check of several keys stumbles over where one of them is wrong by itself."""
@@ -171,11 +179,16 @@ def schema() -> Schema:
             "adopted": mapping_of(adopted, "adopted agent to its file", "{mine: {file: mine.zip, ...}}"),
             "sample": mapping(
                 {
-                    "trials": at_least(3, because="intervals leave one estimate out and compare the others"),
-                    "truth_streams": at_least(
-                        3, because="the noise of the true gradient is taken from leaving streams out"
-                    ),
+                    "streams": at_least(FEWEST_TRIALS, because="each is compared to a truth of others"),
                     "pairs": at_least(2, "pairs"),
+                    "kept": at_least(FEWEST_TRIALS + FEWEST_OTHERS),
+                    "trials": at_least(FEWEST_TRIALS, because="each is compared to a truth of others"),
+                    "deep": mapping(
+                        {
+                            "seeds": different(SEED, "seeds", "[0], or [] for none", fewest=0),
+                            "pairs": at_least(2, "pairs"),
+                        }
+                    ),
                 }
             ),
             "rerun": mapping({"every": COUNT, "beyond": COUNT}),
@@ -319,7 +332,7 @@ def _cross(params: Any) -> Iterator[str]:
     """What keys demand of each other; a check that stumbles over a value that is wrong by itself leaves it at that."""
     if not isinstance(params, dict):
         return
-    for one in (_agents, _adopted, _training, _reruns, _grids, _drawing):
+    for one in (_agents, _adopted, _training, _sampling, _reruns, _grids, _drawing):
         yield from _as_far_as_it_goes(one(params))
     for study in studies():
         yield from _as_far_as_it_goes(study.check(params))
@@ -417,6 +430,20 @@ def _training(params: dict[str, Any]) -> Iterator[str]:
             f"train.minibatches is {minibatches}, but must leave at least 2 of "
             f"train.pairs ({pairs}) to each, because advantages are normalised within a minibatch"
         )
+
+
+def _sampling(params: dict[str, Any]) -> Iterator[str]:
+    sample = params["sample"]
+    streams, kept, trials, pairs = (sample[key] for key in ("streams", "kept", "trials", "pairs"))
+    if kept > streams:
+        yield f"sample.kept is {kept}, but must be at most sample.streams ({streams}), of which they are the first"
+    if trials + FEWEST_OTHERS > kept:
+        yield (
+            f"sample.trials is {trials}, but must leave at least {FEWEST_OTHERS} of sample.kept ({kept}) streams, because "
+            "the noise of what the others give is taken from leaving one out"
+        )
+    if sample["deep"]["pairs"] < pairs:
+        yield f"sample.deep.pairs is {sample['deep']['pairs']}, but must be at least sample.pairs ({pairs})"
 
 
 def _reruns(params: dict[str, Any]) -> Iterator[str]:

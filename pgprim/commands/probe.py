@@ -24,7 +24,9 @@ def main(args: argparse.Namespace) -> None:
     """Open the inputs, measure, and keep the result."""
     torch.set_num_threads(1)
     params, probe = load_params(), record(args.probe)
-    used = {"sample": params["sample"]} if "rollouts" in probe.reads else {}
+    used = {}
+    if "rollouts" in probe.reads:
+        used["sample"] = {name: params["sample"][name] for name in probe.sample}
     own = probe.used(params, args.case)
     used |= probe.nested(own)
     paths = {"checkpoint": args.checkpoint, "rollouts": args.rollouts, "rerun": args.rerun}
@@ -48,8 +50,8 @@ def _save(measured: Measured, attrs: dict, args: argparse.Namespace) -> None:
         save_dataset(args.out, measured.numbers.assign_attrs(attrs))
 
 
-def _require_paths(reads: tuple[str, ...], case: str, paths: dict[str, str]) -> None:
-    wanted = {case if name == "case" else name for name in reads}
+def _require_paths(reads: tuple[str, ...], paths: dict[str, str]) -> None:
+    wanted = set(reads) - {"case"}
     for name in sorted(wanted):
         if not paths.get(name):
             option = f"--{name}" if name in ("checkpoint", "rollouts", "rerun") else f"--result {name}=FILE"

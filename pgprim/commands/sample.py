@@ -1,4 +1,4 @@
-"""Sample rollouts of one checkpoint: the streams of the trials first, then those of the "true" quantities."""
+"""Sample rollouts of one checkpoint: the streams of its pool that are kept, for the probes that read pairs again."""
 
 import argparse
 import json
@@ -6,7 +6,8 @@ import json
 from tqdm import tqdm
 
 from pgprim.commands.command import load_params, make_parser, run
-from pgprim.experience.rollout import sample_streams
+from pgprim.experience.rollout import sample_pool
+from pgprim.rl.streams import time_limit
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.provenance import provenance
 from pgprim.store.rollouts import BLOCK, RolloutWriter
@@ -14,19 +15,18 @@ from pgprim.store.rollouts import BLOCK, RolloutWriter
 
 def main(args: argparse.Namespace) -> None:
     """Sample as many streams and pairs as the parameters say into one store."""
-    params = load_params()["sample"]
+    sample = load_params()["sample"]
+    num_streams, num_pairs = sample["kept"], sample["pairs"]
+    used = {"sample": {"kept": num_streams, "pairs": num_pairs}}
     checkpoint = load_checkpoint(args.checkpoint)
     identity = {name: getattr(checkpoint, name) for name in ("task", "algo", "seed", "iteration")}
     identity["env_id"] = checkpoint.environment.id
-    purpose = ("sample", checkpoint.environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
     attrs = identity | {
-        "trials": params["trials"],
-        "truth_streams": params["truth_streams"],
-        "streams": "trials first, then truth; each an unbroken sequence of episodes from a reset",
+        "streams": "each an unbroken sequence of episodes from a reset",
+        "time_limit": time_limit(checkpoint.environment),
         "settings": json.dumps(checkpoint.settings, sort_keys=True),
-        **provenance({"sample": params}, {"checkpoint": args.checkpoint}, checkpoint),
+        **provenance(used, {"checkpoint": args.checkpoint}, checkpoint),
     }
-    num_streams, num_pairs = params["trials"] + params["truth_streams"], params["pairs"]
     label = "sample {task} {algo} {seed} {iteration}".format(**identity)
     with (
         RolloutWriter(
@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> None:
             total=num_streams * num_pairs, desc=label, unit="pair", unit_scale=True, mininterval=5
         ) as progress,
     ):
-        for block in sample_streams(checkpoint, purpose, num_streams, num_pairs, BLOCK):
+        for block in sample_pool(checkpoint, slice(0, num_streams), num_pairs, BLOCK):
             writer.append(block)
             progress.update(block.rew.size)
 

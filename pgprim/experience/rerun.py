@@ -114,7 +114,7 @@ def rerun_iteration(
     """
     purposes = [(*purpose, iteration) for purpose in purposes]
     new, records = train_iteration(environment, state, settings, purposes, iteration)
-    update = _make_update(state, new, settings)
+    update = update_between(state, new, settings)
     rollout, _ = collect(environment, state, settings, purposes, settings.pairs + beyond)
     return new, records, update, _look(update, settings, see_iteration(rollout, state, settings))
 
@@ -190,7 +190,14 @@ def sigma_divergence(update: Update, settings: Settings, num_act: int) -> Float6
     return kl_of_sigma(old, new).numpy()
 
 
-def _make_update(old: AgentState, new: AgentState, settings: Settings) -> Update:
+def update_between(old: AgentState, new: AgentState, settings: Settings) -> Update:
+    """The update that made `new` of `old`, whoever made it: two checkpoints of another's training will do.
+
+    Args:
+        old: The agents before the update.
+        new: The agents after it; their normalisers are those that the update saw.
+        settings: Shared by all agents.
+    """
     seen_by, scale = Normaliser.of(new.obs_moments, settings), rew_scale(new.rew_moments, settings)
     return Update(old.theta, new.theta, old.phi, new.phi, seen_by.mean, seen_by.scale, scale)
 

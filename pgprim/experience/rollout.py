@@ -99,11 +99,34 @@ def run_policies(
 
 
 def sample_streams(
-    checkpoint: Checkpoint, purpose: Purpose, num_streams: int, num_pairs: int, block: int
+    checkpoint: Checkpoint, purpose: Purpose, num_streams: int, num_pairs: int, block: int, first: int = 0
 ) -> Iterator[Rollout]:
-    """Run the frozen policy of a checkpoint in streams that are seeded by their number behind `purpose`."""
-    purposes = [(*purpose, stream) for stream in range(num_streams)]
+    """Run the frozen policy of a checkpoint in streams that are seeded by their number behind `purpose`.
+
+    Args:
+        checkpoint: The agent.
+        purpose: What their random numbers are for.
+        num_streams: Streams.
+        num_pairs: Pairs per stream.
+        block: Pairs per stream and block; the last block may be shorter.
+        first: Number of the first stream.
+    """
+    purposes = [(*purpose, stream) for stream in range(first, first + num_streams)]
     return run_policies(checkpoint.environment, frozen_policies(checkpoint), purposes, num_pairs, block)
+
+
+def sample_pool(checkpoint: Checkpoint, streams: slice, num_pairs: int, block: int) -> Iterator[Rollout]:
+    """Run the frozen policy of a checkpoint in streams of its pool (`types.sample`).
+
+    Args:
+        checkpoint: The agent.
+        streams: Which streams, by their numbers in the pool.
+        num_pairs: Pairs per stream.
+        block: Pairs per stream and block.
+    """
+    purpose = ("sample", checkpoint.environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
+    num_streams = streams.stop - streams.start
+    return sample_streams(checkpoint, purpose, num_streams, num_pairs, block, streams.start)
 
 
 def collect(

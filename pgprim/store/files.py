@@ -297,6 +297,13 @@ class Pieces:
             remove(self.folder)
 
 
+class Scratch(dict[str, Mapping[str, np.ndarray]]):
+    """Pieces that are kept in memory alone, of a result that nobody will go on with."""
+
+    load = dict.get
+    save = dict.__setitem__
+
+
 def remove(path: Path) -> None:
     """Remove a file or folder of pgprim's own, if it is there."""
     if path.is_dir() and not path.is_symlink():

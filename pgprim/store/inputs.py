@@ -9,7 +9,7 @@ import xarray as xr
 
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
-from pgprim.store.files import Pieces
+from pgprim.store.files import Pieces, Scratch
 from pgprim.store.fits import load_fit
 from pgprim.store.provenance import provenance
 from pgprim.store.reruns import open_reruns
@@ -41,7 +41,8 @@ class Inputs:
 
     Attributes:
         checkpoint: The agent.
-        rollouts: Its rollouts, trial streams first.
+        rollouts: Its rollouts, the first streams of its pool.
+        sample: The section `sample` of the parameter file.
         rerun: Iterations of its training that were run again.
         results: By probe, what that probe found here.
         case: Which of the probe's cases is to be measured; empty if it has none.
@@ -50,15 +51,21 @@ class Inputs:
 
     checkpoint: Checkpoint | None = None
     rollouts: RolloutReader | None = None
+    sample: Mapping[str, Any] = field(default_factory=dict)
     rerun: xr.Dataset | None = None
     results: Mapping[str, Measured] = field(default_factory=dict)
     case: str = ""
-    pieces: Pieces | None = None
+    pieces: Pieces | Scratch = field(default_factory=Scratch)
 
     @property
     def trials(self) -> int:
-        """Number of the rollouts' streams that are trials; the others are those of the truth."""
-        return int(self.rollouts.attrs["trials"])
+        """Number of the rollouts' streams, the first ones, that are trials; the others make large samples."""
+        return int(self.sample["trials"])
+
+    @property
+    def time_limit(self) -> int | None:
+        """Pairs after which the rollouts' episodes are truncated; None where no limit is known."""
+        return self.rollouts.attrs["time_limit"]
 
     def with_semantics(self, semantics: str) -> "Inputs":
         """The same with another meaning of time limits and cuts."""
@@ -98,7 +105,7 @@ def open_inputs(paths: Mapping[str, str], sample: Mapping[str, Any], case: str =
     for name, result in results.items():
         attrs = vars(result.numbers) if isinstance(result.numbers, Fit) else _identity(result.numbers)
         _require_same(checkpoint, attrs, given[name], given["checkpoint"])
-    return Inputs(checkpoint, rollouts, rerun, results, case)
+    return Inputs(checkpoint, rollouts, sample, rerun, results, case)
 
 
 def describe(paths: Mapping[str, str], inputs: Inputs, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,10 +135,9 @@ def _require_same(checkpoint: Checkpoint, attrs: Mapping[str, Any], path: str, a
 
 
 def _require_sample(rollouts: RolloutReader, sample: Mapping[str, Any], path: str) -> None:
-    wanted = (sample["trials"], sample["trials"] + sample["truth_streams"], sample["pairs"])
-    there = (rollouts.attrs.get("trials"), rollouts.num_streams, rollouts.num_pairs)
+    wanted, there = (sample["kept"], sample["pairs"]), (rollouts.num_streams, rollouts.num_pairs)
     if there != wanted:
         raise UserError(
-            f"{path}: has {there[0]} trials among {there[1]} streams of {there[2]} pairs, but sample in params.yaml asks for "
-            f"{wanted[0]} among {wanted[1]} of {wanted[2]}; sample again"
+            f"{path}: has {there[0]} streams of {there[1]} pairs, but sample.kept and sample.pairs in params.yaml ask for "
+            f"{wanted[0]} of {wanted[1]}; sample again"
         )

@@ -24,7 +24,7 @@ COORDS = {
     "budget": ("state-action pairs per estimate", "pairs"),
     "trial": ("independent estimate", "1"),
     "trial_b": ("independent estimate, the other one of a pair", "1"),
-    "stream": ("stream of the truth", "1"),
+    "stream": ("stream of the pool", "1"),
     "t": ("time in the stream", "environment steps"),
     "part": ("the update's own pairs, or held-out ones", "1"),
     "bound": ("end of an interval", "1"),

@@ -37,10 +37,12 @@ class Work:
     Attributes:
         pairs: State-action pairs that it simulates or goes through.
         units: How many of what its artifacts hold most of: vectors, points, updates.
+        simulated: Pairs that it simulates beside these, at the pace of sampling.
     """
 
     pairs: int
     units: int
+    simulated: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class Probe:
     Attributes:
         name: Its folder.
         question: What it asks, in a sentence.
-        reads: The inputs of a job: `checkpoint`, `rollouts`, `rerun`, or the probes whose results it reads; `case` stands
-            for the probe that the case names, which is then measured again.
+        reads: The inputs of a job: `checkpoint`, `rollouts`, `rerun`, or the probes whose results it reads; `case` says
+            that the probe which the case names is measured again.
         work: What a job does, from the parameters, the length of an observation, and the case.
         settings: JSON schema of each parameter that measuring depends on.
         grid: JSON schema of each parameter that says where it is measured; without any it is measured at all agents (and
@@ -61,6 +63,7 @@ class Probe:
         vectors: Which large arrays are kept beside the numbers, if any.
         paced_as: The kind of job whose pace it has, if that is not its own.
         extra: Pairs of all jobs of a task, an algorithm and a case beyond `work`, where some are larger than the others.
+        sample: Parameters of `sample` that measuring depends on, if it reads rollouts.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Probe:
     vectors: str = ""
     paced_as: str = ""
     extra: Callable[[Params, str, str], int] = lambda params, task, case: 0
+    sample: tuple[str, ...] = ("kept", "pairs", "trials")
 
     @property
     def family(self) -> str:

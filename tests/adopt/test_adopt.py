@@ -11,11 +11,13 @@ from pgprim.adopt import layers, write_agent
 from pgprim.adopt.adopted import adopt
 from pgprim.adopt.callback import SaveSeries
 from pgprim.adopt.checkpoint import make_checkpoint
-from pgprim.adopt.fidelity import measure_fidelity
+from pgprim.adopt.fidelity import PlainAgent, measure_fidelity
 from pgprim.adopt.read import read_agent
 from pgprim.adopt.series import read_series, updates
-from pgprim.experience.rollout import sample_streams
+from pgprim.experience.rerun import held_out_pairs, sigma_divergence, update_between
+from pgprim.experience.rollout import Policies, run_policies, sample_streams
 from pgprim.rl.algorithms import make_settings
+from pgprim.rl.normalise import Normaliser
 from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
 from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
@@ -194,6 +196,37 @@ def test_the_callback_saves_pairs_before_and_after_an_update(tmp_path):
     assert series[1].adam.count == 2 * 4  # two passes over four minibatches
     assert series[0].adam is None
     assert not np.array_equal(series[0].policy.layers[0][0], series[1].policy.layers[0][0])
+
+
+def test_an_update_given_as_a_pair_is_measured_without_training_again(tmp_path):
+    model, _ = examples.train_sb3(tmp_path, callback=SaveSeries(tmp_path / "series"), iterations=1)
+    before, after = (make_checkpoint(agent, **ABOUT) for agent in read_series(tmp_path / "series"))
+    assert (before.iteration, after.iteration) == (0, 1)
+    settings = make_settings(before.settings)
+    update = update_between(before.state, after.state, settings)
+    (pairs,) = held_out_pairs(before.environment, update, settings, [("test",)], 200)
+    divergence = pairs.kl_of_mean.mean() + sigma_divergence(update, settings, NUM_ACT)
+    # The library's own policies, on the observations of the very same pairs.
+    (rollout,) = run_policies(
+        before.environment,
+        Policies(
+            before.state.theta.numpy(), settings, Normaliser.of(after.state.obs_moments, settings), rows=1
+        ),
+        [("test",)],
+        200,
+        200,
+        is_exact=True,
+    )
+    obs = torch.from_numpy(rollout.obs[0])
+    new = model.policy.get_distribution(obs).distribution
+    old = PlainAgent(replace(read_series(tmp_path / "series")[0], observations=None)).distribution(
+        rollout.obs[0].astype(float)
+    )
+    theirs = torch.distributions.kl_divergence(
+        old, torch.distributions.Normal(new.mean.double(), new.stddev.double())
+    )
+    assert divergence.item() == pytest.approx(theirs.sum(-1).mean().item(), rel=1e-3)
+    assert divergence.item() > 1e-5
 
 
 def test_every_decides_which_updates_are_saved(tmp_path):

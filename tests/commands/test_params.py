@@ -59,6 +59,17 @@ def test_a_number_may_be_written_in_any_usual_way(tmp_path, text):
     assert load(file)["train"]["adam_eps"] == 1e-5
 
 
+ADOPTED = {"file": "mine.zip", "task": "hopper", "algorithm": "ppo"}
+
+
+def test_an_adopted_agent_is_probed_on_its_task_and_with_its_seed_only():
+    params = edited("adopted", {"mine": ADOPTED})
+    params["probed"] = ["ppo", "trpo", "mine"]
+    lines = complaint(params).splitlines()
+    assert [line.split(" is ")[0] for line in lines] == ["params.yaml: tasks", "params.yaml: seeds"]
+    assert all("probed names mine" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "parts"),
     [
@@ -157,6 +168,21 @@ def test_a_number_may_be_written_in_any_usual_way(tmp_path, text):
         ("semantics.seeds", [0, 7], ["semantics.seeds[1] is 7", "one of seeds"]),
         ("probed", ["ppo", "ppo_x"], ["probed[1]", "ppo_x", "one of algos"]),
         ("semantics.probes", ["training"], ['semantics.probes[0] is "training"', "keeps vectors"]),
+        ("adopted", MISSING, ["adopted is missing"]),
+        (
+            "adopted",
+            {"mine": {"task": "hopper", "algorithm": "ppo"}},
+            ["adopted.mine.file is missing", "path"],
+        ),
+        (
+            "adopted",
+            {"mine": ADOPTED | {"algorithm": "sac"}},
+            ['adopted.mine.algorithm is "sac"', "ppo, trpo"],
+        ),
+        ("adopted", {"mine": ADOPTED | {"activation": "sin"}}, ['adopted.mine.activation is "sin"', "gelu"]),
+        ("adopted", {"mine": ADOPTED | {"task": "ant"}}, ['adopted.mine.task is "ant"', "hopper"]),
+        ("adopted", {"mine": ADOPTED | {"settings": {"gamma": 2}}}, ["adopted.mine.settings.gamma is 2"]),
+        ("adopted", {"ppo": ADOPTED}, ["adopted.ppo is given", "agents.ppo is, too"]),
         ("iterations", [0, 155], ["iterations[1] is 155", "multiple of train.snapshot_every (10)"]),
         ("iterations", [0, 510], ["iterations[1] is 510", "at most train.iterations (500)"]),
         ("train.minibatches", 33, ["train.minibatches is 33", "divide train.pairs (2048)"]),

@@ -1,6 +1,7 @@
 """The real path without training: a checkpoint, the sample stage, the estimate stage, what they wrote."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from ruamel.yaml import YAML
 from pgprim.commands import probe, sample
 from pgprim.commands.params import load
 from pgprim.core.adam import adam_init
+from pgprim.core.prefix_sums import batch_gradient
 from pgprim.rl.normalise import make_moments
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
@@ -21,7 +23,7 @@ DEFAULT = Path(__file__).parents[2] / "workflow" / "scales" / "default.yaml"
 ALGO = "trpo"  # rewards and observations as they are
 
 
-def write_params(task, env_id, budgets, trials, truth_streams, **train):
+def write_params(task, env_id, budgets, streams, trials=4, **train):
     """A parameter file in the current folder: the default set with one task, one algorithm and a sampler to measure."""
     params = narrow(load(DEFAULT), {"tasks": [task], "algos": [ALGO], "seeds": [0]})
     params["env"] = {task: {"id": env_id}}
@@ -31,7 +33,9 @@ def write_params(task, env_id, budgets, trials, truth_streams, **train):
         "ppo": {"all": all_ppo, task: ppo},
     }
     params["train"] |= train
-    params["sample"] = {"trials": trials, "truth_streams": truth_streams, "pairs": budgets[-1]}
+    pairs = budgets[-1]
+    params["sample"] = {"streams": streams, "pairs": pairs, "kept": streams, "trials": trials}
+    params["sample"]["deep"] = {"seeds": [], "pairs": pairs}
     params["probes"]["rollouts"] = {"gradient": {"budgets": budgets}}
     params["plot"]["budget"] = budgets[-1]
     params["semantics"]["probes"] = ["gradient"]
@@ -56,7 +60,7 @@ def make_agent(params, task, theta, phi, num_obs, num_act):
 
 
 def sample_and_estimate(name="it"):
-    """Run the two stages as their commands do; the gradients with their sums, and the numbers of the figures."""
+    """Run the two stages as their commands do; the sums of the streams in full length, and the numbers of the figures."""
     if not Path("rollouts.zarr").exists():
         sample.main(argparse.Namespace(checkpoint="agent.safetensors", out="rollouts.zarr"))
     paths = {"vectors": f"{name}.zarr", "out": f"{name}.nc"}
@@ -65,14 +69,53 @@ def sample_and_estimate(name="it"):
     return open_store(paths["vectors"]).load(), load_dataset(paths["out"]).squeeze(drop=True)
 
 
-def mean_advantage_gradients(gradients):
-    """Σ s·(A − mean A)/n per budget and trial: the estimates without division by the advantages' deviation."""
-    pairs = gradients.budget.values[:, None]
-    centred = (
-        gradients.score_adv_sum.values
-        - (gradients.adv_sum.values / pairs)[..., None] * gradients.score_sum.values
-    )
-    return centred / pairs[..., None]
+def estimate_at(budgets, joined=()):
+    """The sums of the same streams at several lengths, and the numbers of all budgets, from the longest.
+
+    A stream of N pairs is the first N pairs of a longer one, so that its gradient is that of the budget N.
+
+    Args:
+        budgets: The lengths.
+        joined: Budgets of several streams of the longest.
+    """
+    sums = []
+    for pairs in budgets:
+        params = load()
+        params["sample"] |= {"pairs": pairs, "deep": {"seeds": [], "pairs": pairs}}
+        params["probes"]["rollouts"]["gradient"]["budgets"] = [n for n in budgets if n <= pairs] + [
+            n for n in joined if pairs == budgets[-1]
+        ]
+        params["plot"]["budget"] = pairs
+        params["fit"]["beyond"] = params["baselines"]["beyond"] = 1
+        params["baselines"] |= {"budgets": [pairs], "pairs": pairs}
+        with Path("params.yaml").open("w") as file:
+            YAML(typ="safe", pure=True).dump(params, file)
+        shutil.rmtree("rollouts.zarr", ignore_errors=True)
+        of_streams, numbers = sample_and_estimate()
+        sums.append(of_streams)
+    return sums, numbers
+
+
+def gradients_of(sums):
+    """The estimates that sums stand for, one per stream, in double precision."""
+    return batch_gradient(*_arrays(sums))
+
+
+def union_of(sums):
+    """The gradient of all streams together."""
+    return batch_gradient(*(values.sum(0, keepdims=True) for values in _arrays(sums)))[0]
+
+
+def mean_advantage_gradients(sums):
+    """Σ s·(A − mean A)/n per stream: the estimates without division by the advantages' deviation."""
+    pairs, score, score_adv, adv, _ = _arrays(sums)
+    return (score_adv - (adv / pairs)[:, None] * score) / pairs[:, None]
+
+
+def _arrays(sums):
+    pairs = np.full(sums.sizes["stream"], float(sums.attrs["stream_pairs"]))
+    names = ("score_sum", "score_adv_sum", "adv_sum", "adv_sq_sum")
+    return pairs, *(sums[name].values.astype(np.float64) for name in names)
 
 
 def slope_of_error(budgets, squared_errors):

@@ -14,10 +14,12 @@ import torch
 from pgprim.core.mlp import forward, policy_net, value_net
 from tests.oracles.environments import CONTEXTS, TARGETS
 from tests.oracles.pipeline import (
+    estimate_at,
+    gradients_of,
     make_agent,
     mean_advantage_gradients,
-    sample_and_estimate,
     slope_of_error,
+    union_of,
     write_params,
 )
 
@@ -26,7 +28,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 HIDDEN = (16, 16)
 BUDGETS = [50, 200, 800, 3200]
-TRIALS = 16
+JOINED = [6400, 12800]
+STREAMS = 20
 
 
 class _Oracle:
@@ -86,7 +89,7 @@ def bandit(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("bandit"))
         params = write_params(
-            "bandit", "tests.oracles.environments:GaussianBandit-v0", BUDGETS, TRIALS, 4, hidden=list(HIDDEN)
+            "bandit", "tests.oracles.environments:GaussianBandit-v0", BUDGETS, STREAMS, hidden=list(HIDDEN)
         )
         policy, value = policy_net(2, 2, HIDDEN), value_net(2, HIDDEN)
         rng = torch.Generator().manual_seed(0)
@@ -94,32 +97,39 @@ def bandit(tmp_path_factory):
         theta[:, -2:] = torch.tensor([-0.3, 0.2])
         phi = 0.5 * torch.randn(1, value.num_params, generator=rng)
         make_agent(params, "bandit", theta, phi, 2, 2)
-        return *sample_and_estimate(), _Oracle(theta, phi, policy, value)
+        return *estimate_at(BUDGETS, JOINED), _Oracle(theta, phi, policy, value)
 
 
-def _squared_errors(gradients, oracle):
-    return np.square(gradients.grad.values.astype(np.float64) - oracle.grad_norm).sum(-1)
+def _gradients(sums):
+    return np.stack([gradients_of(some) for some in sums])
+
+
+def _cosines(vectors, oracle):
+    return vectors @ oracle.grad / np.linalg.norm(vectors, axis=-1) / np.linalg.norm(oracle.grad)
+
+
+def _squared_errors(sums, oracle):
+    return np.square(_gradients(sums) - oracle.grad_norm).sum(-1)
 
 
 def test_the_error_is_what_theory_says_at_every_budget(bandit):
-    gradients, _, oracle = bandit
-    for budget, errors in zip(BUDGETS, _squared_errors(gradients, oracle), strict=True):
+    sums, _, oracle = bandit
+    for budget, errors in zip(BUDGETS, _squared_errors(sums, oracle), strict=True):
         ratio = budget * errors.mean() / oracle.trace
         bias = 5 / budget  # terms of higher order in 1/N
-        assert abs(ratio - 1) < 3 * oracle.spread / TRIALS**0.5 + bias
+        assert abs(ratio - 1) < 3 * oracle.spread / STREAMS**0.5 + bias
 
 
 def test_the_error_falls_as_the_root_of_the_sample(bandit):
-    gradients, _, oracle = bandit
-    slope, error = slope_of_error(np.array(BUDGETS), _squared_errors(gradients, oracle))
+    sums, _, oracle = bandit
+    slope, error = slope_of_error(np.array(BUDGETS), _squared_errors(sums, oracle))
     assert error < 0.1
     assert abs(slope + 0.5) < 3 * error
 
 
 def test_the_cosine_to_the_analytic_gradient_goes_to_one(bandit):
-    gradients, _, oracle = bandit
-    vectors = gradients.grad.values.astype(np.float64)
-    cosines = vectors @ oracle.grad / np.linalg.norm(vectors, axis=-1) / np.linalg.norm(oracle.grad)
+    sums, _, oracle = bandit
+    cosines = _cosines(_gradients(sums), oracle)
     scale = oracle.trace / np.square(oracle.grad_norm).sum()
     assert (np.diff(cosines.mean(1)) > 0).all()
     assert cosines[-1].mean() > 0.98
@@ -129,22 +139,22 @@ def test_the_cosine_to_the_analytic_gradient_goes_to_one(bandit):
 
 def test_the_truth_is_the_analytic_gradient(bandit):
     """Within the error that its number of pairs leaves."""
-    gradients, numbers, oracle = bandit
-    truth = gradients.grad_true.values.astype(np.float64)
+    sums, numbers, oracle = bandit
+    truth = union_of(sums[-1])
     assert np.linalg.norm(truth - oracle.grad_norm) < 2 * np.sqrt(oracle.trace / float(numbers.truth_pairs))
 
 
 def test_without_division_by_the_deviation_the_estimate_is_unbiased(bandit):
-    gradients, _, oracle = bandit
-    last = mean_advantage_gradients(gradients)[-1] * BUDGETS[-1] / (BUDGETS[-1] - 1)
-    z = (last.mean(0) - oracle.grad) / (last.std(0, ddof=1) / TRIALS**0.5)
+    sums, _, oracle = bandit
+    last = mean_advantage_gradients(sums[-1]) * BUDGETS[-1] / (BUDGETS[-1] - 1)
+    z = (last.mean(0) - oracle.grad) / (last.std(0, ddof=1) / STREAMS**0.5)
     assert np.abs(np.median(z)) < 1 and np.mean(np.abs(z) > 4) < 0.02
 
 
 def test_the_noise_scale_is_the_known_one(bandit):
     _, numbers, oracle = bandit
     scale = oracle.trace / np.square(oracle.grad_norm).sum()
-    for budget in BUDGETS[1:]:
+    for budget in [*BUDGETS[1:], *JOINED[:1]]:
         here = numbers.sel(budget=budget)
         assert here.noise_scale_ci.sel(bound="low") < scale < here.noise_scale_ci.sel(bound="high")
         assert here.noise_scale_ci.sel(bound="high") < 3 * here.noise_scale_ci.sel(bound="low")
@@ -156,7 +166,19 @@ def test_the_noise_scale_is_the_known_one(bandit):
 
 
 def test_the_corrected_cosine_is_that_to_the_analytic_gradient(bandit):
-    gradients, numbers, oracle = bandit
-    vectors = gradients.grad.values.astype(np.float64)
-    cosines = vectors @ oracle.grad / np.linalg.norm(vectors, axis=-1) / np.linalg.norm(oracle.grad)
-    np.testing.assert_allclose(numbers.truth_cosine_corrected, cosines.mean(1), atol=0.02)
+    sums, numbers, oracle = bandit
+    cosines = _cosines(_gradients(sums), oracle).mean(1)
+    np.testing.assert_allclose(numbers.truth_cosine_corrected.sel(budget=BUDGETS), cosines, atol=0.02)
+
+
+def test_joined_streams_give_the_estimates_of_larger_budgets(bandit):
+    """The cosine of estimates from N pairs is N / (N + B) in expectation, whether the pairs are of one stream or of four."""
+    _, numbers, oracle = bandit
+    scale = oracle.trace / np.square(oracle.grad_norm).sum()
+    assert numbers.num_trials.sel(budget=JOINED).values.tolist() == [10, 5]
+    for budget in JOINED:
+        here = numbers.sel(budget=budget)
+        low, high = here.cosine_ci.values
+        assert high - low < 0.02 and low - 0.01 < budget / (budget + scale) < high + 0.01
+        assert here.cosine > numbers.cosine.sel(budget=BUDGETS[-1])
+        assert here.truth_cosine_corrected > 0.99

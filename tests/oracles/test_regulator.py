@@ -28,10 +28,13 @@ from tests.oracles.environments import (
     STATE_COST,
 )
 from tests.oracles.pipeline import (
+    estimate_at,
+    gradients_of,
     make_agent,
     mean_advantage_gradients,
     sample_and_estimate,
     slope_of_error,
+    union_of,
     write_params,
 )
 
@@ -40,7 +43,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 HIDDEN = (8, 8)
 BUDGETS = [250, 1000, 4000]  # whole episodes
-TRIALS = 16
+STREAMS = 20
 GAIN = np.array([[-0.2, 0.1]])  # K, not optimal
 SIGMA = 0.6
 SMALL = 0.02
@@ -112,16 +115,16 @@ def _analytic_gradient(theta):
 
 @pytest.fixture(scope="module")
 def regulator(tmp_path_factory):
-    """A folder with the stages' results: gradients, numbers, and what they must be."""
+    """A folder with the stages' results: sums by budget, numbers, and what they must be."""
     folder = tmp_path_factory.mktemp("regulator")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         params = write_params(
-            "regulator", "tests.oracles.environments:Regulator-v0", BUDGETS, TRIALS, 8, hidden=list(HIDDEN)
+            "regulator", "tests.oracles.environments:Regulator-v0", BUDGETS, STREAMS, hidden=list(HIDDEN)
         )
         theta, phi = _policy_parameters(), _value_parameters()
         make_agent(params, "regulator", theta, phi, 2, 1)
-        return folder, *sample_and_estimate(), _analytic_gradient(theta)
+        return folder, *estimate_at(BUDGETS), _analytic_gradient(theta)
 
 
 def _cosines(vectors, truth):
@@ -154,17 +157,17 @@ def test_the_closed_form_value_is_the_mean_return():
 
 
 def test_the_cosine_to_the_analytic_gradient_goes_to_one(regulator):
-    _, gradients, numbers, grad = regulator
-    cosines = _cosines(gradients.grad.values.astype(np.float64), grad).mean(1)
+    _, sums, numbers, grad = regulator
+    cosines = np.array([_cosines(gradients_of(some), grad).mean() for some in sums])
     assert (np.diff(cosines) > 0).all()
     assert cosines[-1] > 0.95
-    assert _cosines(gradients.grad_true.values.astype(np.float64), grad) > 0.99
+    assert _cosines(union_of(sums[-1]), grad) > 0.99
     np.testing.assert_allclose(numbers.truth_cosine_corrected, cosines, atol=0.03)
 
 
 def test_the_error_falls_as_the_root_of_the_sample(regulator):
-    _, gradients, _, grad = regulator
-    errors = np.square(mean_advantage_gradients(gradients) - grad).sum(-1)
+    _, sums, _, grad = regulator
+    errors = np.array([np.square(mean_advantage_gradients(some) - grad).sum(-1) for some in sums])
     slope, error = slope_of_error(np.array(BUDGETS), errors)
     assert error < 0.12
     assert abs(slope + 0.5) < 3 * error
@@ -172,29 +175,28 @@ def test_the_error_falls_as_the_root_of_the_sample(regulator):
 
 def test_every_array_of_parameters_converges(regulator):
     """The large-sample gradient, array by array: no part of the network hides behind the one with the largest norm."""
-    _, gradients, _, grad = regulator
-    trials = mean_advantage_gradients(gradients)[-1]
-    for k, name in enumerate(gradients.tensor.attrs["flag_meanings"].split()):
-        here = gradients.tensor.values == k
+    _, sums, _, grad = regulator
+    trials, tensor = mean_advantage_gradients(sums[-1]), sums[-1].tensor
+    for k, name in enumerate(tensor.attrs["flag_meanings"].split()):
+        here = tensor.values == k
         if not np.any(np.abs(grad[here]) > 1e-9):
             assert np.abs(trials[:, here]).max() < 1e-3 * np.abs(grad).max(), name
             continue
         along = trials[:, here] @ grad[here] / np.square(grad[here]).sum()
-        assert abs(along.mean() - 1) < 4 * along.std(ddof=1) / TRIALS**0.5, name
-        assert along.std(ddof=1) / TRIALS**0.5 < 0.2, name
+        assert abs(along.mean() - 1) < 4 * along.std(ddof=1) / STREAMS**0.5, name
+        assert along.std(ddof=1) / STREAMS**0.5 < 0.2, name
 
 
 def test_the_released_codes_time_limits_and_cuts_leave_a_bias(regulator):
     """What `semantics: paper` reproduces: taking a time limit for a termination, the estimate misses the gradient."""
-    folder, gradients, _, grad = regulator
+    folder, sums, _, grad = regulator
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         params = write_params(
             "regulator",
             "tests.oracles.environments:Regulator-v0",
             BUDGETS,
-            TRIALS,
-            8,
+            STREAMS,
             hidden=list(HIDDEN),
             semantics="paper",
         )
@@ -202,8 +204,8 @@ def test_the_released_codes_time_limits_and_cuts_leave_a_bias(regulator):
         assert Path("rollouts.zarr").exists()
         paper, _ = sample_and_estimate("paper")
     exact_error, paper_error = (
-        np.linalg.norm(mean_advantage_gradients(ds)[-1].mean(0) - grad) / np.linalg.norm(grad)
-        for ds in (gradients, paper)
+        np.linalg.norm(mean_advantage_gradients(some).mean(0) - grad) / np.linalg.norm(grad)
+        for some in (sums[-1], paper)
     )
     assert exact_error < 0.1
     assert paper_error > 3 * exact_error
@@ -215,13 +217,13 @@ def test_with_many_more_pairs_the_error_goes_on_to_fall(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     budgets = [1000, 8000, 64000]
     params = write_params(
-        "regulator", "tests.oracles.environments:Regulator-v0", budgets, 8, 3, hidden=list(HIDDEN)
+        "regulator", "tests.oracles.environments:Regulator-v0", budgets, 8, hidden=list(HIDDEN)
     )
     theta = _policy_parameters()
     make_agent(params, "regulator", theta, _value_parameters(), 2, 1)
-    gradients, _ = sample_and_estimate()
+    sums, _ = estimate_at(budgets)
     grad = _analytic_gradient(theta)
-    vectors = mean_advantage_gradients(gradients)
+    vectors = np.stack([mean_advantage_gradients(some) for some in sums])
     assert _cosines(vectors[-1], grad).mean() > 0.998
     assert _cosines(vectors[-1].mean(0), grad) > 0.9995
     slope, error = slope_of_error(np.array(budgets), np.square(vectors - grad).sum(-1))

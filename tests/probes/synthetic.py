@@ -85,8 +85,8 @@ def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=
     return open_rollouts(path)
 
 
-def measure_by(probe, checkpoint, rollouts, params, trials, **results):
-    """The vectors and the numbers of a probe of rollouts.
+def measure_by(probe, checkpoint, rollouts, params, trials, limit=None, **results):
+    """The vectors and the numbers of a probe of rollouts, which are all of the pool.
 
     Args:
         probe: Its name.
@@ -94,12 +94,16 @@ def measure_by(probe, checkpoint, rollouts, params, trials, **results):
         rollouts: Its rollouts.
         params: The probe's block of the parameter file.
         trials: Number of the rollouts' streams that are trials.
+        limit: Time limit of the task.
         results: What other probes found, by their names.
     """
-    rollouts.attrs["trials"] = trials
+    rollouts.attrs["time_limit"] = limit
+    streams, pairs = rollouts.num_streams, rollouts.num_pairs
+    sample = {"streams": streams, "pairs": pairs, "kept": streams, "trials": trials}
+    sample["deep"] = {"seeds": [], "pairs": pairs}
     others = {name: Measured(result) for name, result in results.items()}
     measure = importlib.import_module(f"pgprim.probes.{probe}.measure").measure
-    found = measure(Inputs(checkpoint, rollouts, results=others), params)
+    found = measure(Inputs(checkpoint, rollouts, sample, results=others), params)
     return found.vectors, found.numbers
 
 

@@ -108,10 +108,12 @@ def test_a_fit_goes_on_from_where_it_starts():
 @pytest.mark.parametrize("settings", [PPO, TRPO, PPO | {"semantics": "paper"}], ids=["ppo", "trpo", "paper"])
 @pytest.mark.parametrize("num_pairs", [700, 900])
 def test_returns_are_the_definition_and_unsettled_ones_are_left_out(tmp_path, settings, num_pairs):
-    """A plain loop from the end of each stream, in double precision."""
-    beyond, checkpoint = 40, make_checkpoint(settings)
+    """A plain loop from the end of each stream, in double precision; by time alone a pair is left out."""
+    beyond, limit, checkpoint = 40, 90, make_checkpoint(settings)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, 4, 900, end_rate=0.01)
-    found = read_returns(checkpoint, rollouts.blocks(slice(1, 4), num_pairs + 1, 256), num_pairs, beyond)
+    found = read_returns(
+        checkpoint, rollouts.blocks(slice(1, 4), num_pairs + 1, 256), num_pairs, limit, beyond
+    )
     chosen, block = make_settings(settings), everything(rollouts)
     finals = {(k, t): obs for k, t, obs in zip(*vars(block.finals).values(), strict=True)}
     net = value_net(checkpoint.num_obs, chosen.hidden)
@@ -125,20 +127,22 @@ def test_returns_are_the_definition_and_unsettled_ones_are_left_out(tmp_path, se
     rew = seen_rewards(checkpoint, block.rew)
     rows, left_out = [], 0
     for stream in range(1, 4):
-        of_stream = []
+        of_stream, age = [], np.zeros(num_pairs, int)
+        for t in range(1, num_pairs):
+            age[t] = (
+                0 if block.terminated[stream, t - 1] or block.truncated[stream, t - 1] else age[t - 1] + 1
+            )
         for t in range(num_pairs - 1, -1, -1):
             terminated, truncated = block.terminated[stream, t], block.truncated[stream, t]
             if chosen.semantics == "paper":
                 terminated, truncated = terminated or truncated, False
             if terminated:
-                tail, is_open, length = 0.0, False, 0
+                tail = 0.0
             elif truncated or t == num_pairs - 1:
                 behind = finals.get((stream, t))
                 tail = worth(block.obs[stream, t + 1] if behind is None else behind)
-                is_open, length = True, 0
             tail = rew[stream, t] + chosen.gamma * tail
-            length += 1
-            if is_open and length < beyond:
+            if limit - age[t] < beyond or num_pairs - t < beyond:  # whether or not its episode ended before
                 left_out += 1
             else:
                 of_stream.append((tail, stream, t))
@@ -160,8 +164,8 @@ def test_returns_are_the_definition_and_unsettled_ones_are_left_out(tmp_path, se
 def test_groups_of_streams_are_joined_in_order(tmp_path):
     checkpoint = make_checkpoint(PPO)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, 4, 600)
-    whole = read_returns(checkpoint, rollouts.blocks(), 600, 50)
-    parts = [read_returns(checkpoint, rollouts.blocks(slice(k, k + 2)), 600, 50) for k in (0, 2)]
+    whole = read_returns(checkpoint, rollouts.blocks(), 600, None, 50)
+    parts = [read_returns(checkpoint, rollouts.blocks(slice(k, k + 2)), 600, None, 50) for k in (0, 2)]
     joined = merge_returns(parts)
     assert joined.num_left_out == whole.num_left_out
     for name in ("obs", "ret", "val", "norm"):

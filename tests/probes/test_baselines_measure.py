@@ -7,6 +7,7 @@ import torch
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.surrogate import normalise_advantage
+from pgprim.probes.baselines import measure
 from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor
 from pgprim.rl.algorithms import make_settings
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
@@ -24,18 +25,12 @@ from tests.probes.synthetic import (
 TRIALS, TRUTH, PAIRS = 4, 5, 1100
 BUDGETS = [30, 512, 1000]
 LAMBDAS = [0.0, 0.9, 1.0]
-PARAMS = {
-    "sample": {"trials": TRIALS, "truth_streams": TRUTH, "pairs": PAIRS},
-    "baselines": {
-        "budgets": BUDGETS, "level": 0.95, "lambdas": LAMBDAS, "pairs": 700, "fit": {"beyond": 60},
-    },
-}  # fmt: skip
+PARAMS = {"budgets": BUDGETS, "lambdas": LAMBDAS, "pairs": 700, "beyond": 60}
+LIMIT = 100
 
 
 def run(checkpoint, fit, rollouts, params):
-    own = {name: value for name, value in params["baselines"].items() if name not in ("level", "fit")}
-    own["beyond"] = params["baselines"]["fit"]["beyond"]
-    return measure_by("baselines", checkpoint, rollouts, own, params["sample"]["trials"], fit=fit)
+    return measure_by("baselines", checkpoint, rollouts, params, TRIALS, LIMIT, fit=fit)
 
 
 def make_fit(checkpoint):
@@ -166,13 +161,12 @@ def test_the_variance_per_pair_is_the_definition(measured):
     weights = []
     for book in books[:TRIALS]:
         length = BUDGETS[-1]
-        left, is_open = 0, True
+        elapsed = 0
         ret = book.advantage("zero", 1.0, length)
-        for t in range(length - 1, -1, -1):
-            if book.terminated[t] or book.truncated[t]:
-                left, is_open = 0, not book.terminated[t]
-            left += 1
-            if is_open and left < 60:
+        for t in range(length):
+            has_room = elapsed + 60 <= LIMIT and t + 60 <= length
+            elapsed = 0 if book.terminated[t] or book.truncated[t] else elapsed + 1
+            if not has_room:
                 continue
             logp = book.logp(length)[t] if t % 250 == 0 else None
             weights.append(
@@ -233,8 +227,8 @@ def test_the_size_of_blocks_is_a_matter_of_rounding(tmp_path, monkeypatch, block
     checkpoint = make_checkpoint(TRPO)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
     usual, _ = run(checkpoint, make_fit(checkpoint), rollouts, PARAMS)
-    monkeypatch.setattr(estimate, "BLOCK", block)
-    monkeypatch.setattr(estimate, "GROUP", group)
+    monkeypatch.setattr(measure, "BLOCK", block)
+    monkeypatch.setattr(measure, "GROUP", group)
     other, _ = run(checkpoint, make_fit(checkpoint), rollouts, PARAMS)
     for name in ("grad", "lam_grad", "return_grad", "residual_sums"):
         assert _relative_error(other[name].values, usual[name].values) < 1e-4
@@ -259,7 +253,7 @@ def test_results_are_described_and_come_back_the_same(measured, tmp_path):
 def test_without_a_settled_return_there_is_no_floor(tmp_path):
     checkpoint = make_checkpoint(PPO)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, 300, end_rate=0.0)
-    chosen = PARAMS["baselines"] | {"budgets": [100, 300], "pairs": 200, "fit": {"beyond": 1000}}
-    _, numbers = run(checkpoint, make_fit(checkpoint), rollouts, PARAMS | {"baselines": chosen})
+    chosen = PARAMS | {"budgets": [100, 300], "pairs": 200, "beyond": 101}
+    _, numbers = run(checkpoint, make_fit(checkpoint), rollouts, chosen)
     assert np.isnan(numbers.gain_share).all() and np.isnan(numbers.pair_variance).all()
     assert np.isfinite(numbers.cosine).all() and np.isfinite(numbers.lam_error).all()

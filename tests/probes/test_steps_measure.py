@@ -24,15 +24,11 @@ from tests.probes.synthetic import (
 
 TRIALS, TRUTH, PAIRS = 4, 5, 900
 BUDGETS = [64, 600, 900]
-PARAMS = {
-    "sample": {"trials": TRIALS, "truth_streams": TRUTH, "pairs": PAIRS},
-    "estimate": {"steps": {"budgets": BUDGETS, "level": 0.95}},
-}
+PARAMS = {"budgets": BUDGETS}
 
 
 def run(checkpoint, rollouts, params):
-    own = {name: value for name, value in params["estimate"]["steps"].items() if name != "level"}
-    return measure_by("steps", checkpoint, rollouts, own, params["sample"]["trials"])
+    return measure_by("steps", checkpoint, rollouts, params, TRIALS)
 
 
 def _batch(checkpoint, experience, streams, num_pairs):

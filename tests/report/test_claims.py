@@ -75,7 +75,9 @@ def alignment(correlation: float, ceiling: float) -> xr.Dataset:
         "iteration": ITERATIONS,
         "kind": ["few", "many"],
     }
-    found = xr.Dataset({"plane_correlation": over(dims, correlation).copy(), "plane_ceiling": over(dims, ceiling).copy()})
+    found = xr.Dataset(
+        {"plane_correlation": over(dims, correlation).copy(), "plane_ceiling": over(dims, ceiling).copy()}
+    )
     found.plane_correlation.loc[{"algo": "ppo"}] = -correlation
     found.plane_correlation.loc[{"iteration": 0}], found.plane_ceiling.loc[{"iteration": 0}] = 0.9, 1.0
     share = over(dims | {"budget": [2048, 8000]}, 0.2).copy()

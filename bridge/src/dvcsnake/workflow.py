@@ -91,12 +91,17 @@ class Workflow:
         return default_targets(self._project)
 
     def other_groups(self) -> list[str]:
-        """Stage groups of dvc.yaml that have no rule yet; the stage that writes digests of code needs none."""
+        """Stage groups of dvc.yaml that have no rule yet.
+
+        The stage that writes digests of code needs none, nor does a group without stages, whose wildcards nothing would hold.
+        """
         ruled = {rule.name for rule in self._workflow.rules}
         return [
             group
             for group in self._pipeline.groups
-            if group not in ruled and self._hooks.code not in self._pipeline.patterns(group)
+            if group not in ruled
+            and self._hooks.code not in self._pipeline.patterns(group)
+            and self._pipeline.members(group)  # a rule without values for its wildcards would match anything
         ]
 
     def describe(self) -> None:

@@ -1,16 +1,16 @@
 """What a baseline buys: Fig. 4, bias and variance over λ, and the least variance that any baseline could leave.
 
-The trial streams of a checkpoint give one gradient estimate per budget N for each of three baselines, all from the very
+The trials, the first kept streams of a checkpoint's pool, give one gradient estimate per budget N for each of three baselines, all from the very
 same pairs, through sums that are kept (`core.prefix_sums`):
 
 * `zero`: advantages are returns, A = R, "replacing advantages with returns" as the paper has it (Fig. 4 caption);
 * `value`: the agent's V, generalised advantage estimates with the agent's λ, as in training;
-* `true`: the same with V* in place of V, values behind cuts included (`probes.fit`; fitted on the truth streams, so it
+* `true`: the same with V* in place of V, values behind cuts included (`probes.fit`; fitted on the other kept streams, so it
   knows nothing of the trials).
 
 A return that a cut or a time limit ends is continued by the agent's V there, as `value` does: what the baselines differ
 by is what they subtract and, for `zero`, λ = 1. Agreement of estimates says nothing of their bias: that is what the
-second part is for, estimates over a grid of λ on the truth streams, where λ = 1 has no bias but the cut's.
+second part is for, estimates over a grid of λ on the other streams, where λ = 1 has no bias but the cut's.
 
 The third part asks for the floor. The variance of a mean of s·(R − b(s)) is, pair by pair, E‖s‖²(R − b)², and b* of
 `probes.fit` makes it least among functions of the state. What V and V* reach of the way from no baseline to b* is
@@ -41,7 +41,6 @@ from pgprim.experience.seen import ROWS, Seen, advantages, cut_gain, join, retur
 from pgprim.experience.seen import revalue as revalue_seen
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy
-from pgprim.rl.streams import time_limit
 from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.labelled import agent_of, label, stack_values
 from pgprim.store.rollouts import RolloutReader
@@ -67,7 +66,10 @@ VECTORS = {
     "score_adv_sum": ("Σ s·A, the score times the advantage summed over the pairs", "1"),
     "adv_sum": ("Σ A, the advantage summed over the pairs", "1"),
     "adv_sq_sum": ("Σ A², the squared advantage summed over the pairs", "1"),
-    "lam_grad": ("policy gradient estimate with advantages centred but not scaled, from a truth stream", "1"),
+    "lam_grad": (
+        "policy gradient estimate with advantages centred but not scaled, from a stream that is no trial",
+        "1",
+    ),
     "return_grad": ("policy gradient estimate from returns less a baseline, centred but not scaled", "1"),
     "residual_sums": (
         "n, Σ e, Σ ‖s‖², Σ ‖s‖² e and Σ ‖s‖² e² over the pairs with settled returns, e = R − b",
@@ -116,12 +118,12 @@ def measure(inputs: Inputs, params: dict) -> Measured:
         params: `budgets`, `lambdas`, `pairs` and `beyond`.
     """
     checkpoint, rollouts, fit = inputs.checkpoint, inputs.rollouts, inputs.results["fit"].numbers
-    chosen, trials = params, inputs.trials
+    trials = inputs.trials
     desc = f"baselines {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
-    longest = max(chosen["budgets"][-1], chosen["pairs"])
-    total = trials * longest + (rollouts.num_streams - trials) * chosen["pairs"]
+    longest = max(params["budgets"][-1], params["pairs"])
+    total = trials * longest + (rollouts.num_streams - trials) * params["pairs"]
     with tqdm(total=total, desc=desc, unit="pair", unit_scale=True, mininterval=5) as progress:
-        vectors = collect(checkpoint, fit, rollouts, chosen, trials, progress)
+        vectors = collect(inputs, fit, params, progress)
     return Measured(compare(checkpoint, fit, vectors, LEVEL), vectors)
 
 
@@ -253,7 +255,7 @@ def residual_sums(
         views: The pairs.
         settings: Discount.
         limit: Pairs after which the time limit ends an episode; None where there is no limit.
-        beyond: Pairs that the limit and the end of the stream must leave room for (`core.time_in_episode`).
+        beyond: Pairs that a time limit and the stream's end must leave room for (`core.time_in_episode`).
     """
     own = views["value"]
     ret, obs, act = returns(own, settings, cut=True), torch.from_numpy(own.obs), torch.from_numpy(own.act)
@@ -270,19 +272,17 @@ def residual_sums(
     return np.array([[column.sum(1) for column in row] for row in rows]).swapaxes(1, 2)
 
 
-def collect(
-    checkpoint: Checkpoint, fit: Fit, rollouts: RolloutReader, chosen: dict, num_trials: int, progress: tqdm
-) -> xr.Dataset:
-    """All vectors and sums of the probe, from one pass over the trial streams and one over the truth streams' beginnings.
+def collect(inputs: Inputs, fit: Fit, chosen: dict, progress: tqdm) -> xr.Dataset:
+    """All vectors and sums of the probe, from one pass over the trial streams and one over the other streams' beginnings.
 
     Args:
-        checkpoint: The agent that made the rollouts.
+        inputs: A checkpoint and its rollouts, trial streams first.
         fit: V* and b* of the checkpoint.
-        rollouts: Trial streams first, then truth streams.
         chosen: The block `baselines` of the parameter file.
-        num_trials: Number of trial streams.
         progress: Told of the pairs that are done.
     """
+    checkpoint, rollouts = inputs.checkpoint, inputs.rollouts
+    num_trials, limit = inputs.trials, inputs.time_limit
     settings, theta = make_settings(checkpoint.settings), checkpoint.state.theta
     net = make_policy(settings, checkpoint.num_obs, checkpoint.num_act)
     budgets, num_pairs = chosen["budgets"], chosen["pairs"]
@@ -292,9 +292,7 @@ def collect(
         networks = {"true": fit.true, "optimal": fit.optimal}
         views = read_views(checkpoint, networks, rollouts, streams, longest)
         sums.append(prefix_sums(theta, net, views, budgets, settings))
-        residuals.append(
-            residual_sums(theta, net, views, settings, time_limit(checkpoint.environment), chosen["beyond"])
-        )
+        residuals.append(residual_sums(theta, net, views, settings, limit, chosen["beyond"]))
         ret = baseline_advantages(views, "zero", 1.0, piece, settings)
         less = [ret, *(ret - views[name].val[:, piece] for name in SUBTRACTED[1:])]
         returned.append(centred_gradients(theta, net, views["value"], less))

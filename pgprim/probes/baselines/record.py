@@ -8,10 +8,10 @@ from pgprim.types.schema import BUDGETS, CLOSED_FRACTION, COUNT, ITERATIONS, TAS
 
 def _work(params: Params, num_obs: int, case: str) -> Work:
     block, sample = params["baselines"], params["sample"]
-    trials, truth = sample["trials"], sample["truth_streams"]
-    pairs = trials * max(block["budgets"][-1], block["pairs"]) + truth * block["pairs"]
+    trials, others = sample["trials"], sample["kept"] - sample["trials"]
+    pairs = trials * max(block["budgets"][-1], block["pairs"]) + others * block["pairs"]
     # Of three baselines a gradient and its sums, and of four what their residuals come to: vectors of single precision.
-    return Work(pairs, trials * (11 * len(block["budgets"]) + 4) + truth * len(block["lambdas"]))
+    return Work(pairs, trials * (11 * len(block["budgets"]) + 4) + others * len(block["lambdas"]))
 
 
 def _check(params: Params) -> Iterator[str]:

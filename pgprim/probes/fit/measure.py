@@ -1,4 +1,4 @@
-"""Fit the "true" value function of one checkpoint, and the best baseline, to the returns of its truth streams.
+"""Fit the "true" value function of one checkpoint, and the best baseline, to the returns of kept streams of its pool.
 
 The streams of the trials are left alone: what is fitted here is used on them.
 """
@@ -20,8 +20,6 @@ from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_value
 from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.labelled import AGENT
-from pgprim.store.rollouts import RolloutReader
-from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.errors import UserError
 from pgprim.types.fit import Fit
 
@@ -42,28 +40,28 @@ def measure(inputs: Inputs, params: dict) -> Measured:
         params: The fields of `FitSettings`.
 
     Raises:
-        UserError: There are too few truth streams, or no return in them is settled.
+        UserError: There are too few streams, or no return in them is settled.
     """
     checkpoint, rollouts, chosen = inputs.checkpoint, inputs.rollouts, FitSettings(**params)
     trials, streams = inputs.trials, rollouts.num_streams
     first_held_out = streams - max(1, ceil(chosen.held_out * (streams - trials)))
     if first_held_out <= trials:
         raise UserError(
-            f"the rollouts have {streams - trials} truth streams, but V* must be fitted on at least one and be stopped by "
-            "another; raise sample.truth_streams in params.yaml"
+            f"the rollouts have {streams - trials} streams that are no trials, but V* must be fitted on at least one and be "
+            "stopped by another; raise sample.kept in params.yaml"
         )
     num_pairs = max(1, min(rollouts.num_pairs, chosen.pairs // (streams - trials)))
     label = "fit {task} {algo} {seed} {iteration}".format(**vars(checkpoint))
     total = (streams - trials) * num_pairs
     with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
         train, held_out = (
-            _read(checkpoint, rollouts, some, num_pairs, chosen.beyond, progress)
+            _read(inputs, some, num_pairs, chosen.beyond, progress)
             for some in (range(trials, first_held_out), range(first_held_out, streams))
         )
     if not len(train.ret) or not len(held_out.ret):
         raise UserError(
-            "no return of the rollouts is settled, because no episode ends by itself or goes on for fit.beyond "
-            f"({chosen.beyond}) pairs; lower it in params.yaml"
+            f"no return of the rollouts is settled, because no pair is fit.beyond ({chosen.beyond}) pairs before its time "
+            "limit and the end of its stream; lower it in params.yaml"
         )
     settings = make_settings(checkpoint.settings)
     name = ("fit", checkpoint.environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
@@ -79,19 +77,12 @@ def measure(inputs: Inputs, params: dict) -> Measured:
     )
 
 
-def _read(
-    checkpoint: Checkpoint,
-    rollouts: RolloutReader,
-    streams: range,
-    num_pairs: int,
-    beyond: int,
-    progress: tqdm,
-) -> Returns:
+def _read(inputs: Inputs, streams: range, num_pairs: int, beyond: int, progress: tqdm) -> Returns:
     parts = []
     for start in range(streams.start, streams.stop, GROUP):
         some = slice(start, min(start + GROUP, streams.stop))
         # One pair more, whose value continues what the last one cuts.
-        blocks = rollouts.blocks(some, num_pairs + 1, BLOCK)
-        parts.append(read_returns(checkpoint, blocks, num_pairs, beyond))
+        blocks = inputs.rollouts.blocks(some, num_pairs + 1, BLOCK)
+        parts.append(read_returns(inputs.checkpoint, blocks, num_pairs, inputs.time_limit, beyond))
         progress.update((some.stop - some.start) * num_pairs)
     return merge_returns(parts)

@@ -8,7 +8,8 @@ from pgprim.types.schema import COUNT, ITERATIONS, LEARNING_RATE, OPEN_FRACTION,
 
 def _work(params: Params, num_obs: int, case: str) -> Work:
     fit, sample = params["fit"], params["sample"]
-    return Work(min(sample["truth_streams"] * sample["pairs"], fit["pairs"]) * fit["epochs"], 1)
+    streams = sample["kept"] - sample["trials"]
+    return Work(min(streams * sample["pairs"], fit["pairs"]) * fit["epochs"], 1)
 
 
 def _check(params: Params) -> Iterator[str]:

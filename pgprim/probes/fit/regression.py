@@ -22,7 +22,6 @@ from pgprim.core.time_in_episode import elapsed_steps, has_room
 from pgprim.experience.seen import ROWS, join, returns, see
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy
-from pgprim.rl.streams import time_limit
 from pgprim.rl.value import values
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Rollout
@@ -39,9 +38,9 @@ class FitSettings:
     """How V* is fitted.
 
     Attributes:
-        pairs: At most so many pairs of all truth streams together.
+        pairs: At most so many pairs of all streams together.
         held_out: Share of the streams, the last ones, that tell when to stop.
-        beyond: Pairs that must lie between a pair and a time limit or the stream's end.
+        beyond: Pairs that a time limit and the stream's end must leave room for, from a pair on.
         batch: Pairs per minibatch.
         lr: Adam's learning rate, annealed linearly to 0 over the epochs.
         epochs: Passes over the pairs at most.
@@ -91,18 +90,21 @@ class Fitted:
     epoch: list[int]
 
 
-def read_returns(checkpoint: Checkpoint, blocks: Iterable[Rollout], num_pairs: int, beyond: int) -> Returns:
+def read_returns(
+    checkpoint: Checkpoint, blocks: Iterable[Rollout], num_pairs: int, limit: int | None, beyond: int
+) -> Returns:
     """The settled pairs of some streams.
 
     Returns go on to the end of the episode or stream. Behind a time limit or the stream's end they are continued by the
-    agent's V, and pairs for which that would count more than γ^beyond are left out: no fit could tell V's error there
-    from a property of the state.
+    agent's V, and pairs for which that could count more than γ^beyond are left out by their time, whether or not their
+    episode ended before: no fit could tell V's error there from a property of the state.
 
     Args:
         checkpoint: The agent that made the streams.
         blocks: Their consecutive blocks, one pair beyond `num_pairs` if the streams go on.
         num_pairs: Pairs of each stream at which returns are cut.
-        beyond: Pairs that the time limit and the end of the stream must leave room for (`core.time_in_episode`).
+        limit: Pairs after which the time limit ends an episode; None where there is no limit.
+        beyond: Pairs that a time limit and the stream's end must leave room for (`core.time_in_episode`).
     """
     settings = make_settings(checkpoint.settings)
     net = make_policy(settings, checkpoint.num_obs, checkpoint.num_act)
@@ -112,9 +114,7 @@ def read_returns(checkpoint: Checkpoint, blocks: Iterable[Rollout], num_pairs: i
         squared_score_norms(checkpoint.state.theta, net, obs[:, k : k + STEPS], act[:, k : k + STEPS])
         for k in range(0, obs.shape[1], STEPS)
     ]
-    settled = torch.from_numpy(
-        has_room(elapsed_steps(seen.ended), time_limit(checkpoint.environment), beyond)
-    )
+    settled = torch.from_numpy(has_room(elapsed_steps(seen.ended), limit, beyond))
     return Returns(
         obs[settled],
         torch.from_numpy(returns(seen, settings, cut=False)).float()[settled],

@@ -1,12 +1,13 @@
-"""Gradient estimates from stored rollouts: Figs. 1, 2, 9, 10 and the gradient noise scale.
+"""Gradient estimates from a pool of streams: Figs. 1, 2, 9, 10 and the gradient noise scale.
 
-Each trial stream gives one estimate per budget N, Eq. 1 on its first N pairs with the advantages cut and normalised
-there; all truth streams together give the "true" gradient. One pass over the rollouts, memory independent of their
-length, and everything is derived from sums that are kept (`core.prefix_sums`).
+Each stream gives one estimate per budget N up to its length L, Eq. 1 on its first N pairs with the advantages cut and
+normalised there; beyond L the streams are joined. The "true" gradient that an estimate is compared to is made of all
+streams that it has no pair of (`core.pool`). A stream is gone through once, and only sums over its pairs stay
+(`core.prefix_sums`), whatever its length: streams that no store holds are simulated here and forgotten.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -14,141 +15,228 @@ import xarray as xr
 from jaxtyping import Float
 from tqdm import tqdm
 
-from pgprim.core.agreement import agreement
-from pgprim.core.cosines import gram
+from pgprim.core.intervals import Interval
 from pgprim.core.mlp import MLP
-from pgprim.core.noise_scale import noise_scale
-from pgprim.core.prefix_sums import (
-    PrefixSums,
-    advantage_moments,
-    append,
-    batch_gradient,
-    centred_scores,
-    no_pairs,
-    revalue,
-    trace_weights,
+from pgprim.core.pool import (
+    Batches,
+    Pool,
+    Products,
+    joined_pool,
+    pool_agreement,
+    pool_truth,
+    prefix_pool,
+    sum_products,
 )
-from pgprim.core.reliability import reliability
+from pgprim.core.prefix_sums import PrefixSums, append, batch_gradient, no_pairs, revalue, trace_weights
 from pgprim.core.scores import score_sums
+from pgprim.experience.rollout import sample_pool
 from pgprim.experience.seen import ROWS, Seen, advantages, cut_gain, see
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy
+from pgprim.store.files import Pieces, Scratch
 from pgprim.store.inputs import Inputs, Measured
 from pgprim.store.labelled import agent_of, label, stack
 from pgprim.store.rollouts import RolloutReader
 from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.levels import LEVEL
-from pgprim.types.rollouts import Rollout
+from pgprim.types.rollouts import Finals, Rollout
+from pgprim.types.sample import budgets_of, stream_pairs
 
 BLOCK = 2048
 """Pairs of a stream that are worked on at a time. Fixed, because it decides how sums are rounded."""
 
-GROUP = 10
-"""Streams that are worked on at a time: few, so that their sums stay in the processor's cache."""
+GROUP = 25
+"""Streams that are worked on at a time, and that a killed run loses at most: enough for the overhead of a simulator's step
+to be small. Fixed, because it decides how values are rounded."""
 
-SUMS = {
-    "score_sum": ("Σ s, the score summed over the pairs", "1"),
-    "score_adv_sum": ("Σ s·A, the score times the advantage summed over the pairs", "1"),
-    "adv_sum": ("Σ A, the advantage summed over the pairs", "1"),
-    "adv_sq_sum": ("Σ A², the squared advantage summed over the pairs", "1"),
+VECTORS = {
+    "score_sum": ("Σ s, the score summed over the pairs of a stream", "1"),
+    "score_adv_sum": ("Σ s·A, the score times the advantage summed over the pairs of a stream", "1"),
+    "adv_sum": ("Σ A, the advantage summed over the pairs of a stream", "1"),
+    "adv_sq_sum": ("Σ A², the squared advantage summed over the pairs of a stream", "1"),
+    "stream": ("stream of the pool", "1"),
 }
-"""Long name and unit of what is kept of the pairs; n is the budget."""
+"""Long name and unit of what is kept of the streams in full length; n is the attribute `stream_pairs`."""
+
+GRADIENTS = {
+    "grad": ("policy gradient estimate, Eqs. 1 and 15", "1"),
+    "grad_true": ("policy gradient of all streams, Eqs. 1 and 15", "1"),
+}
+"""Long name and unit of single gradients."""
 
 ESTIMATES = {
-    "pairwise_cosine": ("cosine between two estimates", "1"),
     "cosine": ("mean pairwise cosine of the estimates", "1"),
-    "truth_cosine_trial": ("cosine of an estimate to the true gradient", "1"),
+    "truth_cosine_trial": ("cosine of an estimate to the true gradient of all other streams", "1"),
     "truth_cosine": ("mean cosine to the true gradient", "1"),
     "truth_cosine_corrected": ("mean cosine to the true gradient, corrected for the truth's noise", "1"),
+    "truth_reliability": ("share of signal in the true gradient's squared norm", "1"),
     "cosine_excess": ("mean pairwise cosine less the squared mean cosine to the truth, never below 0", "1"),
     "norm": ("norm of an estimate", "1"),
     "noise_scale": ("gradient noise scale tr Σ / |G|²", "pairs"),
     "noise_scale_episodes": ("gradient noise scale tr Σ / |G|² in trajectories", "trajectories"),
-    "truth_noise_scale": ("gradient noise scale tr Σ / |G|², from the truth's streams", "pairs"),
-    "truth_norm": ("norm of the true gradient", "1"),
-    "truth_pairs": ("state-action pairs of the true gradient", "pairs"),
-    "truth_reliability": ("share of signal in the true gradient's squared norm", "1"),
+    "num_trials": ("estimates of the budget", "1"),
+    "truth_noise_scale": ("gradient noise scale tr Σ / |G|², from the streams in full length", "pairs"),
+    "truth_norm": ("norm of the gradient of all streams", "1"),
+    "truth_pairs": ("state-action pairs of the pool", "pairs"),
     "mean_episode_length": ("mean length of the completed episodes", "pairs"),
     "mean_return": ("mean undiscounted raw return of the completed episodes", "reward"),
 }
-"""Long name and unit of what the figures read."""
+"""Long name and unit of what the figures read. Where streams are joined, the trials that there are not are NaN."""
 
-BUDGET_DIMS = {
-    "pairwise_cosine": ("budget", "trial", "trial_b"),
-    "truth_cosine_trial": ("budget", "trial"),
-    "norm": ("budget", "trial"),
-}
+BUDGET_DIMS = {"truth_cosine_trial": ("budget", "trial"), "norm": ("budget", "trial")}
 
 
 def measure(inputs: Inputs, params: dict) -> Measured:
-    """The probe: gradients with their sums, and the numbers the figures read.
+    """The probe: the sums of the streams in full length, and the numbers the figures read.
+
+    Args:
+        inputs: A checkpoint, its rollouts, and what its pool is.
+        params: `budgets`, of which those are taken that the pool gives enough estimates of.
+    """
+    checkpoint, sample = inputs.checkpoint, inputs.sample
+    length = stream_pairs(sample, checkpoint.seed)
+    budgets = budgets_of(sample, length, params["budgets"])
+    sums = collect_sums(checkpoint, inputs.rollouts, sample["streams"], length, budgets, inputs.pieces)
+    return Measured(compare(checkpoint, sums, budgets, LEVEL), _label_sums(checkpoint, sums))
+
+
+def measure_kept(inputs: Inputs, params: dict) -> Measured:
+    """The same from the rollouts alone, with the gradients of every stream and budget and that of all streams.
 
     Args:
         inputs: A checkpoint and its rollouts.
-        params: `budgets`.
+        params: `budgets`, of which those are taken that a stream holds.
     """
-    gradients = add_gradients(
-        collect_sums(inputs.checkpoint, inputs.rollouts, params["budgets"], inputs.trials)
-    )
-    return Measured(compare(inputs.checkpoint, gradients, LEVEL), gradients)
+    checkpoint, rollouts = inputs.checkpoint, inputs.rollouts
+    length = rollouts.num_pairs
+    budgets = [n for n in params["budgets"] if n <= length]
+    sums = collect_sums(checkpoint, rollouts, rollouts.num_streams, length, budgets, Scratch())
+    grads = np.stack([_gradients(*sums.until(budget)) for budget in budgets])
+    batches, vectors = sums.until(length)
+    union = Batches(*(getattr(batches, field.name).sum(keepdims=True) for field in fields(Batches)))
+    variables = {
+        "grad": (("budget", "trial", "param"), grads),
+        "grad_true": (("param",), _gradients(union, vectors.sum(0, keepdims=True))[0]),
+    }
+    coords = {"budget": budgets, "trial": range(rollouts.num_streams)}
+    numbers = compare(checkpoint, sums, budgets, LEVEL)
+    return Measured(numbers, label(variables, GRADIENTS, coords, agent_of(checkpoint)))
+
+
+@dataclass(frozen=True)
+class PoolSums:
+    """Sums over the first N pairs of every stream of a pool, read group by group and N by N.
+
+    Attributes:
+        pieces: Where they are.
+        groups: The streams of each group.
+        length: L, pairs per stream.
+    """
+
+    pieces: Pieces | Scratch
+    groups: Sequence[slice]
+    length: int
+
+    def until(self, budget: int) -> tuple[Batches, Float[np.ndarray, "stream 2 param"]]:
+        """n, Σ A and Σ A², and [Σ s·A, Σ s], over the first N pairs of each stream.
+
+        Args:
+            budget: N, one of the edges that sums were collected for.
+        """
+        parts = [self.pieces.load(_name(group, budget)) for group in self.groups]
+        adv, adv_sq, sums = (
+            np.concatenate([part[name] for part in parts]) for name in ("adv", "adv_sq", "sums")
+        )
+        return Batches(np.full(len(adv), float(budget)), adv, adv_sq), sums
+
+    def means(self) -> dict[str, float]:
+        """Mean length and return of the completed episodes; NaN without any."""
+        tallies = [self.pieces.load(_name(group)) for group in self.groups]
+        episodes, pairs, reward = (
+            sum(float(tally[name]) for tally in tallies) for name in ("episodes", "pairs", "reward")
+        )
+        count = episodes or np.nan
+        return {"mean_episode_length": pairs / count, "mean_return": reward / count}
 
 
 def collect_sums(
-    checkpoint: Checkpoint, rollouts: RolloutReader, budgets: list[int], num_trials: int
-) -> xr.Dataset:
-    """Sums over the first N pairs of each trial stream for every budget N, and over each truth stream.
+    checkpoint: Checkpoint,
+    rollouts: RolloutReader,
+    num_streams: int,
+    num_pairs: int,
+    budgets: list[int],
+    pieces: Pieces | Scratch,
+) -> PoolSums:
+    """Sums over the first N pairs of each stream of a pool, for every budget N that a stream holds and for all its pairs.
 
     Args:
-        checkpoint: The agent that made the rollouts.
-        rollouts: Trial streams first, then truth streams.
-        budgets: N in ascending order.
-        num_trials: Number of trial streams.
+        checkpoint: The agent.
+        rollouts: Streams of the pool that are stored, the first ones.
+        num_streams: S.
+        num_pairs: L, pairs per stream.
+        budgets: In ascending order; those above L are passed over.
+        pieces: Sums of the groups that were finished before, and a place for the others.
     """
-    num_pairs, num_truth = rollouts.num_pairs, rollouts.num_streams - num_trials
     net = make_policy(make_settings(checkpoint.settings), checkpoint.num_obs, checkpoint.num_act)
-    tally = _Tally()
-    parts: dict[str, list[tuple[slice, dict[int, PrefixSums]]]] = {"trial": [], "stream": []}
-    total = num_trials * min(budgets[-1] + 1, num_pairs) + num_truth * num_pairs
+    edges = sorted({num_pairs, *(n for n in budgets if n <= num_pairs)})
+    groups = [slice(k, min(k + GROUP, num_streams)) for k in range(0, num_streams, GROUP)]
     desc = f"estimate {checkpoint.task} {checkpoint.algo} {checkpoint.seed} {checkpoint.iteration}"
+    missing = [group for group in groups if pieces.load(_name(group)) is None]
+    total = sum(group.stop - group.start for group in missing) * num_pairs
     with tqdm(total=total, desc=desc, unit="pair", unit_scale=True, mininterval=5) as progress:
-        for kind, first, last, edges in (
-            ("trial", 0, num_trials, budgets),
-            ("stream", num_trials, rollouts.num_streams, [num_pairs]),
-        ):
-            for start in range(first, last, GROUP):
-                streams = slice(start, min(start + GROUP, last))
-                # One pair more than the largest budget, whose value the cut bootstraps with.
-                blocks = tally.count(rollouts.blocks(streams, edges[-1] + 1, BLOCK), progress)
-                sums = prefix_sums(checkpoint, net, see(checkpoint, blocks), streams, edges)
-                parts[kind].append((streams, sums))
-    trials = _stack(parts["trial"], budgets, ("budget", "trial"))
-    truth = _stack(parts["stream"], [num_pairs], ("budget", "stream"))
-    variables = trials | {f"truth_{name}": (dims[1:], values[0]) for name, (dims, values) in truth.items()}
-    names = [name for name, _ in net.layout]
-    sizes = [int(np.prod(shape)) for _, shape in net.layout]
-    coords = {
-        "budget": budgets,
-        "trial": range(num_trials),
-        "stream": range(num_trials, rollouts.num_streams),
+        for group in missing:
+            tally = _Tally()
+            blocks = tally.count(pool_blocks(checkpoint, rollouts, group, num_pairs), progress)
+            for sums in prefix_sums(checkpoint, net, see(checkpoint, blocks), group, edges):
+                vectors = np.stack([sums.score_adv.numpy(), sums.score.numpy()], axis=1)
+                arrays = {"adv": sums.adv, "adv_sq": sums.adv_sq, "sums": vectors}
+                pieces.save(_name(group, sums.num_pairs), arrays)
+            pieces.save(_name(group), {name: np.array(value) for name, value in vars(tally).items()})
+    return PoolSums(pieces, groups, num_pairs)
+
+
+def pool_blocks(
+    checkpoint: Checkpoint, rollouts: RolloutReader, streams: slice, num_pairs: int
+) -> Iterator[Rollout]:
+    """Pairs of some streams of a pool: from the store where it holds whole streams, else simulated, to the bit the same.
+
+    Args:
+        checkpoint: The agent.
+        rollouts: Streams of the pool that are stored, the first ones.
+        streams: Which streams, by their numbers in the pool.
+        num_pairs: L, pairs per stream.
+    """
+    num_stored = rollouts.num_streams if rollouts.num_pairs == num_pairs else 0
+    middle = min(max(num_stored, streams.start), streams.stop)
+    parts = []
+    if streams.start < middle:
+        parts.append(rollouts.blocks(slice(streams.start, middle), size=BLOCK))
+    if middle < streams.stop:
+        parts.append(sample_pool(checkpoint, slice(middle, streams.stop), num_pairs, BLOCK))
+    return map(_side_by_side, zip(*parts, strict=True))
+
+
+def _side_by_side(blocks: tuple[Rollout, ...]) -> Rollout:
+    """The same pairs of several sets of streams as one block."""
+    if len(blocks) == 1:
+        return blocks[0]
+    arrays = {
+        field.name: np.concatenate([getattr(block, field.name) for block in blocks])
+        for field in fields(Rollout)
+        if field.name not in ("start", "finals")
     }
-    tensor = (
-        "param",
-        np.repeat(np.arange(len(names), dtype=np.int8), sizes),
-        {
-            "long_name": "array of the policy that the parameter is in, by rows",
-            "flag_values": list(range(len(names))),
-            "flag_meanings": " ".join(names),
-        },
+    firsts = np.cumsum([0, *(len(block.rew) for block in blocks[:-1])], dtype=np.int32)
+    stream = np.concatenate(
+        [block.finals.stream + first for block, first in zip(blocks, firsts, strict=True)]
     )
-    attrs = {"truth_pairs": num_truth * num_pairs} | tally.means()
-    described = SUMS | {f"truth_{name}": words for name, words in SUMS.items()}
-    return label(variables, described, coords, agent_of(checkpoint) | attrs).assign_coords(tensor=tensor)
+    t, obs = (np.concatenate([getattr(block.finals, name) for block in blocks]) for name in ("t", "obs"))
+    return Rollout(blocks[0].start, **arrays, finals=Finals(stream, t, obs))
 
 
 def prefix_sums(
     checkpoint: Checkpoint, net: MLP, seen: Iterator[Seen], streams: slice, edges: list[int]
-) -> dict[int, PrefixSums]:
+) -> Iterator[PrefixSums]:
     """The sums over the first N pairs of some streams, for every edge N.
 
     Args:
@@ -160,7 +248,6 @@ def prefix_sums(
     """
     settings = make_settings(checkpoint.settings)
     sums = no_pairs(streams.stop - streams.start, net.num_params)
-    found = {}
     for block in seen:
         stops = sorted(
             {edge - block.start for edge in edges if block.start < edge <= block.start + block.val.shape[1]}
@@ -168,75 +255,94 @@ def prefix_sums(
         if edges[-1] > block.start + block.val.shape[1]:
             stops = sorted({*stops, block.val.shape[1]})
         for start, stop in zip([0, *stops], stops, strict=False):
-            piece = slice(start, stop)
-            sums = _append(sums, checkpoint.state.theta, net, block.piece(piece), settings)
+            sums = _append(sums, checkpoint.state.theta, net, block.piece(slice(start, stop)), settings)
             if sums.num_pairs in edges:
-                found[sums.num_pairs] = revalue(sums, cut_gain(block, stop - 1, settings))
-    return found
+                yield revalue(sums, cut_gain(block, stop - 1, settings))
 
 
-def add_gradients(sums: xr.Dataset) -> xr.Dataset:
-    """The batch-normalised gradients that the sums stand for: one per budget and trial, and the true one."""
-    pairs = np.broadcast_to(sums.budget.values[:, None].astype(np.float64), sums.adv_sum.shape)
-    grad = batch_gradient(pairs, *(sums[name].values for name in SUMS))
-    union = [sums[f"truth_{name}"].values.sum(0, keepdims=True) for name in SUMS]
-    truth = batch_gradient(np.array([float(sums.attrs["truth_pairs"])]), *union)[0]
-    return sums.assign(
-        grad=(
-            ("budget", "trial", "param"),
-            grad.astype(np.float32),
-            {"long_name": "policy gradient estimate, Eqs. 1 and 15", "units": "1"},
-        ),
-        grad_true=(
-            ("param",),
-            truth.astype(np.float32),
-            {"long_name": "policy gradient of all truth streams, Eqs. 1 and 15", "units": "1"},
-        ),
-    )
-
-
-def stream_gradients(gradients: xr.Dataset) -> Float[np.ndarray, "stream param"]:
-    """What each truth stream says by itself: the vectors whose mean is the true gradient, normalised with all."""
-    pairs = np.array([float(gradients.attrs["truth_pairs"])])
-    adv, adv_sq = (np.array([gradients[f"truth_{name}"].values.sum()]) for name in ("adv_sum", "adv_sq_sum"))
-    mean, scale = advantage_moments(pairs, adv, adv_sq)
-    centred = centred_scores(gradients.truth_score_sum.values, gradients.truth_score_adv_sum.values, mean)
-    return centred * (gradients.sizes["stream"] / (pairs * scale))
-
-
-def compare(checkpoint: Checkpoint, gradients: xr.Dataset, level: float) -> xr.Dataset:
-    """Cosines, norms, noise scales and intervals, from gradients and sums alone.
+def compare(checkpoint: Checkpoint, sums: PoolSums, budgets: list[int], level: float) -> xr.Dataset:
+    """Cosines, norms, noise scales and intervals, from sums alone, one budget after the other.
 
     Args:
         checkpoint: The agent.
-        gradients: From `add_gradients`.
+        sums: Of its pool.
+        budgets: N in ascending order: such as sums were collected for, and multiples of the streams' length.
         level: Nominal coverage of the intervals.
     """
-    truth = gradients.grad_true.values
-    streams = gram(stream_gradients(gradients))
-    trusted = reliability(streams, level)
-    stream_pairs = gradients.attrs["truth_pairs"] // len(streams)
-    length = gradients.attrs["mean_episode_length"]
+    full, full_sums = sums.until(sums.length)
+    among_full = sum_products(full_sums, full_sums)
+    means = sums.means()
     rows = [
-        agreement(vectors, truth, trusted.value, level)
-        | {"noise_scale": noise_scale(gram(vectors), int(budget), level)}
-        for budget, vectors in zip(gradients.budget.values, gradients.grad.values, strict=True)
+        _describe(_pool(sums, budget, full, full_sums, among_full), len(full_sums), means, level)
+        for budget in budgets
     ]
-    for row in rows:
-        row["noise_scale_episodes"] = row["noise_scale"].value / length
     variables = {name: (BUDGET_DIMS.get(name, ("budget",)), values) for name, values in stack(rows).items()}
-    single = {
-        "truth_reliability": trusted,
-        "truth_noise_scale": noise_scale(streams, stream_pairs, level),
-        "truth_norm": np.linalg.norm(truth.astype(np.float64)),
-        "truth_pairs": gradients.attrs["truth_pairs"],
-        "mean_episode_length": length,
-        "mean_return": gradients.attrs["mean_return"],
-    }
+    single = pool_truth(full, among_full, level) | means | {"truth_pairs": len(full_sums) * sums.length}
     variables |= {name: ((), value) for name, value in single.items()}
-    trials = range(gradients.sizes["trial"])
-    coords = {"budget": gradients.budget.values, "trial": trials, "trial_b": trials}
+    coords = {"budget": budgets, "trial": range(len(full_sums))}
     return label(variables, ESTIMATES, coords, {"level": level}, agent_of(checkpoint))
+
+
+def _pool(
+    sums: PoolSums,
+    budget: int,
+    full: Batches,
+    full_sums: Float[np.ndarray, "stream 2 param"],
+    among_full: Products,
+) -> Pool:
+    if budget > sums.length:
+        return joined_pool(full, among_full, budget // sums.length)
+    trials, prefix = sums.until(budget)
+    return prefix_pool(trials, full, prefix, full_sums, among_full)
+
+
+def _describe(pool: Pool, num_streams: int, means: dict[str, float], level: float) -> dict[str, object]:
+    """The numbers of one budget; of as many trials as there are streams, those that there are not are NaN."""
+    numbers = pool_agreement(pool, level)
+    del numbers["pairwise_cosine"]  # a hundred trials have thousands of pairs, which no figure shows
+    num_trials = len(numbers["norm"])
+    for name in BUDGET_DIMS:
+        numbers[name] = np.pad(numbers[name], (0, num_streams - num_trials), constant_values=np.nan)
+    in_episodes = Interval(*(value / means["mean_episode_length"] for value in numbers["noise_scale"]))
+    return numbers | {"noise_scale_episodes": in_episodes, "num_trials": float(num_trials)}
+
+
+def _gradients(
+    batches: Batches, sums: Float[np.ndarray, "batch 2 param"]
+) -> Float[np.ndarray, "batch param"]:
+    """The batch-normalised gradients that sums stand for, in single precision."""
+    score_adv, score = sums[:, 0], sums[:, 1]
+    return batch_gradient(batches.num_pairs, score, score_adv, batches.adv, batches.adv_sq).astype(np.float32)
+
+
+def _label_sums(checkpoint: Checkpoint, sums: PoolSums) -> xr.Dataset:
+    """The sums of the streams in full length, the vectors in single precision."""
+    net = make_policy(make_settings(checkpoint.settings), checkpoint.num_obs, checkpoint.num_act)
+    batches, vectors = sums.until(sums.length)
+    variables = {
+        "score_sum": (("stream", "param"), vectors[:, 1].astype(np.float32)),
+        "score_adv_sum": (("stream", "param"), vectors[:, 0].astype(np.float32)),
+        "adv_sum": (("stream",), batches.adv),
+        "adv_sq_sum": (("stream",), batches.adv_sq),
+    }
+    names = [name for name, _ in net.layout]
+    sizes = [int(np.prod(shape)) for _, shape in net.layout]
+    tensor = (
+        "param",
+        np.repeat(np.arange(len(names), dtype=np.int8), sizes),
+        {
+            "long_name": "array of the policy that the parameter is in, by rows",
+            "flag_values": list(range(len(names))),
+            "flag_meanings": " ".join(names),
+        },
+    )
+    attrs = agent_of(checkpoint) | {"stream_pairs": sums.length}
+    labelled = label(variables, VECTORS, {"stream": range(len(vectors))}, attrs)
+    return labelled.assign_coords(tensor=tensor)
+
+
+def _name(group: slice, budget: int | None = None) -> str:
+    return f"{group.start}" if budget is None else f"{group.start}-{budget}"
 
 
 def _append(
@@ -256,23 +362,6 @@ def _append(
         for k in range(0, len(adv), few)
     ]
     return append(sums, adv, ended, factor, torch.cat(scores))
-
-
-def _stack(
-    parts: list[tuple[slice, dict[int, PrefixSums]]], edges: list[int], dims: tuple[str, str]
-) -> dict[str, tuple[tuple[str, ...], Float[np.ndarray, "..."]]]:
-    fields = {"score_sum": "score", "score_adv_sum": "score_adv", "adv_sum": "adv", "adv_sq_sum": "adv_sq"}
-    stacked = {}
-    for name, field in fields.items():
-        values = np.stack(
-            [
-                np.concatenate([np.asarray(getattr(found[edge], field)) for _, found in parts])
-                for edge in edges
-            ]
-        )
-        all_dims = (*dims, "param")[: values.ndim]
-        stacked[name] = (all_dims, values)
-    return stacked
 
 
 @dataclass
@@ -299,8 +388,3 @@ class _Tally:
             gained = gains[:, -1] - complete
             progress.update(block.rew.size)
             yield block
-
-    def means(self) -> dict[str, float]:
-        """Mean length and return; NaN without completed episodes."""
-        count = self.episodes or np.nan
-        return {"mean_episode_length": self.pairs / count, "mean_return": self.reward / count}

@@ -3,20 +3,41 @@
 from collections.abc import Iterator
 
 from pgprim.types.probe import Params, Probe, Work
+from pgprim.types.sample import num_estimates, stream_pairs
 from pgprim.types.schema import BUDGETS
 
 
 def _work(params: Params, num_obs: int, case: str) -> Work:
-    sample = params["sample"]
-    budgets = params["probes"]["rollouts"]["gradient"]["budgets"]
-    streams = sample["trials"] + sample["truth_streams"]
-    return Work(streams * sample["pairs"], sample["trials"] * len(budgets) + sample["truth_streams"])
+    sample, seeds = params["sample"], params["seeds"]
+    lengths = [stream_pairs(sample, seed) for seed in seeds]
+    live = [
+        length * sample["streams"] - (length == sample["pairs"]) * sample["kept"] * length
+        for length in lengths
+    ]
+    pairs, simulated = (
+        round(sum(each) / len(seeds)) for each in ([n * sample["streams"] for n in lengths], live)
+    )
+    return Work(pairs, 2 * sample["streams"], simulated)
 
 
 def _check(params: Params) -> Iterator[str]:
-    budgets, pairs = params["probes"]["rollouts"]["gradient"]["budgets"], params["sample"]["pairs"]
-    if budgets[-1] > pairs:
-        yield f"probes.rollouts.gradient.budgets ends with {budgets[-1]}, but must not exceed sample.pairs ({pairs})"
+    budgets, sample = params["probes"]["rollouts"]["gradient"]["budgets"], params["sample"]
+    lengths = sorted({stream_pairs(sample, seed) for seed in params["seeds"]})
+    most = sample["streams"] * lengths[-1] // sample["trials"]
+    if budgets[-1] > most:
+        yield (
+            f"probes.rollouts.gradient.budgets ends with {budgets[-1]}, but must not exceed {most}, of which "
+            f"sample.streams ({sample['streams']}) streams of {lengths[-1]} pairs give sample.trials ({sample['trials']}) "
+            "estimates"
+        )
+    for index, budget in enumerate(budgets):
+        if budget <= most and not any(
+            num_estimates(sample["streams"], length, budget) >= sample["trials"] for length in lengths
+        ):
+            yield (
+                f"probes.rollouts.gradient.budgets[{index}] is {budget}, but must be a multiple of the streams' "
+                f"{' or '.join(map(str, lengths))} pairs, because streams are joined whole"
+            )
 
 
 PROBE = Probe(
@@ -26,5 +47,6 @@ PROBE = Probe(
     work=_work,
     settings={"budgets": BUDGETS},
     check=_check,
-    vectors="gradients, with the sums that they are made from",
+    vectors="sums over the streams in full length, of which gradients are made",
+    sample=("streams", "pairs", "kept", "trials", "deep"),
 )

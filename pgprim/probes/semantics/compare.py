@@ -37,21 +37,16 @@ def compare(
     """What the other semantics change in one probe's findings at one checkpoint.
 
     Args:
-        vectors: What the probe keeps, by semantics.
-        numbers: What figures read of it, by semantics.
+        vectors: Vectors of trials and of a large sample, by semantics, from the same pairs.
+        numbers: The probe's numbers, by semantics.
         probe: Its name.
         level: Nominal coverage of the intervals over trials.
 
     Raises:
-        UserError: The two are not of the same pairs, or the probe does not compare vectors of trials.
+        UserError: The probe does not compare vectors of trials.
     """
     trials = [trial_vectors(vectors[name], probe) for name in SEMANTICS]
     truths = [truth_vector(vectors[name], probe) for name in SEMANTICS]
-    if trials[0].shape != trials[1].shape:
-        raise UserError(
-            f"{probe}: what is stored has {trials[0].shape[:2]} budgets and trials, but params.yaml asks for "
-            f"{trials[1].shape[:2]}; estimate again"
-        )
     between, norms = cosine(*trials), [norm(each) for each in trials]
     both = np.isfinite(between)  # trials in which a step was taken with both
     means = [_mean(row[known], level) for row, known in zip(between, both, strict=True)]

@@ -1,27 +1,28 @@
-"""What a probe would have measured with the other semantics of time limits and cuts, from the same rollouts.
+"""The findings of a probe with either semantics of time limits and cuts, from the same rollouts.
 
-The checkpoint's policy, value network and rollouts stay as they are; only what time limits and cuts mean is changed.
+The checkpoint's policy, value network and rollouts stay as they are; only what time limits and cuts mean is changed. The
+probe is measured with both on the kept streams of the pool.
 """
 
 import importlib
 
-from pgprim.probes.semantics.compare import compare
+from pgprim.probes.semantics.compare import SEMANTICS, compare
 from pgprim.store.inputs import Inputs, Measured
 from pgprim.types.levels import LEVEL
-from pgprim.types.variants import other_semantics
 
 
 def measure(inputs: Inputs, params: dict) -> Measured:
-    """The probe: the probe that the case names is measured again, and compared with what is stored.
+    """The probe: the probe that the case names is measured with both semantics.
 
     Args:
-        inputs: A checkpoint, its rollouts, and what the other probe found in them.
+        inputs: A checkpoint and its rollouts.
         params: By the other probe's name, its parameters.
     """
-    name, own = inputs.case, inputs.checkpoint.settings["semantics"]
-    other = other_semantics(own)
-    again = importlib.import_module(f"pgprim.probes.{name}.measure").measure
-    stored, measured = inputs.results[name], again(inputs.with_semantics(other), params[name])
-    vectors = {own: stored.vectors, other: measured.vectors}
-    numbers = {own: stored.numbers, other: measured.numbers}
+    name = inputs.case
+    module = importlib.import_module(f"pgprim.probes.{name}.measure")
+    # A probe that looks beyond the rollouts has a function for these alone.
+    again = getattr(module, "measure_kept", module.measure)
+    both = {one: again(inputs.with_semantics(one), params[name]) for one in SEMANTICS}
+    vectors = {one: measured.vectors for one, measured in both.items()}
+    numbers = {one: measured.numbers for one, measured in both.items()}
     return Measured(compare(vectors, numbers, name, LEVEL))

@@ -7,8 +7,9 @@ from pgprim.types.schema import ALGOS, NAME, SEEDS, TASKS, different
 
 
 def _work(params: Params, num_obs: int, case: str) -> Work:
-    # A comparison is smaller than one vector.
-    return Work(probe(case).work(params, num_obs, "").pairs, 1)
+    # With both semantics, and from what is kept alone; a comparison is smaller than one vector.
+    sample = params["sample"] | {"streams": params["sample"]["kept"], "deep": {"seeds": [], "pairs": 0}}
+    return Work(2 * probe(case).work(params | {"sample": sample}, num_obs, "").pairs, 1)
 
 
 def _check(params: Params) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """The update steps that the algorithms really take: the paper's footnote to Fig. 1, for which it shows no figure.
 
 A step is θ_new − θ after one iteration's whole update: all minibatches of all epochs of PPO's Adam from the checkpoint's
-optimiser state, or TRPO's accepted conjugate gradient step. Each trial stream gives one step per budget from its first
-pairs; the "true" step is the same update from the truth streams, and the same from either half of them tells how far it
-is to be trusted. The pairs of a batch must be held to be shuffled, so memory grows with the budget, and the true step
+optimiser state, or TRPO's accepted conjugate gradient step. The first kept streams of the pool are the trials: each gives
+one step per budget from its first pairs. The "true" step is the same update from the other kept streams, and the same
+from either half of them tells how far it is to be trusted. The pairs of a batch must be held to be shuffled, so memory grows with the budget, and the true step
 takes no more pairs than fit into `HELD_BYTES`.
 """
 
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from pgprim.core.agreement import agreement
 from pgprim.core.cosines import cosines, gram
-from pgprim.core.intervals import Interval
+from pgprim.core.intervals import UNKNOWN, Interval
 from pgprim.core.reliability import split_half_reliability
 from pgprim.experience.seen import join, make_batch, see
 from pgprim.experience.train import take_steps
@@ -39,8 +39,6 @@ HELD_BYTES = 3 << 27
 
 FEWEST_TRIALS = 3
 """Fewer steps than these give no interval."""
-
-UNKNOWN = Interval(np.nan, np.nan, np.nan)
 
 VECTORS = {
     "step": ("update step", "1"),

@@ -11,7 +11,7 @@ HELD_BYTES = 3 << 27
 
 def _work(params: Params, num_obs: int, case: str) -> Work:
     sample, budgets = params["sample"], params["probes"]["rollouts"]["steps"]["budgets"]
-    large = min(sample["truth_streams"] * sample["pairs"], HELD_BYTES // (4 * num_obs))
+    large = min((sample["kept"] - sample["trials"]) * sample["pairs"], HELD_BYTES // (4 * num_obs))
     return Work(sample["trials"] * sum(budgets) + large, sample["trials"] * len(budgets) + 1)
 
 

@@ -131,7 +131,9 @@ def _correlation(kind: str, algos: tuple[str, ...], is_trained: bool):
 
     def correlation(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
         found = ds.sel(kind=kind, algo=ds.algo.isin(algos), iteration=(ds.iteration > 0) == is_trained)
-        corrected = (found.plane_correlation / found.plane_ceiling).clip(-1, 1).where(found.plane_ceiling >= CLEAR)
+        corrected = (
+            (found.plane_correlation / found.plane_ceiling).clip(-1, 1).where(found.plane_ceiling >= CLEAR)
+        )
         return _over_kinds(corrected)
 
     return correlation
