@@ -39,16 +39,12 @@ def small() -> dict:
     params["baselines"] |= {"budgets": [500, 1000], "pairs": 500}
     params["landscape"]["plane"]["points"] = 3
     params["landscape"] |= {
-<<<<<<< HEAD
-        "few": {"budgets": [100, 500], "trajectories": [5, 10], "closer": []},
-=======
         "seeds": [0],
         "few": {
             "budgets": [100, 500],
             "trajectories": [5, 10],
             "closer": [{"task": "hopper", "seed": 0, "budgets": [500, 700]}],
         },
->>>>>>> values
         "many": {"pairs": 1000, "budgets": [500]},
         "slice_few": {"extent": [0.0, 3.0], "points": 3, "budgets": [200], "fresh": 2},
         "slice_many": {"extent": [0.0, 3.0], "points": 3, "pairs": 1000, "budgets": [200], "fresh": 2},
@@ -123,21 +119,12 @@ def test_worked_numbers(small):
     assert found["rerun"] == Cost("rerun", 2, 8_304, 2 * 4 + 8_304 / 8, 7_536 * 40.0)
     assert found["value"] == Cost("value", 3, 7_536, 3 * 5 + 7.536, 6 * 30.0)
     assert found["trust_region"] == Cost("trust_region", 3, 7_536, 3 * 6 + 3.768, 6 * 30.0)
-<<<<<<< HEAD
-    # 6 checkpoints × 64 states × 4 continuations of at most 500 pairs, at the pace of sampling
-    assert found["floors"] == Cost("floors", 6, 768_000, 6 * 7 + 7680.0, 6 * 50.0)
+    # 6 checkpoints × (twice 128 pairs, and 64 states × 4 continuations of at most 500), at the pace of sampling
+    assert found["floors"] == Cost("floors", 6, 769_536, 6 * 7 + 7695.36, 6 * 50.0)
     # 3 seeds at the last checkpoint; 2 epochs over 4 streams × 1000 pairs
     assert found["fit"] == Cost("fit", 3, 24_000, 3 * 1 + 2.4, 3 * 6.0)
     # 4 trials × 1000 pairs and 4 others × 500; vectors of 4 trials × 2 budgets, 4 × 4 and 4 streams × 8 λ
     assert found["baselines"] == Cost("baselines", 3, 18_000, 3 * 2 + 180.0, 3 * (88 + 16 + 32) * 2.0)
-=======
-    # 6 checkpoints × (twice 128 pairs, and 64 states × 4 continuations of at most 500), at the pace of sampling
-    assert found["floors"] == Cost("floors", 6, 769_536, 6 * 7 + 7695.36, 6 * 50.0)
-    # 3 seeds at the last checkpoint; 2 epochs over 5 truth streams × 1000 pairs
-    assert found["fit"] == Cost("fit", 3, 30_000, 3 * 1 + 3.0, 3 * 6.0)
-    # 3 trials × 1000 pairs and 5 truth streams × 500; vectors of 3 trials × 2 budgets, 3 × 4 and 5 streams × 8 λ
-    assert found["baselines"] == Cost("baselines", 3, 16_500, 3 * 2 + 165.0, 3 * (66 + 12 + 40) * 2.0)
->>>>>>> values
     # one checkpoint: 9 points × 500 pairs and a step by 128, the same and a step by 1000, 4 steps × (128 + 200)
     # and 9 points × 200 pairs more of this agent; slices of 5 points × 200 pairs and three batches of 128 or 1000;
     # 9 points × (2 budgets + 2 numbers of trajectories), 9 × 1, 5 × 1 twice and 4 × 1 are kept
@@ -178,13 +165,9 @@ def test_the_large_sample_of_the_steps_probe_is_as_large_as_the_probe_says():
 def test_twice_the_seeds_cost_twice_as_much(small):
     once = {cost.kind: cost for cost in costs(small, RATES)}
     small |= {"seeds": [0, 1, 2, 3, 4, 5], "lockstep": 3}
-<<<<<<< HEAD
     small["sample"]["deep"]["seeds"] = [0, 3]
-    small["landscape"]["seeds"] = [2, 5]
-=======
     small["landscape"]["seeds"] = [0, 5]
     small["landscape"]["few"]["closer"].append({"task": "hopper", "seed": 5, "budgets": [500, 700]})
->>>>>>> values
     small["ablation"]["seeds"] = [0, 1, 2, 3]
     small["regime"]["seeds"] = [2, 5]
     small["semantics"] |= {"train_seeds": [2, 5], "seeds": [2, 5]}
@@ -241,13 +224,8 @@ def test_the_repository_s_sets_cost_what_they_are_meant_to():
         for name in ("smoke", "default", "paper")
     }
     assert hours["smoke"] < 10 / 60, "five minutes on two cores"
-<<<<<<< HEAD
     assert hours["default"] < 45, "a day on two cores"
     assert hours["paper"] > 20 * hours["default"]
-=======
-    assert hours["default"] < 32, "about fifteen hours on two cores"
-    assert hours["paper"] > 100 * hours["default"]
->>>>>>> values
     paper = {cost.kind: cost for cost in costs(params_of("paper"), rates)}
     checkpoints = 3 * 2 * 24 * 4
     assert paper["sample"].pairs == checkpoints * 60 * 10**5
