@@ -83,17 +83,13 @@ def prepare(panel: str, size: int) -> None:
 
 def resized(params: dict, num_streams: int, length: int, points: int) -> dict:
     """Parameters with so many streams of so many pairs, and so many points of a plane."""
+    from bench.projects import pool_of
+
     budgets = [length // 4, length]
     scape, baselines = params["landscape"], params["baselines"]
     rollouts = {"gradient": params["probes"]["rollouts"]["gradient"] | {"budgets": budgets}}
     return params | {
-        "sample": {
-            "streams": num_streams,
-            "pairs": length,
-            "kept": num_streams,
-            "trials": max(4, num_streams // 4),
-            "deep": {"seeds": [], "pairs": length},
-        },
+        "sample": pool_of(params, num_streams, length) | {"trials": num_streams // 4},
         "probes": params["probes"] | {"rollouts": rollouts},
         "plot": params["plot"] | {"budget": budgets[-1]},
         # Not used here, but checked.
@@ -101,8 +97,11 @@ def resized(params: dict, num_streams: int, length: int, points: int) -> dict:
         "baselines": baselines | {"budgets": budgets, "pairs": length, "beyond": length - 1},
         "semantics": params["semantics"] | {"probes": ["gradient"]},
         "landscape": scape
-        | {kind: scape[kind] | {"budgets": [POINT_PAIRS]} for kind in ("few", "many")}
-        | {"plane": scape["plane"] | {"points": math.isqrt(points)}},
+        | {
+            "plane": scape["plane"] | {"points": math.isqrt(points)},
+            "few": scape["few"] | {"budgets": [POINT_PAIRS], "closer": []},
+            "many": scape["many"] | {"budgets": [POINT_PAIRS]},
+        },
     }
 
 

@@ -20,7 +20,15 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.projects import default_params, import_modules, make_project, measure, run_stage, untrained
+from bench.projects import (
+    default_params,
+    import_modules,
+    make_project,
+    measure,
+    pool_of,
+    run_stage,
+    untrained,
+)
 from bench.records import judged, save, table
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Rollout
@@ -46,7 +54,7 @@ def physics(agent: Checkpoint, pairs: int) -> Iterator[int]:
     import mujoco
     from mujoco import rollout
 
-    env = gymnasium.make(agent.env_id).unwrapped
+    env = gymnasium.make(agent.environment.id).unwrapped
     obs, _ = env.reset(seed=0)
     spec = mujoco.mjtState.mjSTATE_FULLPHYSICS
     act_of, rng = actor(agent, 1), np.random.default_rng(0)
@@ -108,7 +116,7 @@ def vector(agent: Checkpoint, pairs: int) -> Iterator[int]:
     import gymnasium
     from gymnasium.vector import SyncVectorEnv
 
-    envs = SyncVectorEnv([lambda: gymnasium.make(agent.env_id)] * STREAMS)
+    envs = SyncVectorEnv([lambda: gymnasium.make(agent.environment.id)] * STREAMS)
     act_of, rng = actor(agent, STREAMS), np.random.default_rng(0)
     obs, _ = envs.reset(seed=0)
     yield 0
@@ -144,7 +152,7 @@ def peer(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     torch.set_num_threads(1)
-    env = VecNormalize(DummyVecEnv([lambda: gymnasium.make(agent.env_id)]))
+    env = VecNormalize(DummyVecEnv([lambda: gymnasium.make(agent.environment.id)]))
     shared = {
         "n_steps": 2048, "batch_size": 64, "device": "cpu",
         "policy_kwargs": {"net_arch": {"pi": [64, 64], "vf": [64, 64]}},
@@ -160,7 +168,7 @@ def peer(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
 
 
 def estimation(agent: Checkpoint, pairs: int) -> Iterator[int]:
-    """The gradient probe on stored rollouts, with the default set's streams and budgets."""
+    """The gradient probe on stored rollouts, with the default set's kept streams and their budgets."""
     from pgprim.probes.gradient.measure import measure as measure_gradient
     from pgprim.store.inputs import Inputs
     from pgprim.store.rollouts import BLOCK, open_rollouts
@@ -212,15 +220,16 @@ def baselines(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 
 def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
-    """What the stage `floor` does: a stream on Gymnasium, and continuations from copies of its states."""
+    """What the probe `floors` does behind the update: a stream, and continuations of its states."""
     from pgprim.experience.fork import fork_stream
-    from pgprim.probes.floors.measure import estimate
+    from pgprim.probes.floors.measure import estimate, updated
     from pgprim.rl.streams import time_limit
 
     floor = default_params()["probes"]["checkpoints"]["floors"]
     num_pairs, states = agent.settings["pairs"], max(2, pairs // (floor["branches"] * floor["beyond"]))
     positions = [k * num_pairs // states for k in range(states)]
-    simulated = [positions[-1]]
+    simulated = [positions[-1] + 1]
+    agent, phi = updated(agent)
 
     def forks():
         for fork in fork_stream(agent, positions, floor["branches"], floor["beyond"]):
@@ -228,7 +237,7 @@ def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
             yield fork
 
     yield 0
-    estimate(agent, forks(), time_limit(agent.environment))
+    estimate(agent, phi, forks(), time_limit(agent.environment))
     yield sum(simulated)
 
 
@@ -311,16 +320,15 @@ def probe_params(params: dict, pairs: int) -> dict:
     reward = {"budgets": [pairs // scape["plane"]["points"] ** 2]}
 
     def scaled(budgets: list[int], least: int) -> list[int]:
-        kept = [budget for budget in budgets if budget <= sample["pairs"]]
-        return sorted({max(least, budget * length // sample["pairs"]) for budget in kept})
+        within = [budget for budget in budgets if budget <= sample["pairs"]]
+        return sorted({max(least, budget * length // sample["pairs"]) for budget in within})
 
     rollouts = {
         name: block | {"budgets": scaled(block["budgets"], 2 * params["train"]["minibatches"])}
         for name, block in params["probes"]["rollouts"].items()
     }
     return params | {
-        "sample": sample
-        | {"streams": sample["kept"], "pairs": length, "deep": {"seeds": [], "pairs": length}},
+        "sample": pool_of(params, sample["kept"], length),
         "probes": params["probes"] | {"rollouts": rollouts},
         "plot": params["plot"] | {"budget": rollouts["gradient"]["budgets"][-1]},
         "baselines": params["baselines"]
@@ -328,7 +336,7 @@ def probe_params(params: dict, pairs: int) -> dict:
             "budgets": scaled(params["baselines"]["budgets"], 2),
             "pairs": scaled([params["baselines"]["pairs"]], 2)[0],
         },
-        "landscape": scape | {kind: scape[kind] | reward for kind in ("few", "many")},
+        "landscape": scape | {"few": scape["few"] | reward | {"closer": []}, "many": scape["many"] | reward},
     }
 
 

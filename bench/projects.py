@@ -48,6 +48,12 @@ def untrained(task: str, algo: str = "ppo", seed: int = 0, hidden: int | None = 
     return Checkpoint(task, environment, algo, seed, 0, *shape, values, state)
 
 
+def pool_of(params: dict, num_streams: int, length: int) -> dict:
+    """The section `sample` of a pool of so many streams of so many pairs, all kept, whatever the agent's seed."""
+    sizes = {"streams": num_streams, "kept": num_streams, "pairs": length}
+    return params["sample"] | sizes | {"deep": {"seeds": [], "pairs": length}}
+
+
 def make_project(folder: Path, agent: Checkpoint, params: dict) -> None:
     """Put into a folder what the stages of one checkpoint read."""
     check(params, "the parameters to measure")

@@ -63,18 +63,25 @@ def test_points_per_second_are_pairs_over_the_pairs_of_a_point():
 
 def test_probes_of_400_000_pairs_are_those_of_the_default_set():
     params = default_params()
-    found = probe_params(params, 400_000)
-    for block in ("sample", "estimate", "baselines"):
-        assert found[block] == params[block]
-    assert found["landscape"]["few"]["budgets"] == [400_000 // 49]
+    scaled = probe_params(params, 400_000)
+    sample, default = scaled["sample"], params["sample"]
+    for size in ("kept", "pairs", "trials"):
+        assert sample[size] == default[size]
+    assert sample["streams"] == sample["kept"]  # none is simulated but what is stored
+    assert scaled["baselines"] == params["baselines"]
+    assert scaled["probes"]["rollouts"]["steps"] == params["probes"]["rollouts"]["steps"]
+    budgets = params["probes"]["rollouts"]["gradient"]["budgets"]
+    assert scaled["probes"]["rollouts"]["gradient"]["budgets"] == [n for n in budgets if n <= sample["pairs"]]
+    assert scaled["landscape"]["few"]["budgets"] == [400_000 // 49]
 
 
 @pytest.mark.parametrize("pairs", [21_000, 400_000, 4_000_000])
 def test_parameters_of_probes_are_valid_and_as_large_as_asked(pairs):
-    found = probe_params(default_params(), pairs)
-    check(found)
-    assert num_sampled(found) == pairs
-    assert found["estimate"]["steps"]["budgets"][-1] == found["sample"]["pairs"]
+    scaled = probe_params(default_params(), pairs)
+    check(scaled)
+    assert num_sampled(scaled) == pairs
+    for probe in ("gradient", "steps"):
+        assert scaled["probes"]["rollouts"][probe]["budgets"][-1] == scaled["sample"]["pairs"]
 
 
 def test_pairs_behind_the_end_of_a_continuation_do_not_count():

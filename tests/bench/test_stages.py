@@ -13,10 +13,10 @@ HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load
 def jobs(tmp_path, monkeypatch):
     """Two runs: jobs in seconds 0-20, 10-40 and 60-70, and an hour later one of 10 seconds."""
     for name, seconds, memory, cpu, end in (
-        ("sample/a", 20, 100, 7.75, 1020),
-        ("estimate/steps-a", 30, 300, 7.75, 1040),
-        ("estimate/steps-b", 10, 200, "-", 1070),
-        ("sample/b", 10, 90, 5, 4670),
+        ("rollouts/a", 20, 100, 7.75, 1020),
+        ("estimates/steps/a", 30, 300, 7.75, 1040),
+        ("estimates/steps/b", 10, 200, "-", 1070),
+        ("rollouts/b", 10, 90, 5, 4670),
     ):
         benchmark, log = tmp_path / f"benchmarks/{name}.tsv", tmp_path / f"logs/{name}.log"
         for path in (benchmark, log):
@@ -29,11 +29,11 @@ def jobs(tmp_path, monkeypatch):
 
 
 def test_jobs_are_read_by_stage_and_probe(jobs):
-    assert jobs.stage.tolist() == ["estimate steps", "estimate steps", "sample", "sample"]
+    assert jobs.stage.tolist() == ["estimates steps", "estimates steps", "rollouts", "rollouts"]
     table = summarise(jobs)
-    assert table.jobs.to_dict() == {"sample": 2, "estimate steps": 2}
-    assert table.memory["estimate steps"] == 300
-    assert table.cpu_hours["sample"] == pytest.approx((20 * 7.75 / 15.5 + 5) / 3600)
+    assert table.jobs.to_dict() == {"rollouts": 2, "estimates steps": 2}
+    assert table.memory["estimates steps"] == 300
+    assert table.cpu_hours["rollouts"] == pytest.approx((20 * 7.75 / 15.5 + 5) / 3600)
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,7 @@ def test_jobs_are_read_by_stage_and_probe(jobs):
     [
         ("claims.tsv", "claims"),
         ("fits/hopper/ppo/0/150.tsv", "fits"),
-        ("estimate/steps-hopper-ppo-0-0.tsv", "estimate steps"),
-        ("estimates/floor/hopper/ppo/0/0.tsv", "estimates floor"),
+        ("estimates/floors/hopper/ppo/0/0.tsv", "estimates floors"),
         ("semantics/training/hopper/ppo/0.tsv", "semantics training"),
     ],
 )
@@ -72,7 +71,7 @@ def test_busy_is_cpu_time_over_cores_and_the_time_of_the_last_run(jobs, monkeypa
     assert (
         "4 jobs of 2 runs. In the last, of 1 jobs in 0.2 minutes, 2 cores were busy 25 %" in text
     )  # 5 of 20 s
-    Path("benchmarks/sample/b.tsv").unlink()
+    Path("benchmarks/rollouts/b.tsv").unlink()
     assert main() == 0
     text = capsys.readouterr().out
     assert (
