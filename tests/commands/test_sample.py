@@ -55,11 +55,13 @@ def workplace(tmp_path):
 
     def parameters(num_pairs: int) -> None:
         sample = pool_of(7, num_pairs, 4)
-        estimate = {"gradient": {"budgets": [100], "level": 0.95}}
-        fit = PARAMS["baselines"]["fit"] | {"beyond": 100}
-        baselines = PARAMS["baselines"] | {"budgets": [600], "pairs": 600, "fit": fit}
+        rollouts = {"gradient": {"budgets": [100]}}
+        changed = {"sample": sample, "probes": PARAMS["probes"] | {"rollouts": rollouts}}
+        changed["plot"] = PARAMS["plot"] | {"budget": 100}
+        changed["fit"] = PARAMS["fit"] | {"beyond": 100}
+        changed["baselines"] = PARAMS["baselines"] | {"budgets": [600], "pairs": 600, "beyond": 100}
+        changed["semantics"] = PARAMS["semantics"] | {"probes": ["gradient"]}
         with (tmp_path / "params.yaml").open("w") as file:
-            changed = {"sample": sample, "estimate": estimate, "baselines": baselines}
             YAML(typ="safe", pure=True).dump(PARAMS | changed, file)
 
     parameters(600)
