@@ -12,7 +12,6 @@ PACKAGES = (
     "torch",
     "numpy",
     "mujoco",
-    "envpool",
     "gymnasium",
     "stable-baselines3",
     "zarr",

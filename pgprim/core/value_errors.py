@@ -206,24 +206,6 @@ def summarise_errors(
     return ErrorSummary(finite_mean(errors, axis=-1), finite_median(errors, axis=-1), total)
 
 
-def perfect_error(
-    val: Float[np.ndarray, " branch"],
-    target: Float[np.ndarray, " branch"],
-    errors: Callable[..., Float[np.ndarray, "many branch"]] = relative_errors,
-) -> float:
-    """Error that V^π itself would show at one state: the mean of `perfect_errors` over its continuations.
-
-    Args:
-        val: Complete return of each continuation, at least three.
-        target: What V is compared to, from the same continuation; NaN where the definition leaves it out.
-        errors: Which error: `relative_errors` or `squared_relative_errors`.
-
-    Returns:
-        The error; NaN if there is no target.
-    """
-    return float(finite_mean(perfect_errors(val, target, errors)))
-
-
 def perfect_errors(
     val: Float[np.ndarray, " branch"],
     target: Float[np.ndarray, " branch"],
@@ -241,7 +223,7 @@ def perfect_errors(
     Args:
         val: Complete return of each continuation, at least three.
         target: What V is compared to, from the same continuation; NaN where the definition leaves it out.
-        errors: Which error.
+        errors: Which error: `relative_errors` or `squared_relative_errors`, or any function of V and target.
 
     Returns:
         The error on each continuation's target; NaN where there is none.

@@ -55,8 +55,8 @@ def fork_stream(
         positions: Times in the stream, ascending.
         num_branches: Continuations of each of these states.
         num_pairs: Pairs of each continuation, fewer if the task ends the episode.
-        purpose: What the stream's random numbers are for, if it is not one of its own: with that of another stream it is
-            that stream, to the bit, if that one was run alone or beside those of other policies.
+        purpose: What the stream's random numbers are for, if it is not one of its own: with that of a stream that was run
+            beside those of other policies it is that stream, to the bit.
 
     Yields:
         The states in the order of time.
@@ -65,9 +65,11 @@ def fork_stream(
         UserError: The environment fails, or truncates an episode other than by its time limit.
     """
     environment, policies = checkpoint.environment, frozen_policies(checkpoint)
-    own = ("floor", environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
-    purpose = own if purpose is None else purpose
-    alone = frozen_policies(checkpoint, checkpoint.state.theta.numpy())
+    if purpose is None:
+        purpose = ("floor", environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
+        alone = policies
+    else:
+        alone = frozen_policies(checkpoint, checkpoint.state.theta.numpy())
     states, elapsed = [], [0]
     with closing(make_streams(environment, [derive_seed(*purpose, "env")])) as streams:
         # One pair beyond the last position, so that no position is the end of the run.

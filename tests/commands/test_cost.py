@@ -39,8 +39,15 @@ def small() -> dict:
     params["baselines"] |= {"budgets": [500, 1000], "pairs": 500}
     params["landscape"]["plane"]["points"] = 3
     params["landscape"] |= {
-        "few": {"budgets": [100, 500], "trajectories": [5, 10], "closer": []},
+        "seeds": [0],
+        "few": {
+            "budgets": [100, 500],
+            "trajectories": [5, 10],
+            "closer": [{"task": "hopper", "seed": 0, "budgets": [500, 700]}],
+        },
         "many": {"pairs": 1000, "budgets": [500]},
+        "slice_few": {"extent": [0.0, 3.0], "points": 3, "budgets": [200], "fresh": 2},
+        "slice_many": {"extent": [0.0, 3.0], "points": 3, "pairs": 1000, "budgets": [200], "fresh": 2},
         "steps": {"steps": 4, "budgets": [200]},
     }
     params["ablation"] |= {"rates": [1.0], "seeds": [0, 1], "choose": [0], "iterations": 5, "pairs": 128}
@@ -112,19 +119,20 @@ def test_worked_numbers(small):
     assert found["rerun"] == Cost("rerun", 2, 8_304, 2 * 4 + 8_304 / 8, 7_536 * 40.0)
     assert found["value"] == Cost("value", 3, 7_536, 3 * 5 + 7.536, 6 * 30.0)
     assert found["trust_region"] == Cost("trust_region", 3, 7_536, 3 * 6 + 3.768, 6 * 30.0)
-    # 6 checkpoints × 64 states × 4 continuations of at most 500 pairs, at the pace of sampling
-    assert found["floors"] == Cost("floors", 6, 768_000, 6 * 7 + 7680.0, 6 * 50.0)
+    # 6 checkpoints × (twice 128 pairs, and 64 states × 4 continuations of at most 500), at the pace of sampling
+    assert found["floors"] == Cost("floors", 6, 769_536, 6 * 7 + 7695.36, 6 * 50.0)
     # 3 seeds at the last checkpoint; 2 epochs over 4 streams × 1000 pairs
     assert found["fit"] == Cost("fit", 3, 24_000, 3 * 1 + 2.4, 3 * 6.0)
     # 4 trials × 1000 pairs and 4 others × 500; vectors of 4 trials × 2 budgets, 4 × 4 and 4 streams × 8 λ
     assert found["baselines"] == Cost("baselines", 3, 18_000, 3 * 2 + 180.0, 3 * (88 + 16 + 32) * 2.0)
     # one checkpoint: 9 points × 500 pairs and a step by 128, the same and a step by 1000, 4 steps × (128 + 200)
-    # 9 points × (2 budgets + 2 numbers of trajectories), 9 × 1 and 4 × 1 are kept
-    assert found["landscape"].seconds == pytest.approx(3 * 3 + 11.44)
+    # and 9 points × 200 pairs more of this agent; slices of 5 points × 200 pairs and three batches of 128 or 1000;
+    # 9 points × (2 budgets + 2 numbers of trajectories), 9 × 1, 5 × 1 twice and 4 × 1 are kept
+    assert found["landscape"].seconds == pytest.approx(5 * 3 + 18.624)
     assert (found["landscape"].jobs, found["landscape"].pairs, found["landscape"].num_bytes) == (
-        3,
-        11_440,
-        392.0,
+        5,
+        11_440 + 1_800 + 1_384 + 4_000,
+        59 * 8.0,
     )
     # 16 cells × 5 iterations × 2 seeds × 128 pairs, at the pace of training
     assert found["ablation training"] == Cost("ablation training", 1, 20_480, 1 + 2048.0, 160.0)
@@ -158,7 +166,8 @@ def test_twice_the_seeds_cost_twice_as_much(small):
     once = {cost.kind: cost for cost in costs(small, RATES)}
     small |= {"seeds": [0, 1, 2, 3, 4, 5], "lockstep": 3}
     small["sample"]["deep"]["seeds"] = [0, 3]
-    small["landscape"]["seeds"] = [2, 5]
+    small["landscape"]["seeds"] = [0, 5]
+    small["landscape"]["few"]["closer"].append({"task": "hopper", "seed": 5, "budgets": [500, 700]})
     small["ablation"]["seeds"] = [0, 1, 2, 3]
     small["regime"]["seeds"] = [2, 5]
     small["semantics"] |= {"train_seeds": [2, 5], "seeds": [2, 5]}
@@ -284,7 +293,7 @@ def test_the_readme_s_table_is_what_the_command_prints():
 @pytest.mark.slow
 def test_measuring_runs_the_stages_and_gives_rates_for_all_of_them(small, monkeypatch):
     monkeypatch.chdir(ROOT)
-    del small["estimate"]["steps"]
+    del small["probes"]["rollouts"]["steps"]
     before = copy.deepcopy(small)
     rates = measure(small)
     assert small == before

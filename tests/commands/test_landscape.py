@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from ruamel.yaml import YAML
+from scipy.stats import sem, t
 
 from pgprim.core.mlp import policy_net, value_net
 from pgprim.probes.landscape import measure as landscape
@@ -37,8 +38,10 @@ def workplace(tmp_path, monkeypatch):
     params = write_params(task, env_id, [50, 100], 3, 3, hidden=list(HIDDEN), pairs=128)
     params["landscape"] |= {
         "plane": {"extent": [0.0, 3.0], "points": 3, "random_norm": 2.0},
-        "few": {"budgets": [60, 150], "trajectories": [2, 100]},
+        "few": {"budgets": [60, 150], "trajectories": [2, 100], "closer": []},
         "many": {"pairs": 500, "budgets": [150]},
+        "slice_few": {"extent": [0.0, 2.5], "points": 3, "budgets": [150, 300], "fresh": 3},
+        "slice_many": {"extent": [0.0, 2.5], "points": 3, "pairs": 500, "budgets": [150], "fresh": 3},
         "steps": {"steps": 5, "budgets": [60]},
     }
     write(params)
@@ -73,6 +76,12 @@ def test_the_result_is_labelled_and_the_same_for_every_grouping(workplace, kind,
     if kind == "steps":
         assert ds.steps_reward.dims[4:] == ("step", "budget") and ds.sizes["step"] == 5
         assert np.unique(ds.steps_surrogate).size > 1
+        return
+    if kind.startswith("slice_"):
+        assert ds.kind.values.tolist() == [kind.removeprefix("slice_")]
+        np.testing.assert_array_equal(ds.along, [0, 1, 1.25, 2.5])
+        assert ds.slice_fresh_batch.dims[5:] == ("along", "batch") and ds.sizes["batch"] == 3
+        assert (ds.slice_fresh_batch.sel(along=0) == 0).all() and ds.slice_surrogate.sel(along=0) == 0
         return
     assert ds.kind.values.tolist() == [kind]
     assert ds.batch_pairs.item() == (128 if kind == "few" else 3 * 166)
@@ -173,6 +182,75 @@ def test_pieces_of_other_parameters_are_not_taken(workplace, monkeypatch):
     assert load_dataset("few.nc").random_norm.item() == pytest.approx(1)
 
 
+def test_a_slice_follows_the_step_of_its_plane_and_of_training(workplace):
+    """Its surrogate on the step's own batch is the plane's at β = 0, on other batches it is not, and at 0 all are 0."""
+    for kind in ("few", "slice_few"):
+        run(kind, f"{kind}.nc")
+    plane, line = (load_dataset(f"{kind}.nc").squeeze() for kind in ("few", "slice_few"))
+    assert line.slice_step_norm == plane.step_norm and line.slice_batch_pairs == plane.batch_pairs
+    workplace["landscape"]["slice_few"]["extent"] = [0.0, 3.0]
+    write(workplace)
+    run("slice_few", "as_plane.nc")
+    same = load_dataset("as_plane.nc").squeeze()
+    np.testing.assert_array_equal(
+        same.slice_surrogate.sel(along=plane.alpha.values), plane.surrogate.isel(beta=0)
+    )
+    assert (same.slice_fresh_batch.sel(along=1) != same.slice_surrogate.sel(along=1)).all()
+    assert np.unique(same.slice_fresh_batch.sel(along=1)).size == 3
+
+
+def test_a_step_s_promise_and_what_it_keeps_are_the_slice_at_one(workplace):
+    run("slice_few", "slice.nc")
+    ds = load_dataset("slice.nc").squeeze()
+    end, start = (ds.sel(along=alpha) for alpha in (1, 0))
+    np.testing.assert_allclose(ds.promised, end.slice_surrogate)
+    np.testing.assert_allclose(ds.promised_ci.mean("bound"), ds.promised)
+    batches = end.slice_fresh_batch.values
+    np.testing.assert_allclose(ds.promised_fresh, batches.mean())
+    np.testing.assert_allclose(ds.promised_fresh_ci, t.interval(0.95, 2, batches.mean(), sem(batches)))
+    np.testing.assert_allclose(ds.kept, end.slice_reward - start.slice_reward)
+    np.testing.assert_allclose(end.slice_fresh_ci, ds.promised_fresh_ci)
+    # Six episodes of 25 pairs in 150 and twelve in 300.
+    np.testing.assert_array_equal(ds.slice_num_trajectories, np.tile([6, 12], (4, 1)))
+    half = t.ppf(0.975, ds.slice_num_trajectories - 1) * ds.slice_reward_se
+    np.testing.assert_allclose(ds.slice_reward_ci.sel(bound="high") - ds.slice_reward, half)
+
+
+def test_a_stopped_slice_takes_its_fresh_batches_up_again(workplace, monkeypatch):
+    expected = run("slice_many", "expected.nc")
+    sampled, sample_batch = [], landscape.sample_batch
+
+    def stop_after(most):
+        def wrapped(checkpoint, num_streams, num_pairs, purpose, advance):
+            if len(sampled) == most:
+                raise KeyboardInterrupt
+            sampled.append(purpose[-2:])
+            return sample_batch(checkpoint, num_streams, num_pairs, purpose, advance)
+
+        return wrapped
+
+    monkeypatch.setattr(landscape, "sample_batch", stop_after(3))
+    with pytest.raises(KeyboardInterrupt):
+        run("slice_many", "stopped.nc")
+    monkeypatch.setattr(landscape, "sample_batch", stop_after(-1))
+    assert run("slice_many", "stopped.nc") == expected
+    assert sampled == [("many", "batch"), ("fresh", 0), ("fresh", 1), ("fresh", 2)]
+
+
+def test_one_agent_s_plane_can_be_measured_more_closely(workplace):
+    run("few", "few.nc")
+    workplace["landscape"]["few"]["closer"] = [{"task": "regulator", "seed": 0, "budgets": [60, 150, 400]}]
+    write(workplace)
+    run("few", "closer.nc")
+    few, closer = (load_dataset(f"{name}.nc").squeeze() for name in ("few", "closer"))
+    assert closer.budget.values.tolist() == [60, 150, 400]
+    np.testing.assert_array_equal(closer.reward.sel(budget=[60, 150]), few.reward)
+    workplace["landscape"]["few"]["closer"][0]["seed"] = 1
+    write(workplace)
+    run("few", "other.nc")
+    assert load_dataset("other.nc").budget.values.tolist() == [60, 150]
+
+
 def test_common_random_numbers_are_a_switch(workplace):
     plain = run("few", "plain.nc")
     workplace["landscape"]["common_random_numbers"] = True
@@ -188,12 +266,19 @@ def test_common_random_numbers_are_a_switch(workplace):
     [
         (lambda block: block | {"tasks": ["ant"]}, r"landscape\.tasks\[0\] is \"ant\", but must be one of tasks"),
         (lambda block: block | {"iterations": [7]}, r"landscape\.iterations\[0\] is 7, but must be one of iterations"),
-        (lambda block: block | {"kinds": ["some"]}, r"landscape\.kinds\[0\] is \"some\", but must be few, many or steps"),
+        (lambda block: block | {"kinds": ["some"]}, r"landscape\.kinds\[0\] is \"some\", but must be few, many, slice_few, slice_many or steps"),
         (lambda block: block | {"plane": block["plane"] | {"extent": [3, 0]}}, "must rise from left to right"),
         (lambda block: block | {"plane": block["plane"] | {"points": 1}}, "at least 2"),
         (lambda block: block | {"few": block["few"] | {"budgets": [150, 60]}}, "few.budgets .* that rise"),
         (lambda block: block | {"many": {"pairs": 100, "budgets": [150]}}, r"must be at least train.pairs \(128\)"),
         (lambda block: block | {"many": {"pairs": 500, "budgets": [70]}}, "must end with one of landscape.few.budgets"),
+        (
+            lambda block: block | {"few": block["few"] | {"closer": [{"task": "regulator", "seed": 0, "budgets": [60]}]}},
+            r"must end with one of landscape\.few\.closer\[0\]\.budgets, \[60\]",
+        ),
+        (lambda block: block | {"slice_few": block["slice_few"] | {"fresh": 1}}, "fresh is 1, but must be .* at least 2"),
+        (lambda block: block | {"slice_many": block["slice_many"] | {"pairs": 100}}, "slice_many.pairs is 100"),
+        (lambda block: block | {"slice_few": block["slice_few"] | {"extent": [1, 0]}}, "slice_few.extent"),
         (lambda block: block | {"steps": {"steps": 3, "budgets": [60]}}, "at least 4"),
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ from pgprim.core.value_errors import (
     gae_targets_cut,
     gae_targets_rolled,
     pair_products,
-    perfect_error,
+    perfect_errors,
     relative_errors,
     returns_cut,
     returns_rolled,
@@ -146,7 +146,7 @@ def test_the_perfect_error_of_normal_returns(num_branches, bias):
     """E|V − R|/|R| is σ√(2/π)/μ to first order in σ/μ; with V estimated it is what the extrapolation leaves."""
     rng = np.random.default_rng(2)
     returns = 1000 + rng.standard_normal((1500, num_branches))
-    ours = 1000 * np.array([perfect_error(val, val) for val in returns]) / np.sqrt(2 / np.pi)
+    ours = 1000 * np.array([perfect_errors(val, val).mean() for val in returns]) / np.sqrt(2 / np.pi)
     assert abs(ours.mean() - 1 - bias) < 4 * ours.std() / 1500**0.5
     assert ours.std() / 1500**0.5 < 0.03
 
@@ -155,9 +155,16 @@ def test_the_perfect_error_where_targets_are_cut():
     """Targets of half the value, whatever the returns' noise: V^π is off by one target exactly."""
     rng = np.random.default_rng(3)
     returns = 10 + rng.standard_normal((1000, 5))
-    ours = np.array([perfect_error(val, np.full(5, 5.0)) for val in returns])
+    ours = np.array([perfect_errors(val, np.full(5, 5.0)).mean() for val in returns])
     assert abs(ours.mean() - 1) < 4 * ours.std() / 1000**0.5
-    assert np.isnan(perfect_error(returns[0], np.full(5, np.nan)))
+    assert np.isnan(perfect_errors(returns[0], np.full(5, np.nan))).all()
+
+
+def test_a_continuation_that_is_left_out_still_tells_the_value():
+    returns, target = np.array([10.0, 12.0, 9.0, 11.0]), np.array([5.0, np.nan, 5.0, 5.0])
+    errors = perfect_errors(returns, target)
+    np.testing.assert_array_equal(np.isnan(errors), np.isnan(target))
+    np.testing.assert_array_equal(errors[[0, 2, 3]], perfect_errors(returns, np.full(4, 5.0))[[0, 2, 3]])
 
 
 def test_products_of_different_branches_are_free_of_noise():
@@ -174,6 +181,6 @@ def test_the_perfect_squared_error_is_the_returns_variance():
     """E (V^π − R)²/|R| with R constant in the denominator is σ²/μ to first order, without the bias of an absolute error."""
     rng = np.random.default_rng(5)
     returns = 1000 + 10 * rng.standard_normal((4000, 3))
-    errors = np.array([perfect_error(val, val, squared_relative_errors) for val in returns])
+    errors = np.array([perfect_errors(val, val, squared_relative_errors).mean() for val in returns])
     assert abs(errors.mean() - 0.1) < 4 * errors.std() / 4000**0.5
     assert errors.std() / 4000**0.5 < 0.004

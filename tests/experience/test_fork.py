@@ -39,7 +39,9 @@ def test_the_stream_is_that_of_the_frozen_policy(env_id, monkeypatch):
     gymnasium.make(env_id).close()  # imports the module that registers it
     monkeypatch.setattr(gymnasium.spec(env_id.rpartition(":")[2]), "max_episode_steps", 15)
     checkpoint = make_checkpoint(env_id)
-    policies = frozen_policies(checkpoint)
+    policies = frozen_policies(
+        checkpoint, checkpoint.state.theta.numpy()
+    )  # one stream, so one row to a product
     (right,) = run_policies(checkpoint.environment, policies, [("floor", env_id, *PURPOSE)], 120, 120)
     assert right.truncated.any() and (right.terminated.any() or env_id == REGULATOR)
     positions = [0, 3, 14, 15, 40, 119]

@@ -4,7 +4,6 @@ The bandit's reward is polynomial in the noise, so it is known for any parameter
 direction included; the regulator's is known for linear policies, over episodes of many steps.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,12 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from pgprim.commands import landscape
 from pgprim.core.episodes import complete_episodes, estimate_return
 from pgprim.core.mlp import forward, policy_net, value_net
+from pgprim.probes.landscape import measure as landscape
 from pgprim.probes.landscape.points import plane, run_points
 from pgprim.store.datasets import load_dataset
+from tests.commands.measuring import measure
 from tests.oracles.environments import (
     ACTION_COST,
     CONTEXTS,
@@ -43,7 +43,7 @@ def _params(task, env_id, **train):
     params = write_params(task, env_id, [50, 100], 3, 3, hidden=list(HIDDEN), **train)
     params["landscape"] |= {
         "plane": {"extent": [0.0, 3.0], "points": POINTS, "random_norm": 2.0},
-        "few": {"budgets": BUDGETS, "trajectories": [30]},
+        "few": {"budgets": BUDGETS, "trajectories": [30], "closer": []},
         "many": {"pairs": 4096, "budgets": BUDGETS[:1]},
     }
     with Path("params.yaml").open("w") as file:
@@ -69,8 +69,7 @@ def bandit(tmp_path_factory):
             return points[-1]
 
         patch.setattr(landscape, "plane", keep)
-        options = {"checkpoint": "agent.safetensors", "out": "few.nc", "threads": 1}
-        landscape.main(argparse.Namespace(kind="few", **options))
+        measure("landscape", "few.nc", case="few", checkpoint="agent.safetensors")
         ds = load_dataset("few.nc").squeeze(drop=True)
     parts = net.split(points[0].double())
     obs = torch.from_numpy(CONTEXTS).expand(len(points[0]), -1, -1)
@@ -97,6 +96,13 @@ def test_the_bandit_s_error_falls_as_the_root_of_the_pairs(bandit):
     error = np.sqrt(np.square(error).mean((0, 1)))
     slope = np.log(error[1] / error[0]) / np.log(BUDGETS[1] / BUDGETS[0])
     assert abs(slope + 0.5) < 3 * np.sqrt(1 / POINTS**2) / np.log(BUDGETS[1] / BUDGETS[0])
+
+
+def test_t_intervals_of_the_bandit_s_reward_cover_it(bandit):
+    """50 intervals of nominal 95 %; rewards are skew, so that 40 episodes cover a little less."""
+    ds, truth = bandit
+    low, high = (ds.reward_ci.sel(bound=bound).values for bound in ("low", "high"))
+    assert ((low < truth[..., None]) & (truth[..., None] < high)).mean() > 0.85
 
 
 def test_every_pair_of_the_bandit_is_an_episode(bandit):

@@ -1,5 +1,7 @@
 """V* and the best baseline: what is read, that the fit is least squares, and when it stops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -170,3 +172,22 @@ def test_groups_of_streams_are_joined_in_order(tmp_path):
     assert joined.num_left_out == whole.num_left_out
     for name in ("obs", "ret", "val", "norm"):
         np.testing.assert_allclose(getattr(joined, name), getattr(whole, name), rtol=1e-5, atol=1e-5)
+
+
+def test_a_reward_that_is_never_found_has_no_variance_to_explain():
+    rng = np.random.default_rng(5)
+    train, held_out = _sample(rng, 500), _sample(rng, 200)
+    train, held_out = (replace(part, ret=torch.zeros_like(part.ret)) for part in (train, held_out))
+    numbers = describe(NET, _fit(train, held_out), train, held_out)
+    assert np.isnan(numbers["fit_explained_variance"]) and np.isnan(numbers["fit_value_explained_variance"])
+    assert np.isfinite(numbers["fit_error"])
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e6])
+def test_returns_of_any_unit_are_fitted(unit):
+    rng = np.random.default_rng(6)
+    parts = [
+        replace(part, ret=unit * (part.ret - 100)) for part in (_sample(rng, 5_000), _sample(rng, 1_000))
+    ]
+    start = rescale(NET, _phi(), torch.tensor(-100.0 * unit), torch.tensor(1.0 * unit))
+    assert describe(NET, _fit(*parts, phi=start), *parts)["fit_explained_variance"] > 0.7

@@ -29,8 +29,8 @@ from pgprim.types.rollouts import Rollout
 STEPS = 512
 """Pairs of a stream whose scores are taken at once."""
 
-SMALLEST_DEVIATION = 1e-6
-"""Returns that vary less are only centred before they are fitted."""
+SMALLEST_SHARE = 1e-6
+"""Returns whose deviation is a smaller share of their mean, rounding in single precision, are only centred."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,8 @@ def fit_returns(
         rng: For the order of the pairs.
         label: What the progress bar says.
     """
-    location, scale = train.ret.mean(), train.ret.std().clamp(min=SMALLEST_DEVIATION)
+    location, scale = train.ret.mean(), train.ret.std()
+    scale = torch.where(scale > SMALLEST_SHARE * location.abs(), scale, 1.0)
     target, weight = (train.ret - location) / scale, weights(train)
     weight = weight / weight.mean(1, keepdim=True)
     phi = rescale(net, phi, -location / scale, 1 / scale)
@@ -229,6 +230,6 @@ def describe(net: MLP, fitted: Fitted, train: Returns, held_out: Returns) -> dic
         "fit_epochs": float(fitted.epoch[0]),
         "fit_error": error**0.5,
         "fit_value_error": value_error**0.5,
-        "fit_explained_variance": 1 - error / variance,
-        "fit_value_explained_variance": 1 - value_error / variance,
+        "fit_explained_variance": 1 - error / variance if variance else np.nan,
+        "fit_value_explained_variance": 1 - value_error / variance if variance else np.nan,
     }

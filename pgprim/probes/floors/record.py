@@ -8,7 +8,8 @@ from pgprim.types.schema import COUNT, at_least
 
 def _work(params: Params, num_obs: int, case: str) -> Work:
     block = params["probes"]["checkpoints"]["floors"]
-    return Work(block["states"] * block["branches"] * block["beyond"], 1)
+    # The update is made again, and then the stream is run whose states are continued.
+    return Work(2 * params["train"]["pairs"] + block["states"] * block["branches"] * block["beyond"], 1)
 
 
 def _check(params: Params) -> Iterator[str]:
