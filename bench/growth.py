@@ -101,7 +101,8 @@ def resized(params: dict, num_streams: int, length: int, points: int) -> dict:
         "baselines": baselines | {"budgets": budgets, "pairs": length, "beyond": length - 1},
         "semantics": params["semantics"] | {"probes": ["gradient"]},
         "landscape": scape
-        | {kind: scape[kind] | {"budgets": [POINT_PAIRS]} for kind in ("few", "many")}
+        | {"few": scape["few"] | {"budgets": [POINT_PAIRS], "closer": []}}
+        | {"many": scape["many"] | {"budgets": [POINT_PAIRS]}}
         | {"plane": scape["plane"] | {"points": math.isqrt(points)}},
     }
 

@@ -311,8 +311,8 @@ def probe_params(params: dict, pairs: int) -> dict:
     reward = {"budgets": [pairs // scape["plane"]["points"] ** 2]}
 
     def scaled(budgets: list[int], least: int) -> list[int]:
-        kept = [budget for budget in budgets if budget <= sample["pairs"]]
-        return sorted({max(least, budget * length // sample["pairs"]) for budget in kept})
+        of_streams = [budget for budget in budgets if budget <= sample["pairs"]]
+        return sorted({max(least, budget * length // sample["pairs"]) for budget in of_streams})
 
     rollouts = {
         name: block | {"budgets": scaled(block["budgets"], 2 * params["train"]["minibatches"])}
@@ -328,7 +328,7 @@ def probe_params(params: dict, pairs: int) -> dict:
             "budgets": scaled(params["baselines"]["budgets"], 2),
             "pairs": scaled([params["baselines"]["pairs"]], 2)[0],
         },
-        "landscape": scape | {kind: scape[kind] | reward for kind in ("few", "many")},
+        "landscape": scape | {"few": scape["few"] | reward | {"closer": []}, "many": scape["many"] | reward},
     }
 
 

@@ -64,8 +64,11 @@ def test_points_per_second_are_pairs_over_the_pairs_of_a_point():
 def test_probes_of_400_000_pairs_are_those_of_the_default_set():
     params = default_params()
     found = probe_params(params, 400_000)
-    for block in ("sample", "estimate", "baselines"):
+    for block in ("fit", "baselines"):
         assert found[block] == params[block]
+    assert found["probes"]["rollouts"]["steps"] == params["probes"]["rollouts"]["steps"]
+    assert found["sample"]["pairs"] == params["sample"]["pairs"]
+    assert found["sample"]["streams"] == found["sample"]["kept"] == params["sample"]["kept"]
     assert found["landscape"]["few"]["budgets"] == [400_000 // 49]
 
 
@@ -74,7 +77,7 @@ def test_parameters_of_probes_are_valid_and_as_large_as_asked(pairs):
     found = probe_params(default_params(), pairs)
     check(found)
     assert num_sampled(found) == pairs
-    assert found["estimate"]["steps"]["budgets"][-1] == found["sample"]["pairs"]
+    assert found["probes"]["rollouts"]["steps"]["budgets"][-1] == found["sample"]["pairs"]
 
 
 def test_pairs_behind_the_end_of_a_continuation_do_not_count():
