@@ -88,11 +88,11 @@ for precision in (np.float32, np.float64):
 
 AGENT = "snapshots/0/2.safetensors"
 COMMANDS = (
-    "train --task hopper --algo ppo --seeds 0-1 --snapshots snapshots --records records.zarr",
-    "train --task humanoid --algo trpo --seeds 0 --snapshots trpo/snapshots --records trpo/records.zarr",
+    "train --task hopper --algo ppo --seeds 0-1 --snapshots snapshots --records records",
+    "train --task humanoid --algo trpo --seeds 0 --snapshots trpo/snapshots --records trpo/records",
     f"sample --checkpoint {AGENT} --out rollouts.zarr",
-    f"estimate gradient --checkpoint {AGENT} --rollouts rollouts.zarr --gradients g.zarr --out gradient.nc",
-    f"estimate steps --checkpoint {AGENT} --rollouts rollouts.zarr --gradients s.zarr --out steps.nc",
+    f"probe gradient --checkpoint {AGENT} --rollouts rollouts.zarr --vectors g.zarr --out gradient.nc",
+    f"probe steps --checkpoint {AGENT} --rollouts rollouts.zarr --vectors s.zarr --out steps.nc",
 )
 
 
@@ -168,12 +168,10 @@ def write_params(folder: Path) -> None:
         "streams": 7, "pairs": 600, "kept": 7, "trials": 4, "deep": {"seeds": [], "pairs": 600}
     }  # fmt: skip
     for probe in ("gradient", "steps"):
-        params["estimate"][probe] |= {"budgets": [100, 600]}
-    params["baselines"] |= {
-        "budgets": [600],
-        "pairs": 600,
-        "fit": params["baselines"]["fit"] | {"beyond": 100},
-    }
+        params["probes"]["rollouts"][probe] |= {"budgets": [100, 600]}
+    params["fit"] |= {"beyond": 100}
+    params["baselines"] |= {"budgets": [600], "pairs": 600, "beyond": 100}
+    params["plot"]["budget"] = 600
     with (folder / "params.yaml").open("w") as file:
         yaml.dump(params, file)
 

@@ -65,11 +65,9 @@ def fork_stream(
         UserError: The environment fails, or truncates an episode other than by its time limit.
     """
     environment, policies = checkpoint.environment, frozen_policies(checkpoint)
-    if purpose is None:
-        purpose = ("floor", environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
-        alone = policies
-    else:
-        alone = frozen_policies(checkpoint, checkpoint.state.theta.numpy())
+    own = ("floor", environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
+    purpose = own if purpose is None else purpose
+    alone = frozen_policies(checkpoint, checkpoint.state.theta.numpy())  # one stream, so one row to a product
     states, elapsed = [], [0]
     with closing(make_streams(environment, [derive_seed(*purpose, "env")])) as streams:
         # One pair beyond the last position, so that no position is the end of the run.

@@ -26,7 +26,7 @@ NUMBERS = {
 
 @dataclass(frozen=True)
 class Fit:
-    """Two networks of the value network's shape, fitted to returns on the truth streams of one checkpoint.
+    """Two networks of the value network's shape, fitted to returns of kept streams of one checkpoint that are no trials.
 
     Attributes:
         task: Name of the task in the parameter file.

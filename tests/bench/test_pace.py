@@ -68,7 +68,8 @@ def test_probes_of_400_000_pairs_are_those_of_the_default_set():
     for size in ("kept", "pairs", "trials"):
         assert sample[size] == default[size]
     assert sample["streams"] == sample["kept"]  # none is simulated but what is stored
-    assert scaled["baselines"] == params["baselines"]
+    for block in ("fit", "baselines"):
+        assert scaled[block] == params[block]
     assert scaled["probes"]["rollouts"]["steps"] == params["probes"]["rollouts"]["steps"]
     budgets = params["probes"]["rollouts"]["gradient"]["budgets"]
     assert scaled["probes"]["rollouts"]["gradient"]["budgets"] == [n for n in budgets if n <= sample["pairs"]]

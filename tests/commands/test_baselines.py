@@ -45,12 +45,12 @@ def write_params(**changes):
         YAML(typ="safe", pure=True).dump(params, file)
 
 
-def altered(checkpoint, path, change):
-    """The rollouts with some of their arrays changed."""
+def altered(checkpoint, path, change, **attrs):
+    """The rollouts with some of their arrays or attributes changed."""
     rollouts = open_rollouts("rollouts.zarr")
     whole = change(everything(rollouts))
     with RolloutWriter(
-        path, *whole.rew.shape, checkpoint.num_obs, checkpoint.num_act, rollouts.attrs
+        path, *whole.rew.shape, checkpoint.num_obs, checkpoint.num_act, rollouts.attrs | attrs
     ) as writer:
         for start in range(0, PAIRS, BLOCK):
             piece = slice(start, start + BLOCK)
@@ -114,17 +114,10 @@ def test_a_smaller_number_of_pairs_is_what_it_says(here):
 
 
 def test_without_a_settled_return_there_is_one_sentence(here):
-    write_params(beyond=590)
-
-    rollouts = make_rollouts("rollouts.zarr", here, TRIALS + TRUTH, PAIRS, end_rate=0.0)
-    whole = everything(rollouts)
-    truncated = np.zeros_like(whole.truncated)
-    truncated[:, ::50] = True
-    stream, t = np.nonzero(truncated | (np.arange(PAIRS) == PAIRS - 1))
-    obs = np.zeros((len(t), here.num_obs), np.float32)
-    finals = type(whole.finals)(stream.astype(np.int32), t.astype(np.int32), obs)
-    altered(here, "other.zarr", lambda block: replace(block, truncated=truncated, finals=finals))
-    with pytest.raises(UserError, match=r"no return of the rollouts is settled.*fit\.beyond \(590\)"):
+    altered(here, "other.zarr", lambda block: block, time_limit=59)
+    with pytest.raises(
+        UserError, match=r"no return of the rollouts is settled.*fit\.beyond \(60\).*time limit"
+    ):
         run_fit("other.zarr")
     assert not Path("fit.safetensors").exists()
 
@@ -146,5 +139,5 @@ def test_what_does_not_belong_together_is_refused(here):
         run_baselines()
     save_fit("fit.safetensors", found)
     make_rollouts("rollouts.zarr", here, TRIALS + TRUTH - 1, PAIRS)
-    with pytest.raises(UserError, match=r"asks for 8 of 600; sample again"):
+    with pytest.raises(UserError, match=r"ask for 9 of 600; sample again"):
         run_baselines()

@@ -35,7 +35,7 @@ def workplace(tmp_path, monkeypatch):
     """A folder with an agent on the regulator and tiny landscapes to measure."""
     monkeypatch.chdir(tmp_path)
     task, env_id = "regulator", "tests.oracles.environments:Regulator-v0"
-    params = write_params(task, env_id, [50, 100], 3, 3, hidden=list(HIDDEN), pairs=128)
+    params = write_params(task, env_id, [50, 100], 8, hidden=list(HIDDEN), pairs=128)
     params["landscape"] |= {
         "plane": {"extent": [0.0, 3.0], "points": 3, "random_norm": 2.0},
         "few": {"budgets": [60, 150], "trajectories": [2, 100], "closer": []},

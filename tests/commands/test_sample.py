@@ -22,7 +22,7 @@ from pgprim.store.checkpoints import save_checkpoint
 from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import Checkpoint, Moments
 from pgprim.types.environment import Environment
-from tests.probes.synthetic import pool_of
+from tests.oracles.pipeline import write_params
 
 ROOT = Path(__file__).parents[2]
 PARAMS = YAML(typ="safe", pure=True).load((ROOT / "workflow/scales/default.yaml").read_text())
@@ -49,18 +49,13 @@ def stage(*options: str) -> list[str]:
 
 
 @pytest.fixture
-def workplace(tmp_path):
+def workplace(tmp_path, monkeypatch):
     """A folder with a checkpoint and a small parameter set, and the environment to run commands there."""
-    save_checkpoint(tmp_path / "agent.safetensors", make_checkpoint())
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint("agent.safetensors", make_checkpoint())
 
     def parameters(num_pairs: int) -> None:
-        sample = pool_of(7, num_pairs, 4)
-        estimate = {"gradient": {"budgets": [100], "level": 0.95}}
-        fit = PARAMS["baselines"]["fit"] | {"beyond": 100}
-        baselines = PARAMS["baselines"] | {"budgets": [600], "pairs": 600, "fit": fit}
-        with (tmp_path / "params.yaml").open("w") as file:
-            changed = {"sample": sample, "estimate": estimate, "baselines": baselines}
-            YAML(typ="safe", pure=True).dump(PARAMS | changed, file)
+        write_params("hopper", "Hopper-v5", [100, num_pairs], 8)
 
     parameters(600)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -76,7 +71,7 @@ def test_the_stage_writes_what_the_sampler_makes(workplace):
     subprocess.run(stage("--out", "1.zarr"), check=True, **settings)
     assert 10 < len([path for path in (folder / "1.zarr").rglob("*") if path.is_file()]) <= 36
     ds = xr.open_zarr(folder / "1.zarr")
-    (expected,) = sample_streams(make_checkpoint(), PURPOSE, 7, 600, 600)
+    (expected,) = sample_streams(make_checkpoint(), PURPOSE, 8, 600, 600)
     np.testing.assert_array_equal(ds.obs, expected.obs)
     np.testing.assert_array_equal(ds.final_obs, expected.finals.obs)
     assert {

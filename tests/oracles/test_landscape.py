@@ -40,7 +40,7 @@ POINTS = 5
 
 
 def _params(task, env_id, **train):
-    params = write_params(task, env_id, [50, 100], 3, 3, hidden=list(HIDDEN), **train)
+    params = write_params(task, env_id, [50, 100], 8, hidden=list(HIDDEN), **train)
     params["landscape"] |= {
         "plane": {"extent": [0.0, 3.0], "points": POINTS, "random_norm": 2.0},
         "few": {"budgets": BUDGETS, "trajectories": [30], "closer": []},

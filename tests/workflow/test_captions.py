@@ -63,4 +63,5 @@ def test_there_are_figures_and_a_stranger_s_has_the_plain_caption():
 
 
 def test_dvc_plots_shows_every_figure():
-    assert sorted(DVC["plots"]) == sorted(f"figures/{figure}.png" for figure in drawn())
+    of_the_paper = [figure for figure in drawn() if not figure.startswith("mine/")]
+    assert sorted(DVC["plots"]) == sorted(f"figures/{figure}.png" for figure in of_the_paper)

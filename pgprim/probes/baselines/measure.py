@@ -114,7 +114,7 @@ def measure(inputs: Inputs, params: dict) -> Measured:
     """The probe: gradients with their sums, and the numbers the figures read.
 
     Args:
-        inputs: A checkpoint, its rollouts, and V* and b* as `fit` found them.
+        inputs: A checkpoint, its rollouts, and V* and b* of the probe `fit`.
         params: `budgets`, `lambdas`, `pairs` and `beyond`.
     """
     checkpoint, rollouts, fit = inputs.checkpoint, inputs.rollouts, inputs.results["fit"].numbers
@@ -204,7 +204,7 @@ def prefix_sums(
     factors = {name: settings.gamma * (1.0 if name == "zero" else settings.lam) for name in BASELINES}
     own = views["value"]
     sums = {name: no_pairs(len(own.rew), net.num_params) for name in BASELINES}
-    found: dict[str, dict[int, PrefixSums]] = {name: {} for name in BASELINES}
+    at_budgets: dict[str, dict[int, PrefixSums]] = {name: {} for name in BASELINES}
     traces = sorted(set(factors.values()))
     for start, stop in pairwise(sorted({0, *budgets, *range(BLOCK, budgets[-1], BLOCK)})):
         piece, ended = slice(start, stop), own.ended[:, start:stop]
@@ -222,8 +222,8 @@ def prefix_sums(
             sums[name] = append(sums[name], advs[name], ended, factors[name], its)
             if stop in budgets:
                 gain = cut_gain(views["value" if name == "zero" else name], stop - 1, settings)
-                found[name][stop] = revalue(sums[name], gain)
-    return found
+                at_budgets[name][stop] = revalue(sums[name], gain)
+    return at_budgets
 
 
 def centred_gradients(

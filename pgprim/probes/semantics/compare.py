@@ -34,7 +34,7 @@ COMPARISONS = {
 def compare(
     vectors: dict[str, xr.Dataset], numbers: dict[str, xr.Dataset], probe: str, level: float
 ) -> xr.Dataset:
-    """What the other semantics change in one probe's findings at one checkpoint.
+    """Differences between the semantics in one probe's findings at one checkpoint.
 
     Args:
         vectors: Vectors of trials and of a large sample, by semantics, from the same pairs.
@@ -49,7 +49,7 @@ def compare(
     truths = [truth_vector(vectors[name], probe) for name in SEMANTICS]
     between, norms = cosine(*trials), [norm(each) for each in trials]
     both = np.isfinite(between)  # trials in which a step was taken with both
-    means = [_mean(row[known], level) for row, known in zip(between, both, strict=True)]
+    means = [_mean(row[taken], level) for row, taken in zip(between, both, strict=True)]
     ratio = np.divide(norms[1], norms[0], out=np.full(both.shape, np.nan), where=both)
     variables = {
         "between_cosine": (("budget",), stack_values(means)),
@@ -94,12 +94,12 @@ def _mean(cosines: Float[np.ndarray, " trial"], level: float) -> Interval:
 
 def _only(vectors: xr.Dataset, dims: tuple[str, ...], probe: str) -> np.ndarray:
     having = [name for name in ("grad", "grad_true", "step", "step_true") if name in vectors]
-    found = [name for name in having if vectors[name].dims == dims]
-    if len(found) != 1:
+    names = [name for name in having if vectors[name].dims == dims]
+    if len(names) != 1:
         raise UserError(
             f"semantics.probes names {probe}, but must name probes that keep one vector over {dims}, such as gradient"
         )
-    return vectors[found[0]].values.astype(np.float64)
+    return vectors[names[0]].values.astype(np.float64)
 
 
 def cosine(
