@@ -20,6 +20,7 @@ TINY = {
         "rollouts": {"gradient": {"budgets": [300, 700]}, "steps": {"budgets": [300]}},
         "checkpoints": {"floors": {"states": 3, "branches": 3}},
     },
+    "landscape": {"seeds": [0], "few": {"closer": []}},
     "fit": {"tasks": ["hopper"], "iterations": [1], "beyond": 100},
     "baselines": {"budgets": [300, 700], "pairs": 300, "beyond": 100},
     "ablation": {"rates": [1.0], "seeds": [0, 1, 2], "choose": [0], "iterations": 1, "pairs": 128},

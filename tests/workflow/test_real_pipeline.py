@@ -41,8 +41,8 @@ def assert_all_is_shown(project: Checkout) -> None:
     words = re.sub(r"(\\n|\s)+", " ", report)
     for figure, says in {
         "fig8": "<strong>Figure 8.</strong> Mean return",
-        "noise_scale": "3 trials and 3 truth streams of 700 pairs; budgets 300, 700",
-        "steps": "3 trials and 3 truth streams of 700 pairs; budgets 300;",
+        "noise_scale": "8 streams of 700 pairs",
+        "steps": "8 streams of 700 pairs",
     }.items():
         picture = (project.path / f"figures/{figure}.png").read_bytes()
         (source,) = re.findall(rf'src="(static/[^"]*_{figure}\.png)"', plots)

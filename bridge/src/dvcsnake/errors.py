@@ -11,5 +11,7 @@ def in_a_sentence(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     text = " ".join(str(error).split()) or type(error).__name__
     cause = error.__cause__ or error.__context__
-    more = in_a_sentence(cause) if cause and not isinstance(error, UserError) else ""
+    # A lookup that failed earlier, such as in a cache, is the context of all that its handler does, but no reason.
+    is_reason = cause is not None and not isinstance(cause, LookupError) and not isinstance(error, UserError)
+    more = in_a_sentence(cause) if is_reason else ""
     return f"{text}: {more}" if more and more not in text else text
