@@ -216,9 +216,13 @@ class Repository:
         _write_yaml(Path(ours), {"schema": "2.0", "stages": lock_file.merge_stages(old, mine, other)})
 
     def install_merge_driver(self) -> None:
-        """Have Git in this clone merge dvc.lock stage by stage, if .gitattributes asks for it."""
+        """Have Git in this clone merge dvc.lock stage by stage, if .gitattributes asks for it and there is a Git."""
         attributes = self.root / ".gitattributes"
-        if not attributes.exists() or lock_file.ATTRIBUTE not in attributes.read_text().splitlines():
+        if (
+            not shutil.which("git")
+            or not attributes.exists()
+            or lock_file.ATTRIBUTE not in attributes.read_text().splitlines()
+        ):
             return
         git = ["git", "-C", str(self.root), "config"]
         if subprocess.run([*git, "merge.dvcsnake.driver"], capture_output=True, check=False).returncode == 1:

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from dvcsnake import run_cache
@@ -163,6 +164,26 @@ def outputs_of(project: Project, targets: Iterable[str]) -> list[str]:
         elif path in pipeline.maker:
             outputs.add(path)
     return sorted(outputs)
+
+
+def unknown(project: Project, target: str) -> str:
+    """A sentence about a target that stands for no outputs, with the nearest one that does."""
+    pipeline = project.pipeline
+    close = get_close_matches(target, [*pipeline.maker, *pipeline.stages, *pipeline.definitions], 1)
+    return f"no stage of dvc.yaml is, or makes, {target}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def unknown_files(project: Project, arguments: Iterable[str]) -> list[str]:
+    """Of a command line's arguments, files in folders of outputs that are not there and that no stage makes."""
+    folders = {path.split("/")[0] for path in project.pipeline.maker if "/" in path}
+    return [
+        each
+        for each in arguments
+        if "/" in each
+        and each.split("/")[0] in folders
+        and not (project.root / each).exists()
+        and not outputs_of(project, [each])
+    ]
 
 
 def default_targets(project: Project) -> list[str]:
