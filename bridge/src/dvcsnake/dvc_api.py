@@ -423,6 +423,19 @@ class Repository:
         found = self.hash(path)
         return found is not None and self.cache.exists(found["md5"])
 
+    def set_output_aside(self, path: str) -> None:
+        """Move what lies in an output's place elsewhere, if it is not in the cache: it may be somebody's own."""
+        full, number = Path(self.root, path), 1
+        if not os.path.lexists(full) or self.can_bring_back(path):
+            return
+        aside = Path(self.root, ".dvc", "tmp", "dvcsnake", "set_aside")
+        while (aside / str(number) / path).exists():
+            number += 1
+        place = aside / str(number) / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        full.rename(place)
+        self.say(f"dvc: no stage made {path} as it was; it is now {place.relative_to(self.root)}")
+
     def store(self, path: str, link: bool = False) -> Hash:
         """Have an output of the workspace in the cache too.
 

@@ -19,6 +19,7 @@ from dvcsnake.errors import UserError
 from dvcsnake.fetching import Remotes, bring, fetch_runs
 from dvcsnake.hooks import price
 from dvcsnake.mending import bring_in_line, clear_placeholders, sweep, write_lock
+from dvcsnake.placeholders import read as read_placeholder
 from dvcsnake.project import CACHE, NEEDED, SCHEDULED, Project, write_names
 from dvcsnake.times import align
 from dvcsnake.verdicts import Survey, is_stale, survey
@@ -77,6 +78,10 @@ def settle(project: Project, plan: Plan, targets: Iterable[str]) -> Plan:
     needed = outputs_of(project, targets)
     plan = resolve(project, plan, needed)
     if not project.dry_run:
+        for name in plan.todo:  # Snakemake removes what lies in the place of a job's outputs
+            for out in project.pipeline.stages[name].outs:
+                if not read_placeholder(project.root, out.path):
+                    project.repository.set_output_aside(out.path)
         write_names(project.root, NEEDED, {project.pipeline.maker[path] for path in needed})
         write_names(project.root, SCHEDULED, set(plan.todo))
     align(project, plan.survey, plan.todo)
