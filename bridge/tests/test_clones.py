@@ -1,6 +1,8 @@
 """A clone has what others computed: all of it, or just what it is asked for."""
 
+import hashlib
 import re
+import shutil
 
 import pytest
 from toys import ALL
@@ -43,6 +45,24 @@ def test_a1_what_the_remote_lacks_is_computed_and_nothing_else(clone):
     result = clone.snakemake("figures/fig1.pdf")
     assert result.ran == {"draw": 1, "estimate": 1, "plot": 1}
     assert result.fetched == dry.promised == ["fetched 1 output of pick from the remote repository"]
+
+
+@pytest.mark.parametrize("lost", ["figures/fig1.pdf", "data/estimates/mean/oslo/warm/0/2.nc", "all"])
+def test_a1_a_dry_run_announces_what_follows_where_the_remote_lacks_a_part(clone, origin, lost):
+    """A picture that the remote has lost, an estimate that an edited plot reads, or everything."""
+    if lost == "all":
+        shutil.rmtree(clone.path / "remote/files")
+    else:
+        digest = hashlib.md5((origin.path / lost).read_bytes()).hexdigest()
+        (clone.path / "remote/files/md5" / digest[:2] / digest[2:]).unlink()
+    if not lost.startswith("figures"):
+        clone.edit("weather/statistics/mean/plot.py", "{figure} ", "figure {figure} ")
+    dry = clone.snakemake("-n figures/fig1.pdf")
+    real = clone.snakemake("figures/fig1.pdf")
+    cost = r"dvc: to be computed unless inputs turn out the same: (.*)"
+    assert re.findall(cost, dry.text) == re.findall(cost, real.text) != []
+    assert real.fetched == dry.promised
+    assert real.ran.total() == int(re.search(r"total +(\d+)\n", dry.text)[1])
 
 
 def test_a2_an_edited_plot_fetches_its_estimates_and_redraws_itself(clone):

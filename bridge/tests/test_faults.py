@@ -378,6 +378,26 @@ def test_j_a_line_break_in_a_parameter_does_not_reach_the_shell(whole):
     assert "has a line break that comes from a parameter" in result.text
 
 
+def test_j_without_git_a_run_goes_on_and_what_needs_it_is_one_sentence(whole, tmp_path):
+    """A search path with every program of this one but Git's."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for place in whole.env["PATH"].split(os.pathsep):
+        for program in Path(place).glob("*"):
+            if not program.name.startswith("git") and not (programs / program.name).is_symlink():
+                (programs / program.name).symlink_to(program)
+    search = {"PATH": f"{whole.env['PATH'].split(os.pathsep)[0]}{os.pathsep}{programs}"}
+    assert whole.run("command -v git", check=False, **search).status
+    whole.edit("params.yaml", "level: 0.95", "level: 0.5")
+    assert whole.snakemake("figures/fig1.pdf", **search).ran == {"estimate": 1, "plot": 1}
+    told = "there is no program git on PATH; this needs one, so install Git\n"
+    same = whole.run("python -m dvcsnake same work.py --why renamed", check=False, **search)
+    assert (same.status, same.text) == (1, f"dvcsnake: {told}")
+    (whole.path / "dvc.lock").write_text("<<<<<<< ours\n" + (whole.path / "dvc.lock").read_text())
+    conflict = whole.snakemake(check=False, **search)
+    assert conflict.status == 1 and not conflict.ran and conflict.text.endswith(told)
+
+
 def test_j_a_push_that_is_refused_is_one_sentence(whole):
     pytest.importorskip("dvc_ssh")
     whole.run("dvc remote add lab ssh://127.0.0.1:1/nowhere")

@@ -115,6 +115,20 @@ def test_h_what_nothing_can_bring_back_is_refused(whole):
     assert mine.read_text() == "mine"
 
 
+@pytest.mark.parametrize("level", ["0.95", "0.5"], ids=["restored", "computed"])
+@pytest.mark.parametrize("path", ["data/estimates/mean/oslo/warm/0/2.nc", "figures/fig1.pdf"])
+def test_h_a_file_of_one_s_own_in_an_output_s_place_is_moved_aside(whole, level, path):
+    """Whether what belongs there comes from the cache or is computed; and of two such files none is lost."""
+    whole.edit("params.yaml", "level: 0.95", f"level: {level}")
+    for number, text in ((1, "mine"), (2, "mine, too")):
+        (whole.path / path).write_text(text)
+        result = whole.snakemake("figures/fig1.pdf")
+        aside = f".dvc/tmp/dvcsnake/set_aside/{number}/{path}"
+        assert f"dvc: no stage made {path} as it was; it is now {aside}" in result.text
+        assert (whole.path / aside).read_text() == text
+        assert (whole.path / path).read_text() != text
+
+
 def test_e_a_statistic_is_a_module_and_a_block(whole):
     module = whole.path / "weather/statistics/median/estimate.py"
     module.parent.mkdir()

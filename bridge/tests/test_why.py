@@ -52,6 +52,13 @@ def test_a_hit_says_where_it_comes_from(clone):
 
 
 def test_a_target_that_is_none_is_one_sentence(whole):
-    result = whole.run("python -m dvcsnake why figures/fig99.pdf", check=False)
-    assert result.status == 1
-    assert result.text == "dvcsnake: no stage of dvc.yaml is, or makes, figures/fig99.pdf\n"
+    told = "no stage of dvc.yaml is, or makes, figures/fig99.pdf; did you mean figures/fig"
+    before = whole.contents()
+    for others in ("", "figures/fig1.pdf"):
+        result = whole.run(f"python -m dvcsnake why {others} figures/fig99.pdf", check=False)
+        assert result.status == 1
+        assert result.text.startswith(f"dvcsnake: {told}") and result.text.count("\n") == 1
+    result = whole.snakemake("figures/fig1.pdf figures/fig99.pdf", check=False)
+    assert result.status == 1 and not result.ran and "Traceback" not in result.text
+    assert f"dvc: {told}" in result.text
+    assert result.text.count("did you mean") == 1 and whole.contents() == before

@@ -7,6 +7,7 @@ price recomputes nothing.
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +64,19 @@ def seeds_of(text: str) -> list[int]:
         return [int(seed) for seed in text.split("-")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of seeds such as 0-1-2") from None
+
+
+def output(text: str) -> str:
+    """The path of an output, which is refused before anything is computed if it could not be written.
+
+    Raises:
+        UserError: What is nearest to it of what exists is no folder, or none that may be written to.
+    """
+    nearest = next(place for place in Path(text).absolute().parents if os.path.lexists(place))
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        reason = "may not be written to" if nearest.is_dir() else "is no folder"
+        raise UserError(f"{text}: cannot be written, because {nearest} {reason}; give a path that can")
+    return text
 
 
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 import xarray as xr
 
-from pgprim.commands.command import code_of, load_params, make_parser, record, run
+from pgprim.commands.command import code_of, load_params, make_parser, output, record, run
 from pgprim.store.datasets import save_dataset, save_store
 from pgprim.store.files import Pieces
 from pgprim.store.fits import save_fit
@@ -84,6 +84,6 @@ if __name__ == "__main__":
         help="another probe's result: NAME=FILE for its numbers, NAME.vectors=STORE for its vectors",
     )
     parser.add_argument("--case", default="", help="which of the probe's cases, such as few of landscape")
-    parser.add_argument("--vectors", help="Zarr store for the large arrays that the probe keeps")
-    parser.add_argument("--out", required=True, help="file for the numbers that figures read")
+    parser.add_argument("--vectors", type=output, help="Zarr store for the large arrays that the probe keeps")
+    parser.add_argument("--out", type=output, required=True, help="file for the numbers that figures read")
     run(main, parser)

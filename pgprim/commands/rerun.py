@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from pgprim.commands.command import code_of, load_params, make_parser, run, seeds_of
+from pgprim.commands.command import code_of, load_params, make_parser, output, run, seeds_of
 from pgprim.experience.rerun import (
     Pairs,
     check_records,
@@ -157,5 +157,5 @@ if __name__ == "__main__":
     parser.add_argument("--training", required=True, help="folder of one task's and algorithm's snapshots")
     parser.add_argument("--records", required=True, help="folder of its records, SEED.zarr")
     parser.add_argument("--seeds", required=True, type=seeds_of, help="seeds to run again, such as 0-1-2")
-    parser.add_argument("--out", required=True, help="folder for what is kept, SEED.zarr")
+    parser.add_argument("--out", type=output, required=True, help="folder for what is kept, SEED.zarr")
     run(main, parser)

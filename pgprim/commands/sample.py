@@ -5,7 +5,7 @@ import json
 
 from tqdm import tqdm
 
-from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.command import load_params, make_parser, output, run
 from pgprim.experience.rollout import sample_pool
 from pgprim.rl.streams import time_limit
 from pgprim.store.checkpoints import load_checkpoint
@@ -44,5 +44,5 @@ def main(args: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = make_parser("pgprim.commands.sample", __doc__)
     parser.add_argument("--checkpoint", required=True, help="the agent, a checkpoint file")
-    parser.add_argument("--out", required=True, help="the Zarr store of rollouts")
+    parser.add_argument("--out", type=output, required=True, help="the Zarr store of rollouts")
     run(main, parser)

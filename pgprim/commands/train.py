@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from pgprim.commands.command import code_of, load_params, make_parser, run, seeds_of
+from pgprim.commands.command import code_of, load_params, make_parser, output, run, seeds_of
 from pgprim.experience.train import RECORDS, train
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.initialise import make_agent
@@ -121,8 +121,10 @@ if __name__ == "__main__":
     parser.add_argument(
         "--seeds", required=True, type=seeds_of, help="seeds to train in lock step, such as 0-1-2"
     )
-    parser.add_argument("--snapshots", required=True, help="folder for snapshots, SEED/ITERATION.safetensors")
     parser.add_argument(
-        "--records", required=True, help="folder for the records of every iteration, SEED.zarr"
+        "--snapshots", type=output, required=True, help="folder for snapshots, SEED/ITERATION.safetensors"
+    )
+    parser.add_argument(
+        "--records", type=output, required=True, help="folder for the records of every iteration, SEED.zarr"
     )
     run(main, parser)

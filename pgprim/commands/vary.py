@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from pgprim.commands.command import code_of, load_params, make_parser, run, seeds_of
+from pgprim.commands.command import code_of, load_params, make_parser, output, run, seeds_of
 from pgprim.experience.train import RECORDS
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.initialise import make_agent
@@ -96,5 +96,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--seeds", required=True, type=seeds_of, help="seeds to train in lock step, such as 0-1-2"
     )
-    parser.add_argument("--out", required=True, help="folder for the records of every iteration, SEED.zarr")
+    parser.add_argument(
+        "--out", type=output, required=True, help="folder for the records of every iteration, SEED.zarr"
+    )
     run(main, parser)

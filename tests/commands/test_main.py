@@ -45,6 +45,28 @@ def test_a_command_s_sentence_and_status_come_through():
     assert done.returncode == 1 and "velue: no probe" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "output"),
+    [
+        ("train --task hopper --algo ppo --seeds 0 --snapshots s --records", "r"),
+        ("train --task hopper --algo ppo --seeds 0 --records r --snapshots", "s"),
+        ("vary ablation --task hopper --variant 0 --seeds 0 --out", "v"),
+        ("sample --checkpoint c --out", "r.zarr"),
+        ("rerun --training t --records r --seeds 0 --out", "r"),
+        ("probe gradient --checkpoint c --rollouts r --out e.nc --vectors", "g.zarr"),
+        ("probe gradient --checkpoint c --rollouts r --vectors g.zarr --out", "e.nc"),
+    ],
+)
+def test_an_output_that_cannot_be_made_is_told_before_anything_is_read(tmp_path, options, output):
+    """No input exists; without the check the first of them would be complained of."""
+    (tmp_path / "file").write_text("in the way")
+    out = tmp_path / "file" / "deep" / output
+    done = pgprim(*options.split(), str(out))
+    told = f"{out}: cannot be written, because {tmp_path / 'file'} is no folder; give a path that can\n"
+    assert done.returncode == 1 and done.stderr.endswith(told) and done.stderr.count("\n") == 1
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
 def test_what_is_no_command_is_answered_with_what_was_meant():
     done = pgprim("smaple")
     assert (done.returncode, done.stderr) == (

@@ -1,5 +1,6 @@
 """Iterations done again: the very training, to the bit, and fresh pairs that are the frozen policy's."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import gymnasium
@@ -194,6 +195,19 @@ def test_the_divergence_of_the_smallest_step_is_its_square():
     np.testing.assert_allclose(of_sigma, step[-1].square().sum(1), rtol=1e-3)
     stayed = _look(replace(update, theta_new=old), chosen, seen)
     assert (stayed.kl_of_mean == 0).all() and (stayed.log_prob_old == stayed.log_prob_new).all()
+
+
+def test_random_numbers_that_no_seed_sets_are_noticed():
+    """An environment that draws from numpy's own generator, and the same environment with a generator of its own."""
+    told = r"iteration 0 of seed 0 on 'tests\.rl\.strange:Strange-v0' gives .*self\.np_random"
+    for is_global in (False, True):
+        environment = Environment("tests.rl.strange:Strange-v0", {"is_global": is_global})
+        chosen = settings("ppo", **ALGOS["ppo"])
+        state, purposes = new_agents(environment, chosen, [0, 1])
+        ((_, recorded),) = train(environment, state, chosen, purposes, range(1))
+        _, again, _, _ = rerun_iteration(environment, state, chosen, purposes, 0, BEYOND)
+        with pytest.raises(UserError, match=told) if is_global else nullcontext():
+            check_records(environment, 0, [0, 1], again, recorded)
 
 
 def test_a_rerun_that_is_not_the_training_is_refused():

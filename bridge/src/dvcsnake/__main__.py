@@ -118,7 +118,7 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 
 def _why(arguments: argparse.Namespace) -> int:
-    from dvcsnake.prelude import Plan, outputs_of, resolve, write_code
+    from dvcsnake.prelude import Plan, outputs_of, resolve, unknown, write_code
     from dvcsnake.project import hold, open_project
     from dvcsnake.verdicts import survey
     from dvcsnake.why import stage_lines
@@ -128,8 +128,9 @@ def _why(arguments: argparse.Namespace) -> int:
     lock = hold(project.root)
     write_code(project)
     needed = outputs_of(project, arguments.targets)
-    if arguments.targets and not needed:
-        raise UserError(f"no stage of dvc.yaml is, or makes, {arguments.targets[0]}")
+    for target in arguments.targets:
+        if not outputs_of(project, [target]):
+            raise UserError(unknown(project, target))
     plan = resolve(project, Plan(survey(project.repository, project.pipeline)), needed)
     for line in stage_lines(project, plan) or ["nothing must run: all that is needed is here and up to date"]:
         print(line)

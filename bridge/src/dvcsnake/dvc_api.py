@@ -216,9 +216,13 @@ class Repository:
         _write_yaml(Path(ours), {"schema": "2.0", "stages": lock_file.merge_stages(old, mine, other)})
 
     def install_merge_driver(self) -> None:
-        """Have Git in this clone merge dvc.lock stage by stage, if .gitattributes asks for it."""
+        """Have Git in this clone merge dvc.lock stage by stage, if .gitattributes asks for it and there is a Git."""
         attributes = self.root / ".gitattributes"
-        if not attributes.exists() or lock_file.ATTRIBUTE not in attributes.read_text().splitlines():
+        if (
+            not shutil.which("git")
+            or not attributes.exists()
+            or lock_file.ATTRIBUTE not in attributes.read_text().splitlines()
+        ):
             return
         git = ["git", "-C", str(self.root), "config"]
         if subprocess.run([*git, "merge.dvcsnake.driver"], capture_output=True, check=False).returncode == 1:
@@ -418,6 +422,19 @@ class Repository:
         """Whether the cache holds the bytes of a file in the workspace."""
         found = self.hash(path)
         return found is not None and self.cache.exists(found["md5"])
+
+    def set_output_aside(self, path: str) -> None:
+        """Move what lies in an output's place elsewhere, if it is not in the cache: it may be somebody's own."""
+        full, number = Path(self.root, path), 1
+        if not os.path.lexists(full) or self.can_bring_back(path):
+            return
+        aside = Path(self.root, ".dvc", "tmp", "dvcsnake", "set_aside")
+        while (aside / str(number) / path).exists():
+            number += 1
+        place = aside / str(number) / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        full.rename(place)
+        self.say(f"dvc: no stage made {path} as it was; it is now {place.relative_to(self.root)}")
 
     def store(self, path: str, link: bool = False) -> Hash:
         """Have an output of the workspace in the cache too.

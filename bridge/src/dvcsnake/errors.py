@@ -7,6 +7,8 @@ class UserError(Exception):
 
 def in_a_sentence(error: BaseException) -> str:
     """An exception, with what caused it, on one line."""
+    if isinstance(error, FileNotFoundError) and error.filename == "git":
+        return "there is no program git on PATH; this needs one, so install Git"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     text = " ".join(str(error).split()) or type(error).__name__

@@ -46,7 +46,7 @@ def sweep(project: Project) -> None:
                 if not repository.can_bring_back(path):
                     raise UserError(
                         f"{path} is not an output of any stage in dvc.yaml, but lies in {folder}/, which stages "
-                        "read as a whole: move it elsewhere or delete it"
+                        "read as a whole: move it elsewhere"
                     )
                 if not project.dry_run:
                     project.say(f"dvc: removing {path}, which no stage makes any more (the cache keeps it)")
@@ -90,6 +90,7 @@ def _mend_stage(
             _keep_bytes(project, stage, path, recorded.get(path))
             if stage.out(path).is_linked:
                 project.repository.distrust(out)
+            project.repository.set_output_aside(path)
         if project.restore(out):
             restored.append(path)
             absent.discard(path)

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from dvcsnake import run_cache
@@ -18,6 +19,7 @@ from dvcsnake.errors import UserError
 from dvcsnake.fetching import Remotes, bring, fetch_runs
 from dvcsnake.hooks import price
 from dvcsnake.mending import bring_in_line, clear_placeholders, sweep, write_lock
+from dvcsnake.placeholders import read as read_placeholder
 from dvcsnake.project import CACHE, NEEDED, SCHEDULED, Project, write_names
 from dvcsnake.times import align
 from dvcsnake.verdicts import Survey, is_stale, survey
@@ -76,6 +78,10 @@ def settle(project: Project, plan: Plan, targets: Iterable[str]) -> Plan:
     needed = outputs_of(project, targets)
     plan = resolve(project, plan, needed)
     if not project.dry_run:
+        for name in plan.todo:  # Snakemake removes what lies in the place of a job's outputs
+            for out in project.pipeline.stages[name].outs:
+                if not read_placeholder(project.root, out.path):
+                    project.repository.set_output_aside(out.path)
         write_names(project.root, NEEDED, {project.pipeline.maker[path] for path in needed})
         write_names(project.root, SCHEDULED, set(plan.todo))
     align(project, plan.survey, plan.todo)
@@ -163,6 +169,26 @@ def outputs_of(project: Project, targets: Iterable[str]) -> list[str]:
         elif path in pipeline.maker:
             outputs.add(path)
     return sorted(outputs)
+
+
+def unknown(project: Project, target: str) -> str:
+    """A sentence about a target that stands for no outputs, with the nearest one that does."""
+    pipeline = project.pipeline
+    close = get_close_matches(target, [*pipeline.maker, *pipeline.stages, *pipeline.definitions], 1)
+    return f"no stage of dvc.yaml is, or makes, {target}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def unknown_files(project: Project, arguments: Iterable[str]) -> list[str]:
+    """Of a command line's arguments, files in folders of outputs that are not there and that no stage makes."""
+    folders = {path.split("/")[0] for path in project.pipeline.maker if "/" in path}
+    return [
+        each
+        for each in arguments
+        if "/" in each
+        and each.split("/")[0] in folders
+        and not (project.root / each).exists()
+        and not outputs_of(project, [each])
+    ]
 
 
 def default_targets(project: Project) -> list[str]:

@@ -23,7 +23,7 @@ from dvcsnake import together, why
 from dvcsnake.dvc_api import FAILURES
 from dvcsnake.hooks import load_hooks
 from dvcsnake.pipeline import Stage, is_folder
-from dvcsnake.prelude import default_targets, finish, prepare, settle
+from dvcsnake.prelude import default_targets, finish, prepare, settle, unknown, unknown_files
 from dvcsnake.project import hold, open_project
 
 # Options with which Snakemake shows or forces stages that are up to date, so that it must be told of all of them.
@@ -69,6 +69,9 @@ class Workflow:
             self._project = open_project(".", logger.info, is_dry)
             if workflow.is_main_process:
                 self._lock = hold(self._project.root)
+                for target in unknown_files(self._project, sys.argv[1:]):
+                    # Only a hint: Snakemake refuses the target if no rule of the Snakefile makes it either.
+                    self._project.say(f"dvc: {unknown(self._project, target)}")
                 self._plan = prepare(self._project)
         except (UserError, *FAILURES) as error:
             sys.exit(
