@@ -79,7 +79,7 @@ def test_a_longer_simulation_in_a_clone_neither_draws_nor_estimates(clone):
     clone.edit("params.yaml", "length: 3", "length: 4")
     result = clone.snakemake()
     assert result.ran == {"simulate": 1, "pick": 2, "plot": 1}
-    assert result.runs[-1] == "plot fig8"
+    assert "plot fig8" in result.runs
     assert not clone.files("data/draws/**/*")
     assert clone.files("data/estimates/**/*")
     assert "Nothing to be done" in clone.snakemake().text

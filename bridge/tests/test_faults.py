@@ -210,9 +210,9 @@ def test_a_typo_in_the_parameters_is_one_sentence_before_anything_starts(whole):
     result = whole.snakemake(check=False)
     assert result.status == 1
     assert not result.ran
-    said = [line for line in result.text.splitlines() if "gama" in line]
+    said = [line for line in result.text.splitlines() if "drfit" in line]
     assert len(said) == 1
-    assert "did you mean train.gamma?" in said[0]
+    assert "simulate has the key drfit, but its keys are length and drift" in said[0]
     assert "Traceback" not in result.text and "Snakefile" not in result.text
     assert (whole.path / "dvc.lock").read_bytes() == before
 

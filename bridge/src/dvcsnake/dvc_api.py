@@ -530,8 +530,14 @@ class Repository:
     ) -> list[Mapping[str, Any]]:
         """The outputs that a remote has; of a folder it asks for the listing, which DVC copies last."""
         store = self.repo.cloud.get_remote_odb(remote)
-        found = set(store.oids_exist([out["md5"] for out in outs]))
-        return [out for out in outs if out["md5"] in found]
+        oids = [out["md5"] for out in outs]
+        if (
+            store.fs.protocol == "local"
+        ):  # DVC would delete a damaged one that can be written to, without a word
+            present = {oid for oid in oids if os.path.exists(store.oid_to_path(oid))}
+        else:
+            present = set(store.oids_exist(oids))
+        return [out for out in outs if out["md5"] in present]
 
     def fetch(self, outs: Iterable[Mapping[str, Any]], remote: str | None = None) -> None:
         """Copy the objects of outputs from a remote to the cache, as far as it has them whole."""
@@ -549,14 +555,19 @@ class Repository:
             return
         store = self.repo.cloud.get_remote_odb(remote)
         store.verify = False  # DVC would drop what is wrong without a word
+        is_local = store.fs.protocol == "local"
+        there = {info for info in missing if is_local and os.path.exists(store.oid_to_path(info.value))}
         self.repo.cloud.pull(missing, odb=store)
         arrived = {info: self.cache.oid_to_path(info.value) for info in missing}
         arrived = {info: path for info, path in arrived.items() if os.path.exists(path)}
         damaged = [path for info, path in arrived.items() if _md5_of(path) != info.value.removesuffix(".dir")]
         for path in damaged:
             os.unlink(path)
-        if damaged:
-            count = f"{len(damaged)} objects" if len(damaged) > 1 else "1 object"
+        num_damaged = len(damaged) + len(
+            there - arrived.keys()
+        )  # the latter DVC has deleted as it asked for them
+        if num_damaged:
+            count = f"{num_damaged} objects" if num_damaged > 1 else "1 object"
             self.say(f"dvc: {count} of the remote {remote or self.remote} are damaged and not used")
 
     def fetch_runs(self, keys: Iterable[str], remote: str | None = None) -> int:
