@@ -294,6 +294,7 @@ def test_the_readme_s_table_is_what_the_command_prints():
 def test_measuring_runs_the_stages_and_gives_rates_for_all_of_them(small, monkeypatch):
     monkeypatch.chdir(ROOT)
     del small["probes"]["rollouts"]["steps"]
+    small["semantics"]["probes"] = ["gradient"]
     before = copy.deepcopy(small)
     rates = measure(small)
     assert small == before
