@@ -25,7 +25,7 @@ def save(path, seed):
 
 def test_an_adopted_agent_is_probed_like_any_other_and_again_when_its_file_changes(tmp_path):
     adopted = {"mine": {"file": "agents/mine.safetensors", "task": "hopper", "algorithm": "ppo"}}
-    small = {"tasks": ["hopper"], "algos": ["ppo"]}
+    small = {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0], "few": {"closer": []}}
     project = copy_project(
         tmp_path, adopted=adopted, probed=["ppo", "mine"], iterations=[5], train={"iterations": 5, "snapshot_every": 5},
         landscape=small, semantics={"algos": ["ppo"], "train_iterations": 2, "probes": ["gradient"]},
