@@ -137,14 +137,14 @@ def test_a_stopped_run_goes_on_with_the_first_group_that_is_not_whole(workplace,
 @pytest.mark.slow
 def test_a_killed_process_goes_on_where_it_was(workplace):
     """SIGKILL after the first of two groups: the next run takes its file as it is and ends with the same bytes."""
-    workplace["landscape"]["plane"]["points"] = 6
-    workplace["landscape"]["few"]["budgets"] = workplace["landscape"]["many"]["budgets"] = [4000]
+    workplace["landscape"]["plane"]["points"] = 9
+    workplace["landscape"]["few"]["budgets"] = workplace["landscape"]["many"]["budgets"] = [1500]
     write(workplace)
     expected = run("few", "expected.nc")
     command = [sys.executable, "-m", "pgprim.commands.probe", "landscape", "--case", "few"]
     options = ["--checkpoint", "agent.safetensors", "--out", "killed.nc"]
     settings = {"env": os.environ | {"PYTHONPATH": str(ROOT)}, "stderr": subprocess.DEVNULL}
-    first = UNFINISHED / "killed.nc" / "0-17.npz"
+    first = UNFINISHED / "killed.nc" / "0-40.npz"
     process = subprocess.Popen([*command, *options], **settings)
     deadline = time.monotonic() + 300
     while not first.exists() and time.monotonic() < deadline:
