@@ -61,8 +61,8 @@ def group_streams(batch: Batch, each: int) -> Batch:
 
 def as_one_agent(batch: Batch, agents: slice = slice(None)) -> Batch:
     """All pairs of some agents of a batch as those of one."""
-    columns = {name: value for name, value in vars(batch).items() if value is not None}
-    return Batch(**{name: value[agents].flatten(0, 1).unsqueeze(0) for name, value in columns.items()})
+    some = Batch(**{name: value[agents] for name, value in vars(batch).items() if value is not None})
+    return group_streams(some, len(some.act))
 
 
 def minibatch_edges(num_pairs: int, settings: Settings) -> list[int]:
