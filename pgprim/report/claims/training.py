@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pgprim.core.finite import finite_mean
 from pgprim.core.intervals import Interval, jackknife_positive
 from pgprim.core.welch import welch_anova
 from pgprim.report.claims.claim import Claim, Evidence, Params, Results
@@ -20,11 +19,11 @@ def _choices(results: Results, params: Params, level: float) -> Iterator[Evidenc
     for task in ds.task.values:
         best = ds.best_rate.sel(task=task)
         cells = [final.sel(task=task, cell=cell, rate=best.sel(cell=cell)).values for cell in ds.cell.values]
-        num = np.array([np.isfinite(cell).sum() for cell in cells])
-        mean = np.array([finite_mean(cell, axis=0) for cell in cells])
-        se = np.array(
-            [np.nanstd(cell, ddof=1) / np.sqrt(len(cell)) if len(cell) > 1 else np.nan for cell in cells]
-        )
+        cells = [cell[np.isfinite(cell)] for cell in cells]
+        cells = [cell for cell in cells if len(cell) > 1]
+        num = np.array([len(cell) for cell in cells])
+        mean = np.array([cell.mean() for cell in cells])
+        se = np.array([cell.std(ddof=1) for cell in cells]) / np.sqrt(num)
         p = welch_anova(mean, se, num).p
         yield Evidence(str(task), "ppo", Interval(p, p, p), int(num.sum()))
 
