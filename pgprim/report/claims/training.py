@@ -21,7 +21,7 @@ def _choices(results: Results, params: Params, level: float) -> Iterator[Evidenc
         cells = [final.sel(task=task, cell=cell, rate=best.sel(cell=cell)).values for cell in ds.cell.values]
         cells = [cell[np.isfinite(cell)] for cell in cells]
         cells = [cell for cell in cells if len(cell) > 1]
-        num = np.array([len(cell) for cell in cells])
+        num = np.array([float(len(cell)) for cell in cells])
         mean = np.array([cell.mean() for cell in cells])
         se = np.array([cell.std(ddof=1) for cell in cells]) / np.sqrt(num)
         p = welch_anova(mean, se, num).p
