@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import jsonschema
 
-from pgprim.report.claims.names import NAMES
+from pgprim.report.claims.names import FIRST_NAMES, NAMES
 from pgprim.rl.algorithms import algorithm_names, common_schema, settings_schema
 from pgprim.types.agent import TRAINING_ONLY, Activation
 from pgprim.types.errors import UserError
@@ -204,6 +204,7 @@ def schema() -> Schema:
                         "minLength": 1,
                     },
                     "rules": mapping(dict.fromkeys(NAMES, bound)),
+                    "first_rules": mapping(dict.fromkeys(FIRST_NAMES, bound)),
                 }
             ),
             "plot": mapping(
