@@ -11,7 +11,19 @@ from matplotlib.markers import MarkerStyle
 
 import pgprim
 from pgprim.plotting.style import (
-    ALGOS, BASELINES, BATCHES, DASHES, ERRORS, FLOOR, NOISE_FREE, OTHERS, PUBLISHED, SURFACES, colour, look, marker,
+    ALGOS,
+    BASELINES,
+    BATCHES,
+    DASHES,
+    ERRORS,
+    FLOOR,
+    NOISE_FREE,
+    OTHERS,
+    PUBLISHED,
+    SURFACES,
+    colour,
+    look,
+    marker,
 )  # fmt: skip
 
 GROUPS = {"algorithms": ALGOS, "baselines": BASELINES, "surfaces": SURFACES, "batches": BATCHES}
