@@ -61,8 +61,9 @@ BATCHES = {"few": Look("#C369B4", "<"), "many": Look("#694B78", ">")}
 ERRORS = {"bias": "1", "variance": "2", "sum": "3"}
 """Markers of the parts of an estimator's squared error."""
 
-FLOOR, NOISE_FREE, PUBLISHED = "_", "x", 8
-"""Markers of what a perfect value function would show, of an error without noise, and of published numbers."""
+FLOOR, NOISE_FREE, PUBLISHED, ABOVE = "_", "x", 8, 6
+"""Markers of what a perfect value function would show, of an error without noise, of published numbers, and of values of which
+only a lower bound is known."""
 
 DASHES = {
     "measured": "-",

@@ -11,7 +11,20 @@ from matplotlib.markers import MarkerStyle
 
 import pgprim
 from pgprim.plotting.style import (
-    ALGOS, BASELINES, BATCHES, DASHES, ERRORS, FLOOR, NOISE_FREE, OTHERS, PUBLISHED, SURFACES, colour, look, marker,
+    ABOVE,
+    ALGOS,
+    BASELINES,
+    BATCHES,
+    DASHES,
+    ERRORS,
+    FLOOR,
+    NOISE_FREE,
+    OTHERS,
+    PUBLISHED,
+    SURFACES,
+    colour,
+    look,
+    marker,
 )  # fmt: skip
 
 GROUPS = {"algorithms": ALGOS, "baselines": BASELINES, "surfaces": SURFACES, "batches": BATCHES}
@@ -69,7 +82,7 @@ def test_every_colour_stands_out_from_the_white_page():
 
 
 def test_no_marker_has_two_meanings():
-    symbols = [one.marker for one in LOOKS.values()] + [*ERRORS.values(), FLOOR, NOISE_FREE, PUBLISHED]
+    symbols = [one.marker for one in LOOKS.values()] + [*ERRORS.values(), FLOOR, NOISE_FREE, PUBLISHED, ABOVE]
     assert len(set(symbols)) == len(symbols)
     styles = [MarkerStyle(symbol) for symbol in symbols]
     outlines = [one.get_transform().transform_path(one.get_path()).vertices.round(6) for one in styles]
