@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
 from pgprim.plotting.choose import choose
-from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, reach_of
+from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
 from pgprim.plotting.panels import legend_above, panel_grid, text_handle
 from pgprim.plotting.style import ALL, GREY, ONE, PUBLISHED, colour, marker, style
@@ -158,12 +158,24 @@ def draw_seeds(panel: Axes, place: int, ds: xr.Dataset, name: str, mean: str, hu
     panel.plot(
         values, spread, "o", color=hue, markersize=2, alpha=ONE["alpha"], markeredgewidth=0, label="seeds"
     )
-    value = float(ds[mean])
-    low, high = reach_of(ds, mean)
-    panel.errorbar(
-        value, place, xerr=[[low], [high]], color=hue, elinewidth=ALL["linewidth"], marker="|", markersize=11,
-        markeredgewidth=ALL["linewidth"], label="mean",
-    )  # fmt: skip
+    look = {"color": hue, "label": "mean"}
+    panel.plot(float(ds[mean]), place, marker="|", markersize=11, markeredgewidth=ALL["linewidth"], **look)
+    draw_reach(panel, place, ds, mean, hue)
+
+
+def draw_reach(panel: Axes, place: int, ds: xr.Dataset, name: str, hue: str) -> None:
+    """The interval of a number as a horizontal bar, if it has both ends.
+
+    Args:
+        panel: The axes to draw into.
+        place: Of the row.
+        ds: The number and its interval.
+        name: Its variable.
+        hue: Colour.
+    """
+    low, high = ends_of(ds, name)
+    if np.isfinite([low, high]).all():
+        panel.hlines(place, low, high, color=hue, linewidth=1.0)
 
 
 def draw_profile(
@@ -318,12 +330,9 @@ def draw_correlation(panel: Axes, place: int, ds: xr.Dataset, name: str, hue: st
     value = float(ds[name])
     if not np.isfinite(value):
         return
-    low, high = reach_of(ds, name)
-    face = hue if low or high else "white"
-    panel.errorbar(
-        value, place, xerr=[[low], [high]], color=hue, elinewidth=0.9, marker=shape, markersize=4,
-        markerfacecolor=face, label=name,
-    )  # fmt: skip
+    face = hue if np.isfinite(ends_of(ds, name)).all() else "white"
+    panel.plot(value, place, color=hue, marker=shape, markersize=4, markerfacecolor=face, label=name)
+    draw_reach(panel, place, ds, name, hue)
 
 
 def _tasks(ds: xr.Dataset, name: str) -> list[str]:

@@ -52,7 +52,9 @@ DESCRIBED = {
 """Long name and unit."""
 
 
-def repeated_runs(ds: xr.Dataset, published: Mapping[str, Mapping[str, float]], level: float) -> xr.Dataset:
+def repeated_runs(
+    ds: xr.Dataset, published: Mapping[str, Mapping[str, float | int]], level: float
+) -> xr.Dataset:
     """Distributions, performance profiles and interquartile means of trained agents' final returns.
 
     A score is a return over the highest published one of its task, so that tasks share a scale; it is not a number where
