@@ -11,19 +11,22 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from pgprim.core.correlation import FEWEST_POINTS
 from pgprim.plotting.choose import choose
-from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of
+from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of, percent
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import legend_above, panel_grid, text_handle
-from pgprim.plotting.style import ALL, GREY, ONE, PUBLISHED, colour, marker, style
+from pgprim.plotting.panels import legend_above, panel_grid
+from pgprim.plotting.style import ALL, DASHES, GREY, ONE, colour, marker, style
 from pgprim.studies.reliability.seeds import PRIMITIVES
 from pgprim.studies.reliability.summary import perturbed_tasks, relations, repeated_runs, step_sizes
 
 FIGURES = ("reliability",)
 SIDE = 0.13
 """Seeds beside the interquartile mean are spread over so much of a row."""
+
+FEW = f"fewer than {FEWEST_POINTS} seeds, which have no interval"
 
 PERTURBED = {
     "mass": "Masses",
@@ -98,13 +101,9 @@ def plot_runs(ds: xr.Dataset) -> Figure:
             draw_seeds(column[0], place, one.sel(algo=algo), "seed_return", "return_iqm", colour(algo, algos))
             published = float(one.published.sel(algo=algo))
             if np.isfinite(published):
-                column[0].plot(
-                    published,
-                    place + 0.3,
-                    marker=PUBLISHED,
-                    color=colour(algo, algos),
-                    markersize=4,
-                    label="published",
+                ends, dots = (place - 0.4, place + 0.4), DASHES["level"]
+                column[0].vlines(
+                    published, *ends, color=colour(algo, algos), linestyle=dots, label="published"
                 )
             draw_profile(column[1], one.profile_at, one.sel(algo=algo), "profile", algo, algos)
         column[0].set_title(task_label(task))
@@ -136,8 +135,9 @@ def plot_runs(ds: xr.Dataset) -> Figure:
         linewidth=ALL["linewidth"],
         label="interquartile mean and interval",
     )
-    caret = Line2D([], [], color=GREY, marker=PUBLISHED, markersize=4, linestyle="", label="published (-v2)")
-    legend_above(figure, [[seed, mean], [caret, *band_handles(ds, "between agents")]])
+    level = Line2D([], [], color=GREY, linestyle=DASHES["level"], label="published for the -v2 task")
+    published = [level] if np.isfinite(ds.published).any() else []
+    legend_above(figure, [[seed, mean], [*published, *band_handles(ds, "between agents")]])
     return figure
 
 
@@ -210,7 +210,7 @@ def plot_steps(ds: xr.Dataset) -> Figure:
         panel.axvline(1, color=GREY, linewidth=0.6)
         panel.xaxis.set_major_locator(FixedLocator(ds.multiple.values))
         panel.xaxis.set_major_formatter("{x:g}")
-        panel.xaxis.set_minor_formatter(NullFormatter())
+        panel.xaxis.set_minor_locator(NullLocator())
     axes[0, 0].set_ylabel(f"Final return after {ds.attrs['iterations']}\niterations [reward]")
     figure.supxlabel("Step size in multiples of the task's own: PPO's learning rate, TRPO's δ")
     seed = Line2D([], [], color=GREY, marker="o", markersize=2, linestyle="", alpha=0.55, label="one seed")
@@ -301,18 +301,22 @@ def plot_relations(ds: xr.Dataset) -> Figure:
                 colour(algo, algos),
                 marker(algo, algos),
             )
-        draw_correlation(panel, len(kinds), one, "pooled", "black", "p")
+        draw_correlation(panel, len(kinds), one, "pooled", GREY, "|")
         panel.axvline(0, color=GREY, linewidth=0.6)
         panel.axhline(len(kinds) - 0.5, color=GREY, linewidth=0.4)
         panel.set_title(str(primitive).replace(", ", ",\n").capitalize())
-        panel.set_xlim(-1.05, 1.05)
+        panel.set_xlim(-1.12, 1.12)
         panel.xaxis.set_major_locator(FixedLocator([-1, 0, 1]))
     names = [f"{task_label(task)}, {algo_label(algo)}" for task, algo in kinds]
     axes[0, 0].set_yticks(range(len(kinds) + 1), [*names, "within all kinds"])
     axes[0, 0].set_ylim(len(kinds) + 0.6, -0.6)
     figure.supxlabel("Rank correlation with the final return over seeds")
-    few = text_handle("no interval: fewer than four seeds")
-    legend_above(figure, [bar_handles(ds, "between agents"), [few]])
+    words = f"{percent(ds.attrs['level'])} interval between agents"
+    bar = Line2D([], [], color=GREY, linewidth=1.0, label=words)
+    hollow = Line2D(
+        [], [], color=GREY, marker="o", markersize=4, markerfacecolor="white", linestyle="", label=FEW
+    )
+    legend_above(figure, [[bar], [hollow]])
     return figure
 
 
@@ -331,7 +335,15 @@ def draw_correlation(panel: Axes, place: int, ds: xr.Dataset, name: str, hue: st
     if not np.isfinite(value):
         return
     face = hue if np.isfinite(ends_of(ds, name)).all() else "white"
-    panel.plot(value, place, color=hue, marker=shape, markersize=4, markerfacecolor=face, label=name)
+    panel.plot(
+        value,
+        place,
+        color=hue,
+        marker=shape,
+        markersize=8 if shape == "|" else 4,
+        markerfacecolor=face,
+        label=name,
+    )
     draw_reach(panel, place, ds, name, hue)
 
 
