@@ -119,7 +119,7 @@ def plot_runs(ds: xr.Dataset) -> Figure:
         upper.sharex(lower)
         upper.tick_params(labelbottom=False)
         lower.xaxis.set_major_locator(MaxNLocator(nbins=4))
-        lower.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+        lower.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value).replace("-", "−")))
         lower.set_xlim(left=float(min(0, lower.dataLim.x0)))
     axes[0, 0].set_yticks(range(len(algos)), [algo_label(algo) for algo in algos])
     axes[0, 0].set_ylim(len(algos) - 0.45, -0.55)
@@ -248,7 +248,11 @@ def plot_tried(ds: xr.Dataset) -> Figure:
                 one = ds.sel(task=task, algo=algo)
                 kind, dim = ("noisy", "noise") if name == "noise" else ("scaled", "factor")
                 draw_tried(panel, one if name == "noise" else one.sel(quantity=name), kind, dim, algo, algos)
-            panel.xaxis.set_major_locator(FixedLocator([0, 0.2, 0.4] if name == "noise" else [0.7, 1, 1.4]))
+            ticks = ds.noise.values if name == "noise" else ds.factor.values
+            panel.xaxis.set_major_locator(
+                FixedLocator([ticks[0], 1 if ticks[0] else ticks[-1] / 2, ticks[-1]])
+            )
+            panel.xaxis.set_major_formatter("{x:g}")
             panel.axhline(1, color=GREY, linewidth=0.6)
         row[0].set_ylabel(task_label(task))
         row[0].set_ylim(bottom=0)
