@@ -89,7 +89,7 @@ def _work(stage: Stage) -> Work:
         return (
             f"{words[3]} training",
             parts[place],
-            parts[place + 1] if words[3] == "semantics" else "ppo",
+            parts[place + 1] if words[3] in ("semantics", "reliability") else "ppo",
             "",
         )
     if command == "probe":
