@@ -62,8 +62,8 @@ ERRORS = {"bias": "1", "variance": "2", "sum": "3"}
 """Markers of the parts of an estimator's squared error."""
 
 FLOOR, NOISE_FREE, PUBLISHED, ABOVE = "_", "x", 8, 6
-"""Markers of what a perfect value function would show, of an error without noise, of published numbers, and of values of which
-only a lower bound is known."""
+"""Markers of what a perfect value function would show, of an error without noise, of published numbers, and of values that lie
+further up than it stands."""
 
 DASHES = {
     "measured": "-",
@@ -82,10 +82,10 @@ or bounds something; a formula's prediction; with the semantics of the released 
 FACES = {"held_out": "full", "train": "none"}
 """Markers of held-out pairs are filled, those of the update's own pairs are hollow."""
 
-ONE: Mapping[str, Any] = {"linewidth": 0.5, "alpha": 0.55}
+ONE: Mapping[str, Any] = {"linewidth": 0.4, "alpha": 0.4}
 """A line of one seed where a line over seeds stands beside it."""
 
-ALL: Mapping[str, Any] = {"linewidth": 1.4}
+ALL: Mapping[str, Any] = {"linewidth": 1.4, "zorder": 2.5}
 """A median or mean over seeds."""
 
 STYLE = {
