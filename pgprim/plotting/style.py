@@ -31,7 +31,7 @@ GREY = "0.45"
 class Look(NamedTuple):
     """Colour and marker of one meaning."""
 
-    colour: str
+    colour: str | tuple[float, float, float]
     marker: str
 
 
@@ -58,10 +58,10 @@ SURFACES = {"surrogate": Look("#962D3C", "d"), "reward": Look("#000000", "p")}
 BATCHES = {"few": Look("#C369B4", "<"), "many": Look("#694B78", ">")}
 """A step by few pairs, as in training, and by many."""
 
-ERRORS = {"bias": "1", "variance": "2", "sum": "3"}
-"""Markers of the parts of an estimator's squared error."""
+ERRORS = {"lam_bias": "1", "lam_variance": "2", "lam_error": "3"}
+"""Markers of squared bias, variance and their sum, which are three shades of the algorithm's colour."""
 
-FLOOR, NOISE_FREE, PUBLISHED, ABOVE = "_", "x", 8, 6
+FLOOR, NOISE_FREE, PUBLISHED, ABOVE = "_", "x", 4, 6
 """Markers of what a perfect value function would show, of an error without noise, of published numbers, and of values that lie
 further up than it stands."""
 

@@ -53,7 +53,7 @@ def test_a_row_per_task_named_and_labelled_from_attributes():
     words = drawn.texts(figure)
     assert "State-action pairs per estimate [pairs]" in words
     assert "95 % interval within the agent" in words
-    assert "pairs per training iteration (2K)" in words
+    assert "2K: pairs per training iteration" in words
     assert "PPO, one line per seed" in words and "TRPO, one line per seed" in words
 
 

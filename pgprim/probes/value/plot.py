@@ -107,7 +107,7 @@ def plot_page(ds: xr.Dataset, definition: str, columns: list[tuple[str, str, str
             draw_errors(panel, one.sel(task=task, target=target), name, definition)
         name_row(row[-1], task_label(task))
         row[0].set_ylabel("Relative error")
-        binary_axis(row[0], _limits([one.sel(task=task, target=target) for target, _, _ in columns], columns))
+        binary_axis(row[0], _limits(one.sel(task=task), definition, columns))
     for panel, (_, _, title) in zip(axes[0], columns, strict=True):
         panel.set_title(title)
     for panel in axes[:-1].flat:
@@ -171,16 +171,18 @@ def _known(line: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     return line.iteration.values[is_known], line.values[is_known]
 
 
-def _limits(panels: list[xr.Dataset], columns: list[tuple[str, str, str]]) -> tuple[float, float]:
-    """Limits of a row's y axis: all medians over agents and all floors, with half an octave around them.
+def _limits(ds: xr.Dataset, definition: str, columns: list[tuple[str, str, str]]) -> tuple[float, float]:
+    """Limits of a row's y axis: all medians over agents, floors and crosses, with half an octave around them.
 
     Single agents may leave the frame: in one iteration of one agent a mean of ratios can be a hundred times its usual size.
     """
     shown = [
-        ds[variable].values.ravel()
-        for ds, (target, name, _) in zip(panels, columns, strict=True)
+        ds[variable].sel(target=target).values.ravel()
+        for target, name, _ in columns
         for variable in (f"{name}_median", *AT_FLOOR.get(name, ()))
     ]
+    if any(_has_crosses(target, name, definition) for target, name, _ in columns):
+        shown.append(ds.noise_free.values.ravel())
     values = np.concatenate(shown)
     values = values[np.isfinite(values) & (values > 0)]
     if values.size == 0:
