@@ -151,7 +151,8 @@ def test_an_infinite_noise_scale_is_an_open_line_without_a_point():
     ],
 )
 def test_nothing_covers_anything(figure, grid):
-    assert drawn.overlaps(plot(dataset(figure, **grid))) == []
+    page = plot(dataset(figure, **grid))
+    assert drawn.overlaps(page) == drawn.small_texts(page) == []
 
 
 @pytest.mark.parametrize("figure", FIGURES)

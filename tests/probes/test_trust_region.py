@@ -154,7 +154,7 @@ def test_a_row_per_quantity_with_median_range_and_bound_as_in_the_dataset(datase
 
 def test_nothing_on_a_page_covers_anything_else(dataset):
     for page in plot(dataset):
-        assert drawn.overlaps(page) == []
+        assert drawn.overlaps(page) == drawn.small_texts(page) == []
 
 
 def test_one_wild_ratio_does_not_flatten_the_others(dataset):

@@ -83,7 +83,7 @@ def test_panels_show_what_the_dataset_says(figure):
                         points, np.stack([CHECKPOINTS, right.sel(iteration=CHECKPOINTS)], 1)
                     )
                 assert panel.get_yscale() == "log" and panel.yaxis.get_transform().base == 2
-        assert drawn.overlaps(page) == []
+        assert drawn.overlaps(page) == drawn.small_texts(page) == []
 
 
 def test_a_page_says_what_it_shows():

@@ -109,7 +109,7 @@ def test_words_say_which_interval_it_is():
 def test_nothing_covers_anything(tasks):
     figure = plot(dataset(tasks=tasks, algos=("ppo", "ppo_m", "trpo"), iterations=20))
     assert len(figure.axes) == len(tasks)
-    assert drawn.overlaps(figure) == []
+    assert drawn.overlaps(figure) == drawn.small_texts(figure) == []
 
 
 def test_other_results_are_refused():

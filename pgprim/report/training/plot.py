@@ -141,19 +141,26 @@ def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
     high = max(high, float(near.max().fillna(high)))
     if np.isfinite(high - low):
         panel.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
-    for algo in algos:
-        _draw_published(panel, float(ds.published.sel(algo=algo)), algo, look(algo, algos).colour)
+    _draw_published(panel, {algo: float(ds.published.sel(algo=algo)) for algo in algos})
 
 
-def _draw_published(panel: Axes, published: float, algo: str, hue: str) -> None:
-    """An arrowhead at the right of a panel, at the published return or, where that is above the frame, at its upper end."""
-    if not np.isfinite(published):
-        return
-    top = panel.get_ylim()[1]
-    panel.plot(
-        1, min(published, top), color=hue, linestyle="", marker=PUBLISHED if published <= top else ABOVE, markersize=6,
-        markeredgewidth=0, clip_on=False, transform=panel.get_yaxis_transform(), label=f"{algo} published",
-    )  # fmt: skip
+def _draw_published(panel: Axes, published: Mapping[str, float]) -> None:
+    """Arrowheads at the right of a panel at the published returns; those above the frame stand side by side at its upper end.
+
+    Args:
+        panel: The axes, with their limits.
+        published: By algorithm, in the order in which they share out colours; NaN where there is none.
+    """
+    top, places = panel.get_ylim()[1], iter(1 - 0.06 * np.arange(len(published)))
+    for algo, value in published.items():
+        if np.isnan(value):
+            continue
+        is_inside = value <= top
+        panel.plot(
+            1 if is_inside else next(places), min(value, top), color=look(algo, tuple(published)).colour, linestyle="",
+            marker=PUBLISHED if is_inside else ABOVE, markersize=6, markeredgewidth=0, clip_on=False,
+            transform=panel.get_yaxis_transform(), label=f"{algo} published",
+        )  # fmt: skip
 
 
 def _handles(ds: xr.Dataset) -> list[list]:
