@@ -83,10 +83,8 @@ def mark(axes: Axes, marked: int, bottom: bool = False) -> None:
 
 
 def marked_handle(marked: int) -> Line2D:
-    """The legend's entry for the vertical line of `mark`."""
-    return Line2D(
-        [], [], color=GREY, linewidth=0.7, label=f"pairs per training iteration ({count_label(marked)})"
-    )
+    """The legend's words for the line of `mark`, which has its number written at it."""
+    return text_handle(f"{count_label(marked)}: pairs per training iteration")
 
 
 def cosine_axis(axes: Axes, limits: tuple[float, float]) -> None:

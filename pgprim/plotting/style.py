@@ -31,7 +31,7 @@ GREY = "0.45"
 class Look(NamedTuple):
     """Colour and marker of one meaning."""
 
-    colour: str
+    colour: str | tuple[float, float, float]
     marker: str
 
 
@@ -58,12 +58,12 @@ SURFACES = {"surrogate": Look("#962D3C", "d"), "reward": Look("#000000", "p")}
 BATCHES = {"few": Look("#C369B4", "<"), "many": Look("#694B78", ">")}
 """A step by few pairs, as in training, and by many."""
 
-ERRORS = {"bias": "1", "variance": "2", "sum": "3"}
-"""Markers of the parts of an estimator's squared error."""
+ERRORS = {"lam_bias": "1", "lam_variance": "2", "lam_error": "3"}
+"""Markers of squared bias, variance and their sum, which are three shades of the algorithm's colour."""
 
-FLOOR, NOISE_FREE, PUBLISHED, ABOVE = "_", "x", 8, 6
-"""Markers of what a perfect value function would show, of an error without noise, of published numbers, and of values of which
-only a lower bound is known."""
+FLOOR, NOISE_FREE, PUBLISHED, ABOVE = "_", "x", 4, 6
+"""Markers of what a perfect value function would show, of an error without noise, of published numbers, and of values that lie
+further up than it stands."""
 
 DASHES = {
     "measured": "-",
@@ -82,10 +82,10 @@ or bounds something; a formula's prediction; with the semantics of the released 
 FACES = {"held_out": "full", "train": "none"}
 """Markers of held-out pairs are filled, those of the update's own pairs are hollow."""
 
-ONE: Mapping[str, Any] = {"linewidth": 0.5, "alpha": 0.55}
+ONE: Mapping[str, Any] = {"linewidth": 0.4, "alpha": 0.4}
 """A line of one seed where a line over seeds stands beside it."""
 
-ALL: Mapping[str, Any] = {"linewidth": 1.4}
+ALL: Mapping[str, Any] = {"linewidth": 1.4, "zorder": 2.5}
 """A median or mean over seeds."""
 
 STYLE = {

@@ -34,6 +34,14 @@ def texts(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in found if text.get_visible())
 
 
+def small_texts(figure: Figure, least: float = 6) -> list[str]:
+    """Words in smaller type than may be printed [point]."""
+    figure.draw_without_rendering()
+    return [
+        text.get_text() for text in figure.findobj(Text) if text.get_text() and text.get_fontsize() < least
+    ]
+
+
 def row_name(panel: Axes) -> str:
     """The name of the panel's row, which reads downwards beside it."""
     (name,) = (text.get_text() for text in panel.texts if text.get_rotation() == 270)

@@ -53,7 +53,7 @@ def test_a_row_per_task_named_and_labelled_from_attributes():
     words = drawn.texts(figure)
     assert "State-action pairs per estimate [pairs]" in words
     assert "95 % interval within the agent" in words
-    assert "pairs per training iteration (2K)" in words
+    assert "2K: pairs per training iteration" in words
     assert "PPO, one line per seed" in words and "TRPO, one line per seed" in words
 
 
@@ -151,7 +151,8 @@ def test_an_infinite_noise_scale_is_an_open_line_without_a_point():
     ],
 )
 def test_nothing_covers_anything(figure, grid):
-    assert drawn.overlaps(plot(dataset(figure, **grid))) == []
+    page = plot(dataset(figure, **grid))
+    assert drawn.overlaps(page) == drawn.small_texts(page) == []
 
 
 @pytest.mark.parametrize("figure", FIGURES)
