@@ -93,9 +93,14 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     if wanted is not None:
         there = [iteration for iteration in wanted if iteration in chosen.iteration]
         chosen = chosen.sel(iteration=there or chosen.iteration.values[-1:])
-    if not np.isfinite(chosen.reward).any():
-        source = ds.encoding.get("source", "the dataset")
+    source = ds.encoding.get("source", "the dataset")
+    if not np.isfinite(chosen.surrogate).any():
         raise UserError(f"{source}: has no landscape of the kind {kinds[0]!r}; add it to landscape.kinds")
+    if not np.isfinite(chosen.reward).any():
+        raise UserError(
+            f"{source}: no episode ended at any point, and the true reward is the mean return of "
+            f"complete episodes; raise landscape.{kinds[0]}.budgets, or give the task a time limit"
+        )
     rows = [
         chosen.sel(task=task, algo=algo, iteration=iteration)
         for task in chosen.task.values
