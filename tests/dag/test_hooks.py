@@ -45,9 +45,11 @@ def test_prices_add_up_and_follow_the_work(hooks):
         ("probe floors --checkpoint x", estimates.format("floors") + "{}.nc"),
         ("probe fit --checkpoint x", "data/fits/walker2d/ppo/0/{}.safetensors"),
         ("probe landscape --case steps", estimates.format("landscape") + "{}/steps.nc"),
+        ("probe robustness --checkpoint x", estimates.format("robustness") + "{}.nc"),
         ("probe semantics --case gradient", "data/semantics/gradient/humanoid/ppo/0/{}.nc"),
         ("vary ablation --task hopper", "data/variants/ablation/hopper/{}/0.zarr"),
         ("vary regime --task hopper", "data/variants/regime/hopper/{}/0.zarr"),
+        ("vary reliability --task hopper", "data/variants/reliability/hopper/trpo/{}.zarr"),
         ("vary semantics --task walker2d", "data/semantics/training/walker2d/ppo/{}.zarr"),
     ):
         assert price(hooks, stages(cmd, path, 3)).startswith(", at most about "), cmd
