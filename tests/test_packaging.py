@@ -1,6 +1,7 @@
 """What is declared is what is used: dependencies, pinned versions, layers, and the commands of the Makefile."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+
+from pgprim.kernels import CHOICES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -102,9 +105,11 @@ def test_the_library_is_installed_alone_and_works(tmp_path, versions):
         shutil.copy(ROOT / name, source)
     oldest = [requirement.replace(">=", "==") for requirement in LIBRARY] if versions == "oldest" else []
     python = tmp_path / "venv/bin/python"
+    # This process has the study's kernels chosen, a user's has not.
+    environment = {name: value for name, value in os.environ.items() if name not in CHOICES}
 
     def run(*words: str) -> subprocess.CompletedProcess:
-        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+        return subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
 
     run(sys.executable, "-m", "venv", str(tmp_path / "venv"))
     done = run(str(python), "-m", "pip", "install", "--quiet", str(source), *oldest)
