@@ -1,10 +1,11 @@
 """pgprim's side of the bridge: what its stages cost, and which code each of them depends on."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 from dvcsnake.declared import declarations
-from dvcsnake.digests import digest, digests
+from dvcsnake.digests import digests, meaning
 from dvcsnake.errors import UserError
 from dvcsnake.hooks import load_hooks, price
 from dvcsnake.pipeline import Output, Stage
@@ -63,9 +64,12 @@ def test_every_stage_of_the_pipeline_has_a_price(hooks):
     assert None not in hooks.seconds(computed)
 
 
-def test_no_rate_no_price(hooks):
-    assert price(hooks, stages("probe unheard", "data/estimates/unheard/humanoid/ppo/{}/0.nc", 1)) == ""
-    assert price(hooks, stages("sample", "data/rollouts/swimmer/ppo/{}/0.zarr", 1)) == ""
+def test_what_has_no_rate_is_named(hooks):
+    unheard = stages("probe unheard", "data/estimates/unheard/humanoid/ppo/{}/0.nc", 1)
+    swimmer = stages("sample", "data/rollouts/swimmer/ppo/{}/0.zarr", 2)
+    assert price(hooks, unheard) == price(hooks, swimmer) == ", for none of which there is a rate yet"
+    whole = price(hooks, swimmer + stages("plot", "figures/fig{}.pdf", 1))
+    assert whole == ", at most about 1 core-minute without 2 it, for which there is no rate yet"
 
 
 def test_the_code_of_agents_and_tasks_is_an_input(hooks, tmp_path, monkeypatch):
@@ -145,5 +149,5 @@ def test_records_checks_and_prices_are_no_part_of_what_computes():
 def test_declarations_are_of_modules_as_they_are():
     """A line whose module has changed since says nothing and must go."""
     for name, entry in declarations(PACKAGE).items():
-        own = digest(PACKAGE / name, PACKAGE).splitlines()
-        assert f"{entry['as']}  {name}" in own, f"{name}: its declaration is of another version"
+        today = hashlib.md5(meaning((PACKAGE / name).read_bytes()).encode()).hexdigest()
+        assert entry["digest"] == today, f"{name}: its declaration is of another version"
