@@ -76,7 +76,7 @@ def _part(label: str, *sentences: str) -> list[str]:
 
 
 def _block(args: argparse.Namespace) -> dict[str, Any]:
-    """What `adopted.NAME` of the parameter file says, or the command line in its place."""
+    """The block `adopted.NAME` of the parameter file, or the same from the command line."""
     if args.file is None:
         params = load_params(args.params)
         try:
@@ -139,7 +139,7 @@ def _mean(values: np.ndarray) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command line may say; `audit` takes the same."""
+    """Add the options that describe an agent's file; `audit` has the same."""
     parser.add_argument("file", nargs="?", help="the agent's file, or a folder of its checkpoints")
     parser.add_argument("--name", required=True, help="the agent's name in checkpoints, tables and figures")
     parser.add_argument("--task", help="the task's name, such as hopper")
