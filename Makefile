@@ -24,7 +24,7 @@ $(INSTALLED): pyproject.toml bridge/pyproject.toml constraints.txt
 	test -n "$${found:-}" || { echo 'Python 3.11 or newer with its venv module is needed; name it: make PYTHON=/path/to/python ...' >&2; exit 1; }; \
 	echo "making $(VENV) with $$found" >&2; \
 	"$$found" -m venv $(VENV)
-	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e bridge -e '.[test,dev,ssh,s3,slurm]'
+	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e bridge -e '.[study,test,dev,ssh,s3,slurm]'
 	@touch $@
 
 .PHONY: venv

@@ -3,4 +3,4 @@
 Importing this package sets how numerical libraries compute, as the pipeline's own commands do, before they are imported.
 """
 
-import pgprim  # noqa: F401
+import pgprim.kernels  # noqa: F401

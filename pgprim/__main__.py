@@ -39,7 +39,13 @@ def main() -> None:
         right = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
         sys.exit(f"python -m pgprim: {name} is no command; {right}")
     del sys.argv[1]
-    runpy.run_module(f"pgprim.commands.{name}", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(f"pgprim.commands.{name}", run_name="__main__", alter_sys=True)
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"python -m pgprim: {name} needs {error.name}, which is not installed; `pip install 'pgprim[study]'` brings what "
+            "the commands need"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The kernels that compute: the same on every x86-64 processor with AVX2 and FMA, whatever the environment says.
 
 numpy, OpenBLAS, torch and MKL look at the processor and at the environment when they are loaded, and choose kernels that
-round differently from one processor to the next. `pgprim` imports this module before anything else, and it chooses for
-them. `docs/determinism.md` says what is promised, and where the promise ends.
+round differently from one processor to the next. This module chooses for them. Every package of pgprim that computes for the
+study imports it before anything else; `pgprim` itself does not, so that a program that uses it as a library stays as it is.
+`docs/determinism.md` says what is promised, and where the promise ends.
 """
 
 import os
@@ -76,7 +77,7 @@ def _choose(choices: dict[str, str]) -> str | None:
         os.environ.pop(name, None)
     loaded = [name for name in LIBRARIES if name in sys.modules]
     if late and loaded:
-        return f"{loaded[0]} was imported before pgprim and has chosen its kernels by the processor: import pgprim first"
+        return f"{loaded[0]} was imported before pgprim.kernels and has chosen its kernels by the processor: import pgprim.kernels first"
     if "glibc.cpu" in (tunables := os.environ.get("GLIBC_TUNABLES", "")):
         return f"GLIBC_TUNABLES is '{tunables}' and decides how functions round, but must not set glibc.cpu"
     return None

@@ -1,7 +1,7 @@
 """The same bytes whatever processor the numerical libraries believe to be on.
 
 The variants are what the environment can force upon them, and so the kernels of other processors. They must have no effect
-once pgprim is imported first, and a control shows that they have one otherwise.
+once pgprim.kernels is imported first, and a control shows that they have one otherwise.
 """
 
 import hashlib
@@ -54,6 +54,9 @@ VARIANTS = {
         "LC_ALL": "C.UTF-8",
     },
 }
+
+PACKAGES = ("commands", "experience", "plotting", "probes", "report", "rl", "store", "studies")
+"""Packages that compute, or keep what was computed."""
 
 OPERATIONS = """
 import hashlib, sys
@@ -110,17 +113,38 @@ def operations(first: str, variant: str) -> list[str]:
 
 
 def test_libraries_compute_alike_in_every_environment():
-    expected = operations("import pgprim", "nothing is said")
+    expected = operations("import pgprim.kernels", "nothing is said")
     assert len(expected) == 28
     for variant in VARIANTS:
-        assert operations("import pgprim", variant) == expected, variant
+        assert operations("import pgprim.kernels", variant) == expected, variant
 
 
-def test_they_do_not_when_pgprim_is_not_imported():
+def test_they_do_not_when_the_kernels_are_not_chosen():
     """The control: the variants do force other kernels, in numpy, in scipy and in torch."""
     one, other = (operations("", variant) for variant in ("nothing is said", "an old one"))
     different = {line.rpartition(" ")[0] for line, old in zip(one, other, strict=True) if line != old}
     assert {"float32 numpy matmul", "float32 torch matmul", "float64 scipy solve"} <= different
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_that_computes_chooses_the_kernels_before_numpy_is_loaded(package):
+    """Importing any module imports its package first. `pgprim` itself and `adopt`, which training loops use, choose nothing."""
+    code = f"import sys, pgprim.{package}; print('numpy' in sys.modules, pgprim.kernels.kernels())"
+    assert python("-c", code).stdout == f"False {NAME}\n"
+
+
+def test_packages_that_choose_no_kernels_load_none_or_are_used_in_other_programs():
+    others = {path.parent.name for path in ROOT.glob("pgprim/*/__init__.py")} - set(PACKAGES)
+    assert others <= {"adopt", "core", "types"}
+    code = "import os; before = dict(os.environ); import pgprim.adopt, pgprim.library; print(os.environ == before)"
+    assert python("-c", code).stdout == "True\n"
+
+
+def test_commands_compute_alike_whatever_the_environment_says():
+    """As Python starts them: no other module of pgprim is named."""
+    first = "import runpy; commands = runpy.run_module('pgprim.commands.train', run_name='as imported')"
+    expected = operations("import pgprim.kernels", "nothing is said")
+    assert all(operations(first, variant) == expected for variant in VARIANTS)
 
 
 def test_libraries_run_the_kernels_that_were_chosen():
@@ -138,13 +162,13 @@ def test_commands_refuse_libraries_that_were_loaded_too_early(tmp_path):
     done = python("-c", code, folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "python -m pgprim.commands.sample: numpy was imported before pgprim and has chosen its kernels by the "
-        "processor: import pgprim first"
+        "python -m pgprim.commands.sample: numpy was imported before pgprim.kernels and has chosen its kernels by the "
+        "processor: import pgprim.kernels first"
     )
 
 
 def test_elsewhere_they_compute_under_another_name():
-    done = python("-c", "import numpy, pgprim.core.mlp; print(pgprim.kernels.kernels())")
+    done = python("-c", "import numpy, pgprim.rl.networks; print(pgprim.kernels.kernels())")
     assert done.stdout == "unknown\n", done.stderr
 
 

@@ -46,6 +46,21 @@ def test_a_declared_change_leaves_the_digests_of_all_that_import_it(package):
     assert all(digest(user, package) != old for user, old in zip(users, before, strict=True))
 
 
+def test_a_package_that_counts_as_empty_says_nothing(package):
+    """An empty `__init__.py` is in no digest, so one that is declared to be like it must not be either."""
+    start = package / "core" / "__init__.py"
+    start.write_text('"""Sums."""\n')
+    commit(package.parent)
+    before = digest(package / "use.py", package)
+    assert "__init__" not in before
+    start.write_text('"""Sums."""\n\nimport sys\n')
+    assert "core/__init__.py" in digest(package / "use.py", package)
+    declare_equal("core/__init__.py", "nothing is done with it", package)
+    assert digest(package / "use.py", package) == before
+    start.write_text("import os\n")
+    assert "core/__init__.py" in digest(package / "use.py", package)
+
+
 def test_a_second_change_counts_as_the_first_version(package):
     module = package / "core" / "sums.py"
     first = digest(module, package)

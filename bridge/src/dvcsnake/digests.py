@@ -194,7 +194,9 @@ def declare_equal(name: str, why: str, package: Path) -> str:
 
 
 def closure(module: Path, package: Path, find: Find | None = None) -> list[Path]:
-    """The module and all files of the project that importing it would read; empty `__init__.py` say nothing.
+    """The module and all files of the project that importing it would read, without `__init__.py` that say nothing.
+
+    An empty one says nothing, and so does one that counts as empty (`dvcsnake.declared`).
 
     Args:
         module: the module's file.
@@ -209,7 +211,7 @@ def closure(module: Path, package: Path, find: Find | None = None) -> list[Path]
         if path not in seen:
             seen.add(path)
             todo += find(path)
-    return sorted(path for path in seen if path.name != "__init__.py" or _says_something(path))
+    return sorted(path for path in seen if path.name != "__init__.py" or _says_something(path, package))
 
 
 def imports(module: Path, package: Path, home: Path | None = None) -> list[Path]:
@@ -276,8 +278,9 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def _says_something(path: Path) -> bool:
-    return path.exists() and meaning(path.read_bytes()) != meaning("")
+def _says_something(path: Path, package: Path) -> bool:
+    name = path.relative_to(package).as_posix() if path.is_relative_to(package) else path.name
+    return path.exists() and _counted(path, name, package) != _md5(meaning(""))
 
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
