@@ -1,0 +1,103 @@
+"""Bring figures, results and claims in README.md and docs up to date with what is computed."""
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.scale import write
+from pgprim.report.claims.table import BEGIN, insert
+from pgprim.report.pages import IMAGES, State, fill, recorded, shown
+from pgprim.types.errors import UserError
+
+CLAIMS = Path("data/claims.json")
+LOCK, PIPELINE = Path("dvc.lock"), Path("dvc.yaml")
+SET = "default"
+"""The parameter set whose results pages show."""
+
+
+def main(args: argparse.Namespace) -> None:
+    """Copy the figures, fill the pages, and say which changed; or print the figures' paths."""
+    pages = read_pages(Path())
+    if args.figures:
+        print(*(f"figures/{name}.pdf" for name in shown(pages)))
+        return
+    if (name := load_params()["claims"]["set"]) != SET:
+        raise UserError(
+            f"params.yaml is the parameter set {name}, but the pages show {SET}; `python -m pgprim.commands.scale {SET}`"
+        )
+    copy_figures(shown(pages))
+    claims = json.loads(CLAIMS.read_text(encoding="utf-8")) if CLAIMS.exists() else None
+    for path, text in filled(pages, state_of(Path(), claims)).items():
+        if text != pages[path]:
+            write(Path(path), text)
+            print(f"{path} is brought up to date")
+
+
+def read_pages(root: Path) -> dict[str, str]:
+    """Text of the README and of all pages in docs, by path."""
+    paths = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def state_of(root: Path, claims: dict[str, Any] | None) -> State:
+    """Results that the repository has.
+
+    Args:
+        root: Of the repository.
+        claims: Judged claims, if there are any.
+    """
+    declared, lock = (
+        yaml.load((root / path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        for path in (PIPELINE, LOCK)
+    )
+    figures = recorded(lock)
+    names = frozenset(path.removeprefix("figures/").removesuffix(".png") for path in declared["plots"])
+    images = frozenset(path.stem for path in (root / IMAGES).glob("*.png")) & figures.keys()
+    return State(names, figures, images, claims)
+
+
+def filled(pages: dict[str, str], state: State) -> dict[str, str]:
+    """All pages with their generated parts brought up to date.
+
+    Raises:
+        UserError: A mark names a figure or a claim that does not exist.
+    """
+    result = {}
+    for path, text in pages.items():
+        try:
+            text = fill(path, text, state)
+            result[path] = insert(text, state.claims) if state.claims and BEGIN in text else text
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from None
+    return result
+
+
+def copy_figures(names: list[str]) -> None:
+    """Copy PNGs of figures to docs/images, each as dvc.lock records it.
+
+    Args:
+        names: Of the figures; those that are not here stay as they are.
+
+    Raises:
+        UserError: A figure is another than that on record.
+    """
+    known = recorded(yaml.load(LOCK.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
+    for name in names:
+        source = Path("figures", f"{name}.png")
+        if not source.exists():
+            continue
+        if name not in known or hashlib.md5(source.read_bytes()).hexdigest() != known[name].digest:
+            raise UserError(f"{source} is not what dvc.lock records; `snakemake figures/{name}.pdf` makes it anew")
+        shutil.copyfile(source, Path(IMAGES, f"{name}.png"))
+
+
+if __name__ == "__main__":
+    parser = make_parser("pgprim.commands.pages", __doc__)
+    parser.add_argument("--figures", action="store_true", help="only print the figures that the pages show")
+    run(main, parser)
