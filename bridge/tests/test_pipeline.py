@@ -132,6 +132,10 @@ def test_prices_add_up_in_readable_units():
     assert price(PRICED, stages("walk", 20) + stages("run", 1)) == ", at most about 3.0 core-hours"
 
 
-def test_no_time_no_price():
-    assert price(PRICED, stages("walk", 1) + stages("fly", 1)) == ""
-    assert price(Hooks(), stages("walk", 1)) == ""
+def test_what_has_no_rate_is_named_beside_the_price_of_the_rest():
+    some = stages("walk", 1) + stages("fly", 2) + stages("run", 2) + stages("swim", 1)
+    assert price(PRICED, some) == (
+        ", at most about 5.0 core-hours without 2 fly, 1 swim, for which there is no rate yet"
+    )
+    assert price(PRICED, stages("fly", 2)) == ", for none of which there is a rate yet"
+    assert price(Hooks(), stages("walk", 1)) == price(PRICED, []) == ""

@@ -80,7 +80,11 @@ def check(params: Any, path: str | Path = "params.yaml") -> None:
         UserError: A line for all that is wrong, each a sentence: the file, the key, its value, what would be right.
     """
     try:
-        complaints = list(_plain(params)) or [*_schema(params), *_cross(params)]
+        strange = list(_plain(params))
+        plain = _plainly(params)
+        told_of = tuple(complaint.partition(" is ")[0] + " is " for complaint in strange)
+        others = (one for one in (*_schema(plain), *_cross(plain)) if not one.startswith(told_of))
+        complaints = [*strange, *others]
     except RecursionError:
         complaints = ["an anchor refers to itself, but values must be finite"]
     # A typo is an unknown key and a missing key at once: naming the unknown one helps more.
@@ -252,6 +256,15 @@ def _plain(params: Any, keys: tuple[Any, ...] = ()) -> Iterator[str]:
         yield f"{_name(keys)} is {params}, but must be a finite number"
 
 
+def _plainly(params: Any) -> Any:
+    """Parameters without what `_plain` refuses, so that everything else can be checked as well."""
+    if isinstance(params, dict):
+        return {key: _plainly(value) for key, value in params.items() if isinstance(key, str)}
+    if isinstance(params, list):
+        return [_plainly(value) for value in params]
+    return None if isinstance(params, float) and not math.isfinite(params) else params
+
+
 def _is_whole(_checker: Any, value: Any) -> bool:
     # JSON Schema takes 1.0e6 for an integer, range() does not.
     return isinstance(value, int) and not isinstance(value, bool)
@@ -334,7 +347,7 @@ def _cross(params: Any) -> Iterator[str]:
     """Complaints about keys that contradict each other; a value that is wrong by itself is left to the schema."""
     if not isinstance(params, dict):
         return
-    for one in (_agents, _adopted, _training, _sampling, _reruns, _grids, _drawing):
+    for one in (_agents, _probed, _adopted, _training, _sampling, _deep, _reruns, _grids, _drawing):
         yield from _as_far_as_it_goes(one(params))
     for study in studies():
         yield from _as_far_as_it_goes(study.check(params))
@@ -360,12 +373,6 @@ def _agents(params: dict[str, Any]) -> Iterator[str]:
     for algo in params["algos"]:
         if algo not in params["agents"]:
             yield f"algos names {_show(algo)}, but agents.{algo} is missing and must hold its hyperparameters"
-    for index, algo in enumerate(params["probed"]):
-        if algo not in (*params["algos"], *params["adopted"]):
-            yield (
-                f"probed[{index}] is {_show(algo)}, but must be one of algos, {_show(params['algos'])}, or adopted, "
-                "because only trained agents have checkpoints"
-            )
     common = common_schema()["properties"]
     for algo, agent in params["agents"].items():
         for task in agent:
@@ -387,6 +394,15 @@ def _agents(params: dict[str, Any]) -> Iterator[str]:
                     yield _missing(f"train.{key}", wanted["properties"][key])
                 else:
                     yield f"{key} is missing for {algo} on {task}, but must be given in agents.{algo}.all or agents.{algo}.{task}"
+
+
+def _probed(params: dict[str, Any]) -> Iterator[str]:
+    for index, algo in enumerate(params["probed"]):
+        if algo not in (*params["algos"], *params["adopted"]):
+            yield (
+                f"probed[{index}] is {_show(algo)}, but must be one of algos, {_show(params['algos'])}, or adopted, "
+                "because only trained agents have checkpoints"
+            )
 
 
 def _adopted(params: dict[str, Any]) -> Iterator[str]:
@@ -442,7 +458,7 @@ def _training(params: dict[str, Any]) -> Iterator[str]:
 
 def _sampling(params: dict[str, Any]) -> Iterator[str]:
     sample = params["sample"]
-    streams, kept, trials, pairs = (sample[key] for key in ("streams", "kept", "trials", "pairs"))
+    streams, kept, trials = (sample[key] for key in ("streams", "kept", "trials"))
     if kept > streams:
         yield f"sample.kept is {kept}, but must be at most sample.streams ({streams}), of which they are the first"
     if trials + FEWEST_OTHERS > kept:
@@ -450,8 +466,12 @@ def _sampling(params: dict[str, Any]) -> Iterator[str]:
             f"sample.trials is {trials}, but must leave at least {FEWEST_OTHERS} of sample.kept ({kept}) streams, because "
             "the noise of what the others give is taken from leaving one out"
         )
-    if sample["deep"]["pairs"] < pairs:
-        yield f"sample.deep.pairs is {sample['deep']['pairs']}, but must be at least sample.pairs ({pairs})"
+
+
+def _deep(params: dict[str, Any]) -> Iterator[str]:
+    deep, pairs = params["sample"]["deep"]["pairs"], params["sample"]["pairs"]
+    if deep < pairs:
+        yield f"sample.deep.pairs is {deep}, but must be at least sample.pairs ({pairs})"
 
 
 def _reruns(params: dict[str, Any]) -> Iterator[str]:

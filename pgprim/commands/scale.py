@@ -48,7 +48,7 @@ def render(path: Path, scales: Path = SCALES) -> str:
     """The text of the whole parameter file that a set stands for: `default.yaml`, overlaid with the set.
 
     A set may use the names of values in `default.yaml` (`*pairs`); where it gives a value anew that has a name there, all
-    that follows it follows.
+    that follows it follows. Where its tasks are others, so do probes and studies that `default.yaml` limits to some tasks.
 
     Raises:
         UserError: if either file cannot be read, or if what comes out is not a valid parameter file.
@@ -69,6 +69,7 @@ def render(path: Path, scales: Path = SCALES) -> str:
         )
     _keep_anchors(base)
     _overlay(base, overlay or CommentedMap())
+    _follow_tasks(base, overlay or CommentedMap())
     dumped = io.StringIO()
     _round_trip().dump(base, dumped)
     rendered = (own_head or head) + dumped.getvalue().replace(STANDS_FOR, "*")
@@ -141,6 +142,24 @@ def _overlay(base: CommentedMap, overlay: CommentedMap) -> None:
             token = base.ca.items[key][2]
             if token is not None:
                 token.value = token.value.split("\n")[0] + "\n" + spacing
+
+
+def _follow_tasks(base: CommentedMap, overlay: CommentedMap) -> None:
+    """Let blocks have the set's tasks that the set does not speak of and that name other tasks."""
+    tasks = base["tasks"]
+    if not isinstance(tasks, CommentedSeq):
+        return
+    for name, block in base.items():
+        own, told = (
+            each.get("tasks") if isinstance(each, CommentedMap) else None
+            for each in (block, overlay.get(name))
+        )
+        if told is None and isinstance(own, CommentedSeq) and any(task not in tasks for task in own):
+            all_of_them = CommentedSeq(tasks)
+            all_of_them.fa.set_flow_style()
+            follows = CommentedMap(tasks=all_of_them)
+            follows.yaml_add_eol_comment("ours: as tasks", "tasks", column=41)
+            _overlay(block, follows)
 
 
 def _with_name_of(old: Any, value: Any) -> Any:

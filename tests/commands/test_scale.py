@@ -218,3 +218,62 @@ def test_the_command_line(here):
     assert failed.returncode == 1
     assert failed.stderr.count("\n") == 1 and "huge is no parameter set" in failed.stderr
     assert "paper" in subprocess.run([*command, "--help"], capture_output=True, text=True, env=env).stdout
+
+
+ANT = """
+tasks: [ant]
+env: {ant: {id: Ant-v5}}
+agents:
+  ppo: {ant: {policy_lr: 3.0e-4, value_lr: 3.0e-4, value_clip: null}}
+  ppo_m: {ant: {policy_lr: 1.0e-4, value_lr: 3.0e-4, value_clip: null}}
+  trpo: {ant: {delta: 0.05, value_lr: 3.0e-4}}
+"""
+
+
+def task_lists(params: dict) -> dict[str, list[str]]:
+    return {
+        name: block["tasks"] for name, block in params.items() if isinstance(block, dict) and "tasks" in block
+    }
+
+
+def test_a_set_of_another_task_is_its_environment_and_its_rates(here):
+    """All that the study measures and trains follows."""
+    (here / "workflow/scales/ant.yaml").write_text(ANT)
+    choose("ant")
+    params = load()
+    assert params["tasks"] == ["ant"] and params["env"]["ant"] == {"id": "Ant-v5"}
+    lists = task_lists(params)
+    assert {"fit", "baselines", "landscape", "ablation", "regime", "semantics"} <= set(lists)
+    assert all(tasks == ["ant"] for tasks in lists.values())
+    text = (here / "params.yaml").read_text()
+    assert re.search(r"fit: .*\n  tasks: &baseline_tasks \[ant\] +# ours: as tasks\n", text)
+    assert "tasks: *baseline_tasks" in text
+
+
+def test_a_task_more_changes_no_sub_study_and_one_told_otherwise_stays(here):
+    more = ANT.replace("[ant]", "[hopper, walker2d, humanoid, ant]")
+    (here / "workflow/scales/more.yaml").write_text(more)
+    choose("more")
+    lists = task_lists(load())
+    assert lists["landscape"] == lists["semantics"] == ["hopper", "walker2d", "humanoid", "ant"]
+    assert (lists["fit"], lists["baselines"]) == (["walker2d", "hopper"], ["walker2d", "hopper"])
+    assert lists["ablation"] == lists["regime"] == ["hopper"]
+    (here / "workflow/scales/told.yaml").write_text(ANT + "ablation: {tasks: [hopper]}\n")
+    choose("told")
+    assert task_lists(load()) | {"ablation": ["ant"]} == {name: ["ant"] for name in lists}
+    assert load()["ablation"]["tasks"] == ["hopper"]
+
+
+def test_a_task_that_is_added_by_hand_takes_its_environment_and_its_rates(here):
+    text = (here / "params.yaml").read_text()
+    text = text.replace("tasks: &tasks [", "tasks: &tasks [ant, ").replace(
+        "env: ", "env:\n  ant: {id: Ant-v5}\n#", 1
+    )
+    for algo, rates in (
+        ("ppo", "policy_lr: 3.0e-4, value_lr: 3.0e-4, value_clip: null"),
+        ("trpo", "delta: 0.05, value_lr: 3.0e-4"),
+    ):
+        text = text.replace(f"  {algo}:\n    all:\n", f"  {algo}:\n    ant: {{{rates}}}\n    all:\n")
+    (here / "params.yaml").write_text(text.replace("algos: [ppo, ppo_m, trpo]", "algos: [ppo, trpo]"))
+    params = load()
+    assert params["tasks"][0] == params["landscape"]["tasks"][0] == "ant"

@@ -62,9 +62,12 @@ def test_every_stage_of_the_pipeline_has_a_price(hooks):
     assert None not in hooks.seconds(computed)
 
 
-def test_no_rate_no_price(hooks):
-    assert price(hooks, stages("probe unheard", "data/estimates/unheard/humanoid/ppo/{}/0.nc", 1)) == ""
-    assert price(hooks, stages("sample", "data/rollouts/swimmer/ppo/{}/0.zarr", 1)) == ""
+def test_what_has_no_rate_is_named(hooks):
+    unheard = stages("probe unheard", "data/estimates/unheard/humanoid/ppo/{}/0.nc", 1)
+    swimmer = stages("sample", "data/rollouts/swimmer/ppo/{}/0.zarr", 2)
+    assert price(hooks, unheard) == price(hooks, swimmer) == ", for none of which there is a rate yet"
+    whole = price(hooks, swimmer + stages("plot", "figures/fig{}.pdf", 1))
+    assert whole == ", at most about 1 core-minute without 2 it, for which there is no rate yet"
 
 
 def test_the_code_of_agents_and_tasks_is_an_input(hooks, tmp_path, monkeypatch):

@@ -16,9 +16,9 @@ from tests.workflow.projects import copy_project
 PAGE = (PROJECT / "docs/adding_a_probe.md").read_text()
 
 
-def blocks() -> list[tuple[str, str, str]]:
-    """The page's code blocks: what the line before says, the language, the code."""
-    return re.findall(r"([^\n]*)\n\n```(\w+)\n(.*?)```", PAGE, re.DOTALL)
+def page_blocks(page: str) -> list[tuple[str, str, str]]:
+    """A page's code blocks: what the line before says, the language, the code."""
+    return re.findall(r"([^\n]*)\n\n```(\w+)\n(.*?)```", page, re.DOTALL)
 
 
 def do(checkout: Checkout, said: str, language: str, code: str) -> None:
@@ -44,7 +44,7 @@ def do(checkout: Checkout, said: str, language: str, code: str) -> None:
 def extended(tmp_path_factory) -> Checkout:
     """A copy of the project in which the page was followed from top to bottom."""
     checkout = copy_project(tmp_path_factory.mktemp("probe"))
-    for block in blocks():
+    for block in page_blocks(PAGE):
         do(checkout, *block)
     return checkout
 

@@ -16,6 +16,7 @@ import fnmatch
 import importlib
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -128,12 +129,26 @@ def _named(reference: Any, root: Path) -> Hooks:
 
 
 def price(hooks: Hooks, stages: Iterable[Stage]) -> str:
-    """The sum of what some stages take, as the end of a sentence; empty if it is not known."""
-    seconds = list(hooks.seconds(list(stages)))
-    if not seconds or None in seconds:
+    """The sum of what some stages take, as the end of a sentence that names those for which it is not known.
+
+    Empty where the project has no prices at all.
+    """
+    stages = list(stages)
+    if not stages or hooks.seconds is _no_seconds:
         return ""
-    hours = sum(seconds) / 3600
+    times = list(hooks.seconds(stages))
+    unknown = Counter(stage.group for stage, time in zip(stages, times, strict=True) if time is None)
+    known = [time for time in times if time is not None]
+    if not known:
+        return ", for none of which there is a rate yet"
+    without = ", ".join(f"{count} {group}" for group, count in unknown.items())
+    end = f" without {without}, for which there is no rate yet" if unknown else ""
+    return f", at most about {_hours(sum(known))}{end}"
+
+
+def _hours(seconds: float) -> str:
+    hours = seconds / 3600
     if hours >= 0.05:
-        return f", at most about {hours:.1f} core-hours"
+        return f"{hours:.1f} core-hours"
     minutes = max(1, round(60 * hours))
-    return f", at most about {minutes} core-minute{'s' * (minutes > 1)}"
+    return f"{minutes} core-minute{'s' * (minutes > 1)}"
