@@ -48,7 +48,9 @@ def link_within(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = LINK.sub(rewrite, source[0])
 
 
-def escape_docstring(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+def escape_docstring(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
     """Let |x| and b* in a docstring be what they are in mathematics, not markup."""
     for index, line in enumerate(lines):
         if not line.lstrip().startswith(">>>"):

@@ -3,22 +3,58 @@
 import argparse
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ruamel.yaml import YAML
 
 from pgprim.commands.command import load_params, make_parser, run
-from pgprim.commands.scale import write
+from pgprim.commands.cost import RATES, costs, drawing, table
+from pgprim.commands.scale import find_set, render, write
 from pgprim.report.claims.table import BEGIN, insert
 from pgprim.report.pages import IMAGES, State, fill, recorded, shown
 from pgprim.types.errors import UserError
+from pgprim.types.params import read
 
 CLAIMS = Path("data/claims.json")
 LOCK, PIPELINE = Path("dvc.lock"), Path("dvc.yaml")
 SET = "default"
 """The parameter set whose results pages show."""
+
+COSTS = "docs/costs.md"
+EVERY = ["hopper", "walker2d", "humanoid"]
+ROLLOUTS = ["train", "checkpoint", "sample"]
+LANDSCAPES = ["train", "checkpoint", "landscape"]
+VALUES = ["train", "rerun", "value", "checkpoint", "floors"]
+BASELINES = [*ROLLOUTS, "fit", "baselines"]
+SEMANTICS = ["semantics training", "semantics of gradient", "semantics of steps"]
+FIGURES = {
+    "Figs. 1, 2": (["humanoid"], [*ROLLOUTS, "gradient"]),
+    "Fig. 3": (["walker2d"], VALUES),
+    "Fig. 4": (["walker2d", "hopper"], BASELINES),
+    "Figs. 5, 19, 20": (["humanoid"], LANDSCAPES),
+    "Figs. 6, 7, 13, 14": (["humanoid"], LANDSCAPES),
+    "Fig. 8": (EVERY, ["train"]),
+    "Figs. 9, 10": (["walker2d", "hopper"], [*ROLLOUTS, "gradient"]),
+    "Figs. 11, 12": (EVERY, VALUES),
+    "Figs. 15, 16": (["walker2d"], LANDSCAPES),
+    "Figs. 17, 18": (["hopper"], LANDSCAPES),
+    "ablation": (EVERY, ["ablation training"]),
+    "alignment": (EVERY, LANDSCAPES),
+    "gae": (["walker2d", "hopper"], BASELINES),
+    "noise scale": (EVERY, [*ROLLOUTS, "gradient"]),
+    "sample regime": (EVERY, ["regime training"]),
+    "promise": (EVERY, LANDSCAPES),
+    "semantics": (EVERY, [*ROLLOUTS, "gradient", "steps", "rerun", "value", *SEMANTICS]),
+    "slices": (EVERY, LANDSCAPES),
+    "steps": (EVERY, [*ROLLOUTS, "steps"]),
+    "trajectories": (["humanoid"], LANDSCAPES),
+    "trust region": (EVERY, ["train", "rerun", "trust_region"]),
+}
+"""Tasks behind each row of the table of figures, and the kinds of stages."""
 
 
 def main(args: argparse.Namespace) -> None:
@@ -33,7 +69,9 @@ def main(args: argparse.Namespace) -> None:
         )
     copy_figures(shown(pages))
     claims = json.loads(CLAIMS.read_text(encoding="utf-8")) if CLAIMS.exists() else None
-    for path, text in filled(pages, state_of(Path(), claims)).items():
+    changed = filled(pages, state_of(Path(), claims))
+    changed[COSTS] = priced(changed[COSTS], Path())
+    for path, text in changed.items():
         if text != pages[path]:
             write(Path(path), text)
             print(f"{path} is brought up to date")
@@ -78,6 +116,29 @@ def filled(pages: dict[str, str], state: State) -> dict[str, str]:
     return result
 
 
+def priced(text: str, root: Path) -> str:
+    """The page of costs with core-hours per figure and the table of all stages brought up to date.
+
+    Args:
+        text: Of the page.
+        root: Of the repository.
+    """
+    yaml_of_set = YAML(typ="safe", pure=True).load(
+        render(find_set(str(root / f"workflow/scales/{SET}.yaml")))
+    )
+    rates, num_figures = read(root / RATES), len(read(root / PIPELINE)["plots"])
+    for row, (tasks, kinds) in FIGURES.items():
+        params = yaml_of_set | {"tasks": tasks}
+        if "fit" in kinds:
+            params["iterations"] = params["baselines"]["iterations"]
+        hours = sum(cost.seconds for cost in costs(params, rates) if cost.kind in kinds) / 3600
+        text = re.sub(rf"^(\| {row} \|.*\|) [^|]* \|$", rf"\1 {hours:.1f} |", text, flags=re.MULTILINE)
+    printed = table([*costs(yaml_of_set, rates), drawing(num_figures, rates)])
+    before, begin, rest = text.partition("<!-- stages -->")
+    _, end, after = rest.partition("<!-- /stages -->")
+    return f"{before}{begin}\n```\n{printed}\n```\n{end}{after}"
+
+
 def copy_figures(names: list[str]) -> None:
     """Copy PNGs of figures to docs/images, each as dvc.lock records it.
 
@@ -93,7 +154,9 @@ def copy_figures(names: list[str]) -> None:
         if not source.exists():
             continue
         if name not in known or hashlib.md5(source.read_bytes()).hexdigest() != known[name].digest:
-            raise UserError(f"{source} is not what dvc.lock records; `snakemake figures/{name}.pdf` makes it anew")
+            raise UserError(
+                f"{source} is not what dvc.lock records; `snakemake figures/{name}.pdf` makes it anew"
+            )
         shutil.copyfile(source, Path(IMAGES, f"{name}.png"))
 
 

@@ -16,7 +16,9 @@ from typing import Any
 IMAGES = "docs/images"
 """Folder of the figures that pages show."""
 
-FIGURE = re.compile(r"<!-- figure (?P<name>\w+): (?P<alt>[^\n]*?) -->\n(?:.*?\n)??<!-- /figure -->", re.DOTALL)
+FIGURE = re.compile(
+    r"<!-- figure (?P<name>\w+): (?P<alt>[^\n]*?) -->\n(?:.*?\n)??<!-- /figure -->", re.DOTALL
+)
 RESULTS = re.compile(r"<!-- results (?P<names>[\w, \n]+?) -->\n(?:.*?\n)??<!-- /results -->", re.DOTALL)
 COMPUTED = re.compile(r"<!-- computed -->\n(?:.*?\n)??<!-- /computed -->", re.DOTALL)
 
@@ -129,7 +131,9 @@ def _results(mark: re.Match[str], folder: str, state: State) -> str:
         raise ValueError(f"{unknown[0]} is no claim of data/claims.json")
     else:
         claims = [state.claims[name] for name in names]
-        lines = [f"* {claim['statement']}: **{_short(claim['summary'])}** ([claims]({page}))." for claim in claims]
+        lines = [
+            f"* {claim['statement']}: **{_short(claim['summary'])}** ([claims]({page}))." for claim in claims
+        ]
     return "\n".join([f"<!-- results {mark['names']} -->", *lines, "<!-- /results -->"])
 
 
