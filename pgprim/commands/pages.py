@@ -96,7 +96,7 @@ def state_of(root: Path, claims: dict[str, Any] | None) -> State:
     )
     figures = recorded(lock)
     names = frozenset(path.removeprefix("figures/").removesuffix(".png") for path in declared["plots"])
-    images = frozenset(path.stem for path in (root / IMAGES).glob("*.png")) & figures.keys()
+    images = frozenset(path.stem for path in (root / IMAGES).glob("*.png") if path.stem in figures)
     return State(names, figures, images, claims)
 
 
@@ -109,8 +109,9 @@ def filled(pages: dict[str, str], state: State) -> dict[str, str]:
     result = {}
     for path, text in pages.items():
         try:
-            text = fill(path, text, state)
-            result[path] = insert(text, state.claims) if state.claims and BEGIN in text else text
+            result[path] = fill(path, text, state)
+            if state.claims and BEGIN in text:
+                result[path] = insert(result[path], state.claims)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
     return result
