@@ -15,6 +15,7 @@ html_title = "pgprim"
 html_theme = "furo"
 html_copy_source = False
 html_show_sourcelink = False
+html_show_copyright = False
 exclude_patterns = ["performance/*.json"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
@@ -28,7 +29,9 @@ napoleon_use_ivar = True
 napoleon_attr_annotations = False
 
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<path>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)")
-MARKUP = re.compile(r"(^\s*\* |`[^`]*`)|([|*\\])")
+KEPT = r"^\s*\* |`[^`]*`|(?<!\w)\*\*[^*]+\*\*(?!\w)|(?<!\w)\*[^*\s][^*]*\*(?!\w)"
+"""Markup of docstrings: bullets, code and emphasis."""
+MARKUP = re.compile(rf"({KEPT})|([|*\\])")
 
 
 def link_within(app: Sphinx, name: str, source: list[str]) -> None:
@@ -57,6 +60,11 @@ def escape_docstring(
             lines[index] = MARKUP.sub(lambda match: match[1] or f"\\{match[2]}", line)
 
 
+def skip_field(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object) -> bool | None:
+    """Leave out the fields of named tuples, which the class's docstring describes."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def visit_math(translator, node: nodes.math | nodes.math_block) -> None:
     """Write an equation as MathML, which browsers draw by themselves."""
     display = "block" if isinstance(node, nodes.math_block) else "inline"
@@ -68,5 +76,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the functions above; docstrings are escaped before Napoleon sees them."""
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
     app.connect("source-read", link_within)
+    app.connect("autodoc-skip-member", skip_field)
     app.connect("autodoc-process-docstring", escape_docstring, priority=400)
     return {"parallel_read_safe": True}
