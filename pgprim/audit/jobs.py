@@ -184,7 +184,8 @@ def _update(checkpoint: Checkpoint, parameters: Mapping[str, Any], attrs: dict[s
         for output, measure in (("value.nc", measure_value), ("trust_region.nc", measure_trust_region)):
             found[output].append(measure(inputs, {}).numbers)
     for output, several in found.items():
-        ds = xr.concat(several, "batch", data_vars="minimal", coords="minimal", compat="override")
+        measured = [name for name, array in several[0].items() if "part" in array.dims]
+        ds = xr.concat(several, "batch", data_vars=measured, coords="minimal", compat="override")
         ds = ds.assign_coords(batch=("batch", np.arange(len(several)), BATCH))
         own = {f"own_{name}": number for name, number in records.items()}
         save_dataset(output, ds.assign_attrs(ds.attrs | own | attrs))

@@ -10,7 +10,8 @@ from pgprim.types.errors import UserError
 
 def end_with_parent() -> None:
     """End this process when standard input closes, which the audit holds open as long as it lives."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # not `sys.stdin`, whose lock a thread may not hold when Python ends
+        pass
     os._exit(1)
 
 
