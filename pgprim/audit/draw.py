@@ -84,8 +84,8 @@ def _critic(figure: FigureBase, folder: Path, found: Found) -> None:
     numbers = {one["key"]: one for one in _section(found, "critic")["findings"]}
     rows = [
         ("against\nreturns", "value_error"),
-        ("a perfect V\nwould show", "floor"),
-        ("without their\nnoise", "true_error"),
+        ("a perfect\nV", "floor"),
+        ("without\nnoise", "true_error"),
     ]
     for place, (_, key) in enumerate(rows):
         ends = [
@@ -168,7 +168,7 @@ def _trust_region(figure: FigureBase, folder: Path, found: Found) -> None:
         ratios.axhline(bound, color=GREY, linewidth=0.8, linestyle="--", label="1 ± ε" if bound > 1 else None)
     ratios.set_xticks(range(4), quantiles)
     ratios.set_xlim(-0.5, 3.5)
-    ratios.set_title("ratio π_new / π_old".replace("π_new / π_old", r"$\pi_{new}/\pi_{old}$"))
+    ratios.set_title(r"ratio $\pi_{new}/\pi_{old}$")
     ratios.legend(loc="upper left")
 
 

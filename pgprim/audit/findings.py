@@ -90,7 +90,7 @@ def audit_findings(out: Path, iteration: int, study: Path) -> dict[str, Any]:
         },
         "headline": [section["headline"] for section in sections],
         "sections": sections,
-        "history": {"checkpoints": _history(out, study), "updates": _updates(out)},
+        "history": {"checkpoints": _history(out), "updates": _updates(out)},
     }
 
 
@@ -102,10 +102,12 @@ def show(value: float | None, unit: str = "") -> str:
     if not isfinite(value):
         return "∞" + suffix
     if abs(value) >= 1e6:
-        return f"{value / 1e6:.3g} million{suffix}"
-    if abs(value) >= 1000:
-        return f"{round(value):,}".replace(",", "\u2009") + suffix
-    return f"{value:.3g}" + suffix
+        text = f"{value / 1e6:.3g} million"
+    elif abs(value) >= 1000:
+        text = f"{round(value):,}".replace(",", "\u2009")
+    else:
+        text = f"{value:.3g}"
+    return text.replace("-", "−") + suffix
 
 
 def show_interval(low: float | None, high: float | None) -> str:
@@ -118,7 +120,9 @@ def show_interval(low: float | None, high: float | None) -> str:
 class _Sections:
     """The sections of one checkpoint."""
 
-    def __init__(self, folder: Path, task: str, settings: Mapping[str, Any], study: Path) -> None:
+    def __init__(
+        self, folder: Path, task: str, settings: Mapping[str, Any], study: Path | None = None
+    ) -> None:
         self.folder, self.task, self.settings, self.study = folder, task, settings, study
         self.pairs = settings["pairs"]
         names = ("gradient", "steps", "floors", "baselines", "slice", "value", "trust_region")
@@ -238,6 +242,7 @@ class _Sections:
                 "gain_share", "Variance that the critic takes away", gain, "1", "streams of this agent",
                 f"Of the variance that any baseline could take from a gradient estimate, the agent's critic takes "
                 f"{show(100 * gain.value)} %."
+                + (" Below 0 it adds variance." if gain.value < 0 else "")
                 if isfinite(gain.value) else
                 "How much of the variance the critic takes away cannot be said: no return is settled.",
                 ("baselines", "gain_share", {"subtracted": "value"}),
@@ -365,7 +370,7 @@ class _Sections:
         source = {"file": f"{self.folder.name}/{name}.nc", "variable": variable, "at": at}
         source |= {"how": how[0]} if how else {}
         value, low, high = (float(end) if isfinite(end) else None for end in number)
-        study = look_up(self.study, key, self.task, self.pairs, show)
+        study = self.study and look_up(self.study, key, self.task, self.pairs, show)
         return Finding(key, title, value, low, high, unit, over, sentence, source, study)
 
 
@@ -384,13 +389,13 @@ def _by_error(value: float, error: float, count: int) -> Interval:
     return Interval(value, float(np.maximum(0.0, value - half)), value + half)
 
 
-def _history(out: Path, study: Path) -> list[dict[str, Any]]:
+def _history(out: Path) -> list[dict[str, Any]]:
     """Numbers of all checkpoints that were audited, by rising iteration."""
     rows = []
     for folder in sorted((file.parent for file in out.glob("*/trust_region.nc")), key=_iteration):
         if _iteration(folder) >= 0 and _is_whole(folder):
             checkpoint = load_checkpoint(folder / "checkpoint.safetensors")
-            sections = _Sections(folder, checkpoint.task, checkpoint.settings, study).all()
+            sections = _Sections(folder, checkpoint.task, checkpoint.settings).all()
             numbers = {
                 one["key"]: [one[name] for name in ("value", "low", "high")]
                 for section in sections

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib import rcParams
 from matplotlib.backends.backend_pdf import PdfPages
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
 
 from pgprim.audit.draw import draw_history, draw_section
 from pgprim.audit.findings import show, show_interval
@@ -22,8 +25,11 @@ SIZE = (4.6, 2.3)
 
 A4 = (8.27, 11.69)
 
-MARGIN, GAP = 0.07, 0.04
-"""Of a printed page, as shares of its width."""
+MARGIN, COLUMN = 0.06, 0.44
+"""Of a printed page, where text begins and its right column, as shares of its width."""
+
+PICTURE = 0.165
+"""Height of a picture on a printed page, as a share of its height."""
 
 Found = Mapping[str, Any]
 
@@ -59,8 +65,21 @@ def subtitle(found: Found) -> str:
     return (
         f"{agent['file']}, written by {agent['written_by']}; {show(agent['pairs'])} pairs per update. Gradients are from "
         f"{size['streams']} streams of {show(size['stream_pairs'])} pairs. Intervals are {100 * found['level']:g} %, within "
-        "this agent: another training seed may differ by more."
+        "this agent: another training seed may differ by more. " + study_note(found)
     )
+
+
+def study_note(found: Found) -> str:
+    """Where what stands beside the agent's numbers comes from, or that there is nothing."""
+    if not has_study(found):
+        return "The study's datasets are not at hand (--study names their folder), so there is nothing to compare with."
+    return "Beside each number stands what the study's trained agents show at the same place: median, lowest and highest."
+
+
+def has_study(found: Found) -> bool:
+    """Whether any number of the study was found."""
+    findings = [one for section in found["sections"] for one in section["findings"]]
+    return any("median" in (one["study"] or {}) for one in findings)
 
 
 def notes(found: Found) -> list[str]:
@@ -104,6 +123,7 @@ def html(folder: Path, found: Found) -> str:
         notes=notes(found),
         found=found,
         pictures=pictures,
+        has_study=has_study(found),
         show=show,
         show_interval=show_interval,
     )
@@ -118,50 +138,68 @@ def _embedded(figure: Figure) -> str:
 
 def printed(folder: Path, found: Found) -> list[Figure]:
     """The page for paper: one sheet with every section, and a second one with the history and the notes."""
-    first = Figure(figsize=A4)
-    y = _write(first, 0.965, title(found), 15, 80, weight="bold")
-    y = _write(first, y, subtitle(found), 8, 128, color=GREY)
-    height = (y - 0.02) / len(found["sections"])
-    for number, section in enumerate(found["sections"]):
-        top = y - number * height
-        first.add_artist(_rule(first, top))
-        _print_section(first, top - 0.012, height, section, folder, found)
-    second = Figure(figsize=A4)
-    y = 0.965
+    first, second = Figure(figsize=A4), Figure(figsize=A4)
+    y = _write(first, 0.975, title(found), 15, 80, weight="bold")
+    y = _write(first, y, subtitle(found), 7.5, 138, color=GREY)
+    for section in found["sections"]:
+        first.add_artist(_rule(y))
+        y = _print_section(first, y - 0.008, section, folder, found)
+    y = 0.975
     if has_history(found):
         y = _write(second, y, "Over training", 12, 80, weight="bold")
-        part = second.add_subfigure(
-            second.add_gridspec(1, 1, left=0.05, right=0.95, top=y, bottom=y - 0.18)[0]
-        )
-        draw_history(part, found)
-        part.subplots_adjust(left=0.06, right=0.98, bottom=0.2, top=0.88, wspace=0.25)
-        y -= 0.21
-    y = _write(second, y, "All numbers", 12, 80, weight="bold")
-    for section in found["sections"]:
+        draw_history(_place(second, (MARGIN - 0.03, 1 - MARGIN), (y - 0.2, y)), found)
+        y -= 0.22
+    if has_study(found):
+        y = _write(second, y, "What the study's agents show at the same places", 12, 80, weight="bold")
+    for section in found["sections"] if has_study(found) else ():
         for one in section["findings"]:
-            y = _write(second, y, f"{one['title']}: {_number(one)}, over {one['over']}.", 8, 128)
+            if one["study"]:
+                y = _write(second, y, f"{one['title']}: {one['study']['sentence']}", 7.5, 138)
     y = _write(second, y - 0.01, "How the agent was read", 12, 80, weight="bold")
     for note in notes(found):
-        y = _write(second, y, note, 8, 128)
+        y = _write(second, y, note, 7.5, 138)
     return [first, second]
 
 
-def _print_section(
-    page: Figure, top: float, height: float, section: Found, folder: Path, found: Found
-) -> None:
-    y = _write(page, top, section["question"], 11, 60, weight="bold")
-    y = _write(page, y, section["headline"], 9, 116, style="italic")
-    picture = page.add_subfigure(
-        page.add_gridspec(1, 1, left=MARGIN - 0.02, right=0.50, top=y, bottom=top - height + 0.022)[0]
-    )
-    draw_section(picture, section["key"], folder, found)
-    picture.subplots_adjust(left=0.12, right=0.98, bottom=0.2, top=0.9, wspace=0.3)
+def _print_section(page: Figure, top: float, section: Found, folder: Path, found: Found) -> float:
+    """Print one section below a height; returns the height below it."""
+    y = top = _write(page, top, section["question"], 10.5, 60, weight="bold")
+    y = _write(page, y, section["headline"], 7.5, 68, style="italic")
+    lowest = y - PICTURE
+    draw_section(_place(page, (MARGIN - 0.03, COLUMN - 0.02), (lowest, y)), section["key"], folder, found)
+    y = top + 0.012
     for one in section["findings"]:
-        y = _write(page, y, f"{one['title']}: {_number(one)}", 7, 75, left=0.52, weight="bold")
-        y = _write(page, y, one["sentence"], 6.6, 84, left=0.52)
-        if one["study"]:
-            y = _write(page, y, one["study"]["sentence"], 6.2, 90, left=0.52, color=GREY)
-        y -= 0.002
+        width = _bold_width(f"{one['title']}: {_number(one)}")
+        page.text(COLUMN + width, y, _of_study(one), size=6.4, va="top", color=GREY)
+        y = _write(page, y, f"{one['title']}: {_number(one)}", 7, 200, COLUMN, weight="bold")
+        y = _write(page, y, one["sentence"], 7, 98, COLUMN) - 0.001
+    return min(y, lowest) - 0.004
+
+
+def _place(page: Figure, across: tuple[float, float], upwards: tuple[float, float]) -> SubFigure:
+    """A part of a page, by its ends as shares of the page."""
+    (left, right), (bottom, top) = across, upwards
+    grid = page.add_gridspec(
+        3, 3, width_ratios=(left, right - left, 1 - right), height_ratios=(1 - top, top - bottom, bottom)
+    )
+    part = page.add_subfigure(grid[1, 1], facecolor="none")
+    # In inches from the edges, so that labels have room whatever the part's size.
+    width, height = (right - left) * A4[0], (top - bottom) * A4[1]
+    part.subplots_adjust(0.5 / width, 0.42 / height, 1 - 0.08 / width, 1 - 0.2 / height, wspace=0.28)
+    return part
+
+
+def _bold_width(text: str) -> float:
+    """Of a line of a finding, as a share of the page's width."""
+    font = FontProperties(family=rcParams["font.family"], size=7, weight="bold")
+    return TextPath((0, 0), text, prop=font).get_extents().width / 72 / A4[0] + 0.012
+
+
+def _of_study(one: Found) -> str:
+    study = one["study"] or {}
+    if "median" not in study:
+        return ""
+    return f"study {show(study['median'])} ({show(study['lowest'])} to {show(study['highest'])})"
 
 
 def _number(one: Found) -> str:
@@ -177,5 +215,5 @@ def _write(
     return y - len(lines) * 1.25 * size / 72 / A4[1] - 0.003
 
 
-def _rule(page: Figure, y: float) -> Line2D:
-    return Line2D([MARGIN, 1 - MARGIN], [y, y], color="0.8", linewidth=0.6, transform=page.transFigure)
+def _rule(y: float) -> Line2D:
+    return Line2D([MARGIN, 1 - MARGIN], [y, y], color="0.8", linewidth=0.6)

@@ -44,7 +44,7 @@ PLACES = {
 }
 """By the finding's key."""
 
-ABSENT = "The study's datasets are not at hand here, so there is nothing to compare with."
+ABSENT = "The study's datasets do not have this number here, so there is nothing to compare it with."
 
 
 def look_up(folder: Path, key: str, task: str, pairs: int, shown: Any = None) -> dict[str, Any] | None:
