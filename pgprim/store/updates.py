@@ -56,7 +56,7 @@ def load_series(folder: Path) -> list[Checkpoint]:
     """
     checkpoints = [load_checkpoint(file) for file in folder.glob("*.safetensors") if file.name[0] != "."]
     if not checkpoints:
-        raise missing(folder / "ITERATION.safetensors", "a checkpoint")
+        raise missing(folder / "ITERATION.safetensors", "checkpoint")
     return sorted(checkpoints, key=lambda checkpoint: checkpoint.iteration)
 
 
