@@ -48,7 +48,7 @@ CHECKPOINT, PLAN = "checkpoint.safetensors", "plan.json"
 MEASURING = ("types", "core", "rl", "experience", "store", "probes", "audit")
 """Packages whose code can change a result."""
 
-DRAWING = ("plot.py", "page.py", "draw.py", "findings.py", "study.py", "schedule.py")
+DRAWING = ("plot.py", "page.py", "draw.py", "findings.py", "study.py", "plan.py", "schedule.py", "worker.py")
 """Modules of these packages that cannot."""
 
 

@@ -5,12 +5,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pgprim.audit.jobs import JOBS, is_done
+from pgprim.store.files import UNFINISHED
 from pgprim.types.errors import UserError
 
 Task = tuple[Path, str]
@@ -71,6 +72,10 @@ def run_all(folders: Sequence[Path], seconds: Mapping[Path, Mapping[str, float]]
                 ", ".join(f"{name} {share:.0%}" for (_, name), share in shares.items()), False
             )
             bar.update(now + sum(weights[task] * share for task, share in shares.items()) - bar.n)
+    for folder in folders:
+        with suppress(OSError):  # there is none, or something is left in it
+            for empty in (folder / UNFINISHED, folder / UNFINISHED.parent):
+                empty.rmdir()
     return ran
 
 

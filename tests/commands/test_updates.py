@@ -76,7 +76,9 @@ def test_a_gap_in_the_series_is_no_update(place, tmp_path, monkeypatch):
     assert look(tmp_path, tmp_path / "out.zarr").iteration.values.tolist() == [2]
 
 
-def test_where_no_two_snapshots_are_in_a_row_the_agent_s_own_next_update_is_made(place, tmp_path, monkeypatch):
+def test_where_no_two_snapshots_are_in_a_row_the_agent_s_own_next_update_is_made(
+    place, tmp_path, monkeypatch
+):
     """That of training, since it has training's random numbers: the same as from the snapshot behind it."""
     monkeypatch.chdir(place)
     for iteration in (0, 2):
