@@ -221,13 +221,14 @@ def test_the_repository_s_sets_cost_what_they_are_meant_to():
     rates = read(ROOT / "workflow" / "rates.yaml")
     hours = {
         name: sum(cost.seconds for cost in costs(params_of(name), rates)) / 3600
-        for name in ("smoke", "default", "paper")
+        for name in ("smoke", "quick", "default", "paper")
     }
     assert hours["smoke"] < 10 / 60, "five minutes on two cores"
+    assert hours["quick"] < 2.1, "an hour on two cores"
     assert hours["default"] < 45, "a day on two cores"
-    assert hours["paper"] > 20 * hours["default"]
+    assert hours["paper"] > 10 * hours["default"]
     paper = {cost.kind: cost for cost in costs(params_of("paper"), rates)}
-    checkpoints = 3 * 2 * 24 * 4
+    checkpoints = 3 * 2 * 10 * 4
     assert paper["sample"].pairs == checkpoints * 60 * 10**5
     assert paper["gradient"].pairs == checkpoints * (10**7 + 40 * 10**5), (
         "gone through, and simulated beside the kept"
