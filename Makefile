@@ -24,7 +24,7 @@ $(INSTALLED): pyproject.toml bridge/pyproject.toml constraints.txt
 	test -n "$${found:-}" || { echo 'Python 3.11 or newer with its venv module is needed; name it: make PYTHON=/path/to/python ...' >&2; exit 1; }; \
 	echo "making $(VENV) with $$found" >&2; \
 	"$$found" -m venv $(VENV)
-	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e bridge -e '.[study,test,dev,ssh,s3,slurm]'
+	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e bridge -e '.[study,test,docs,dev,ssh,s3,slurm]'
 	@touch $@
 
 .PHONY: venv
@@ -65,6 +65,15 @@ $(BENCHMARKS): bench-%: $(INSTALLED)
 .PHONY: bench-report
 bench-report: $(INSTALLED) ## docs/performance.md and its figure from the numbers in docs/performance
 	python -m bench.report
+
+.PHONY: pages
+pages: $(INSTALLED) ## figures, results and claims in README.md and docs, from what the remote has and what is here
+	snakemake --cores $(CORES) data/claims.json $$(python -m pgprim.commands.pages --figures)
+	python -m pgprim.commands.pages
+
+.PHONY: docs
+docs: $(INSTALLED) ## the documentation as a site, build/docs/index.html, without the net; a warning is an error
+	OMP_NUM_THREADS=1 python -m sphinx --fail-on-warning --keep-going -q -b html docs build/docs
 
 .PHONY: lint
 lint: $(INSTALLED) ## all linters

@@ -39,7 +39,7 @@ SAMPLED = ("sampling", "gradient estimation")
 
 @dataclass(frozen=True)
 class Panel:
-    """What grows.
+    """One quantity that grows, with its sizes.
 
     Attributes:
         label: Of the axis.

@@ -220,7 +220,7 @@ def baselines(agent: Checkpoint, pairs: int) -> Iterator[int]:
 
 
 def floors(agent: Checkpoint, pairs: int) -> Iterator[int]:
-    """What the probe `floors` does behind the update: a stream, and continuations of its states."""
+    """The probe `floors` after its update: a stream, and continuations of its states."""
     from pgprim.experience.fork import fork_stream
     from pgprim.probes.floors.measure import estimate, updated
     from pgprim.rl.streams import time_limit

@@ -1,4 +1,4 @@
-"""What the benchmarks found, as JSON with date, machine and versions, and as tables of Markdown."""
+"""Results of the benchmarks, as JSON with date, machine and versions, and as Markdown tables."""
 
 import datetime
 import json

@@ -39,7 +39,7 @@ def render(text: str, records: dict[str, dict]) -> str:
 
 
 def read_records(folder: Path) -> dict[str, dict]:
-    """What the benchmarks found, as far as they ran."""
+    """Results of the benchmarks that ran."""
     return {
         name: json.loads(path.read_text())
         for name in BENCHMARKS

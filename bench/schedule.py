@@ -94,7 +94,7 @@ def longest_chain(jobs: list[Job]) -> float:
 
 
 def measure(name: str, cores: tuple[int, ...]) -> dict:
-    """What the page tells of one parameter set."""
+    """Schedule of one parameter set, as the page shows it."""
     jobs = load_jobs(name)
     return {
         "jobs": len(jobs),

@@ -1,4 +1,4 @@
-"""What the jobs of the last run took: time, memory, and how busy they kept the cores.
+"""Time and memory of the last run's jobs, and how busy they kept the cores.
 
 `make bench-stages` reads the files that Snakemake writes below `benchmarks/`, one per job; so run `snakemake` first. A job
 ended when its log was last written to: what is done before Snakemake plans sets all benchmarks' own times anew. The

@@ -81,7 +81,7 @@ def _file_of(module: str) -> Path | None:
 
 
 def _work(stage: Stage) -> Work:
-    """What a stage's cost depends on: its kind, task, algorithm and case."""
+    """Kind, task, algorithm and case of a stage, which decide its cost."""
     words, parts = stage.cmd.split(), stage.outs[0].path.split("/")
     command = words[2].removeprefix("pgprim.commands.")
     if command == "vary":

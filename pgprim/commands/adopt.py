@@ -76,7 +76,7 @@ def _part(label: str, *sentences: str) -> list[str]:
 
 
 def _block(args: argparse.Namespace) -> dict[str, Any]:
-    """What `adopted.NAME` of the parameter file says, or the command line in its place."""
+    """The block `adopted.NAME` of the parameter file, or the same from the command line."""
     if args.file is None:
         params = load_params(args.params)
         try:
@@ -93,7 +93,7 @@ def _block(args: argparse.Namespace) -> dict[str, Any]:
             "normaliser": args.normaliser,
             "activation": args.activation,
         }
-        block["settings"] = _settings(args.set)
+        block["settings"] = settings_from(args.set)
         if block["task"] is None:
             raise UserError("--task is missing; it names the task in checkpoints and figures, such as hopper")
     if args.env is not None:
@@ -108,7 +108,7 @@ def _block(args: argparse.Namespace) -> dict[str, Any]:
     return block
 
 
-def _settings(given: list[str]) -> dict[str, Any]:
+def settings_from(given: list[str]) -> dict[str, Any]:
     """`["gamma=0.98"]` as `{"gamma": 0.98}`; values are read as YAML."""
     settings = {}
     for one in given:
@@ -139,13 +139,7 @@ def _mean(values: np.ndarray) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command line may say; `audit` takes the same."""
-    parser.add_argument("file", nargs="?", help="the agent's file, or a folder of its checkpoints")
-    parser.add_argument("--name", required=True, help="the agent's name in checkpoints, tables and figures")
-    parser.add_argument("--task", help="the task's name, such as hopper")
-    parser.add_argument(
-        "--env", help="Gymnasium's id, such as Hopper-v5; default: env.TASK of the parameter file"
-    )
+    """Add the options that describe an agent's file, for this command and for `audit`."""
     parser.add_argument(
         "--normaliser", help="VecNormalize's pickle, a safetensors file with the statistics, or none"
     )
@@ -158,12 +152,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-clip-actions", action="store_true", help="with --env: the environment sees actions as drawn"
     )
-    parser.add_argument("--params", default="params.yaml", help="the parameter file")
     parser.add_argument("--episodes", type=int, default=10, help="episodes for the mean return")
 
 
 if __name__ == "__main__":
     parser = make_parser("pgprim.commands.adopt", __doc__)
+    parser.add_argument("file", nargs="?", help="the agent's file, or a folder of its checkpoints")
+    parser.add_argument("--name", required=True, help="the agent's name in checkpoints, tables and figures")
+    parser.add_argument("--task", help="the task's name, such as hopper")
+    parser.add_argument(
+        "--env", help="Gymnasium's id, such as Hopper-v5; default: env.TASK of the parameter file"
+    )
     add_arguments(parser)
+    parser.add_argument("--params", default="params.yaml", help="the parameter file")
     parser.add_argument("--out", help="a .safetensors file, or a folder; default: data/training/TASK/NAME/0")
     run(main, parser)

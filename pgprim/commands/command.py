@@ -1,4 +1,4 @@
-"""What all commands share: arguments in, one clear sentence out when they are wrong.
+"""Parts that all commands share: arguments in, one clear sentence out when they are wrong.
 
 What only lets values pass or not, or says what is planned, is imported by name: the check of the parameter file, and the
 probes' records. It cannot change a result, so it is no part of the commands' code digests, and a stricter check or another

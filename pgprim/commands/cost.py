@@ -49,7 +49,7 @@ NUMBERS = ("jobs", "pairs", "seconds", "num_bytes")
 
 @dataclass(frozen=True)
 class Cost:
-    """What all jobs of one kind take.
+    """Cost of all jobs of one kind.
 
     Attributes:
         kind: Stage, and the probe where there are several.
@@ -175,7 +175,7 @@ def drawing(num_figures: int, rates: dict[str, Any]) -> Cost:
 
 
 def lacking(found: list[Cost]) -> str:
-    """What has no rate yet, as a sentence; empty if everything has one."""
+    """Sentence that names the kinds of jobs without a measured rate; empty if there are none."""
     parts = [f"{cost.kind} of {', '.join(cost.lacking)}" for cost in found if cost.lacking]
     if not parts:
         return ""

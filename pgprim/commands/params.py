@@ -286,7 +286,7 @@ _Validator = jsonschema.validators.extend(
 
 
 def _schema(params: Any) -> Iterator[str]:
-    """What the schemas say against the parameters, by keys."""
+    """Complaints of the schemas about the parameters, by key."""
     errors = [*_Validator(schema()).iter_errors(params), *_agent_errors(params)]
     for error in sorted(errors, key=lambda error: _name(error.absolute_path)):
         yield from _sentences(error)
@@ -344,7 +344,7 @@ def _is_round_float(error: jsonschema.ValidationError) -> bool:
 
 
 def _cross(params: Any) -> Iterator[str]:
-    """What keys demand of each other; a check that stumbles over a value that is wrong by itself leaves it at that."""
+    """Complaints about keys that contradict each other; a value that is wrong by itself is left to the schema."""
     if not isinstance(params, dict):
         return
     for one in (_agents, _probed, _adopted, _training, _sampling, _deep, _reruns, _grids, _drawing):
@@ -487,7 +487,7 @@ def _reruns(params: dict[str, Any]) -> Iterator[str]:
 
 
 def _grids(params: dict[str, Any]) -> Iterator[str]:
-    """What is measured or trained somewhere demands that the set has it there."""
+    """Complaints about tasks, algorithms, seeds and iterations that a block names and the set does not have."""
     for probe in probes_of(params):
         for key, whole in GRID.items():
             for index, value in enumerate(params[probe.name][key]) if key in probe.grid else ():

@@ -136,7 +136,7 @@ def _run_group(
 
 
 def _recorded(stores: list, iteration: int, names: Mapping[str, object]) -> dict[str, np.ndarray]:
-    """What training recorded of an iteration, one number per seed."""
+    """Training's own record of an iteration, one number per seed."""
     rows = [store.sel(iteration=iteration) for store in stores]
     return {name: np.array([float(row[name].squeeze()) for row in rows]) for name in names}
 

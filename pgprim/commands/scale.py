@@ -174,7 +174,7 @@ def _with_name_of(old: Any, value: Any) -> Any:
 
 
 def _after_first_line(comment: list[Any] | None) -> str:
-    """What follows a key's own comment before the next key: blank lines and comments that stand on lines of their own."""
+    """Blank lines and whole-line comments between a key's own comment and the next key."""
     token = comment[2] if comment else None
     return token.value.partition("\n")[2] if token is not None else ""
 

@@ -142,7 +142,7 @@ def join(parts: Iterable[Seen], num_pairs: int | None = None) -> Seen:
 def episode_ends(
     seen: Rollout, settings: Settings
 ) -> tuple[Bool[np.ndarray, "stream t"], Bool[np.ndarray, "stream t"]]:
-    """Where what follows is worth nothing, and where the episode ends and what follows is worth V."""
+    """Masks of the pairs behind which the value is 0, and of those where an episode ends and the value is V."""
     if settings.semantics == "paper":
         return seen.ended, np.zeros_like(seen.ended)
     return seen.terminated, seen.truncated
@@ -179,7 +179,7 @@ def returns(seen: Seen, settings: Settings, *, cut: bool) -> Float64[np.ndarray,
 
 
 def cut_gain(seen: Seen, last: int, settings: Settings) -> Float64[np.ndarray, " stream"]:
-    """What advantages cut behind a pair have in place of γV(s'): the difference, 0 where an episode ends."""
+    """Difference to γV(s') that advantages cut behind a pair have instead; 0 where an episode ends."""
     last_pair = seen.piece(slice(last, last + 1))
     gain = settings.gamma * (_behind(last_pair, settings, True) - last_pair.next_val)[:, 0]
     return np.where(last_pair.ended[:, 0], 0.0, gain)

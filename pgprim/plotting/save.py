@@ -26,7 +26,7 @@ _SHOWN = ("task", "algo", "seed", "iteration")
 
 
 def about(ds: xr.Dataset) -> dict[str, str]:
-    """What a file says of a figure's data: its name and coordinates as title, where they come from as keywords.
+    """Metadata of a figure's file: name and coordinates of its data as title, their provenance as keywords.
 
     Args:
         ds: The data; anything that it does not have is left out.

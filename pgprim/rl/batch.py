@@ -66,7 +66,7 @@ def as_one_agent(batch: Batch, agents: slice = slice(None)) -> Batch:
 
 
 def minibatch_edges(num_pairs: int, settings: Settings) -> list[int]:
-    """Where minibatches begin and end among shuffled pairs.
+    """First and last index of each minibatch among shuffled pairs.
 
     Of a given size, the last holds what is left; of a given number, sizes differ by at most one and none is empty.
     """

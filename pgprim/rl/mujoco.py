@@ -95,7 +95,7 @@ class Task:
         return np.logical_and.reduce((self.low < state) & (state < self.high), axis=1)
 
     def costs(self, now: SimpleNamespace, act: Array) -> Array:
-        """What is subtracted from the reward."""
+        """Costs that are subtracted from the reward."""
         return self.env._ctrl_cost_weight * np.add.reduce(np.square(act), axis=1)
 
     def outcome(

@@ -1,4 +1,4 @@
-"""What a probe measures from, opened and checked that it belongs together, and what it hands back."""
+"""Inputs of a probe, opened and checked to belong together, and the form of its result."""
 
 import json
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What one job of a probe reads; None what it does not read.
+    """Inputs of one job of a probe; None for those that it does not read.
 
     Attributes:
         checkpoint: The agent.
@@ -109,7 +109,7 @@ def open_inputs(paths: Mapping[str, str], sample: Mapping[str, Any], case: str =
 
 
 def describe(paths: Mapping[str, str], inputs: Inputs, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a result comes from, as attributes.
+    """Origin of a result, as attributes.
 
     Args:
         paths: The job's inputs.

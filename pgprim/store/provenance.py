@@ -1,4 +1,4 @@
-"""Where an artifact comes from: nothing that changes with the code, or from one machine of a kind to the next."""
+"""Provenance of an artifact: nothing that changes with the code, or between machines of one kind."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def provenance(
     agent: Any = None,
     environment: Environment | None = None,
 ) -> dict[str, str]:
-    """What an artifact was made from and with, as attributes.
+    """Inputs, parameters and kernels behind an artifact, as attributes.
 
     Args:
         params: The parameters that were used, as they are nested in the parameter file.
@@ -48,7 +48,7 @@ def provenance(
 
 
 def union(parts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """What many artifacts together were made from.
+    """Combined provenance of many artifacts.
 
     Args:
         parts: Attributes of each; those that are no provenance are left out.

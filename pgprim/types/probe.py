@@ -32,7 +32,7 @@ FAMILIES: dict[tuple[str, ...], str] = {
 
 @dataclass(frozen=True)
 class Work:
-    """What one job of a probe has to do, for its price.
+    """Amount of work in one job of a probe, for its price.
 
     Attributes:
         pairs: State-action pairs that it simulates or goes through.

@@ -18,7 +18,7 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Training:
-    """What all jobs of a study on one task do.
+    """Amount of work in all jobs of a study on one task.
 
     Attributes:
         task: Name of the task.

@@ -245,62 +245,6 @@ def test_the_repository_s_sets_cost_what_they_are_meant_to():
     )
 
 
-EVERY = ["hopper", "walker2d", "humanoid"]
-ROLLOUTS = ["train", "checkpoint", "sample"]
-LANDSCAPES = ["train", "checkpoint", "landscape"]
-VALUES = ["train", "rerun", "value", "checkpoint", "floors"]
-BASELINES = [*ROLLOUTS, "fit", "baselines"]
-SEMANTICS = ["semantics training", "semantics of gradient", "semantics of steps"]
-README_ROWS = {
-    "Figs. 1, 2": (["humanoid"], [*ROLLOUTS, "gradient"]),
-    "Fig. 3": (["walker2d"], VALUES),
-    "Fig. 4": (["walker2d", "hopper"], BASELINES),
-    "Figs. 5, 19, 20": (["humanoid"], LANDSCAPES),
-    "Figs. 6, 7, 13, 14": (["humanoid"], LANDSCAPES),
-    "Fig. 8": (EVERY, ["train"]),
-    "Figs. 9, 10": (["walker2d", "hopper"], [*ROLLOUTS, "gradient"]),
-    "Figs. 11, 12": (EVERY, VALUES),
-    "Figs. 15, 16": (["walker2d"], LANDSCAPES),
-    "Figs. 17, 18": (["hopper"], LANDSCAPES),
-    "ablation": (EVERY, ["ablation training"]),
-    "alignment": (EVERY, LANDSCAPES),
-    "gae": (["walker2d", "hopper"], BASELINES),
-    "noise scale": (EVERY, [*ROLLOUTS, "gradient"]),
-    "sample regime": (EVERY, ["regime training"]),
-    "semantics": (EVERY, [*ROLLOUTS, "gradient", "steps", "rerun", "value", *SEMANTICS]),
-    "steps": (EVERY, [*ROLLOUTS, "steps"]),
-    "trajectories": (["humanoid"], LANDSCAPES),
-    "trust region": (EVERY, ["train", "rerun", "trust_region"]),
-}
-"""Tasks of a row of the README's table of figures, and the kinds of stages below them."""
-
-
-def hours_of(row: str) -> float:
-    """Core-hours of a row's figures from nothing."""
-    tasks, kinds = README_ROWS[row]
-    params = params_of("default") | {"tasks": tasks}
-    if "fit" in kinds:
-        params["iterations"] = params["baselines"]["iterations"]
-    found = costs(params, read(ROOT / "workflow" / "rates.yaml"))
-    return sum(cost.seconds for cost in found if cost.kind in kinds) / 3600
-
-
-@pytest.mark.parametrize("row", README_ROWS)
-def test_the_readme_says_what_a_figure_costs(row):
-    line = next(
-        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| {row} |")
-    )
-    assert line.split("|")[-2].strip() == f"{hours_of(row):.1f}"
-
-
-def test_the_readme_s_table_is_what_the_command_prints():
-    rates = read(ROOT / "workflow" / "rates.yaml")
-    printed = table(
-        [*costs(params_of("default"), rates), drawing(len(read(ROOT / "dvc.yaml")["plots"]), rates)]
-    )
-    assert f"```\n{printed}\n```" in (ROOT / "README.md").read_text()
-
-
 @pytest.mark.slow
 def test_measuring_runs_the_stages_and_gives_rates_for_all_of_them(small, monkeypatch):
     monkeypatch.chdir(ROOT)

@@ -1,4 +1,4 @@
-"""What a baseline buys: Fig. 4, bias and variance over λ, and the least variance that any baseline could leave.
+"""Effect of a baseline: Fig. 4, bias and variance over λ, and the least variance that any baseline could leave.
 
 The trials, the first kept streams of a checkpoint's pool, give one gradient estimate per budget N for each of three baselines, all from the very
 same pairs, through sums that are kept (`core.prefix_sums`):

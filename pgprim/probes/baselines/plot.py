@@ -1,4 +1,4 @@
-"""What a baseline buys: Fig. 4, bias and variance over λ, and the share of the possible gain."""
+"""Effect of a baseline: Fig. 4, bias and variance over λ, and the share of the possible gain."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

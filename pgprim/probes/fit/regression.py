@@ -205,7 +205,7 @@ def rescale(
 def predict(
     net: MLP, phi: Float[Tensor, "fit param"], obs: Float[Tensor, "pair obs"]
 ) -> Float[Tensor, "fit pair"]:
-    """What each network says of each observation."""
+    """Output of each network at each observation."""
     return torch.cat([values(net, phi, rows.expand(len(phi), -1, -1)) for rows in obs.split(ROWS)], dim=1)
 
 
@@ -217,7 +217,7 @@ def weighted_errors(predicted: Float[Tensor, "fit pair"], returns: Returns) -> F
 
 
 def describe(net: MLP, fitted: Fitted, train: Returns, held_out: Returns) -> dict[str, float]:
-    """What is to be told about a fit: `NUMBERS`. That an epoch was chosen by the held-out error makes it a little too small."""
+    """Quality of a fit: `NUMBERS`. The held-out error chose the epoch, so it is slightly too small."""
     ret = held_out.ret.double()
     predicted = torch.stack([predict(net, fitted.phi[:1], held_out.obs)[0], held_out.val]).double()
     error, value_error = (predicted - ret).square().mean(1).tolist()

@@ -1,4 +1,4 @@
-"""What a perfect value network would show in Figs. 3, 11 and 12, and how far V is from it without any noise.
+"""Errors that a perfect value network would show in Figs. 3, 11 and 12, and V's distance from it without noise.
 
 The iteration's update is made again as training made it. Then some states of the very stream that the probe `value` takes
 for held-out pairs are continued several times (`experience.fork`). The mean of the other continuations' complete returns
@@ -104,7 +104,7 @@ def updated(checkpoint: Checkpoint) -> tuple[Checkpoint, Float32[Tensor, "1 para
 
 
 def held_out_purpose(checkpoint: Checkpoint) -> tuple[str | int, ...]:
-    """What the random numbers of the re-run's held-out stream are for (`commands.rerun`)."""
+    """Purpose of the random numbers of the re-run's held-out stream (`commands.rerun`)."""
     return ("rerun", checkpoint.task, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
 
 

@@ -125,7 +125,7 @@ def plot(ds: xr.Dataset) -> list[Figure]:
 
 
 def _panels(figure: str, row: xr.Dataset, level: float) -> Iterator[dict[str, Any]]:
-    """What the panels of one row show, from left to right."""
+    """Contents of the panels of one row, from left to right."""
     if figure == "trajectories":
         few = row.sel(kind="few")
         for count in row.trajectories.values:

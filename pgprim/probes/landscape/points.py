@@ -35,7 +35,7 @@ ROWS = 16384
 
 
 def landscape_purpose(checkpoint: Checkpoint, *what: str | int) -> Purpose:
-    """What random numbers of a landscape are for; no other probe, and no training, shares them."""
+    """Purpose of a landscape's random numbers, which no other probe and no training shares."""
     name = (checkpoint.environment.id, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
     return ("landscape", *name, *what)
 

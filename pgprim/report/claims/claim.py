@@ -46,7 +46,7 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says, and how it is measured here.
+    """One statement of the paper, and how it is measured here.
 
     Attributes:
         statement: The claim in our words.
@@ -117,7 +117,7 @@ def judge(
 
 
 def verdict(effect: Interval, rule: Mapping[str, float]) -> Verdict:
-    """Where the interval lies: on the claimed side of the bound, on the other, or on both.
+    """Verdict by the interval's place: on the claimed side of the bound, on the other, or on both.
 
     Args:
         effect: The effect and its interval.

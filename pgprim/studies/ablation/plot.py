@@ -1,4 +1,4 @@
-"""What PPO's implementation choices do: effects and interactions of four switches (the paper's first version)."""
+"""Effects of PPO's implementation choices: main effects and interactions of four switches (the paper's first version)."""
 
 from collections.abc import Mapping
 from typing import Any

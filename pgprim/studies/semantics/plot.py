@@ -1,4 +1,4 @@
-"""What the released code's handling of time limits and cuts changes: in training, and in what each probe finds."""
+"""Effects of the released code's handling of time limits and cuts: on training, and on each probe's result."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,0 +1,183 @@
+"""The pictures of an audit's page, one per section, and one of how the numbers change over checkpoints."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import FigureBase
+from matplotlib.ticker import MaxNLocator
+
+from pgprim.core.noise_scale import expected_cosine
+from pgprim.plotting.intervals import draw_band, ends_of
+from pgprim.plotting.style import BLACK, GREEN, GREY, ORANGE
+from pgprim.store.datasets import load_dataset
+
+BLUE = "#0072B2"
+
+Found = Mapping[str, Any]
+
+DOTTED = (0, (1, 1.5))
+
+
+def draw_section(figure: FigureBase, key: str, folder: Path, found: Found) -> None:
+    """Draw a section's picture.
+
+    Args:
+        figure: Where to.
+        key: The section.
+        folder: Of the checkpoint's datasets.
+        found: What `findings.audit_findings` gives.
+    """
+    {"gradient": _gradient, "critic": _critic, "step": _step, "trust_region": _trust_region}[key](
+        figure, folder, found
+    )
+
+
+def draw_history(figure: FigureBase, found: Found) -> None:
+    """Agreement, critic and divergence over the audited checkpoints, and over the updates between them."""
+    rows, updates = found["history"]["checkpoints"], found["history"]["updates"]
+    panels = figure.subplots(1, 3)
+    titles = {
+        "cosine": "cosine of two gradients",
+        "value_error": "error of V against returns",
+        "kl_mean": "mean KL [nat]",
+    }
+    given = {"value_error": "mre", "kl_mean": "kl_mean"}
+    for panel, (key, title) in zip(panels, titles.items(), strict=True):
+        if key in given and updates:
+            numbers = np.array(updates[given[key]], float)
+            panel.plot(
+                updates["iteration"], numbers, "o", color=GREY, markersize=3, label="updates of the series"
+            )
+        numbers = np.array([row["numbers"][key] for row in rows], float)
+        at = [row["iteration"] for row in rows]
+        _bars(panel, at, *numbers.T, color=BLUE, label="audited")
+        panel.set_title(title)
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+        panel.set_xlabel("iteration")
+        panel.set_ylim(bottom=min(0.0, panel.get_ylim()[0]))
+    panels[1].legend(loc="best")
+
+
+def _gradient(figure: FigureBase, folder: Path, found: Found) -> None:
+    ds, pairs = load_dataset(folder / "gradient.nc").squeeze(drop=True), found["agent"]["pairs"]
+    panel = figure.subplots()
+    panel.axvline(pairs, color=GREY, linewidth=0.6, linestyle=DOTTED)
+    for goal in (0.5, 0.9):
+        panel.axhline(goal, color=GREY, linewidth=0.4)
+    scale = float(ds.truth_noise_scale)
+    span = np.geomspace(ds.budget.values[0], max(ds.budget.values[-1], 20 * scale if scale < 1e7 else 0), 100)
+    panel.plot(span, expected_cosine(span, scale), color=GREY, linestyle="--", label="by the noise scale")
+    draw_band(panel, ds.budget, ds, "cosine", color=BLUE)
+    panel.plot(ds.budget, ds.cosine, color=BLUE, marker="o", label="measured, with interval")
+    panel.set_xscale("log")
+    panel.set_ylim(min(0.0, float(np.nanmin(ds.cosine))), 1.0)
+    panel.set_xlabel("pairs per estimate (dotted: the agent's batch)")
+    panel.set_ylabel("cosine of two gradients")
+    panel.legend(loc="upper left")
+
+
+def _critic(figure: FigureBase, folder: Path, found: Found) -> None:
+    errors, buys = figure.subplots(1, 2)
+    numbers = {one["key"]: one for one in _section(found, "critic")["findings"]}
+    rows = [
+        ("against\nreturns", "value_error"),
+        ("a perfect\nV", "floor"),
+        ("without\nnoise", "true_error"),
+    ]
+    for place, (_, key) in enumerate(rows):
+        ends = [
+            np.nan if numbers[key][end] is None else 100 * numbers[key][end]
+            for end in ("value", "low", "high")
+        ]
+        _bars(errors, [place], *([end] for end in ends), color=(BLUE, GREY, BLACK[0])[place])
+    errors.set_xticks(range(len(rows)), [name for name, _ in rows], fontsize=6.5)
+    errors.set_xlim(-0.6, len(rows) - 0.4)
+    errors.set_ylim(bottom=0)
+    errors.set_title("error of V [%]")
+    ds = load_dataset(folder / "baselines.nc").sel(budget=found["agent"]["pairs"]).squeeze(drop=True)
+    _bars(buys, range(3), ds.cosine.values, *ends_of(ds, "cosine"), color=BLUE)
+    buys.set_xticks(range(3), ["no\nbaseline", "the agent's\ncritic", "a fitted\ncritic"], fontsize=6.5)
+    buys.set_xlim(-0.6, 2.6)
+    buys.set_title("cosine of two gradients")
+
+
+def _step(figure: FigureBase, folder: Path, found: Found) -> None:
+    ds = load_dataset(folder / "slice.nc").squeeze(drop=True)
+    above, below = figure.subplots(1, 2)
+    draw_band(above, ds.along, ds, "slice_fresh", color=GREEN[0])
+    above.plot(ds.along, ds.slice_surrogate, color=ORANGE[0], linestyle=(0, (3, 1.2)), label="own batch")
+    above.plot(ds.along, ds.slice_fresh, color=GREEN[0], label="fresh batches")
+    above.axhline(0, color=GREY, linewidth=0.5)
+    above.set_title("surrogate")
+    above.legend(loc="best")
+    draw_band(below, ds.along, ds, "slice_reward", color=BLACK[0])
+    below.plot(ds.along, ds.slice_reward, color=BLACK[0])
+    below.set_title("true reward")
+    for panel in (above, below):
+        panel.axvline(1, color=GREY, linewidth=0.6, linestyle=DOTTED)
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
+        panel.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    figure.supxlabel("multiples of the step (dotted: the step itself)")
+
+
+def _trust_region(figure: FigureBase, folder: Path, found: Found) -> None:
+    ds = load_dataset(folder / "trust_region.nc").squeeze(drop=True)
+    kl, ratios = figure.subplots(1, 2, width_ratios=(1, 1.6))
+    settings = found["agent"]["settings"]
+    shift = np.linspace(-0.15, 0.15, ds.sizes["batch"])
+    for place, name in enumerate(("kl_mean", "kl_max")):
+        kl.plot(
+            place + shift,
+            ds[name],
+            "o",
+            color=BLUE,
+            markersize=2,
+            label="fresh batches" if place == 0 else None,
+        )
+        kl.plot(
+            place,
+            ds.attrs[f"own_{name}"],
+            "P",
+            color=ORANGE[0],
+            markersize=5,
+            label="own batch" if place == 0 else None,
+        )
+    for bound, name in ((settings.get("delta"), "δ"), (settings.get("target_kl"), "target KL")):
+        if bound is not None:
+            kl.axhline(bound, color=GREY, linewidth=0.8, linestyle="--", label=name)
+    kl.set_yscale("log")
+    kl.set_xticks((0, 1), ("mean", "largest"))
+    kl.set_xlim(-0.6, 1.6)
+    kl.set_title("KL [nat]")
+    quantiles = {"1 %": "ratio_q01", "median": "ratio_q50", "99 %": "ratio_q99", "largest": "ratio_max"}
+    for place, name in enumerate(quantiles.values()):
+        ratios.plot(
+            place + shift,
+            ds[name],
+            "o",
+            color=BLUE,
+            markersize=2,
+            label="fresh batches" if place == 0 else None,
+        )
+    ratios.plot(3, ds.attrs["own_ratio_max"], "P", color=ORANGE[0], markersize=5, label="own batch")
+    eps = settings.get("eps")
+    for bound in () if eps is None else (1 - eps, 1 + eps):
+        ratios.axhline(bound, color=GREY, linewidth=0.8, linestyle="--", label="1 ± ε" if bound > 1 else None)
+    ratios.set_xticks(range(4), quantiles)
+    ratios.set_xlim(-0.5, 3.5)
+    ratios.set_title(r"ratio $\pi_{new}/\pi_{old}$")
+    ratios.legend(loc="upper left")
+
+
+def _bars(panel: Axes, x: Any, value: Any, low: Any, high: Any, **look: Any) -> None:
+    """Points with their intervals."""
+    value, low, high = (np.asarray(each, float) for each in (value, low, high))
+    reach = np.nan_to_num(np.abs(np.stack([value - low, high - value])))
+    panel.errorbar(x, value, reach, marker="o", markersize=3.5, linestyle="", capsize=2, **look)
+
+
+def _section(found: Found, key: str) -> Found:
+    return next(section for section in found["sections"] if section["key"] == key)

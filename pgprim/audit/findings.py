@@ -1,0 +1,436 @@
+"""Numbers and sentences of an audit, from its datasets alone.
+
+`audit_findings` gives what `audit.json` holds, for whoever makes a page or a table of it:
+
+    agent       file, written_by, name, task, env_id, iteration, pairs (of its batch), settings, assumed, left_out, and
+                fidelity: grad_cosine, value_error, logp_error
+    level       nominal coverage of all intervals
+    size        pairs of the pool and of its streams, and how many streams
+    headline    one sentence per section, the shortest true answer to its question
+    sections    in order, each with key, question, and findings
+    history     iteration and findings' numbers of every audited checkpoint, by key; and of updates between a series'
+                checkpoints by probe and variable
+
+A finding has `key`, `title`, `value`, `low`, `high` (null where nothing can be said, or where the number is infinite: the
+sentence says which), `unit`, `over` (what the interval is over), `sentence`, `source` (`file` below the audit's folder,
+`variable`, `at`: coordinates, and `how` it was made of the variable) and `study` (`sentence`, and `median`, `lowest`, `highest`, `checkpoints`, `source` where the study's
+datasets are at hand; null where the study has no dataset of the kind).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import isfinite, isnan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy.stats import t as student
+
+from pgprim.audit.study import look_up
+from pgprim.core.intervals import UNKNOWN, Interval, t_interval
+from pgprim.store.checkpoints import load_checkpoint
+from pgprim.store.datasets import load_dataset
+from pgprim.store.labelled import interval
+from pgprim.types.levels import LEVEL
+
+HALF, NINE = 0.5, 0.9
+"""Cosines that the page tells the batch for."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number, what it means, and where it stands."""
+
+    key: str
+    title: str
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    over: str
+    sentence: str
+    source: dict[str, Any]
+    study: dict[str, Any] | None
+
+
+def audit_findings(out: Path, iteration: int, study: Path) -> dict[str, Any]:
+    """All findings at one checkpoint, and the numbers of the other checkpoints in the folder.
+
+    Args:
+        out: The audit's folder.
+        iteration: The checkpoint.
+        study: Folder of the study's datasets.
+    """
+    folder = out / str(iteration)
+    checkpoint = load_checkpoint(folder / "checkpoint.safetensors")
+    adopted, parameters = (json.loads((folder / name).read_text()) for name in ("adopted.json", "plan.json"))
+    sections = _Sections(folder, checkpoint.task, checkpoint.settings, study).all()
+    sample = parameters["sample"]
+    return {
+        "agent": {
+            "file": adopted["file"],
+            "written_by": adopted["written_by"],
+            "name": checkpoint.algo,
+            "task": checkpoint.task,
+            "env_id": checkpoint.env_id,
+            "iteration": iteration,
+            "pairs": checkpoint.settings["pairs"],
+            "settings": checkpoint.settings,
+            "assumed": adopted["assumed"],
+            "left_out": adopted["left_out"],
+            "fidelity": {name: adopted[name] for name in ("grad_cosine", "value_error", "logp_error")},
+        },
+        "level": LEVEL,
+        "size": {
+            "streams": sample["streams"],
+            "stream_pairs": sample["pairs"],
+            "pairs": sample["streams"] * sample["pairs"],
+        },
+        "headline": [section["headline"] for section in sections],
+        "sections": sections,
+        "history": {"checkpoints": _history(out), "updates": _updates(out)},
+    }
+
+
+def show(value: float | None, unit: str = "") -> str:
+    """A number as the page writes it, with its unit."""
+    suffix = f" {unit}" if unit not in ("", "1") else ""
+    if value is None or isnan(value):
+        return "unknown"
+    if not isfinite(value):
+        return "∞" + suffix
+    if abs(value) >= 1e6:
+        text = f"{value / 1e6:.3g} million"
+    elif abs(value) >= 1000:
+        text = f"{round(value):,}".replace(",", "\u2009")
+    else:
+        text = f"{value:.3g}"
+    return text.replace("-", "−") + suffix
+
+
+def show_interval(low: float | None, high: float | None) -> str:
+    """`[low, high]`; empty where nothing can be said."""
+    if low is None and high is None:
+        return ""
+    return f"[{show(low)}, {show(np.inf if high is None else high)}]"
+
+
+class _Sections:
+    """The sections of one checkpoint."""
+
+    def __init__(
+        self, folder: Path, task: str, settings: Mapping[str, Any], study: Path | None = None
+    ) -> None:
+        self.folder, self.task, self.settings, self.study = folder, task, settings, study
+        self.pairs = settings["pairs"]
+        names = ("gradient", "steps", "floors", "baselines", "slice", "value", "trust_region")
+        self.ds = {name: load_dataset(folder / f"{name}.nc") for name in names}
+
+    def all(self) -> list[dict[str, Any]]:
+        """In the order of the page."""
+        return [self.gradient(), self.critic(), self.step(), self.trust_region()]
+
+    def gradient(self) -> dict[str, Any]:
+        pairs = self.pairs
+        cosine = self.read("gradient", "cosine", budget=pairs)
+        scale = self.read("gradient", "truth_noise_scale")
+        truth = self.read("gradient", "truth_cosine_corrected", budget=pairs)
+        steps = self.read("steps", "cosine", budget=pairs)
+        share = show(100 * max(0.0, cosine.value)) + " %"
+        findings = [
+            self.finding(
+                "cosine", "Agreement of two gradients", cosine, "1", "streams of this agent",
+                f"Two gradient estimates from {show(pairs)} pairs each, the agent's own batch, have a cosine of "
+                f"{show(cosine.value)}: about {share} of an estimate's squared length is signal, the rest is noise.",
+                ("gradient", "cosine", {"budget": pairs}),
+            ),
+            self.finding(
+                "truth_cosine", "Agreement with the true gradient", truth, "1", "streams of this agent",
+                f"One estimate has a cosine of {show(truth.value)} with the gradient of a very large sample.",
+                ("gradient", "truth_cosine_corrected", {"budget": pairs}),
+            ),
+            self.finding(
+                "noise_scale", "Gradient noise scale", scale, "pairs", "streams of this agent",
+                f"Signal and noise of an estimate are equal at {show(scale.value)} pairs, "
+                f"{show(scale.value / pairs)} times the agent's batch."
+                if isfinite(scale.value) else
+                "No signal is seen in the whole pool: the noise scale is larger than anything that was measured.",
+                ("gradient", "truth_noise_scale", {}),
+            ),
+            *(self.batch_for(goal, scale) for goal in (HALF, NINE)),
+            self.finding(
+                "steps_cosine", "Agreement of two update steps", steps, "1", "streams of this agent",
+                f"Two whole updates as the agent makes them, each from its own {show(pairs)} pairs, have a cosine of "
+                f"{show(steps.value)}."
+                if isfinite(steps.value) else "Too few updates moved the policy to say how far they agree.",
+                ("steps", "cosine", {"budget": pairs}),
+            ),
+        ]  # fmt: skip
+        if cosine.low <= 0:
+            headline = "Its gradients cannot be told from noise at its own batch size."
+        elif cosine.value < HALF:
+            headline = f"Its gradients are mostly noise: {share} signal at its own batch size."
+        else:
+            headline = f"Its gradients are mostly signal: {share} at its own batch size."
+        return _section("gradient", "Are its gradients signal?", headline, findings)
+
+    def batch_for(self, goal: float, scale: Interval) -> Finding:
+        """Pairs at which two estimates have a cosine: N / (N + B) = c."""
+        factor = goal / (1 - goal)
+        batch = Interval(*(factor * end for end in scale))
+        sentence = (
+            f"Two estimates would have a cosine of {goal:g} from {show(batch.value)} pairs each, "
+            f"{show(batch.value / self.pairs)} times the agent's batch."
+            if isfinite(batch.value)
+            else f"No batch that could be extrapolated to gives a cosine of {goal:g}."
+        )
+        how = f"times {factor:g}: N / (N + B) = {goal:g}"
+        return self.finding(
+            f"batch_for_{goal:g}", f"Batch for a cosine of {goal:g}", batch, "pairs", "streams of this agent",
+            sentence, ("gradient", "truth_noise_scale", {}, how),
+        )  # fmt: skip
+
+    def critic(self) -> dict[str, Any]:
+        where = {"target": "returns", "definition": "exact"}
+        error = self.over_batches("value", "mre", 0.0, **where)
+        total = self.over_batches("value", "total_re", 0.0, **where)
+        floors = self.ds["floors"].squeeze(drop=True)
+        exact, states = floors.sel(where), int(floors.attrs["num_states"])
+        floor = _by_error(float(exact.floor), float(exact.floor_se), states)
+        squared = _by_error(float(floors.squared_error), float(floors.squared_error_se), states)
+        rms = Interval(*(float(np.sqrt(max(0.0, end) / float(floors.squared_value))) for end in squared))
+        at = {"budget": self.pairs}
+        buys = self.read("baselines", "cosine_difference", difference="true-value", **at)
+        own, true = (self.read("baselines", "cosine", baseline=name, **at) for name in ("value", "true"))
+        gain = self.read("baselines", "gain_share", subtracted="value")
+        if not isfinite(buys.low):
+            verdict = "How much a better critic would buy cannot be said."
+        elif buys.low > 0:
+            verdict = "A better critic would make gradients agree more."
+        elif buys.high < 0:
+            verdict = "The fitted critic does worse than the agent's own, which is hard to beat."
+        else:
+            verdict = "That a better critic would help at this batch size is not shown."
+        findings = [
+            self.finding(
+                "value_error", "Error of V against returns", error, "1", "fresh batches of this agent",
+                f"After an update V is off the returns of fresh pairs by {show(100 * error.value)} % on average. In sums, "
+                f"Σ|V − R| / Σ|R|, it is {show(100 * total.value)} % {show_interval(100 * total.low, 100 * total.high)}.",
+                ("value", "mre", where, "mean over batches"),
+            ),
+            self.finding(
+                "floor", "Floor of this error", floor, "1", "states of this agent",
+                f"Single returns are noisy: a perfect V would show {show(100 * floor.value)} % as well. At the same "
+                f"states the agent's V shows {show(100 * float(exact.error))} %.",
+                ("floors", "floor", where, "with floor_se"),
+            ),
+            self.finding(
+                "true_error", "Error of V without the returns' noise", rms, "1", "states of this agent",
+                f"Against the true value function itself V is off by {show(100 * rms.value)} % of its size "
+                "(root mean square).",
+                ("floors", "squared_error", {}, "√(squared_error / squared_value), with squared_error_se"),
+            ),
+            self.finding(
+                "better_critic", "What a better critic would buy", buys, "1", "streams of this agent",
+                f"With a critic fitted to many returns of this policy, the cosine of two gradients from "
+                f"{show(self.pairs)} pairs would be {show(true.value)} and not {show(own.value)}. {verdict}",
+                ("baselines", "cosine_difference", {"difference": "true-value", **at}),
+            ),
+            self.finding(
+                "gain_share", "Variance that the critic takes away", gain, "1", "streams of this agent",
+                f"Of the variance that any baseline could take from a gradient estimate, the agent's critic takes "
+                f"{show(100 * gain.value)} %."
+                + (" Below 0 it adds variance." if gain.value < 0 else "")
+                if isfinite(gain.value) else
+                "How much of the variance the critic takes away cannot be said: no return is settled.",
+                ("baselines", "gain_share", {"subtracted": "value"}),
+            ),
+        ]  # fmt: skip
+        headline = (
+            f"Its critic is off by {show(100 * rms.value)} % of a value's size. {verdict}"
+            if isfinite(rms.value)
+            else verdict
+        )
+        return _section("critic", "Is its critic right?", headline, findings)
+
+    def step(self) -> dict[str, Any]:
+        ds = self.ds["slice"]
+        budget = int(ds.budget.values[-1])
+        promised, fresh = self.read("slice", "promised"), self.read("slice", "promised_fresh")
+        kept = self.read("slice", "kept", budget=budget)
+        reward = self.read("slice", "slice_reward", along=0.0, budget=budget)
+        if not isfinite(kept.low):
+            gains = "Whether the true reward rises cannot be said: too few episodes were completed."
+        elif kept.low > 0:
+            gains = "The true reward rises with it."
+        elif kept.high < 0:
+            gains = "The true reward falls with it."
+        else:
+            gains = "A change of the true reward cannot be told from noise."
+        if not isfinite(fresh.low):
+            promise = "Whether its promise holds on fresh batches cannot be said."
+        elif fresh.low > 0:
+            promise = "Part of its promise holds on fresh batches."
+        elif fresh.high < 0:
+            promise = "On fresh batches its promise turns into a loss: it is overfitting."
+        else:
+            promise = "On fresh batches nothing of its promise can be told from noise."
+        findings = [
+            self.finding(
+                "reward", "Mean return of the agent", reward, "reward", "episodes of this agent",
+                f"The agent, its actions drawn, earns {show(reward.value)} per episode.",
+                ("slice", "slice_reward", {"along": 0.0, "budget": budget}),
+            ),
+            self.finding(
+                "promised", "What the step promises", promised, "1", "blocks of the step's own batch",
+                f"The agent's next step raises the surrogate by {show(promised.value)} on the batch it was made from.",
+                ("slice", "promised", {}),
+            ),
+            self.finding(
+                "promised_fresh", "What fresh batches say of it", fresh, "1", "fresh batches of this agent",
+                f"On fresh batches of the same size the same step changes the surrogate by {show(fresh.value)}. {promise}",
+                ("slice", "promised_fresh", {}),
+            ),
+            self.finding(
+                "kept", "What the step gains", kept, "reward", "episodes of this agent",
+                f"The mean return after the step differs from that before by {show(kept.value)}. {gains}",
+                ("slice", "kept", {"budget": budget}),
+            ),
+        ]  # fmt: skip
+        return _section("step", "Does its step gain what it promises?", f"{promise} {gains}", findings)
+
+    def trust_region(self) -> dict[str, Any]:
+        ds, settings = self.ds["trust_region"], self.settings
+        own = {name: float(ds.attrs[f"own_{name}"]) for name in ("kl_mean", "ratio_max", "clip_fraction")}
+        mean = self.over_batches("trust_region", "kl_mean", 0.0)
+        largest = self.over_batches("trust_region", "ratio_max", 0.0)
+        share = self.over_batches("trust_region", "clip_fraction", 0.0)
+        delta, eps, target = (settings.get(name) for name in ("delta", "eps", "target_kl"))
+        bound, name = (delta, "δ") if delta is not None else (target, "target KL")
+        against = "" if bound is None else f" Its {name} is {show(bound)}."
+        beyond = (
+            ""
+            if eps is None
+            else f" Its clip range allows 1 + ε = {show(1 + eps)}, which is a wish and no bound."
+        )
+        findings = [
+            self.finding(
+                "kl_mean", "Mean KL of an update", mean, "nat", "fresh batches of this agent",
+                f"One update moves the policy by a mean KL divergence of {show(mean.value)} on fresh pairs, and of "
+                f"{show(own['kl_mean'])} on its own.{against}",
+                ("trust_region", "kl_mean", {}, "mean over batches"),
+            ),
+            self.finding(
+                "ratio_max", "Largest ratio", largest, "1", "fresh batches of this agent",
+                f"Of {show(self.pairs)} fresh pairs the largest ratio π_new / π_old is {show(largest.value)} on average; "
+                f"of its own pairs it is {show(own['ratio_max'])}.{beyond}",
+                ("trust_region", "ratio_max", {}, "mean over batches"),
+            ),
+            self.finding(
+                "clip_fraction", "Share of ratios beyond 1 ± 0.2", share, "1", "fresh batches of this agent",
+                f"{show(100 * share.value)} % of the ratios on fresh pairs are off 1 by more than 0.2, and "
+                f"{show(100 * own['clip_fraction'])} % of those on its own pairs.",
+                ("trust_region", "clip_fraction", {}, "mean over batches"),
+            ),
+        ]  # fmt: skip
+        if bound is None:
+            headline = f"An update moves it by a mean KL of {show(mean.value)}, with ratios up to {show(largest.value)}."
+        elif mean.high <= bound:
+            headline = f"Its updates keep their {name} of {show(bound)} on fresh pairs."
+        elif mean.low > bound:
+            headline = f"Its updates break their {name} of {show(bound)} on fresh pairs."
+        else:
+            headline = f"Whether its updates keep their {name} of {show(bound)} on fresh pairs is open."
+        return _section("trust_region", "How far does an update move it?", headline, findings)
+
+    def read(self, name: str, variable: str, **at: Any) -> Interval:
+        """A number of a dataset with its interval."""
+        ds = self.ds[name]
+        one = {key: value for key, value in at.items() if key in ds[variable].dims}
+        value, ends = ds[variable].sel(one).squeeze(drop=True), interval(ds, variable)
+        if ends is None:
+            return Interval(float(value), np.nan, np.nan)
+        return Interval(float(value), *(float(end.sel(one).squeeze(drop=True)) for end in ends))
+
+    def over_batches(self, name: str, variable: str, lowest: float, **at: Any) -> Interval:
+        """The mean over fresh batches with Student's t interval, not below the lowest possible value."""
+        values = self.ds[name][variable].sel(at).squeeze(drop=True).values.ravel()
+        values = values[np.isfinite(values)]
+        if not values.size:
+            return UNKNOWN
+        mean = t_interval(values, LEVEL)
+        return Interval(mean.value, float(np.maximum(mean.low, lowest)), mean.high)
+
+    def finding(
+        self, key: str, title: str, number: Interval, unit: str, over: str, sentence: str, source: tuple
+    ) -> Finding:
+        name, variable, at, *how = source
+        source = {"file": f"{self.folder.name}/{name}.nc", "variable": variable, "at": at}
+        source |= {"how": how[0]} if how else {}
+        value, low, high = (float(end) if isfinite(end) else None for end in number)
+        study = self.study and look_up(self.study, key, self.task, self.pairs, show)
+        return Finding(key, title, value, low, high, unit, over, sentence, source, study)
+
+
+def _section(key: str, question: str, headline: str, findings: list[Finding]) -> dict[str, Any]:
+    return {
+        "key": key,
+        "question": question,
+        "headline": headline,
+        "findings": [asdict(one) for one in findings],
+    }
+
+
+def _by_error(value: float, error: float, count: int) -> Interval:
+    """A positive number with a Student's t interval by its standard error over some states."""
+    half = student.ppf(0.5 + LEVEL / 2, count - 1) * error
+    return Interval(value, float(np.maximum(0.0, value - half)), value + half)
+
+
+def _history(out: Path) -> list[dict[str, Any]]:
+    """Numbers of all checkpoints that were audited, by rising iteration."""
+    rows = []
+    for folder in sorted((file.parent for file in out.glob("*/trust_region.nc")), key=_iteration):
+        if _iteration(folder) >= 0 and _is_whole(folder):
+            checkpoint = load_checkpoint(folder / "checkpoint.safetensors")
+            sections = _Sections(folder, checkpoint.task, checkpoint.settings).all()
+            numbers = {
+                one["key"]: [one[name] for name in ("value", "low", "high")]
+                for section in sections
+                for one in section["findings"]
+            }
+            rows.append({"iteration": checkpoint.iteration, "numbers": numbers})
+    return rows
+
+
+def _is_whole(folder: Path) -> bool:
+    names = ("gradient", "steps", "floors", "baselines", "slice", "value", "trust_region")
+    return all((folder / f"{name}.nc").exists() for name in names)
+
+
+def _iteration(folder: Path) -> int:
+    return int(folder.name) if folder.name.isdigit() else -1
+
+
+def _updates(out: Path) -> dict[str, Any]:
+    """What the updates between a series' checkpoints show on fresh pairs; empty without a series."""
+    numbers: dict[str, Any] = {}
+    for name, variables in (
+        ("value", ("mre", "total_re")),
+        ("trust_region", ("kl_mean", "ratio_max", "clip_fraction")),
+    ):
+        path = out / "series" / f"{name}.nc"
+        if path.exists():
+            ds = load_dataset(path).sel(part="held_out")
+            if name == "value":
+                ds = ds.sel(target="returns", definition="exact")
+            numbers["iteration"] = ds.iteration.values.tolist()
+            for variable in variables:
+                numbers[variable] = _listed(ds[variable].isel(seed=0, task=0, algo=0))
+    return numbers
+
+
+def _listed(values: xr.DataArray) -> list[float | None]:
+    return [float(value) if isfinite(value) else None for value in values.values]

@@ -1,0 +1,167 @@
+"""Bring figures, results and claims in README.md and docs up to date with what is computed."""
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ruamel.yaml import YAML
+
+from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.cost import RATES, costs, drawing, table
+from pgprim.commands.scale import find_set, render, write
+from pgprim.report.claims.table import BEGIN, insert
+from pgprim.report.pages import IMAGES, State, fill, recorded, shown
+from pgprim.types.errors import UserError
+from pgprim.types.params import read
+
+CLAIMS = Path("data/claims.json")
+LOCK, PIPELINE = Path("dvc.lock"), Path("dvc.yaml")
+SET = "default"
+"""The parameter set whose results pages show."""
+
+COSTS = "docs/costs.md"
+EVERY = ["hopper", "walker2d", "humanoid"]
+ROLLOUTS = ["train", "checkpoint", "sample"]
+LANDSCAPES = ["train", "checkpoint", "landscape"]
+VALUES = ["train", "rerun", "value", "checkpoint", "floors"]
+BASELINES = [*ROLLOUTS, "fit", "baselines"]
+SEMANTICS = ["semantics training", "semantics of gradient", "semantics of steps"]
+FIGURES = {
+    "Figs. 1, 2": (["humanoid"], [*ROLLOUTS, "gradient"]),
+    "Fig. 3": (["walker2d"], VALUES),
+    "Fig. 4": (["walker2d", "hopper"], BASELINES),
+    "Figs. 5, 19, 20": (["humanoid"], LANDSCAPES),
+    "Figs. 6, 7, 13, 14": (["humanoid"], LANDSCAPES),
+    "Fig. 8": (EVERY, ["train"]),
+    "Figs. 9, 10": (["walker2d", "hopper"], [*ROLLOUTS, "gradient"]),
+    "Figs. 11, 12": (EVERY, VALUES),
+    "Figs. 15, 16": (["walker2d"], LANDSCAPES),
+    "Figs. 17, 18": (["hopper"], LANDSCAPES),
+    "ablation": (EVERY, ["ablation training"]),
+    "alignment": (EVERY, LANDSCAPES),
+    "gae": (["walker2d", "hopper"], BASELINES),
+    "noise scale": (EVERY, [*ROLLOUTS, "gradient"]),
+    "sample regime": (EVERY, ["regime training"]),
+    "promise": (EVERY, LANDSCAPES),
+    "semantics": (EVERY, [*ROLLOUTS, "gradient", "steps", "rerun", "value", *SEMANTICS]),
+    "slices": (EVERY, LANDSCAPES),
+    "steps": (EVERY, [*ROLLOUTS, "steps"]),
+    "trajectories": (["humanoid"], LANDSCAPES),
+    "trust region": (EVERY, ["train", "rerun", "trust_region"]),
+}
+"""Tasks behind each row of the table of figures, and the kinds of stages."""
+
+
+def main(args: argparse.Namespace) -> None:
+    """Copy the figures, fill the pages, and say which changed; or print the figures' paths."""
+    pages = read_pages(Path())
+    if args.figures:
+        print(*(f"figures/{name}.pdf" for name in shown(pages)))
+        return
+    if (name := load_params()["claims"]["set"]) != SET:
+        raise UserError(
+            f"params.yaml is the parameter set {name}, but the pages show {SET}; `python -m pgprim.commands.scale {SET}`"
+        )
+    copy_figures(shown(pages))
+    claims = json.loads(CLAIMS.read_text(encoding="utf-8")) if CLAIMS.exists() else None
+    changed = filled(pages, state_of(Path(), claims))
+    changed[COSTS] = priced(changed[COSTS], Path())
+    for path, text in changed.items():
+        if text != pages[path]:
+            write(Path(path), text)
+            print(f"{path} is brought up to date")
+
+
+def read_pages(root: Path) -> dict[str, str]:
+    """Text of the README and of all pages in docs, by path."""
+    paths = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def state_of(root: Path, claims: dict[str, Any] | None) -> State:
+    """Results that the repository has.
+
+    Args:
+        root: Of the repository.
+        claims: Judged claims, if there are any.
+    """
+    declared, lock = (
+        yaml.load((root / path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        for path in (PIPELINE, LOCK)
+    )
+    figures = recorded(lock)
+    names = frozenset(path.removeprefix("figures/").removesuffix(".png") for path in declared["plots"])
+    images = frozenset(path.stem for path in (root / IMAGES).glob("*.png") if path.stem in figures)
+    return State(names, figures, images, claims)
+
+
+def filled(pages: dict[str, str], state: State) -> dict[str, str]:
+    """All pages with their generated parts brought up to date.
+
+    Raises:
+        UserError: A mark names a figure or a claim that does not exist.
+    """
+    result = {}
+    for path, text in pages.items():
+        try:
+            result[path] = fill(path, text, state)
+            if state.claims and BEGIN in text:
+                result[path] = insert(result[path], state.claims)
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from None
+    return result
+
+
+def priced(text: str, root: Path) -> str:
+    """The page of costs with core-hours per figure and the table of all stages brought up to date.
+
+    Args:
+        text: Of the page.
+        root: Of the repository.
+    """
+    yaml_of_set = YAML(typ="safe", pure=True).load(
+        render(find_set(str(root / f"workflow/scales/{SET}.yaml")))
+    )
+    rates, num_figures = read(root / RATES), len(read(root / PIPELINE)["plots"])
+    for row, (tasks, kinds) in FIGURES.items():
+        params = yaml_of_set | {"tasks": tasks}
+        if "fit" in kinds:
+            params["iterations"] = params["baselines"]["iterations"]
+        hours = sum(cost.seconds for cost in costs(params, rates) if cost.kind in kinds) / 3600
+        text = re.sub(rf"^(\| {row} \|.*\|) [^|]* \|$", rf"\1 {hours:.1f} |", text, flags=re.MULTILINE)
+    printed = table([*costs(yaml_of_set, rates), drawing(num_figures, rates)])
+    before, begin, rest = text.partition("<!-- stages -->")
+    _, end, after = rest.partition("<!-- /stages -->")
+    return f"{before}{begin}\n```\n{printed}\n```\n{end}{after}"
+
+
+def copy_figures(names: list[str]) -> None:
+    """Copy PNGs of figures to docs/images, each as dvc.lock records it.
+
+    Args:
+        names: Of the figures; those that are not here stay as they are.
+
+    Raises:
+        UserError: A figure is another than that on record.
+    """
+    known = recorded(yaml.load(LOCK.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
+    for name in names:
+        source = Path("figures", f"{name}.png")
+        if not source.exists():
+            continue
+        if name not in known or hashlib.md5(source.read_bytes()).hexdigest() != known[name].digest:
+            raise UserError(
+                f"{source} is not what dvc.lock records; `snakemake figures/{name}.pdf` makes it anew"
+            )
+        shutil.copyfile(source, Path(IMAGES, f"{name}.png"))
+
+
+if __name__ == "__main__":
+    parser = make_parser("pgprim.commands.pages", __doc__)
+    parser.add_argument("--figures", action="store_true", help="only print the figures that the pages show")
+    run(main, parser)

@@ -1,0 +1,142 @@
+"""Generated parts of the README and of the docs' pages: figures, results, and a line on what has been computed.
+
+A part stands between two marks, which are comments of Markdown and name what goes between them:
+
+* `<!-- figure fig3: ALT TEXT -->` ... `<!-- /figure -->`: the figure, or the command that makes it;
+* `<!-- results NAME, NAME -->` ... `<!-- /results -->`: the verdicts on these claims, a line each;
+* `<!-- computed -->` ... `<!-- /computed -->`: how much of the default set is computed.
+"""
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+IMAGES = "docs/images"
+"""Folder of the figures that pages show."""
+
+FIGURE = re.compile(
+    r"<!-- figure (?P<name>\w+): (?P<alt>[^\n]*?) -->\n(?:.*?\n)??<!-- /figure -->", re.DOTALL
+)
+RESULTS = re.compile(r"<!-- results (?P<names>[\w, \n]+?) -->\n(?:.*?\n)??<!-- /results -->", re.DOTALL)
+COMPUTED = re.compile(r"<!-- computed -->\n(?:.*?\n)??<!-- /computed -->", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A figure that `dvc.lock` has.
+
+    Attributes:
+        digest: MD5 of its PNG.
+        current: Whether today's stage made it; if not, an earlier edition of the study did.
+    """
+
+    digest: str
+    current: bool
+
+
+@dataclass(frozen=True)
+class State:
+    """Results that pages may show.
+
+    Attributes:
+        declared: Names of all figures of the pipeline.
+        figures: Figures that are recorded, by name.
+        images: Names of the figures that `IMAGES` has.
+        claims: Judged claims by name (`data/claims.json`); None where they are not judged yet.
+    """
+
+    declared: frozenset[str]
+    figures: Mapping[str, Recorded]
+    images: frozenset[str]
+    claims: Mapping[str, Mapping[str, Any]] | None
+
+
+def recorded(lock: Mapping[str, Any]) -> dict[str, Recorded]:
+    """Figures of `dvc.lock`, by name.
+
+    Args:
+        lock: The parsed file.
+    """
+    figures = {}
+    for stage in lock["stages"].values():
+        for out in stage.get("outs", ()):
+            if match := re.fullmatch(r"figures/(\w+)\.png", out["path"]):
+                name = match[1]
+                figures[name] = Recorded(
+                    out["md5"], stage["cmd"].startswith(f"python -m pgprim.commands.plot {name} ")
+                )
+    return figures
+
+
+def shown(pages: Mapping[str, str]) -> list[str]:
+    """Names of the figures that pages have marks for, each once, in their order.
+
+    Args:
+        pages: Text by path.
+    """
+    return list(dict.fromkeys(mark["name"] for text in pages.values() for mark in FIGURE.finditer(text)))
+
+
+def fill(path: str, text: str, state: State) -> str:
+    """A page with all its generated parts brought up to date.
+
+    Args:
+        path: Of the page, from the root of the repository.
+        text: Of the page.
+        state: Results.
+
+    Raises:
+        ValueError: A mark names a figure or a claim that does not exist.
+    """
+    folder = posixpath.dirname(path) or "."
+    text = FIGURE.sub(lambda mark: _figure(mark, folder, state), text)
+    text = RESULTS.sub(lambda mark: _results(mark, folder, state), text)
+    return COMPUTED.sub(f"<!-- computed -->\n{computed(state)}\n<!-- /computed -->", text)
+
+
+def computed(state: State) -> str:
+    """Sentences on how much of the default set is computed, and on what stands in for the rest."""
+    current = [name for name in state.declared if name in state.figures and state.figures[name].current]
+    if not current:
+        figures = f"None of the second edition's {len(state.declared)} figures is computed yet"
+    elif len(current) < len(state.declared):
+        figures = f"{len(current)} of the second edition's {len(state.declared)} figures are computed"
+    else:
+        figures = f"All {len(current)} figures of the second edition are computed"
+    claims = "not judged yet" if state.claims is None else "judged"
+    return f"{figures}, and the paper's claims are {claims}."
+
+
+def _figure(mark: re.Match[str], folder: str, state: State) -> str:
+    name, alt = mark["name"], mark["alt"]
+    if name not in state.declared:
+        raise ValueError(f"{name} is no figure of dvc.yaml")
+    if name in state.images:
+        lines = [f"![{alt}]({posixpath.relpath(f'{IMAGES}/{name}.png', folder)})"]
+        if not state.figures[name].current:
+            lines += ["", f"*From the first edition; `snakemake figures/{name}.pdf` makes the second's.*"]
+    else:
+        lines = [f"*{alt}: not computed yet; `snakemake figures/{name}.pdf` makes this figure.*"]
+    return "\n".join([f"<!-- figure {name}: {alt} -->", *lines, "<!-- /figure -->"])
+
+
+def _results(mark: re.Match[str], folder: str, state: State) -> str:
+    names = [name.strip() for name in mark["names"].split(",")]
+    page = posixpath.relpath("docs/claims.md", folder)
+    if state.claims is None:
+        lines = [f"*Not judged yet. The rules are written down already: [claims]({page}).*"]
+    elif unknown := [name for name in names if name not in state.claims]:
+        raise ValueError(f"{unknown[0]} is no claim of data/claims.json")
+    else:
+        claims = [state.claims[name] for name in names]
+        lines = [
+            f"* {claim['statement']}: **{_short(claim['summary'])}** ([claims]({page}))." for claim in claims
+        ]
+    return "\n".join([f"<!-- results {mark['names']} -->", *lines, "<!-- /results -->"])
+
+
+def _short(summary: str) -> str:
+    """A claim's summary without the names of tasks where they differ: the table of claims has them."""
+    return re.sub(r"^(reproduced on \d+ of \d+ [a-z ]+?)(?: \(|;).*$", r"\1", summary)
