@@ -10,8 +10,9 @@ from pathlib import Path
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.commands.plot import load_results
 from pgprim.commands.scale import write
+from pgprim.report.claims.claim import judge
 from pgprim.report.claims.claims import CLAIMS
-from pgprim.report.claims.judge import judge
+from pgprim.report.claims.first import FIRST_CLAIMS
 from pgprim.report.claims.table import insert
 from pgprim.store.datasets import load_dataset
 from pgprim.store.files import write_json
@@ -28,10 +29,12 @@ def main(args: argparse.Namespace) -> None:
         path.stem: load_dataset(path) if path.suffix == ".nc" else load_results([path])
         for path in args.inputs
     }
-    if missing := sorted({claim.reads for claim in CLAIMS.values()} - set(results)):
+    reads = {name for claims in (CLAIMS, FIRST_CLAIMS) for claim in claims.values() for name in claim.reads}
+    if missing := sorted(reads - set(results)):
         raise UserError(f"no results of {missing[0]} are given; give their directory, as dvc.yaml does")
-    rows = judge(CLAIMS, results, params)
-    write_json(args.out, rows)
+    first = judge(FIRST_CLAIMS, results, params, "first_rules")
+    first = {f"first_rule/{name}": claim for name, claim in first.items()}
+    write_json(args.out, judge(CLAIMS, results, params) | first)
 
 
 def show(kept: Path, page: Path) -> None:

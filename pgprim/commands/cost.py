@@ -138,7 +138,7 @@ def jobs(params: dict[str, Any], rates: dict[str, Any]) -> Iterator[Jobs]:
     """All jobs of a parameter set."""
     num_obs = {env_id: env["num_obs"] for env_id, env in rates["environments"].items()}
     train, sample, rerun = params["train"], params["sample"], params["rerun"]
-    seeds, checkpoints = len(params["seeds"]), len(params["seeds"]) * len(params["iterations"])
+    seeds, checkpoints = len(params["seeds"]), len(params["probed_seeds"]) * len(params["iterations"])
     together, iterations = processes(params, seeds), seeds * train["iterations"]
     sampled = checkpoints * sample["kept"] * sample["pairs"]
     updates = seeds * len(range(0, train["iterations"], rerun["every"]))
@@ -319,6 +319,7 @@ def _resized(params: dict[str, Any], task: str, algo: str, size: dict[str, int])
     params = copy.deepcopy(params)
     params |= {"tasks": [task], "algos": [algo], "probed": [algo], "iterations": [size["iterations"]]}
     params["seeds"] = params["seeds"][: params["lockstep"]]
+    params["probed_seeds"] = params["seeds"][:1]
     params["train"] |= {"iterations": size["iterations"], "snapshot_every": 1}
     # All streams are kept, so that the gradient probe simulates none.
     params["sample"] = {

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import jsonschema
 
-from pgprim.report.claims.names import NAMES
+from pgprim.report.claims.names import FIRST_NAMES, NAMES
 from pgprim.rl.algorithms import algorithm_names, common_schema, settings_schema
 from pgprim.types.agent import TRAINING_ONLY, Activation
 from pgprim.types.errors import UserError
@@ -39,7 +39,7 @@ from pgprim.types.schema import (
 )
 from pgprim.types.study import studies
 
-GRID = {"tasks": "tasks", "algos": "probed", "seeds": "seeds", "iterations": "iterations"}
+GRID = {"tasks": "tasks", "algos": "probed", "seeds": "probed_seeds", "iterations": "iterations"}
 """Where the parts of a probe's own grid are parts of."""
 
 FEWEST_TRIALS = 4
@@ -171,6 +171,7 @@ def schema() -> Schema:
             "algos": ALGOS,
             "probed": ALGOS,
             "seeds": SEEDS,
+            "probed_seeds": SEEDS,
             "lockstep": COUNT,
             "iterations": ITERATIONS,
             "env": mapping_of(environment, "task to its environment", "{hopper: {id: Hopper-v5}}"),
@@ -203,6 +204,7 @@ def schema() -> Schema:
                         "minLength": 1,
                     },
                     "rules": mapping(dict.fromkeys(NAMES, bound)),
+                    "first_rules": mapping(dict.fromkeys(FIRST_NAMES, bound)),
                 }
             ),
             "plot": mapping(
@@ -396,7 +398,7 @@ def _adopted(params: dict[str, Any]) -> Iterator[str]:
                 f"adopted.{name}.task is {_show(agent['task'])}, but env has no such task: its tasks are "
                 f"{', '.join(params['env'])}"
             )
-        for key, only in (("tasks", [agent["task"]]), ("seeds", [0])):
+        for key, only in (("tasks", [agent["task"]]), ("probed_seeds", [0])):
             if name in params["probed"] and params[key] != only:
                 yield (
                     f"{key} is {_show(params[key])}, but must be {_show(only)} where probed names {name}, because that is "
@@ -412,6 +414,12 @@ def _training(params: dict[str, Any]) -> Iterator[str]:
     train = params["train"]
     every, last = train["snapshot_every"], train["iterations"]
     trained = set(params["probed"]) & set(params["algos"])
+    for index, seed in enumerate(params["probed_seeds"] if trained else ()):
+        if seed not in params["seeds"]:
+            yield (
+                f"probed_seeds[{index}] is {seed}, but must be one of seeds, {_show(params['seeds'])}, because their "
+                "checkpoints are probed"
+            )
     for index, iteration in enumerate(params["iterations"] if trained else ()):
         if iteration % every:
             yield f"iterations[{index}] is {iteration}, but must be a multiple of train.snapshot_every ({every})"

@@ -131,11 +131,11 @@ class Probe:
     def jobs(self, params: Params) -> Iterator[tuple[str, str, int, str]]:
         """Task, algorithm, number of jobs and case of all jobs of a parameter set."""
         block = self.block(params) or {}
-        algos = params["algos" if self.reads == ("rerun",) else "probed"]
-        seeds = block.get("seeds", params["seeds"]) if "seeds" in self.grid else params["seeds"]
-        checkpoints = 1 if self.reads == ("rerun",) else len(
-            block["iterations"] if "iterations" in self.grid else params["iterations"]
-        )  # fmt: skip
+        of_training = self.reads == ("rerun",)
+        algos = params["algos" if of_training else "probed"]
+        seeds = block["seeds"] if "seeds" in self.grid else params["seeds" if of_training else "probed_seeds"]
+        iterations = block["iterations"] if "iterations" in self.grid else params["iterations"]
+        checkpoints = 1 if of_training else len(iterations)
         for task in block["tasks"] if "tasks" in self.grid else params["tasks"]:
             for algo in block["algos"] if "algos" in self.grid else algos:
                 if task in params["tasks"] and algo in algos:

@@ -25,7 +25,7 @@ def params_of(name: str) -> dict:
 
 @pytest.fixture
 def small() -> dict:
-    lists = {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0, 1, 2]}
+    lists = {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0, 1, 2], "probed_seeds": [0, 1, 2]}
     params = narrow(params_of("default"), lists | {"iterations": [0, 10]})
     params["lockstep"], params["plot"]["budget"] = 2, 1000
     params["train"] |= {"iterations": 20, "snapshot_every": 10, "pairs": 128}
@@ -164,7 +164,7 @@ def test_the_large_sample_of_the_steps_probe_is_as_large_as_the_probe_says():
 
 def test_twice_the_seeds_cost_twice_as_much(small):
     once = {cost.kind: cost for cost in costs(small, RATES)}
-    small |= {"seeds": [0, 1, 2, 3, 4, 5], "lockstep": 3}
+    small |= {"seeds": [0, 1, 2, 3, 4, 5], "probed_seeds": [0, 1, 2, 3, 4, 5], "lockstep": 3}
     small["sample"]["deep"]["seeds"] = [0, 3]
     small["landscape"]["seeds"] = [0, 5]
     small["landscape"]["few"]["closer"].append({"task": "hopper", "seed": 5, "budgets": [500, 700]})

@@ -66,7 +66,7 @@ def test_an_adopted_agent_is_probed_on_its_task_and_with_its_seed_only():
     params = edited("adopted", {"mine": ADOPTED})
     params["probed"] = ["ppo", "trpo", "mine"]
     lines = complaint(params).splitlines()
-    assert [line.split(" is ")[0] for line in lines] == ["params.yaml: tasks", "params.yaml: seeds"]
+    assert [line.split(" is ")[0] for line in lines] == ["params.yaml: tasks", "params.yaml: probed_seeds"]
     assert all("probed names mine" in line for line in lines)
 
 
@@ -171,7 +171,7 @@ def test_an_adopted_agent_is_probed_on_its_task_and_with_its_seed_only():
         ("regime.final", 0, ["regime.final is 0", "at most 1"]),
         ("semantics.algos", ["ppo_x"], ["semantics.tasks[0]", "env and of agents.ppo_x"]),
         ("semantics.algos", ["ppo_m"], ["semantics.algos[0]", "one of probed"]),
-        ("semantics.seeds", [0, 7], ["semantics.seeds[1] is 7", "one of seeds"]),
+        ("semantics.seeds", [0, 7], ["semantics.seeds[1] is 7", "one of probed_seeds"]),
         ("probed", ["ppo", "ppo_x"], ["probed[1]", "ppo_x", "one of algos"]),
         ("semantics.probes", ["training"], ['semantics.probes[0] is "training"', "keeps vectors"]),
         ("adopted", MISSING, ["adopted is missing"]),

@@ -67,7 +67,7 @@ def test_the_paper_set_has_the_paper_s_numbers(here):
     choose("paper")
     params = load()
     assert len(params["seeds"]) == 24
-    assert params["lockstep"] == 4 and params["semantics"]["train_seeds"] == params["seeds"]
+    assert params["lockstep"] == 4 and params["semantics"]["train_seeds"] == params["probed_seeds"]
     sample = params["sample"]
     assert sample["streams"] * sample["pairs"] == 10**7 and sample["trials"] == 10
     assert (sample["kept"] - sample["trials"]) * sample["pairs"] == params["fit"]["pairs"] == 5 * 10**6
@@ -78,8 +78,8 @@ def test_the_paper_set_has_the_paper_s_numbers(here):
 def test_comments_give_the_source_of_the_number_that_stands_there(here):
     overlay = here / "workflow/scales/mine.yaml"
     overlay.write_text(
-        "# Mine.\nseeds: [7]  # my lucky number\ntrain:\n  gamma: 0.5\nplot: {seeds: 3}\n"
-        "landscape:\n  seeds: [7]\nsemantics:\n  seeds: [7]\n"
+        "# Mine.\nseeds: [7]  # my lucky number\nprobed_seeds: [7]\ntrain:\n  gamma: 0.5\nplot: {seeds: 3}\n"
+        "semantics:\n  seeds: [7]\n"
     )
     text = render(overlay)
     assert text.startswith("# Mine.\n")
@@ -91,7 +91,7 @@ def test_comments_give_the_source_of_the_number_that_stands_there(here):
     assert re.search(r"^      rew_clip: null +# Table 1$", text, re.MULTILINE)
     assert "  budget: *pairs                         # Fig. 1" in text
     default = (here / "workflow/scales/default.yaml").read_text()
-    changed = ("seeds:", "gamma:", "#")
+    changed = ("seeds:", "probed_seeds:", "gamma:", "#")
     for line in default.splitlines():
         assert line in text or line.strip().startswith(changed)
 
@@ -184,9 +184,9 @@ def test_what_the_last_commit_holds_may_be_overwritten(here):
     ("text", "message"),
     [
         ("train: {gama: 0.9}", r"mine\.yaml: train\.gama .* did you mean train\.gamma"),
-        ("seeds: [1]", r"mine\.yaml: landscape\.seeds\[0\] is 0, but must be one of seeds"),
+        ("seeds: [1]", r"mine\.yaml: probed_seeds\[0\] is 0, but must be one of seeds, \[1\]"),
         (
-            "seeds: [0]\nfit: {pairs: *parts}",
+            "seeds: [0]\nprobed_seeds: [0]\nfit: {pairs: *parts}",
             r"mine\.yaml, line .*: not valid YAML, found undefined alias 'parts'",
         ),
         ("- hopper", r"mine\.yaml must be a mapping"),

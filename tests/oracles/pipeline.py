@@ -26,7 +26,7 @@ ALGO = "trpo"  # rewards and observations as they are
 
 def write_params(task, env_id, budgets, streams, trials=4, **train):
     """A parameter file in the current folder: the default set with one task, one algorithm and a sampler to measure."""
-    params = narrow(load(DEFAULT), {"tasks": [task], "algos": [ALGO], "seeds": [0]})
+    params = narrow(load(DEFAULT), {"tasks": [task], "algos": [ALGO], "seeds": [0], "probed_seeds": [0]})
     params["env"] = {task: {"id": env_id}}
     all_ppo, ppo = (params["agents"]["ppo"][key] for key in ("all", "hopper"))
     params["agents"] = {

@@ -13,7 +13,7 @@ COPIED = (
 )  # fmt: skip
 
 TINY = {
-    "tasks": ["hopper"], "algos": ["ppo"], "probed": ["ppo"], "seeds": [0], "iterations": [0, 1],
+    "tasks": ["hopper"], "algos": ["ppo"], "probed": ["ppo"], "seeds": [0], "probed_seeds": [0], "iterations": [0, 1],
     "train": {"iterations": 2, "snapshot_every": 1},
     "sample": {"streams": 8, "pairs": 700, "kept": 7, "trials": 4, "deep": {"seeds": [], "pairs": 700}},
     "probes": {

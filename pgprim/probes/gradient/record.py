@@ -8,7 +8,7 @@ from pgprim.types.schema import BUDGETS
 
 
 def _work(params: Params, num_obs: int, case: str) -> Work:
-    sample, seeds = params["sample"], params["seeds"]
+    sample, seeds = params["sample"], params["probed_seeds"]
     lengths = [stream_pairs(sample, seed) for seed in seeds]
     live = [
         length * sample["streams"] - (length == sample["pairs"]) * sample["kept"] * length
@@ -22,7 +22,9 @@ def _work(params: Params, num_obs: int, case: str) -> Work:
 
 def _check(params: Params) -> Iterator[str]:
     budgets, sample = params["probes"]["rollouts"]["gradient"]["budgets"], params["sample"]
-    lengths = sorted({stream_pairs(sample, seed) for seed in [*params["seeds"], *sample["deep"]["seeds"]]})
+    lengths = sorted(
+        {stream_pairs(sample, seed) for seed in [*params["probed_seeds"], *sample["deep"]["seeds"]]}
+    )
     most = sample["streams"] * lengths[-1] // sample["trials"]
     if budgets[-1] > most:
         yield (

@@ -5,24 +5,31 @@ from typing import Any
 
 BEGIN, END = "<!-- claims: written by pgprim.commands.claims -->", "<!-- end of claims -->"
 
+Claims = Mapping[str, Mapping[str, Any]]
 
-def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """One line per claim: statement, effect with interval, parameter set and number of agents, rule, verdict, figure.
+
+def table(claims: Claims) -> str:
+    """One line per row of each claim: statement, row, effect with interval, number of agents, rule, verdict, figure.
+
+    Rows that are judged by the first edition's rules come last, in a table of their own.
 
     Args:
-        rows: From `claims.judge`, by name.
+        claims: From `claim.judge`, by name.
     """
-    lines = ["| the paper says | measured | set | rule | verdict | see |", "|---|---|---|---|---|---|"]
-    for row in rows.values():
-        (rule,) = (f"{side} {bound:g}" for side, bound in row["rule"].items())
-        lines.append(
-            f"| {row['statement']} ({row['source']}) | {row['effect']}: {_interval(row)} | "
-            f"{row['set']}, {row['agents']} agents | {rule} | {row['verdict']} | `figures/{row['figure']}.pdf` |"
-        )
-    return "\n".join(lines)
+    parts = []
+    for is_first, title in ((False, ""), (True, "By the first edition's rules, on the same data:\n\n")):
+        chosen = [claim for claim in claims.values() if claim["first_rule"] == is_first]
+        if chosen:
+            lines = [
+                "| the paper says | where | measured | rule | verdict | see |",
+                "|---|---|---|---|---|---|",
+            ]
+            lines += [line for claim in chosen for line in _lines(claim)]
+            parts.append(title + "\n".join(lines))
+    return "\n\n".join(parts)
 
 
-def insert(page: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+def insert(page: str, claims: Claims) -> str:
     """A page with its table of claims brought up to date, between the two marks that it must have.
 
     Raises:
@@ -32,13 +39,24 @@ def insert(page: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"has no lines {BEGIN!r} and {END!r} for the table to stand between")
-    return f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{table(claims)}\n\n{END}{after}"
 
 
-def _interval(row: Mapping[str, Any]) -> str:
+def _lines(claim: Mapping[str, Any]) -> list[str]:
+    (rule,) = (f"{side} {bound:g}" for side, bound in claim["rule"].items())
+    head = f"| {claim['statement']} ({claim['source']}). Effect: {claim['effect']} |"
+    lines = [
+        f"{head if index == 0 else '| |'} {' '.join(filter(None, (row['task'], row['algo']))) or 'all'} | "
+        f"{_interval(row, claim['units'])}, {row['agents']} agents | {rule} | {row['verdict']} | `figures/{row['figure']}.pdf` |"
+        for index, row in enumerate(claim["rows"])
+    ]
+    return lines or [f"{head} | not measured | {rule} | {claim['verdict']} | |"]
+
+
+def _interval(row: Mapping[str, Any], units: str) -> str:
     if row["value"] is None:
         return "not measured"
-    units = "" if row["units"] == "1" else f" {row['units']}"
+    units = "" if units == "1" else f" {units}"
     if row["low"] is None:
         return f"{row['value']:.3g}{units}, one seed"
     return f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}]{units}"

@@ -1,0 +1,221 @@
+"""A claim: a statement of the paper, an effect per task or agent kind that speaks for or against it, and a verdict.
+
+The paper judges task by task, and so does a claim: each row is one task, or one task and algorithm where the paper speaks of
+an algorithm. A row's effect is a mean over its agents with an interval between agents; where a row holds several algorithms
+they are strata, never draws. A row is reproduced where its whole interval lies on the claimed side of the rule's bound, not
+reproduced where the whole interval lies on the other side, and inconclusive otherwise. The rows of a claim are counted, never
+averaged, so that no task outvotes another.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from pgprim.core.intervals import Interval, clip
+from pgprim.core.share import share
+from pgprim.core.stratified import stratified_mean
+from pgprim.types.errors import UserError
+
+Results = Mapping[str, xr.Dataset]
+Params = Mapping[str, Any]
+Strata = list[np.ndarray]
+Verdict = Literal["reproduced", "not reproduced", "inconclusive", "mixed"]
+
+COSINE, SHARE = (-1, 1), (0, 1)
+"""Ranges of quantities whose intervals must not leave them."""
+
+
+class Evidence(NamedTuple):
+    """The effect of one row.
+
+    Attributes:
+        task: The task, or "" for all.
+        algo: The algorithm, or "" for all that were probed.
+        effect: Value and interval between agents.
+        agents: Number of agents behind it.
+    """
+
+    task: str
+    algo: str
+    effect: Interval
+    agents: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper says, and how it is measured here.
+
+    Attributes:
+        statement: The claim in our words.
+        source: Where the paper makes it.
+        effect: What is measured.
+        units: Its unit.
+        reads: The results that it is computed from, by the name of their folder or file.
+        figures: The figure that shows it, by task; the entry "" is that of every other task.
+        evidence: (results, parameters, level) ↦ its rows.
+    """
+
+    statement: str
+    source: str
+    effect: str
+    units: str
+    reads: tuple[str, ...]
+    figures: Mapping[str, str]
+    evidence: Callable[[Results, Params, float], Iterator[Evidence]]
+
+
+def judge(
+    claims: Mapping[str, Claim], results: Results, params: Params, block: str = "rules"
+) -> dict[str, dict[str, Any]]:
+    """All claims with their rows and verdicts, as plain values by the claims' names.
+
+    Args:
+        claims: By name.
+        results: Datasets by what claims read.
+        params: The parameter file.
+        block: Key under `claims` that has the rules.
+
+    Raises:
+        UserError: A claim has no rule, or a rule no claim.
+    """
+    level, rules = params["claims"]["level"], params["claims"][block]
+    if unknown := sorted(set(rules) ^ set(claims)):
+        raise UserError(
+            f"params.yaml: claims.{block} must have exactly the claims {', '.join(sorted(claims))}; "
+            f"look at {unknown[0]}"
+        )
+    judged = {}
+    for name, claim in claims.items():
+        rows = [
+            {
+                "task": task,
+                "algo": algo,
+                **{key: _plain(end) for key, end in effect._asdict().items()},
+                "agents": agents,
+                "verdict": verdict(effect, rules[name]),
+                "figure": claim.figures.get(task, claim.figures.get("", "")),
+            }
+            for task, algo, effect, agents in claim.evidence(results, params, level)
+        ]
+        judged[name] = {
+            "statement": claim.statement,
+            "source": claim.source,
+            "effect": claim.effect,
+            "units": claim.units,
+            "rule": rules[name],
+            "first_rule": block != "rules",
+            "level": level,
+            "set": params["claims"]["set"],
+            "verdict": combined([row["verdict"] for row in rows]),
+            "summary": summary(rows),
+            "rows": rows,
+        }
+    return judged
+
+
+def verdict(effect: Interval, rule: Mapping[str, float]) -> Verdict:
+    """Where the interval lies: on the claimed side of the bound, on the other, or on both.
+
+    Args:
+        effect: The effect and its interval.
+        rule: One of `above` and `below` with the bound.
+    """
+    ((side, bound),) = rule.items()
+    least, most = (effect.low, effect.high) if side == "above" else (-effect.high, -effect.low)
+    bound = bound if side == "above" else -bound
+    if least > bound:
+        return "reproduced"
+    return "not reproduced" if most < bound else "inconclusive"
+
+
+def combined(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict that all rows share, `mixed` where they differ, `inconclusive` without rows."""
+    different = set(verdicts)
+    return different.pop() if len(different) == 1 else "mixed" if different else "inconclusive"
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Which rows came out how: "reproduced on 2 of 3 tasks (hopper, walker2d); inconclusive: humanoid"."""
+    if not rows:
+        return "not measured"
+    by_algo = any(row["algo"] for row in rows)
+    unit = "tasks and algorithms" if by_algo else "tasks"
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        names.setdefault(row["verdict"], []).append(
+            " ".join(filter(None, (row["task"], row["algo"]))) or "all"
+        )
+    if len(names) == 1:
+        ((only, where),) = names.items()
+        return f"{only} on all {len(rows)} {unit}" if len(rows) > 1 else f"{only} ({where[0]})"
+    good = names.pop("reproduced", [])
+    parts = [f"reproduced on {len(good)} of {len(rows)} {unit}" + (f" ({', '.join(good)})" if good else "")]
+    return "; ".join([*parts, *(f"{one}: {', '.join(where)}" for one, where in names.items())])
+
+
+def per_task(values: xr.DataArray, level: float, bounds: tuple[int, int] | None = None) -> Iterator[Evidence]:
+    """A row per task: the mean over algorithms of the mean over their agents.
+
+    Args:
+        values: The effect over (task, algo, seed); NaN where there is no such agent.
+        level: Nominal coverage.
+        bounds: The range that the effect can have.
+    """
+    for task in values.task.values:
+        strata = [values.sel(task=task, algo=algo).values.astype(float) for algo in values.algo.values]
+        yield _evidence(str(task), "", strata, level, bounds)
+
+
+def per_agent_kind(
+    values: xr.DataArray, level: float, bounds: tuple[int, int] | None = None
+) -> Iterator[Evidence]:
+    """A row per task and algorithm: the mean over its agents; arguments as in `per_task`."""
+    for task in values.task.values:
+        for algo in values.algo.values:
+            one = values.sel(task=task, algo=algo).values.astype(float)
+            if np.isfinite(one).any():
+                yield _evidence(str(task), str(algo), [one], level, bounds)
+
+
+def share_of_agents(holds: xr.DataArray, level: float) -> Iterator[Evidence]:
+    """A row per task and algorithm: the share of agents for which something holds, with Clopper and Pearson's interval.
+
+    Args:
+        holds: 1 where it does, 0 where not, NaN where there is no such agent, over (task, algo, seed).
+        level: Least coverage.
+    """
+    for task in holds.task.values:
+        for algo in holds.algo.values:
+            one = holds.sel(task=task, algo=algo).values
+            one = one[np.isfinite(one)]
+            if one.size:
+                yield Evidence(str(task), str(algo), share(int(one.sum()), one.size, level), one.size)
+
+
+def trained(ds: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
+    """The checkpoints of agents that have learned."""
+    return ds.sel(iteration=ds.iteration > 0)
+
+
+def probed(ds: xr.Dataset, params: Params) -> xr.Dataset:
+    """The algorithms whose checkpoints are probed, those that the paper shows."""
+    return ds.sel(algo=ds.algo.isin(params["probed"]))
+
+
+def at_budget(ds: xr.Dataset, params: Params) -> xr.Dataset:
+    """The budget nearest to what training uses per iteration."""
+    return ds.sel(budget=params["plot"]["budget"], method="nearest")
+
+
+def _evidence(task: str, algo: str, strata: Strata, level: float, bounds: tuple[int, int] | None) -> Evidence:
+    effect = stratified_mean(strata, level)
+    agents = int(sum(np.isfinite(values).sum() for values in strata))
+    return Evidence(task, algo, clip(effect, *bounds) if bounds else effect, agents)
+
+
+def _plain(value: float) -> float | None:
+    """JSON has no NaN; four digits are more than any interval here is good for."""
+    return float(f"{value:.4g}") if np.isfinite(value) else None

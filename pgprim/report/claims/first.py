@@ -1,0 +1,391 @@
+"""The first edition's claims and rules, kept so that nobody can say that rules were bent to the data.
+
+Each averages its effect over all tasks and algorithms, which is what the second edition does no longer: a mean in which one task
+can outvote two. They are judged on the second edition's data by the bounds of the first.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pgprim.core.stratified import stratified_mean
+from pgprim.report.claims.claim import Claim, Evidence, Params, Results, Strata, at_budget, trained
+
+CLEAR = 0.5
+"""A rank correlation says something of the surrogate where the noise in the reward lets at least this much through."""
+
+
+def _agreement(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    return _kinds(trained(at_budget(ds, params)).cosine.mean("iteration"))
+
+
+def _agreement_lost(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    cosine = at_budget(ds, params).cosine
+    return _kinds(cosine.isel(iteration=-1) - cosine.isel(iteration=0))
+
+
+def _agreement_of_tasks(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    return _difference(at_budget(ds, params).cosine.mean("iteration"), "task", "humanoid", "hopper")
+
+
+def _near_truth(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    enough = ds.sel(budget=ds.budget >= 2 * params["plot"]["budget"])
+    if not enough.budget.size:
+        return []
+    return _kinds(trained(enough.isel(budget=0)).truth_cosine_corrected.mean("iteration"))
+
+
+def _errors(ds: xr.Dataset, params: Mapping[str, Any], definition: str = "as_text") -> xr.DataArray:
+    """Value errors of the algorithms that the paper shows, on fresh pairs."""
+    shown = ds.sel(algo=ds.algo.isin(params["probed"]))
+    return trained(shown.mre.sel(part="held_out", definition=definition))
+
+
+def _gae_error(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    return _kinds(_errors(ds, params).sel(target="gae").mean("iteration"))
+
+
+def _returns_error(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    return _kinds(_errors(ds, params).sel(target="returns").mean("iteration"))
+
+
+def _returns_error_exact(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    return _kinds(_errors(ds, params, "exact").sel(target="returns").mean("iteration"))
+
+
+def _returns_against_gae(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    errors = _errors(ds, params)
+    return _kinds(np.log2(errors.sel(target="returns") / errors.sel(target="gae")).mean("iteration"))
+
+
+def _baseline_gain(which: str) -> Callable[[xr.Dataset, Mapping[str, Any]], Strata]:
+    """Mean gain in agreement at the largest budget."""
+
+    def gain(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+        return _kinds(trained(ds.cosine_difference.sel(difference=which).isel(budget=-1)).mean("iteration"))
+
+    return gain
+
+
+def _baseline_gain_at_budget(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    gain = at_budget(ds, params).cosine_difference.sel(difference="true-value")
+    return _kinds(trained(gain).mean("iteration"))
+
+
+def _keeps_delta(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    trpo = ds.sel(algo=ds.algo == "trpo", part="train")
+    return _kinds((trpo.kl_mean <= trpo.delta * (1 + 1e-4)).mean("iteration"))
+
+
+def _kl_on_fresh_pairs(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    trpo = ds.sel(algo=ds.algo == "trpo", part="held_out")
+    return _kinds((trpo.kl_mean / trpo.delta).mean("iteration"))
+
+
+def _breaks_eps(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    ppo = ds.sel(algo=ds.algo == "ppo", part="train")
+    return _kinds((ppo.ratio_max > ppo.ratio_bound).mean("iteration"))
+
+
+def _ppo_m_beyond_delta(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    """PPO-M has no δ of its own: it is held against the one that TRPO has on the task."""
+    if not {"ppo_m", "trpo"} <= set(ds.algo.values):
+        return []
+    ppo_m, delta = ds.sel(algo=["ppo_m"], part="train"), ds.delta.sel(algo="trpo", drop=True)
+    return _kinds((ppo_m.kl_mean > delta).where(delta.notnull()).mean("iteration"))
+
+
+def _ppo_m_kl_growth(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    kl = ds.kl_mean.sel(algo=ds.algo == "ppo_m", part="train")
+    quarter = max(1, kl.iteration.size // 4)
+    first, last = kl.isel(iteration=slice(quarter)), kl.isel(iteration=slice(-quarter, None))
+    return _kinds(np.log2(last.mean("iteration") / first.mean("iteration")))
+
+
+def _over_kinds(values: xr.DataArray) -> Strata:
+    """One number per task and algorithm as one array, so that intervals are between kinds of agents.
+
+    Landscapes are of one agent of each kind, whose seeds have no spread to tell.
+    """
+    return [values.mean([dim for dim in values.dims if dim not in ("task", "algo")]).values.ravel()]
+
+
+def _noise_at_budget(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    return _over_kinds(trained(at_budget(ds, params).noise_share.sel(kind="few")))
+
+
+def _noise_at_most(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    known = ds.noise_share.sel(kind="few").dropna("budget", how="all")
+    return _over_kinds(trained(known.isel(budget=-1))) if known.budget.size else []
+
+
+def _correlation(kind: str, algos: tuple[str, ...], is_trained: bool):
+    """Rank correlation of surrogate and reward, less what noise takes from it, where noise leaves enough."""
+
+    def correlation(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+        found = ds.sel(kind=kind, algo=ds.algo.isin(algos), iteration=(ds.iteration > 0) == is_trained)
+        corrected = (
+            (found.plane_correlation / found.plane_ceiling).clip(-1, 1).where(found.plane_ceiling >= CLEAR)
+        )
+        return _over_kinds(corrected)
+
+    return correlation
+
+
+def _all_choices(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    """Final return with all switches on less with all off, of each seed that chose no learning rate."""
+    num, reported = ds.switch.size, ~ds.seed.isin(params["ablation"]["choose"])
+    on, off = (
+        ds.final_return.sel(cell=digit * num).sel(rate=ds.best_rate.sel(cell=digit * num)) for digit in "10"
+    )
+    return list((on - off).sel(seed=reported).transpose("task", "seed").values)
+
+
+def _kinds(values: xr.DataArray) -> Strata:
+    """One array of agents per task and algorithm, from values over (task, algo, seed)."""
+    return [
+        values.sel(task=task, algo=algo).values.astype(float)
+        for task, algo in product(values.task.values, values.algo.values)
+    ]
+
+
+def _difference(values: xr.DataArray, dim: str, more: str, less: str) -> Strata:
+    """As `_kinds`, with a mean that is the mean difference between two labels of `task` or `algo`; empty without both."""
+    if not {more, less} <= set(values[dim].values):
+        return []
+    return _kinds(2 * values.sel({dim: [more]})) + _kinds(-2 * values.sel({dim: [less]}))
+
+
+def _first(
+    statement: str,
+    source: str,
+    effect: str,
+    units: str,
+    reads: str,
+    figure: str,
+    strata: Callable[[xr.Dataset, Mapping[str, Any]], Strata],
+) -> Claim:
+    """A claim with one row: the mean over kinds of agents."""
+
+    def evidence(results: Results, params: Params, level: float) -> Iterator[Evidence]:
+        agents = strata(results[reads], params)
+        number = int(sum(np.isfinite(values).sum() for values in agents))
+        yield Evidence("", "", stratified_mean(agents, level), number)
+
+    return Claim(statement, source, effect, units, (reads,), {"": figure}, evidence)
+
+
+FIRST_CLAIMS = {
+    "agreement_is_poor": _first(
+        "With the pairs that training uses per iteration, gradient estimates of trained agents hardly agree",
+        "Sec. 2.1, Fig. 1",
+        "mean pairwise cosine at 2K pairs, checkpoints after 0",
+        "1",
+        "gradient",
+        "fig1",
+        _agreement,
+    ),
+    "agreement_falls_with_training": _first(
+        "Estimates agree less the longer an agent has been trained",
+        "Sec. 2.1, Fig. 1",
+        "mean pairwise cosine at 2K pairs, last checkpoint less first",
+        "1",
+        "gradient",
+        "fig1",
+        _agreement_lost,
+    ),
+    "agreement_falls_with_task": _first(
+        "Estimates agree less on harder tasks",
+        "Sec. 2.1, Figs. 1 and 9",
+        "mean pairwise cosine at 2K pairs, Humanoid less Hopper",
+        "1",
+        "gradient",
+        "fig9",
+        _agreement_of_tasks,
+    ),
+    "truth_needs_more_pairs": _first(
+        "To come near the true gradient takes several times more pairs than training uses",
+        "Sec. 2.1, Fig. 2",
+        "cosine to the true gradient, corrected for the truth's noise, at the first budget from twice 2K pairs up",
+        "1",
+        "gradient",
+        "fig2",
+        _near_truth,
+    ),
+    "value_fits_its_targets": _first(
+        "Value networks fit the targets they are trained on, on fresh pairs too",
+        "Sec. 2.2, Figs. 3, 12",
+        "mean relative error to V_old + A_GAE on fresh pairs, as published",
+        "1",
+        "value",
+        "fig3",
+        _gae_error,
+    ),
+    "value_misses_returns": _first(
+        "Value networks are far off the returns, by about half",
+        "Sec. 2.2, Figs. 3, 12",
+        "mean relative error to returns on fresh pairs, as published",
+        "1",
+        "value",
+        "fig3",
+        _returns_error,
+    ),
+    "value_misses_exact_returns": _first(
+        "The same where returns are not cut and time limits are left out (our definition)",
+        "Sec. 2.2, Figs. 3, 12",
+        "mean relative error to returns on fresh pairs, exact",
+        "1",
+        "value",
+        "fig3",
+        _returns_error_exact,
+    ),
+    "value_misses_returns_by_far_more": _first(
+        "They are off the returns by far more than off their targets",
+        "Sec. 2.2, Figs. 3, 12",
+        "log₂ of the ratio of the two errors on fresh pairs, as published",
+        "1",
+        "value",
+        "fig3",
+        _returns_against_gae,
+    ),
+    "value_helps_agreement": _first(
+        "The agent's value network makes gradient estimates agree more than no baseline",
+        "Sec. 2.2, Fig. 4",
+        "gain in mean pairwise cosine at the largest budget",
+        "1",
+        "baselines",
+        "fig4",
+        _baseline_gain("value-zero"),
+    ),
+    "true_value_helps_more": _first(
+        "The true value function makes them agree more than the agent's",
+        "Sec. 2.2, Fig. 4",
+        "gain in mean pairwise cosine at the largest budget",
+        "1",
+        "baselines",
+        "fig4",
+        _baseline_gain("true-value"),
+    ),
+    "true_value_helps_little_at_2k": _first(
+        "With the pairs that training uses, the true value function would help little",
+        "Sec. 2.2, Fig. 4",
+        "gain in mean pairwise cosine at 2K pairs",
+        "1",
+        "baselines",
+        "fig4",
+        _baseline_gain_at_budget,
+    ),
+    "trpo_keeps_delta": _first(
+        "TRPO keeps its bound on the mean KL divergence",
+        "Sec. 2.4 and the first version",
+        "share of iterations with mean KL ≤ δ on the update's own pairs",
+        "1",
+        "trust_region",
+        "trust_region",
+        _keeps_delta,
+    ),
+    "trpo_keeps_delta_on_fresh_pairs": _first(
+        "TRPO keeps its bound on pairs it has not seen, too",
+        "first version",
+        "mean KL on fresh pairs over δ",
+        "1",
+        "trust_region",
+        "trust_region",
+        _kl_on_fresh_pairs,
+    ),
+    "ppo_breaks_eps": _first(
+        "PPO's clipping does not keep ratios below 1 + ε",
+        "Sec. 2.4 and the first version",
+        "share of iterations with a ratio above 1 + ε on the update's own pairs",
+        "1",
+        "trust_region",
+        "trust_region",
+        _breaks_eps,
+    ),
+    "ppo_m_breaks_delta": _first(
+        "PPO's clipping alone (PPO-M) does not keep TRPO's bound on the mean KL divergence",
+        "Sec. 2.4 and the first version",
+        "share of iterations with mean KL above the task's δ on the update's own pairs, PPO-M",
+        "1",
+        "trust_region",
+        "trust_region",
+        _ppo_m_beyond_delta,
+    ),
+    "ppo_m_kl_grows": _first(
+        "The mean KL divergence of PPO-M's updates grows during training",
+        "first version and the talk",
+        "log₂ of the ratio of mean KL, last quarter of the iterations over first, PPO-M",
+        "1",
+        "trust_region",
+        "trust_region",
+        _ppo_m_kl_growth,
+    ),
+    "reward_is_noise_at_2k": _first(
+        "With the pairs that training uses, rewards cannot tell good steps from bad ones",
+        "Sec. 2.3, Figs. 5, 19, 20",
+        "share of noise in the reward's variance over the plane at 2K pairs per point, checkpoints after 0",
+        "1",
+        "alignment",
+        "alignment",
+        _noise_at_budget,
+    ),
+    "reward_is_clear_with_more": _first(
+        "With many times more pairs they can",
+        "Sec. 2.3, Figs. 5, 19, 20",
+        "the same at the largest number of pairs per point",
+        "1",
+        "alignment",
+        "alignment",
+        _noise_at_most,
+    ),
+    "surrogate_aligns_at_first": _first(
+        "Surrogate and reward agree around untrained agents",
+        "Sec. 2.3, Figs. 13-18",
+        "rank correlation over the plane of a step by 2K pairs, less the reward's noise, checkpoint 0",
+        "1",
+        "alignment",
+        "alignment",
+        _correlation("few", ("ppo", "trpo"), is_trained=False),
+    ),
+    "surrogate_misaligns_later": _first(
+        "Around trained agents they do not",
+        "Sec. 2.3, Figs. 6, 7, 13-18",
+        "the same, checkpoints after 0",
+        "1",
+        "alignment",
+        "alignment",
+        _correlation("few", ("ppo", "trpo"), is_trained=True),
+    ),
+    "trpo_aligns_with_many_pairs": _first(
+        "TRPO's surrogate agrees with the reward where the step is made of many pairs",
+        "Sec. 2.3, Figs. 6, 14, 16, 18",
+        "rank correlation over the plane of a step by many pairs, less the reward's noise, checkpoints after 0",
+        "1",
+        "alignment",
+        "alignment",
+        _correlation("many", ("trpo",), is_trained=True),
+    ),
+    "ppo_misaligns_with_many_pairs": _first(
+        "PPO's surrogate does not agree with it even then",
+        "Sec. 2.3, Figs. 7, 13, 15, 17",
+        "the same for PPO",
+        "1",
+        "alignment",
+        "alignment",
+        _correlation("many", ("ppo",), is_trained=True),
+    ),
+    "choices_matter": _first(
+        "PPO's implementation choices matter for its return",
+        "first version",
+        "final return with reward normalisation, orthogonal weights, annealing and value clipping less without, "
+        "each at its best learning rate",
+        "reward",
+        "ablation",
+        "ablation",
+        _all_choices,
+    ),
+}
+"""By name; the rule of each stands in the parameter file under `claims.first_rules`."""

@@ -1,0 +1,117 @@
+"""Claims on landscapes of reward and surrogate (Sec. 2.3, Figs. 5-7, 13-20)."""
+
+from collections.abc import Iterator
+
+from pgprim.report.claims.claim import (
+    COSINE,
+    SHARE,
+    Claim,
+    Evidence,
+    Params,
+    Results,
+    at_budget,
+    per_agent_kind,
+    per_task,
+    trained,
+)
+
+ALIGNMENT, PROMISE = {"": "alignment"}, {"": "promise"}
+
+
+def _noise_at_budget(results: Results, params: Params, level: float) -> Iterator[Evidence]:
+    noise = trained(at_budget(results["alignment"], params).noise_share.sel(kind="few"))
+    return per_task(noise.mean("iteration"), level, SHARE)
+
+
+def _noise_at_most(results: Results, params: Params, level: float) -> Iterator[Evidence]:
+    """At the largest number of pairs per point that each agent has."""
+    noise = results["alignment"].noise_share.sel(kind="few")
+    last = noise.budget.size - 1 - noise.notnull().isel(budget=slice(None, None, -1)).argmax("budget")
+    return per_task(trained(noise.isel(budget=last)).mean("iteration"), level, SHARE)
+
+
+def _agreement(kind: str, algos: tuple[str, ...], is_trained: bool, by_algo: bool):
+    """Rank correlation of surrogate and reward within columns of equal β."""
+
+    def agreement(results: Results, params: Params, level: float) -> Iterator[Evidence]:
+        ds = results["alignment"]
+        chosen = ds.correlation.sel(
+            kind=kind, algo=ds.algo.isin(algos), iteration=(ds.iteration > 0) == is_trained
+        )
+        rows = per_agent_kind if by_algo else per_task
+        return rows(chosen.mean("iteration"), level, COSINE)
+
+    return agreement
+
+
+def _kept_promise(results: Results, params: Params, level: float) -> Iterator[Evidence]:
+    ds = trained(results["promise"].sel(kind="few"))
+    return per_agent_kind(ds.promised_fresh.mean("iteration") / ds.promised.mean("iteration"), level)
+
+
+CLAIMS = {
+    "reward_is_noise_at_2k": Claim(
+        "With the pairs that training uses, rewards cannot tell good steps of trained agents from bad ones",
+        "Sec. 2.3, Figs. 5, 19, 20",
+        "share of noise in the reward's variance over the plane at 2K pairs per point, trained checkpoints",
+        "1",
+        ("alignment",),
+        ALIGNMENT,
+        _noise_at_budget,
+    ),
+    "reward_is_clear_with_more": Claim(
+        "With many times more pairs than training uses, rewards can tell good steps from bad ones",
+        "Sec. 2.3, Figs. 5, 19, 20",
+        "share of noise in the reward's variance over the plane at the most pairs per point, trained checkpoints",
+        "1",
+        ("alignment",),
+        ALIGNMENT,
+        _noise_at_most,
+    ),
+    "surrogate_aligns_at_first": Claim(
+        "Surrogate and reward agree along the step around untrained agents",
+        "Sec. 2.3, Figs. 13-18",
+        "rank correlation within columns of equal β of the plane of a step by 2K pairs, checkpoint 0",
+        "1",
+        ("alignment",),
+        ALIGNMENT,
+        _agreement("few", ("ppo", "trpo"), is_trained=False, by_algo=False),
+    ),
+    "surrogate_misaligns_later": Claim(
+        "Surrogate and reward do not agree along the step around trained agents",
+        "Sec. 2.3, Figs. 6, 7, 13-18",
+        "rank correlation within columns of equal β of the plane of a step by 2K pairs, trained checkpoints",
+        "1",
+        ("alignment",),
+        ALIGNMENT,
+        _agreement("few", ("ppo", "trpo"), is_trained=True, by_algo=False),
+    ),
+    "trpo_aligns_with_many_pairs": Claim(
+        "TRPO's surrogate agrees with the reward along the step where the step is made of many pairs",
+        "Sec. 2.3, Figs. 6, 14, 16, 18",
+        "rank correlation within columns of equal β of the plane of a step by many pairs, trained checkpoints",
+        "1",
+        ("alignment",),
+        ALIGNMENT,
+        _agreement("many", ("trpo",), is_trained=True, by_algo=True),
+    ),
+    "ppo_misaligns_with_many_pairs": Claim(
+        "PPO's surrogate does not agree with the reward along the step even where the step is made of many pairs",
+        "Sec. 2.3, Figs. 7, 13, 15, 17",
+        "rank correlation within columns of equal β of the plane of a step by many pairs, trained checkpoints",
+        "1",
+        ("alignment",),
+        ALIGNMENT,
+        _agreement("many", ("ppo",), is_trained=True, by_algo=True),
+    ),
+    "promise_is_not_kept": Claim(
+        "Most of what the surrogate promises of a step by 2K pairs is overfitting to those pairs (our measure)",
+        "beyond Sec. 2.3",
+        "surrogate of the step on fresh batches over that on its own batch, trained checkpoints",
+        "1",
+        ("promise",),
+        PROMISE,
+        _kept_promise,
+    ),
+}
+"""By name; the rule of each stands in the parameter file."""

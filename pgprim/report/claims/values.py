@@ -1,0 +1,120 @@
+"""Claims on value prediction and baselines (Sec. 2.2, Figs. 3, 4, 11, 12)."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+
+from pgprim.report.claims.claim import Claim, Evidence, Params, Results, per_task, probed, trained
+
+ERRORS = {"walker2d": "fig3", "": "fig12"}
+BASELINES = {"": "fig4"}
+
+
+def _errors(results: Results, params: Params, target: str, definition: str = "as_text") -> xr.DataArray:
+    """Σ|V − target| / Σ|target| on held-out pairs, which targets near 0 do not rule, at trained agents' iterations."""
+    ds = probed(results["value"], params)
+    return trained(ds.total_re.sel(part="held_out", target=target, definition=definition))
+
+
+def _gae_error(results: Results, params: Params, level: float) -> Iterator[Evidence]:
+    return per_task(_errors(results, params, "gae").mean("iteration"), level)
+
+
+def _returns_error(results: Results, params: Params, level: float) -> Iterator[Evidence]:
+    ds = probed(results["value"], params)
+    mean_ratio = ds.mre.sel(part="held_out", target="returns", definition="as_text")
+    return per_task(trained(mean_ratio).mean("iteration"), level)
+
+
+def _beyond_floor(results: Results, params: Params, level: float) -> Iterator[Evidence]:
+    ds = trained(probed(results["floors"], params)).sel(target="returns", definition="exact")
+    return per_task(np.log2(ds.error_total / ds.floor_total).mean("iteration"), level)
+
+
+def _returns_against_gae(results: Results, params: Params, level: float) -> Iterator[Evidence]:
+    ratio = _errors(results, params, "returns") / _errors(results, params, "gae")
+    return per_task(np.log2(ratio).mean("iteration"), level)
+
+
+def _gain(more: str, less: str, at_2k: bool):
+    """log₂ of the mean cosine with one baseline over that with another, over trained checkpoints."""
+
+    def gain(results: Results, params: Params, level: float) -> Iterator[Evidence]:
+        cosine = trained(results["baselines"].cosine)
+        cosine = (
+            cosine.sel(budget=params["plot"]["budget"], method="nearest") if at_2k else cosine.isel(budget=-1)
+        )
+        mean = cosine.mean("iteration")
+        ratio = mean.sel(baseline=more, drop=True) / mean.sel(baseline=less, drop=True)
+        return per_task(np.log2(ratio.where(ratio > 0)), level)
+
+    return gain
+
+
+CLAIMS = {
+    "value_fits_its_targets": Claim(
+        "Value networks fit the targets that they are trained on, on held-out pairs too",
+        "Sec. 2.2, Figs. 3, 12",
+        "Σ|V − (V_old + A_GAE)| over Σ|V_old + A_GAE| on held-out pairs",
+        "1",
+        ("value",),
+        ERRORS,
+        _gae_error,
+    ),
+    "value_misses_returns": Claim(
+        "Value networks are far off the returns as the paper computes them, by about half",
+        "Sec. 2.2, Figs. 3, 12",
+        "mean relative error to returns on held-out pairs, by the paper's formula",
+        "1",
+        ("value",),
+        ERRORS,
+        _returns_error,
+    ),
+    "value_misses_exact_returns": Claim(
+        "Value networks predict uncut returns worse than the true value function would (our definition)",
+        "Sec. 2.2, Figs. 3, 12",
+        "log₂ of Σ|V − R|/Σ|R| over the floor that V^π shows at the same pairs, returns uncut",
+        "1",
+        ("floors",),
+        ERRORS,
+        _beyond_floor,
+    ),
+    "value_misses_returns_by_far_more": Claim(
+        "Value networks are off the returns by far more than off their targets",
+        "Sec. 2.2, Figs. 3, 12",
+        "log₂ of the ratio of the two errors Σ|error|/Σ|target| on held-out pairs",
+        "1",
+        ("value",),
+        ERRORS,
+        _returns_against_gae,
+    ),
+    "value_helps_agreement": Claim(
+        "The agent's value network makes gradient estimates agree more than no baseline does",
+        "Sec. 2.2, Fig. 4",
+        "log₂ of the mean pairwise cosine with the agent's V over that with no baseline, at 10K pairs",
+        "1",
+        ("baselines",),
+        BASELINES,
+        _gain("value", "zero", at_2k=False),
+    ),
+    "true_value_helps_more": Claim(
+        "The true value function makes gradient estimates agree more than the agent's does",
+        "Sec. 2.2, Fig. 4",
+        "log₂ of the mean pairwise cosine with V* over that with the agent's V, at 10K pairs",
+        "1",
+        ("baselines",),
+        BASELINES,
+        _gain("true", "value", at_2k=False),
+    ),
+    "value_helps_little_at_2k": Claim(
+        "With the pairs that training uses, the agent's value network helps little",
+        "Sec. 2.2, Fig. 4",
+        "log₂ of the mean pairwise cosine with the agent's V over that with no baseline, at 2K pairs",
+        "1",
+        ("baselines",),
+        BASELINES,
+        _gain("value", "zero", at_2k=True),
+    ),
+}
+"""By name; the rule of each stands in the parameter file."""

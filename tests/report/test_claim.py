@@ -1,0 +1,138 @@
+"""Claims: verdicts from intervals, and effects with known values from the model of signal and noise."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pgprim.core.intervals import Interval
+from pgprim.plotting.combine import combine
+from pgprim.report.claims.claim import (
+    Claim,
+    combined,
+    judge,
+    per_agent_kind,
+    per_task,
+    share_of_agents,
+    summary,
+    verdict,
+)
+from pgprim.report.claims.table import BEGIN, END, insert
+from pgprim.types.errors import UserError
+
+
+def test_a_verdict_needs_the_whole_interval_on_one_side():
+    above = {"above": 0.5}
+    assert verdict(Interval(0.7, 0.6, 0.8), above) == "reproduced"
+    assert verdict(Interval(0.7, 0.4, 1.0), above) == "inconclusive"
+    assert verdict(Interval(0.3, 0.2, 0.4), above) == "not reproduced"
+    assert verdict(Interval(0.3, 0.2, 0.4), {"below": 0.5}) == "reproduced"
+    assert verdict(Interval(0.7, 0.6, 0.8), {"below": 0.5}) == "not reproduced"
+    assert verdict(Interval(0.5, 0.4, 0.6), {"below": 0.5}) == "inconclusive"
+
+
+@pytest.mark.parametrize("rule", [{"above": 0.0}, {"below": 0.0}])
+def test_without_an_interval_nothing_is_concluded(rule):
+    assert verdict(Interval(3.0, np.nan, np.nan), rule) == "inconclusive"
+    assert verdict(Interval(np.nan, np.nan, np.nan), rule) == "inconclusive"
+
+
+def agents(means: dict[tuple[str, str], float], noise: float = 0.01, seeds: int = 4) -> xr.DataArray:
+    """Values over (task, algo, seed) around a mean of each kind."""
+    rng = np.random.default_rng(3)
+    parts = {
+        f"{task} {algo}": xr.Dataset(
+            {"x": (("task", "algo", "seed"), mean + noise * rng.standard_normal((1, 1, seeds)))},
+            {"task": [task], "algo": [algo], "seed": range(seeds)},
+        )
+        for (task, algo), mean in means.items()
+    }
+    return combine(parts).x
+
+
+MEANS = {("hopper", "ppo"): 0.8, ("hopper", "trpo"): 0.6, ("humanoid", "ppo"): 0.3, ("humanoid", "trpo"): 0.2}
+
+
+def claim(evidence) -> Claim:
+    return Claim("It is so", "Sec. 1", "x", "1", ("gradient",), {"hopper": "fig9", "": "fig1"}, evidence)
+
+
+def judged(rows, rule: dict, values: xr.DataArray, **options) -> dict:
+    params = {"claims": {"set": "small", "level": 0.95, "rules": {"it": rule}}}
+    one = claim(lambda results, params, level: rows(results["gradient"].x, level, **options))
+    return judge({"it": one}, {"gradient": values.to_dataset()}, params)["it"]
+
+
+def test_a_row_per_task_is_the_mean_over_algorithms_with_an_interval_between_agents():
+    found = judged(per_task, {"above": 0.4}, agents(MEANS))
+    hopper, humanoid = found["rows"]
+    assert (hopper["task"], hopper["algo"], hopper["agents"]) == ("hopper", "", 8)
+    assert hopper["low"] < hopper["value"] < hopper["high"] < hopper["low"] + 0.05
+    assert abs(hopper["value"] - 0.7) < 0.02 and abs(humanoid["value"] - 0.25) < 0.02
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_no_task_outvotes_another():
+    """A mean over the tasks would be far above the bound, by Hopper alone."""
+    found = judged(per_task, {"above": 0.4}, agents(MEANS))
+    assert [row["verdict"] for row in found["rows"]] == ["reproduced", "not reproduced"]
+    assert found["verdict"] == "mixed"
+    assert found["summary"] == "reproduced on 1 of 2 tasks (hopper); not reproduced: humanoid"
+    assert [row["figure"] for row in found["rows"]] == ["fig9", "fig1"]
+
+
+def test_a_row_per_algorithm_where_the_paper_speaks_of_one():
+    found = judged(per_agent_kind, {"below": 0.9}, agents(MEANS))
+    assert [(row["task"], row["algo"]) for row in found["rows"]] == list(MEANS)
+    assert found["verdict"] == "reproduced" and found["summary"] == "reproduced on all 4 tasks and algorithms"
+
+
+def test_no_interval_leaves_the_range_of_its_quantity():
+    wide = agents({("hopper", "ppo"): 0.9}, noise=0.2, seeds=3)
+    assert judged(per_task, {"above": 0.0}, wide)["rows"][0]["high"] > 1
+    assert judged(per_task, {"above": 0.0}, wide, bounds=(-1, 1))["rows"][0]["high"] == 1
+
+
+def test_a_share_of_agents_has_clopper_and_pearson_s_interval():
+    holds = xr.ones_like(agents({("hopper", "ppo"): 1.0}, seeds=10))
+    row = judged(share_of_agents, {"above": 0.5}, holds)["rows"][0]
+    assert (row["value"], row["high"], row["agents"]) == (1.0, 1.0, 10)
+    assert row["low"] == pytest.approx(0.025**0.1, abs=1e-4)  # all of n: (1 − level)/2 to the power 1/n
+
+
+def test_agents_that_are_not_there_have_no_row():
+    lone = agents({("hopper", "ppo"): 0.5, ("humanoid", "trpo"): 0.5})
+    assert len(judged(per_agent_kind, {"above": 0.4}, lone)["rows"]) == 2
+    assert len(judged(share_of_agents, {"above": 0.4}, lone)["rows"]) == 2
+
+
+def test_verdicts_combine_to_what_all_say_and_else_are_mixed():
+    assert combined(["reproduced", "reproduced"]) == "reproduced"
+    assert combined(["inconclusive", "inconclusive"]) == "inconclusive"
+    assert combined(["reproduced", "inconclusive"]) == "mixed"
+    assert combined([]) == "inconclusive" and summary([]) == "not measured"
+
+
+def test_a_rule_without_a_claim_is_named():
+    rules = {"it": {"above": 0.0}, "ti": {"above": 0.0}}
+    params = {"claims": {"set": "small", "level": 0.95, "rules": rules}}
+    with pytest.raises(UserError, match=r"claims\.rules must have exactly the claims it; look at ti"):
+        judge({"it": claim(lambda results, params, level: iter(()))}, {}, params)
+
+
+def test_the_table_has_a_line_per_row_and_replaces_the_one_before():
+    rows = {"it": judged(per_task, {"above": 0.4}, agents(MEANS))}
+    rows["first"] = rows["it"] | {"first_rule": True, "rows": []}
+    page = f"# Title\n\n{BEGIN}\n{END}\n\nrest\n"
+    once = insert(page, rows)
+    assert insert(once, rows) == once
+    hopper, humanoid = rows["it"]["rows"]
+    (line,) = [line for line in once.splitlines() if "| hopper |" in line]
+    assert f"{hopper['value']:.3g} [{hopper['low']:.3g}, {hopper['high']:.3g}], 8 agents" in line
+    assert "| above 0.4 | reproduced | `figures/fig9.pdf` |" in line and "It is so (Sec. 1)" in line
+    assert f"| humanoid | {humanoid['value']:.3g} [" in once
+    assert once.index("first edition's rules") > once.index("| humanoid |")
+    assert once.startswith("# Title") and once.endswith("\n\nrest\n")
+    with pytest.raises(ValueError, match="has no lines"):
+        insert("# Title\n", rows)
