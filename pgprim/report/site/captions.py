@@ -15,7 +15,7 @@ class Caption:
     """Title and text of a figure.
 
     Attributes:
-        title: The caption's words in bold, as plain text without its last full stop.
+        title: The caption's first sentence as plain text, such as "Figure 1. Mean pairwise cosine of ... Humanoid".
         html: All of the caption.
     """
 
@@ -43,10 +43,9 @@ def caption(template: str, figure: str, params: Mapping[str, Any]) -> Caption:
     text = Environment(undefined=StrictUndefined).from_string(template).render(snakemake=job)
     settings = {"report_level": 5, "file_insertion_enabled": False, "raw_enabled": False}
     html = publish_parts(text, writer="html5", settings_overrides=settings)["body"]
-    bold = re.search(r"<strong>(.*?)</strong>", html, re.DOTALL)
-    title = (
-        unescape(re.sub(r"<[^>]+>|\s+", lambda tag: " " if tag[0].isspace() else "", bold[1]))
-        if bold
-        else figure
-    )
-    return Caption(title.strip().rstrip("."), html.strip())
+    words = [
+        unescape(re.sub(r"<[^>]+>", "", part)).split()
+        for part in re.findall(r"<p>(.*?)</p>", html, re.DOTALL)
+    ]
+    first = re.split(r"(?<=[^.]{12}[.])\s", " ".join(words[0]))[0] if words else figure
+    return Caption(first.rstrip("."), html.strip())

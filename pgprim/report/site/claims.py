@@ -5,7 +5,7 @@ from typing import Any
 
 from pgprim.plotting.labels import algo_label, task_label
 
-VERDICTS = ("reproduced", "not reproduced", "inconclusive")
+VERDICTS = ("reproduced", "mixed", "not reproduced", "inconclusive")
 
 PAD = 0.08
 """Space beside the outermost value, in parts of the scale."""
@@ -15,13 +15,13 @@ def evidence(claims: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Claims as the page's template reads them.
 
     Args:
-        claims: Rows of `data/claims.json`, by name. A claim has rows per task and algorithm in `rows`, or is a single
-            row itself; any field but `statement` and `verdict` may be missing.
+        claims: Those of `data/claims.json`, by name (`report.claims.claim.judge`). Any field but `statement` and `verdict`
+            may be missing.
 
     Returns:
-        A list with `name`, `statement`, `source`, `effect`, `units`, `figure`, `dataset`, `verdict`, `combined`, `rule`
-        in words, `threshold` with its place on the scale [%], the `ends` of the scale, and `rows` with labels, numbers
-        and places of value, low and high [%].
+        A list with `name`, `statement`, `source`, `effect`, `units`, `figures`, `verdict`, `summary`, `rule` in words,
+        `threshold` with its place on the scale [%], the `ends` of the scale, and `rows` with labels, numbers and places
+        of value, low and high [%].
     """
     return [_claim(name, claim) for name, claim in claims.items()]
 
@@ -33,10 +33,8 @@ def counts(told: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def _claim(name: str, claim: Mapping[str, Any]) -> dict[str, Any]:
-    rows = claim.get("rows") or [claim]
-    rule = claim.get("rule") or {}
-    thresholds = [bound for bound in rule.values() if isinstance(bound, int | float)]
-    threshold = thresholds[0] if thresholds else None
+    rows, rule = claim.get("rows", []), claim.get("rule", {})
+    threshold = next(iter(rule.values()), None)
     marks = [row.get(key) for row in rows for key in ("value", "low", "high")] + [threshold]
     ends = _ends([mark for mark in marks if mark is not None])
     return {
@@ -45,14 +43,12 @@ def _claim(name: str, claim: Mapping[str, Any]) -> dict[str, Any]:
         "source": claim.get("source", ""),
         "effect": claim.get("effect", ""),
         "units": "" if claim.get("units", "1") == "1" else claim["units"],
-        "figure": claim.get("figure"),
-        "dataset": claim.get("dataset"),
+        "figures": list(dict.fromkeys(row["figure"] for row in rows if row.get("figure"))),
         "verdict": claim["verdict"],
-        "combined": claim.get("combined") or "",
+        "summary": claim.get("summary") or claim["verdict"],
         "level": claim.get("level"),
-        "set": claim.get("set", ""),
         "first_rule": bool(claim.get("first_rule")),
-        "rule": " and ".join(f"{side} {bound}" for side, bound in rule.items()),
+        "rule": " and ".join(f"{side} {bound:g}" for side, bound in rule.items()),
         "threshold": {"value": threshold, "at": _place(threshold, ends)},
         "ends": ends,
         "rows": [_row(row, ends) for row in rows],
@@ -62,10 +58,11 @@ def _claim(name: str, claim: Mapping[str, Any]) -> dict[str, Any]:
 def _row(row: Mapping[str, Any], ends: tuple[float, float]) -> dict[str, Any]:
     numbers = {key: row.get(key) for key in ("value", "low", "high")}
     return {
-        "task": task_label(row["task"]) if row.get("task") else "all tasks",
-        "algo": algo_label(row["algo"]) if row.get("algo") else "all algorithms",
+        "task": task_label(row["task"]) if row.get("task") else "all",
+        "algo": algo_label(row["algo"]) if row.get("algo") else "all",
         "agents": row.get("agents"),
         "verdict": row.get("verdict", ""),
+        "figure": row.get("figure"),
         **numbers,
         "at": {key: _place(value, ends) for key, value in numbers.items()},
     }

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
 from pgprim.plotting.style import GREY, colour, marker, style
@@ -79,7 +80,7 @@ def _gradients(ds: xr.Dataset | None, pairs: int) -> Finding:
     )
     text = (
         f"Estimates from {count_label(int(at.budget))} state-action pairs have a mean pairwise cosine of {middle:.2f} "
-        f"(median of {len(cosines)} trained checkpoints; from {cosines.min():.2f} to {cosines.max():.2f}). "
+        f"(median of {len(cosines)} trained checkpoints; from {_signed(cosines.min())} to {_signed(cosines.max())}). "
     )
     scales = _at_largest_budget(trained.noise_scale)
     if len(scales):
@@ -136,7 +137,10 @@ def _values(ds: xr.Dataset | None, floors: xr.Dataset | None) -> Finding:
     if floors is not None and np.isfinite(_trained(floors).floor).any():
         floor = _trained(floors).floor.mean(["iteration", "seed"])
         errors["Vπ itself, not cut"] = floor.sel(target="returns", definition="exact")
-    errors = {name: error.drop_vars(["target", "definition", "part"], errors="ignore") for name, error in errors.items()}
+    errors = {
+        name: error.drop_vars(["target", "definition", "part"], errors="ignore")
+        for name, error in errors.items()
+    }
     median = {name: float(error.median()) for name, error in errors.items()}
     fits = median["targets"] < median["returns, as published"]
     headline = (
@@ -175,7 +179,9 @@ def _draw_values(figure: Figure, errors: Mapping[str, xr.DataArray]) -> None:
                 color=colour(algo),
                 label=algo_label(algo),
             )
-        panel.set(yticks=range(len(names)), yticklabels=names if panel is panels[0][0] else [], xscale="log")
+        panel.set(yticks=range(len(names)), yticklabels=names, xscale="log")
+        panel.tick_params(axis="y", length=0)
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_ylim(len(names) - 0.5, -0.5)
         panel.grid(axis="y", visible=False)
     figure.supxlabel("mean relative error on fresh pairs", fontsize=8)
@@ -195,7 +201,7 @@ def _promises(slices: list[Mapping[str, Any]]) -> Finding:
     )
     pairs = count_label(few[0]["pairs"])
     text = (
-        f"A step made from {pairs} pairs promises a surrogate gain of {own:.3g} on its own batch and {fresh:.2g} on fresh "
+        f"A step made from {pairs} pairs promises a surrogate gain of {_signed(own, '.2g')} on its own batch and {_signed(fresh, '.2g')} on fresh "
         f"batches of the same size (medians of {len(few)} trained checkpoints)."
     )
     kept = [one for one in few if len(one.get("kept_ci", ())) == 2 and None not in one["kept_ci"]]
@@ -245,6 +251,10 @@ def _svg(draw: Callable[[Figure], None]) -> str:
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": "pgprim"})
     return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def _signed(number: float, digits: str = ".2f") -> str:
+    return f"{number:{digits}}".replace("-", "−")
 
 
 def _percent(error: float) -> str:

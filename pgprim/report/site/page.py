@@ -14,7 +14,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from pgprim.plotting.labels import algo_label, order_algos, order_tasks, task_label
-from pgprim.plotting.style import colour
+from pgprim.plotting.style import BASELINES, BATCHES, colour
 from pgprim.report.site import claims as told_claims
 from pgprim.report.site.agents import agents
 from pgprim.report.site.captions import caption
@@ -195,6 +195,8 @@ def _meta(study: Study) -> dict[str, Any]:
         "pairs": params["train"]["pairs"],
         "tasks": {task: task_label(task) for task in tasks},
         "algos": {algo: {"label": algo_label(algo), "colour": colour(algo, tuple(algos))} for algo in algos},
+        "batches": {kind: look.colour for kind, look in BATCHES.items()},
+        "baselines": {baseline: look.colour for baseline, look in BASELINES.items()},
         "seeds": params["seeds"],
         "num_agents": len(present),
         "iterations": params["iterations"],

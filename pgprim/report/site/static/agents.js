@@ -66,11 +66,17 @@ const agentList = (body) => {
   for (const name of Object.keys(audits)) link(element(list, "li"), audits[name].title ?? name, `#/agents/audit/${name}`);
 };
 
+// `{"id": "Hopper-v5"}` -> `Hopper-v5`; what has wrappers or settings is shown as it is.
+const environmentName = (text) => {
+  const { id, ...rest } = JSON.parse(text);
+  return Object.keys(rest).length ? text : id;
+};
+
 const agentPage = (body, agent) => {
   const { task, algo, seed } = agent, at = { task, algo, seed };
   link(element(body, "p"), "All agents", "#/agents");
   element(body, "h1", `${site.algoLabel(algo)} on ${site.taskLabel(task)}, seed ${seed}`);
-  const parts = [agent.environment && `environment ${agent.environment}`, agent.semantics && `semantics ${agent.semantics}`];
+  const parts = [agent.environment && `environment ${environmentName(agent.environment)}`, agent.semantics && `semantics ${agent.semantics}`];
   element(body, "p", parts.filter(Boolean).join(" · "), { className: "scope" });
   const charts = element(body, "div", "", { className: "charts" });
   const { gradient, value, trust_region: region } = site.data.probes, returns = site.data.figures.fig8;
@@ -92,7 +98,7 @@ const agentPage = (body, agent) => {
       chart(title, "a line is one checkpoint; dashed: pairs of training", iterations.map((iteration, i) => {
         const [low, high] = gradient.interval(name, { ...at, iteration }, "budget");
         return site.line({ x: gradient.labels("budget"), y: gradient.get(name, { ...at, iteration }, "budget"), low, high, algo, seed: i, name: `checkpoint ${iteration}` });
-      }), { xaxis: { type: "log", title: { text: "state-action pairs per estimate" } }, yaxis: { title: { text: "cosine" } }, shapes: [{ ...site.vertical(0).shapes[0], x0: site.meta.pairs, x1: site.meta.pairs }] });
+      }), { xaxis: site.budgetAxis(gradient.present(name, "budget", at)), yaxis: { title: { text: "cosine" } }, ...site.vertical(site.meta.pairs) });
     }
   }
   if (value && value.present("mre", "iteration", at).length) {
@@ -104,12 +110,12 @@ const agentPage = (body, agent) => {
   }
   if (region && region.present("kl_mean", "iteration", at).length) {
     const delta = region.get("delta", at);
-    chart("Mean KL divergence of each update", delta === null ? "" : `dashed: δ = ${delta}`, ["held_out", "train"].map((part, i) => site.line({
+    chart("Mean KL divergence of each update", delta === null ? "dashed: own pairs" : `dashed: own pairs; dotted: δ = ${delta}`, ["held_out", "train"].map((part, i) => site.line({
       x: region.labels("iteration"), y: region.get("kl_mean", { ...at, part }, "iteration"), algo, name: i ? "own pairs" : "fresh pairs",
-      more: { mode: "lines", line: { color: site.colour(algo), dash: i ? "dot" : "solid", width: 1.6 } },
+      more: { mode: "lines", line: { color: site.colour(algo), dash: i ? "dash" : "solid", width: 1.6 } },
     })), {
       xaxis: time, yaxis: { type: "log", title: { text: "nat" } },
-      shapes: delta === null ? [] : [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: delta, y1: delta, line: { width: 1, dash: "dash" } }],
+      shapes: delta === null ? [] : [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: delta, y1: delta, line: { width: 1.2, dash: "dot" } }],
     });
   }
   const own = site.data.slices.filter((one) => Object.entries(at).every(([key, label]) => one[key] === label));

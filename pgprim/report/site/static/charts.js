@@ -70,7 +70,8 @@ site.note = (parent, text) => {
 site.draw = async (box, traces, layout) => {
   const Plotly = await site.plotly();
   if (!box.isConnected) return null;
-  const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+  const buttons = layout.scene ? ["toImage", "resetCameraDefault3d"] : ["toImage", "resetScale2d"];
+  const config = { displaylogo: false, displayModeBar: "hover", responsive: true, modeBarButtons: [buttons] };
   await Plotly.react(box, traces, layout, config);
   return box;
 };
@@ -90,6 +91,15 @@ site.line = ({ x, y, low = null, high = null, algo, seed = 0, name, more = {} })
   hovertemplate: `${name}: %{y:.3g}<extra></extra>`,
   ...more,
 });
+
+// A logarithmic axis of pairs per estimate, with a label at each budget.
+site.budgetAxis = (budgets) => ({
+  type: "log", title: { text: "state-action pairs per estimate" }, tickvals: budgets, ticktext: budgets.map(site.count),
+  range: [Math.log10(budgets[0]) - 0.08, Math.log10(budgets.at(-1)) + 0.08],
+});
+
+// Labels of a dimension in the order of the paper, as the study names them.
+site.ordered = (labels, key) => Object.keys(site.meta[key]).filter((label) => labels.includes(label));
 
 site.vertical = (x, text = "", colour = "#57606a") => ({
   shapes: [{ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: colour, width: 1, dash: "dash" } }],

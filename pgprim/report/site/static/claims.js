@@ -1,6 +1,7 @@
-// Claims: `#/claims/NAME` opens the evidence of one, with the picture of its figure.
+// Claims: `#/claims/NAME` opens the evidence of one, with the pictures of its figures.
 
-site.views.claims = (section, [name]) => {
+site.views.claims = (section, rest) => {
+  const name = rest.join("/");
   for (const claim of section.querySelectorAll(".claim")) {
     if (claim.dataset.name === name) {
       claim.open = true;
@@ -27,7 +28,7 @@ site.listenToClaims = () => {
   for (const claim of document.querySelectorAll(".claim")) {
     claim.addEventListener("toggle", () => {
       const place = claim.querySelector(".shown");
-      if (claim.open && place && !place.children.length) site.figures(place, [place.dataset.figure]);
+      if (claim.open && place && !place.children.length) site.figures(place, place.dataset.figures.split(" ").filter(Boolean));
     });
   }
 };

@@ -7,7 +7,7 @@ site.views.gradients = (section) => {
   charts.replaceChildren();
   if (!gradient) return site.note(charts, "Gradients were not estimated in this set.");
 
-  const tasks = gradient.present("cosine", "task");
+  const tasks = site.ordered(gradient.present("cosine", "task"), "tasks");
   const task = site.choose("task", tasks);
   const iterations = gradient.present("cosine", "iteration", { task });
   const iteration = site.choose("iteration", iterations);
@@ -23,7 +23,7 @@ site.views.gradients = (section) => {
   if (site.state.budgetFrom > site.state.budgetTo) site.state.budgetFrom = site.state.budgetTo;
   if (!budgets.includes(site.state.readAt)) site.state.readAt = site.nearest(budgets, site.meta.pairs);
   const { budgetFrom, budgetTo, readAt } = site.state;
-  const there = source.present("cosine", "algo", { task });
+  const there = site.ordered(source.present("cosine", "algo", { task }), "algos");
   const algos = site.switched(there);
 
   site.controls(section, [
@@ -54,11 +54,8 @@ site.views.gradients = (section) => {
       algo: agent.algo, seed: agent.seed, name: label(agent),
     });
   };
-  const range = [Math.log10(inside[0]) - 0.08, Math.log10(inside.at(-1)) + 0.08];
-  const marked = site.vertical(Math.log10(site.meta.pairs), "");
-  const budgetAxis = { type: "log", title: { text: "state-action pairs per estimate" }, range };
-  // Shapes on a logarithmic axis are placed by value, annotations by exponent.
-  marked.shapes[0].x0 = marked.shapes[0].x1 = site.meta.pairs;
+  const budgetAxis = site.budgetAxis(inside);
+  const marked = site.vertical(site.meta.pairs);
   const brush = (box) => box?.on("plotly_relayout", (event) => {
     if (event["xaxis.autorange"]) Object.assign(site.state, { budgetFrom: budgets[0], budgetTo: budgets.at(-1) });
     else if (event["xaxis.range[0]"] !== undefined) {
@@ -89,13 +86,13 @@ site.views.gradients = (section) => {
       const N = Array.from({ length: 60 }, (_, i) => inside[0] * (inside.at(-1) / inside[0]) ** (i / 59));
       traces.push({
         type: "scatter", mode: "lines", x: N, y: N.map((n) => n / (n + B)), showlegend: false, opacity: 0.55,
-        line: { color: site.colour(agent.algo), width: 1, dash: "dot" }, hovertemplate: `${label(agent)}: N / (N + B), B = ${site.count(B)}<extra></extra>`,
+        line: { color: site.colour(agent.algo), width: 1, dash: "dashdot" }, hovertemplate: `${label(agent)}: N / (N + B), B = ${site.count(B)}<extra></extra>`,
       });
     }
   }
   const noun = source === gradient ? "estimates" : "update steps";
   site.draw(
-    site.box(charts, `Mean pairwise cosine of ${noun}`, { note: "dotted: N / (N + B); drag to choose budgets" }), traces,
+    site.box(charts, `Mean pairwise cosine of ${noun}`, { note: "thin: N / (N + B); drag to choose budgets" }), traces,
     site.layout({ xaxis: budgetAxis, yaxis: { title: { text: "cosine" }, rangemode: "tozero" }, ...marked }),
   ).then(brush);
   const name = truth === "corrected" && source.has("truth_cosine_corrected") ? "truth_cosine_corrected" : "truth_cosine";
@@ -143,11 +140,12 @@ site.views.gradients = (section) => {
     const kinds = baselines.labels("baseline");
     const lines = algos.flatMap((algo) => baselines.present("cosine", "seed", { task, algo, iteration: own })
       .filter((one) => seed === "all" || one === seed)
-      .flatMap((one) => kinds.map((baseline, i) => {
+      .flatMap((one) => kinds.map((baseline) => {
         const where = { task, algo, seed: one, iteration: own, baseline }, [low, high] = baselines.interval("cosine", where, "budget");
         return site.line({
-          x: baselines.labels("budget"), y: baselines.get("cosine", where, "budget"), low, high, algo, seed: i,
+          x: baselines.labels("budget"), y: baselines.get("cosine", where, "budget"), low, high, algo,
           name: `${label({ algo, seed: one })}, ${baseline}`,
+          more: { line: { color: site.meta.baselines[baseline], dash: site.DASHES[0], width: 1.8 }, marker: { color: site.meta.baselines[baseline], symbol: site.symbol(algo), size: 7 } },
         });
       })));
     site.draw(

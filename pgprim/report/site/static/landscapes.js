@@ -1,6 +1,5 @@
 // Landscapes: surrogate beside true reward over planes, and the slice along the step below.
 
-const KIND_LOOKS = { few: { colour: "#0b5a8a", name: "few" }, many: { colour: "#8a3b12", name: "many" } };
 let surfaceBoxes = [];
 
 site.views.landscapes = (section) => {
@@ -13,10 +12,9 @@ site.views.landscapes = (section) => {
   }
   const all = [...planes, ...slices];
   const labels = (key, at) => [...new Set(all.filter((one) => Object.entries(at).every(([k, v]) => one[k] === v)).map((one) => one[key]))];
-  const ordered = (names, order) => names.sort((a, b) => order.indexOf(a) - order.indexOf(b));
-  const tasks = ordered(labels("task", {}), Object.keys(site.meta.tasks));
+  const tasks = site.ordered(labels("task", {}), "tasks");
   const task = site.choose("task", tasks);
-  const algos = ordered(labels("algo", { task }), Object.keys(site.meta.algos));
+  const algos = site.ordered(labels("algo", { task }), "algos");
   const algo = site.choose("algo", algos);
   const iterations = labels("iteration", { task, algo }).sort((a, b) => a - b);
   const iteration = site.choose("iteration", iterations);
@@ -108,7 +106,8 @@ site.views.landscapes = (section) => {
   }
   if (!along.length) return site.note(charts, "No slice along the step was measured for this agent and checkpoint.");
 
-  const band = (one, name, { colour }, dash, text) => {
+  const band = (one, name, dash, text) => {
+    const colour = site.meta.batches[one.kind];
     const low = one[`${name}_ci`]?.filter((_, i) => i % 2 === 0), high = one[`${name}_ci`]?.filter((_, i) => i % 2 === 1);
     return {
       type: "scatter", mode: "lines+markers", x: one.along, y: one[name], name: text, line: { color: colour, dash, width: 1.8 }, marker: { color: colour, size: 5 },
@@ -118,16 +117,16 @@ site.views.landscapes = (section) => {
   };
   const axis = { title: { text: "multiples of the step" } };
   site.draw(
-    site.box(charts, "Surrogate along the step", { note: "on the step's own batch, and on fresh batches of the same size" }),
+    site.box(charts, "Surrogate along the step", { note: "dashed: on the step's own batch; solid: on fresh batches of the same size" }),
     along.flatMap((one) => [
-      one.surrogate && band(one, "surrogate", KIND_LOOKS[one.kind], "solid", `${site.count(one.pairs)} pairs, own batch`),
-      one.fresh && band(one, "fresh", KIND_LOOKS[one.kind], "dot", `${site.count(one.pairs)} pairs, fresh batches`),
+      one.surrogate && band(one, "surrogate", "dash", `${site.count(one.pairs)} pairs, own batch`),
+      one.fresh && band(one, "fresh", "solid", `${site.count(one.pairs)} pairs, fresh batches`),
     ].filter(Boolean)),
     site.layout({ xaxis: axis, yaxis: { title: { text: "surrogate" }, zeroline: true, zerolinecolor: "#8a939c" }, ...site.vertical(1, "the step") }),
   );
   site.draw(
     site.box(charts, "True reward along the step", { note: `${site.count(along[0].budget)} pairs per point, ${Math.round(100 * site.meta.level)} % intervals` }),
-    along.filter((one) => one.reward).map((one) => band(one, "reward", KIND_LOOKS[one.kind], "solid", `step by ${site.count(one.pairs)} pairs`)),
+    along.filter((one) => one.reward).map((one) => band(one, "reward", "solid", `step by ${site.count(one.pairs)} pairs`)),
     site.layout({ xaxis: axis, yaxis: { title: { text: "mean return" } }, ...site.vertical(1, "the step") }),
   );
 };

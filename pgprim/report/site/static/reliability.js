@@ -17,9 +17,9 @@ site.views.reliability = (section) => {
   charts.replaceChildren();
   if (!returns) return site.note(charts, "Returns of training (fig8) are not here.");
 
-  const tasks = returns.present("return_mean", "task");
+  const tasks = site.ordered(returns.present("return_mean", "task"), "tasks");
   const task = site.choose("task", tasks);
-  const there = returns.present("return_mean", "algo", { task });
+  const there = site.ordered(returns.present("return_mean", "algo", { task }), "algos");
   const algos = site.switched(there);
   const primitive = site.choose("primitive", Object.keys(PRIMITIVES));
   site.controls(section, [

@@ -10,9 +10,9 @@ site.views.trust = (section) => {
   charts.replaceChildren();
   if (!region) return site.note(charts, "Trust regions were not measured in this set.");
 
-  const tasks = region.present("kl_mean", "task");
+  const tasks = site.ordered(region.present("kl_mean", "task"), "tasks");
   const task = site.choose("task", tasks);
-  const there = region.present("kl_mean", "algo", { task });
+  const there = site.ordered(region.present("kl_mean", "algo", { task }), "algos");
   const algos = site.switched(there);
   const part = site.choose("part", [...region.labels("part")].sort());
   const divergences = Object.keys(DIVERGENCES).filter((name) => region.has(name));
@@ -42,7 +42,7 @@ site.views.trust = (section) => {
   const bound = (name, text) => {
     const values = [...new Set(site.known(there.map((algo) => region.get(name, { task, algo }))))];
     return {
-      shapes: values.map((y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: "#1b1f24", width: 1, dash: "dash" } })),
+      shapes: values.map((y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: "#1b1f24", width: 1.2, dash: "dot" } })),
       annotations: values.map((y) => ({ xref: "paper", x: 1, y: Math.log10(y), text: `${text} = ${y}`, showarrow: false, xanchor: "right", yanchor: "bottom", font: { size: 11 } })),
     };
   };

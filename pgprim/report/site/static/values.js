@@ -10,12 +10,12 @@ site.views.values = (section) => {
   charts.replaceChildren();
   if (!value) return site.note(charts, "Value errors were not measured in this set.");
 
-  const tasks = value.present("mre", "task");
+  const tasks = site.ordered(value.present("mre", "task"), "tasks");
   const task = site.choose("task", tasks);
   const definition = site.choose("definition", value.labels("definition"));
   const statistic = site.choose("statistic", Object.keys(STATISTICS).filter((name) => value.has(name)));
   const part = site.choose("part", [...value.labels("part")].sort());
-  const there = value.present("mre", "algo", { task });
+  const there = site.ordered(value.present("mre", "algo", { task }), "algos");
   const algos = site.switched(there);
   const iterations = value.labels("iteration");
   site.choose("iteration", iterations);
