@@ -149,6 +149,7 @@ def render(study: Study) -> str:
         "missing": sorted(
             {*LABELLED, LANDSCAPE} - {probe for probe, one in study.estimates.items() if one.parts}
         ),
+        "shown": [figure.name for figure in study.figures if figure.png.exists()],
         "gallery": [],
     }
     bare = _html(context)

@@ -141,11 +141,8 @@ const agentPage = (body, agent) => {
   table(body, ["iteration", "SHA-256 of the checkpoint", "command that makes it again"], Object.entries(agent.checkpoints).map(([iteration, sha]) =>
     [iteration, code(sha), code(`snakemake data/checkpoints/${task}/${algo}/${seed}/${iteration}.safetensors`, true)]));
   element(body, "h2", "Results");
-  table(body, ["probe", "of", "file", "SHA-256", "command that makes it again"], agent.files.map(({ probe, case: of, path, sha256 }) => {
-    const file = document.createElement("span");
-    link(file, "", `../${path}`).append(code(path));
-    return [PROBES[probe] ?? probe, of || "all iterations", file, code(sha256), code(`snakemake ${path}`, true)];
-  }));
+  table(body, ["probe", "of", "SHA-256 of the file", "command that makes it again"], agent.files.map(({ probe, case: of, path, sha256 }) =>
+    [PROBES[probe] ?? probe, of || "all iterations", code(sha256), code(`snakemake ${path}`, true)]));
 };
 
 const hyperparameters = (body, { task, algo }) => {

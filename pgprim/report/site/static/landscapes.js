@@ -32,9 +32,16 @@ site.views.landscapes = (section) => {
   site.state.tilt ??= 28;
 
   const turnable = look === "3-D";
+  // At most one turn per frame, however fast the slider moves.
+  let waiting = false;
   const turned = () => {
-    const camera = site.camera(site.state.turn, site.state.tilt);
-    for (const box of surfaceBoxes) window.Plotly.relayout(box, { "scene.camera": camera });
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      const camera = site.camera(site.state.turn, site.state.tilt);
+      for (const box of surfaceBoxes) window.Plotly.relayout(box, { "scene.camera": camera });
+    });
   };
   site.controls(section, [
     site.taskControl(tasks),
