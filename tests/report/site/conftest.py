@@ -15,6 +15,6 @@ def make_page(folder, *more):
 def study(tmp_path_factory):
     """A folder with a study and its page."""
     folder = write(tmp_path_factory.mktemp("study"))
-    made = make_page(folder)
+    made = make_page(folder, "--audits", "audits")
     assert made.returncode == 0, made.stderr
     return folder

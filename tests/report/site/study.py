@@ -37,6 +37,39 @@ AXIS = np.linspace(0, 3, 5)
 PAIRS = (2000, 12000)
 PER_ITERATION = np.arange(0, 310, 10)
 
+AUDIT = {
+    "agent": {
+        "name": "mine",
+        "file": "mine.zip",
+        "env_id": "Hopper-v5",
+        "iteration": 3,
+        "assumed": ["γ = 0.99"],
+    },
+    "level": 0.95,
+    "headline": ["Estimates hardly agree."],
+    "sections": [
+        {
+            "key": "gradient",
+            "question": "Do estimates agree?",
+            "findings": [
+                {
+                    "key": "cosine",
+                    "title": "mean pairwise cosine",
+                    "value": 0.2,
+                    "low": 0.1,
+                    "high": 0.3,
+                    "unit": "1",
+                    "over": "streams",
+                    "sentence": "A cosine of 0.2.",
+                    "study": None,
+                }
+            ],
+        }
+    ],
+    "history": {"checkpoints": [{"iteration": 3, "cosine": 0.2}], "updates": []},
+}
+"""In the form of `python -m pgprim audit`."""
+
 
 def per_budget(described, names, where, rng, dims=("budget",), **coords) -> xr.Dataset:
     """A file of estimates whose numbers rise with the budget, each with an interval."""
@@ -72,7 +105,7 @@ def plane(kind, where, rng) -> xr.Dataset:
         "reward_se": (dims, np.broadcast_to([60.0, 20.0], noise.shape)),
         "num_trajectories": (dims, np.broadcast_to([6.0, 40.0], noise.shape)),
         "reward_half": (more, np.stack([reward + noise, reward - noise], -1)),
-        "surrogate": (dims[:2], 0.05 * alpha - 0.02 * alpha**2 - 0.01 * beta),
+        "surrogate": (dims[:2], 0.05 * alpha - (0.02 if kind == "few" else 0.01) * alpha**2 - 0.01 * beta),
         "step_norm": ((), 0.1),
         "random_norm": ((), 2.0),
         "batch_pairs": ((), 2048 if kind == "few" else 100_000),
@@ -207,4 +240,6 @@ def write(folder: Path, **which) -> Path:
             save_dataset(folder / f"data/figures/{name}.nc", shown)
             save(module.plot(shown), folder / f"figures/{name}.pdf", folder / f"figures/{name}.png")
     (folder / "data/claims.json").write_text(json.dumps(claims(params)))
+    (folder / "audits/mine").mkdir(parents=True)
+    (folder / "audits/mine/audit.json").write_text(json.dumps(AUDIT))
     return folder

@@ -1,12 +1,14 @@
 """The page in a real browser: it draws, turns, prints and answers the keyboard, and asks nobody for anything."""
 
 import base64
+import io
 import json
 import shutil
 from contextlib import contextmanager
 from urllib.parse import urlparse
 
 import pytest
+from PIL import Image
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -78,7 +80,14 @@ def boxes(driver):
 
 
 def shots(driver):
-    return [box.screenshot_as_png for box in boxes(driver)]
+    """The pixels of each chart, cut from a picture of the whole window: all of them must be in sight."""
+    picture = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
+    places = [box.rect for box in boxes(driver)]
+    return [
+        picture.crop((at["x"], at["y"], at["x"] + at["width"], at["y"] + at["height"])).tobytes()
+        for at in places
+        if at["y"] + at["height"] <= picture.height
+    ]
 
 
 def press(driver, control, *keys):
@@ -106,11 +115,11 @@ def driver(study):
 
 
 def test_no_view_complains_or_asks_for_anything(study, driver):
-    for view in (*VIEWS, "agents/hopper/ppo/0", "claims/mixed", "gallery/fig8"):
+    for view in (*VIEWS, "agents/hopper/ppo/0", "agents/audit/mine", "claims/mixed", "gallery/fig8"):
         go(driver, view)
         shown = driver.find_element(By.CSS_SELECTOR, ".view.here")
         assert shown.is_displayed() and len(shown.text) > 100
-        assert bool(boxes(driver)) == (view in INTERACTIVE or view.startswith("agents/"))
+        assert bool(boxes(driver)) == (view in INTERACTIVE or view.startswith("agents/hopper"))
     assert complaints(driver) == []
     asked = [url for url in requests(driver) if urlparse(url).scheme not in ("data", "blob")]
     assert asked == [(study / "site/index.html").as_uri()]
@@ -149,7 +158,10 @@ def test_every_link_resolves(study, driver):
 def test_surfaces_turn_together_by_slider_and_by_hand(driver):
     go(driver, "landscapes?task=hopper&algo=ppo&iteration=150&seed=0&look=3-D")
     surfaces = 4
+    driver.set_window_size(1000, 1600)
+    drawn(driver)
     before = shots(driver)[:surfaces]
+    assert len(before) == surfaces and len(set(before)) == surfaces
     press(driver, "landscapes-turn", *[Keys.ARROW_RIGHT] * 5)
     turned = shots(driver)[:surfaces]
     assert all(one != other for one, other in zip(before, turned, strict=True))
@@ -200,6 +212,14 @@ def test_the_budget_brush_limits_both_charts_and_the_choice_is_in_the_address(dr
     words = driver.find_element(By.CSS_SELECTOR, "#gradients .readout").text
     press(driver, "gradients-readAt", Keys.HOME)
     assert driver.find_element(By.CSS_SELECTOR, "#gradients .readout").text != words
+
+
+def test_an_audited_agent_has_a_page_with_its_findings(driver):
+    go(driver, "agents")
+    driver.find_element(By.CSS_SELECTOR, '#agents a[href="#/agents/audit/mine"]').click()
+    drawn(driver)
+    page = driver.find_element(By.CSS_SELECTOR, "#agents").text
+    assert "Do estimates agree?" in page and "[0.1, 0.3] over streams" in page and "mine.zip" in page
 
 
 def test_task_and_checkpoint_are_kept_from_view_to_view(driver):

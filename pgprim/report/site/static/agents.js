@@ -154,24 +154,36 @@ const hyperparameters = (body, { task, algo }) => {
   table(around, ["parameter", "value"], parameters);
 };
 
-// An audit is shown as its file has it: texts and numbers as a table, lists of records as tables of their own.
+// An audit: its sections with their findings (`pgprim/audit`), then whatever else its file says, as tables.
 const auditPage = (body, name) => {
-  const audit = site.data.audits[name];
+  const { title, headline = [], sections = [], ...rest } = site.data.audits[name];
   link(element(body, "p"), "All agents", "#/agents");
-  element(body, "h1", audit.title ?? `Audit of ${name}`);
+  element(body, "h1", title ?? `Audit of ${name}`);
+  [headline].flat().forEach((sentence) => element(body, "p", sentence, { className: "question" }));
+  for (const { key, question, findings = [] } of sections) {
+    element(body, "h2", question ?? key);
+    table(body, ["finding", "value", "interval", "in words", "beside the study"], findings.map((finding) => [
+      finding.title ?? finding.key, [site.show(finding.value), finding.unit === "1" ? "" : finding.unit].join(" "),
+      finding.low === null || finding.low === undefined ? "–" : `[${site.show(finding.low)}, ${site.show(finding.high)}] over ${finding.over}`,
+      finding.sentence ?? "", finding.study?.sentence ?? "–",
+    ]));
+  }
+  records(body, rest, 0);
+  element(body, "p", "Command that makes it again: ").append(code("python -m pgprim audit", true));
+};
+
+// Texts and numbers as a table, lists of records as tables of their own.
+const records = (body, record, depth) => {
   const plain = (told) => told === null || ["string", "number", "boolean"].includes(typeof told);
   const text = (told) => (typeof told === "number" ? site.show(told) : told === null ? "–" : typeof told === "object" ? JSON.stringify(told) : `${told}`);
-  const show = (record, depth) => {
-    const simple = Object.entries(record).filter(([, told]) => plain(told));
-    if (simple.length) table(body, ["", ""], simple.map(([key, told]) => [key.replaceAll("_", " "), text(told)]));
-    for (const [key, told] of Object.entries(record).filter(([, one]) => !plain(one))) {
-      element(body, depth ? "h3" : "h2", key.replaceAll("_", " "));
-      if (Array.isArray(told) && told.length && told.every((one) => one && typeof one === "object" && !Array.isArray(one))) {
-        const heads = [...new Set(told.flatMap((one) => Object.keys(one)))];
-        table(body, heads.map((head) => head.replaceAll("_", " ")), told.map((one) => heads.map((head) => text(one[head] ?? null))));
-      } else if (Array.isArray(told)) element(body, "p", told.map(text).join(", "));
-      else show(told, depth + 1);
-    }
-  };
-  show(audit, 0);
+  const simple = Object.entries(record).filter(([, told]) => plain(told));
+  if (simple.length) table(body, ["", ""], simple.map(([key, told]) => [key.replaceAll("_", " "), text(told)]));
+  for (const [key, told] of Object.entries(record).filter(([, one]) => !plain(one))) {
+    element(body, depth ? "h3" : "h2", key.replaceAll("_", " "));
+    if (Array.isArray(told) && told.length && told.every((one) => one && typeof one === "object" && !Array.isArray(one))) {
+      const heads = [...new Set(told.flatMap((one) => Object.keys(one)))];
+      table(body, heads.map((head) => head.replaceAll("_", " ")), told.map((one) => heads.map((head) => text(one[head] ?? null))));
+    } else if (Array.isArray(told)) element(body, "p", told.map(text).join(", "));
+    else records(body, told, depth + 1);
+  }
 };

@@ -1,7 +1,7 @@
 "use strict";
 // Results as the page holds them: compressed text, and arrays whose values are found by their labels.
 
-const site = { views: {}, data: null, meta: null };
+const site = { views: {}, data: null, meta: null, isTurning: false };
 
 // The text of an element that holds gzip as base64.
 site.unpack = async (id) => {

@@ -32,15 +32,16 @@ site.views.landscapes = (section) => {
   site.state.tilt ??= 28;
 
   const turnable = look === "3-D";
-  // At most one turn per frame, however fast the slider moves.
+  // At most one turn per frame, however fast the slider moves. Meanwhile the surfaces do not follow each other.
   let waiting = false;
   const turned = () => {
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      const camera = site.camera(site.state.turn, site.state.tilt);
-      for (const box of surfaceBoxes) window.Plotly.relayout(box, { "scene.camera": camera });
+      site.isTurning = true;
+      Promise.all(surfaceBoxes.map((box) => window.Plotly.relayout(box, { "scene.camera": site.camera(site.state.turn, site.state.tilt) })))
+        .finally(() => { site.isTurning = false; });
     });
   };
   site.controls(section, [

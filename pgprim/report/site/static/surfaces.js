@@ -35,7 +35,7 @@ site.surface = (panel, camera) => {
     ],
     site.layout({
       margin: { l: 0, r: 0, t: 0, b: 0 },
-      scene: { xaxis: axis("step"), yaxis: axis("random"), zaxis: { ...axis(""), range: [low - 0.02 * (high - low), high + 0.02 * (high - low)] }, camera, aspectmode: "cube" },
+      scene: { xaxis: axis("step"), yaxis: axis("random"), zaxis: { ...axis(""), range: [low - 0.02 * (high - low), high + 0.02 * (high - low)] }, camera, aspectmode: "cube", dragmode: "turntable" },
     }),
   ];
 };
@@ -54,19 +54,32 @@ site.heatMap = (panel) => {
   ];
 };
 
-// Has all boxes show the scene from the same side: a drag in one turns the others and the sliders.
+// Has all boxes show the scene from the same side: a drag in one turns the others, and `told` the angles. While the others are
+// being turned only the newest camera waits, so that slow machines keep up; each box gets a copy, because plotly changes it.
 site.turnTogether = (boxes, told) => {
-  let busy = false;
-  for (const box of boxes) {
+  const led = new Set();
+  let newest = null, turning = false;
+  const turn = async () => {
+    turning = true;
+    while (newest) {
+      const { leader, camera } = newest;
+      newest = null;
+      const others = boxes.filter((box) => box !== leader);
+      others.forEach((box) => led.add(box));
+      await Promise.all(others.map((box) => window.Plotly.relayout(box, { "scene.camera": structuredClone(camera) })));
+      others.forEach((box) => led.delete(box));
+    }
+    turning = false;
+  };
+  for (const leader of boxes) {
     const follow = (event) => {
       const camera = event["scene.camera"];
-      if (!camera || busy) return;
-      busy = true;
-      Promise.all(boxes.filter((other) => other !== box).map((other) => window.Plotly.relayout(other, { "scene.camera": camera })))
-        .finally(() => { busy = false; });
+      if (!camera || led.has(leader) || site.isTurning) return;
+      newest = { leader, camera: structuredClone(camera) };
       told(site.angles(camera));
+      if (!turning) turn();
     };
-    box.on("plotly_relayouting", follow);
-    box.on("plotly_relayout", follow);
+    leader.on("plotly_relayouting", follow);
+    leader.on("plotly_relayout", follow);
   }
 };
