@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -225,15 +225,12 @@ def _licence(package: str) -> str:
 
 
 def _html(context: Mapping[str, Any]) -> str:
-    environment = Environment(
-        undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     folder = files(__package__).joinpath("templates")
-    environment.loader = _loader(folder)
+    environment = Environment(
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return environment.get_template("page.html.j2").render(context)
-
-
-def _loader(folder: Any) -> Any:
-    from jinja2 import FunctionLoader
-
-    return FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8"))
