@@ -41,6 +41,14 @@ always:
 all: $(INSTALLED) ## every figure
 	snakemake --cores $(CORES)
 
+# Without a screen the page is named and not opened.
+.PHONY: site
+site: $(INSTALLED) ## the page of the whole study with all that it links to, fetched or made, and opened in a browser
+	snakemake --cores $(CORES) all
+	@echo "The page is $(CURDIR)/site/index.html"
+	@if [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ] || [ "$$(uname)" = Darwin ]; then \
+	  python -m webbrowser "file://$(CURDIR)/site/index.html" >/dev/null || true; fi
+
 .PHONY: test
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)

@@ -1,5 +1,6 @@
 """Arguments for Snakemake's rules from the pipeline of dvc.yaml; the Snakefile imports this."""
 
+import logging
 import re
 import sys
 import time
@@ -39,8 +40,8 @@ WHOLE = (
     "-D",
 )
 
-# What `snakemake --report` can show.
-PICTURES = (".pdf", ".png", ".svg", ".jpg", ".html")
+# How Snakemake warns in a report, file by file, of every output that it did not make itself.
+NO_METADATA = "Missing metadata for file"
 
 
 class Workflow:
@@ -77,6 +78,8 @@ class Workflow:
             sys.exit(
                 f"dvcsnake: {in_a_sentence(error)}"
             )  # Snakemake would add where in the Snakefile it happened
+        if _is_asked_for("--report"):
+            logger.addFilter(_OneWarning())
         self._pipeline = self._project.pipeline
         self._hooks = self._project.repository.hooks
         self._captions = str(self._project.root / self._hooks.captions) if self._hooks.captions else None
@@ -160,11 +163,15 @@ class Workflow:
     def results(self, group: str) -> list[str]:
         """The same, with figures marked for `snakemake --report`."""
         return [
-            report(path, self._captions, category="Figures", labels=_labels(path))
-            if self._hooks.is_target(path) and path.endswith(PICTURES)
+            report(path, self._captions, category="Figures", labels=self._labels(path))
+            if self._hooks.is_reported(path)
             else path
             for path in self.outputs(group)
         ]
+
+    def _labels(self, pattern: str) -> Callable[[Any], dict[str, str]]:
+        """Labels function of the report: what the hooks say of the very output."""
+        return lambda wildcards: dict(self._hooks.labels(pattern.format(**dict(wildcards.items()))))
 
     def stage(self, group: str) -> Callable[..., str]:
         """Params function: the name of the job's stage."""
@@ -216,8 +223,26 @@ class Workflow:
     def _wants_everything(self) -> bool:
         settings = self._workflow.dag_settings
         forced = settings.forceall or settings.forcerun or settings.forcetargets
-        return bool(forced or any(argument.split("=")[0] in WHOLE for argument in sys.argv[1:]))
+        return bool(forced or _is_asked_for(*WHOLE))
 
 
-def _labels(pattern: str) -> dict[str, str]:
-    return {"figure": Path(pattern).stem, "format": Path(pattern).suffix[1:]}
+def _is_asked_for(*options: str) -> bool:
+    return any(argument.split("=")[0] in options for argument in sys.argv[1:])
+
+
+class _OneWarning(logging.Filter):
+    """Says once, in a report, what Snakemake says of every file that was fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not str(record.msg).startswith(NO_METADATA):
+            return True
+        if not self._said:
+            self._said = True
+            logger.info(
+                "dvcsnake: the report has no run times of outputs that were fetched or made by `dvc repro`"
+            )
+        return False
