@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import services
-from toys import ALL, Checkout, make_toy
+from toys import ALL, Checkout, make_toy, nothing_computed
 
 
 @pytest.fixture(scope="session")
@@ -54,12 +54,7 @@ def whole(origin, tmp_path) -> Checkout:
 @pytest.fixture
 def blank(origin, tmp_path) -> Checkout:
     """A clone in which nothing was ever computed, and that has no remote."""
-    path = tmp_path / "blank"
-    subprocess.run(["git", "clone", "-q", origin.path, path], check=True)
-    (path / "dvc.lock").unlink()
-    (path / ".dvc/no-remote").mkdir()
-    (path / ".dvc/config.local").write_text("['remote \"repository\"']\n    url = no-remote\n")
-    return Checkout(path, tmp_path)
+    return nothing_computed(origin, tmp_path)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
@@ -76,7 +71,7 @@ def available(service: contextlib.AbstractContextManager) -> Iterator:
     with contextlib.ExitStack() as stack:
         try:
             value = stack.enter_context(service)
-        except services.Unavailable as reason:
+        except services.UnavailableError as reason:
             pytest.skip(str(reason))
         yield value
 
@@ -101,6 +96,8 @@ def s3_bucket(tmp_path_factory) -> Iterator[services.Bucket]:
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory) -> Iterator[None]:
     """A SLURM that takes jobs."""
-    pytest.importorskip("snakemake_executor_plugin_slurm", reason="the plugin is not installed (bridge[slurm])")
+    pytest.importorskip(
+        "snakemake_executor_plugin_slurm", reason="the plugin is not installed (bridge[slurm])"
+    )
     with available(services.slurm(tmp_path_factory.mktemp("slurm"))):
         yield

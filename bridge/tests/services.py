@@ -2,7 +2,7 @@
 
 Each is a context manager that starts what it needs, as children of this process, and ends it. They listen on 127.0.0.1 alone and
 write to one folder, but for SLURM, whose configuration must stand in `/etc/slurm`. A program that is not here is installed
-from Debian's packages where this process may do that. What cannot be had raises `Unavailable`, which says why.
+from Debian's packages where this process may do that. What cannot be had raises `UnavailableError`, which says why.
 """
 
 import contextlib
@@ -28,11 +28,11 @@ NOTES: list[str] = []
 """Which services have been had."""
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """A service that cannot be had here, and why."""
 
 
-class Failed(Exception):
+class StartError(Exception):
     """A service that can be had here and does not start: an error, and not a reason to leave its tests out."""
 
 
@@ -40,14 +40,14 @@ def need(**programs: str) -> None:
     """Have programs, by the Debian packages that hold them; install those that are missing.
 
     Raises:
-        Unavailable: One is missing and cannot be installed.
+        UnavailableError: One is missing and cannot be installed.
     """
     missing = {program: package for program, package in programs.items() if not find(program)}
     if not missing:
         return
     lack = f"{', '.join(missing)} cannot be found (in Debian: {' '.join(sorted(set(missing.values())))})"
     if not find("apt-get") or os.getuid():
-        raise Unavailable(f"{lack}, and only root can install Debian's packages")
+        raise UnavailableError(f"{lack}, and only root can install Debian's packages")
     print(f"installing {' '.join(sorted(set(missing.values())))}", file=sys.stderr)
     with _no_daemons():
         install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *set(missing.values())]
@@ -57,7 +57,7 @@ def need(**programs: str) -> None:
             done = _run(install)
             if not done.returncode:
                 return
-    raise Unavailable(f"{lack}, and apt-get says: {done.stdout.strip().splitlines()[-1]}")
+    raise UnavailableError(f"{lack}, and apt-get says: {done.stdout.strip().splitlines()[-1]}")
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess:
@@ -124,7 +124,7 @@ def daemon(log: Path, *command: str, ready: Callable[[], bool], seconds: float =
         end = time.monotonic() + seconds
         while not ready():
             if process.poll() is not None or time.monotonic() > end:
-                raise Failed(f"{command[0]} does not start:\n{log.read_text(errors='replace')[-3000:]}")
+                raise StartError(f"{command[0]} does not start:\n{log.read_text(errors='replace')[-3000:]}")
             time.sleep(0.1)
         yield
     finally:
@@ -195,7 +195,7 @@ def ssh_server(place: Path) -> Iterator[int]:
     try:
         need(sshd="openssh-server")
         NOTES.append("OpenSSH's server")
-    except Unavailable as reason:
+    except UnavailableError as reason:
         NOTES.append(f"a server in Python stands for OpenSSH's: {reason}")
     place.mkdir()
     for name in ("host", "mine", "other"):
@@ -304,7 +304,7 @@ class Bucket:
     secret: str
 
     def client(self):
-        """botocore's client."""
+        """A client of botocore's."""
         import botocore.session
 
         return botocore.session.get_session().create_client(
@@ -330,7 +330,7 @@ def s3_server(place: Path) -> Iterator[Bucket]:
         words = [find(str(command[0])), *map(str, command[1:])]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
-            raise Failed(f"{' '.join(words)}\n{done.stdout}{done.stderr}")
+            raise StartError(f"{' '.join(words)}\n{done.stdout}{done.stderr}")
         return done.stdout
 
     ring, everything = ("ceph-authtool", place / "keyring"), ("--cap", "osd", "allow *")
@@ -339,7 +339,18 @@ def s3_server(place: Path) -> Iterator[Bucket]:
     do(*ring, "-C", "--gen-key", "-n", "mon.", "--cap", "mon", "allow *")
     do(*ring, "--gen-key", "-n", "client.admin", "--cap", "mon", "allow *", *everything)
     do(*ring, "--gen-key", "-n", "client.rgw", "--cap", "mon", "allow rwx", *everything)
-    do("ceph-mon", "-c", conf, "-i", "a", "--mkfs", "--monmap", place / "monmap", "--keyring", place / "keyring")
+    do(
+        "ceph-mon",
+        "-c",
+        conf,
+        "-i",
+        "a",
+        "--mkfs",
+        "--monmap",
+        place / "monmap",
+        "--keyring",
+        place / "keyring",
+    )
     ceph, log = ("ceph", "-c", conf), place / "log"
     asks = [str(word) for word in (find("ceph"), *ceph[1:])]
     with contextlib.ExitStack() as running:
@@ -447,10 +458,10 @@ def slurm(place: Path) -> Iterator[None]:
         return
     is_ours = SLURM_CONF.is_symlink() and not SLURM_CONF.exists()
     if SLURM_CONF.exists():
-        raise Unavailable(f"{SLURM_CONF} is of a SLURM that does not answer")
+        raise UnavailableError(f"{SLURM_CONF} is of a SLURM that does not answer")
     need(slurmctld="slurmctld", slurmd="slurmd", sbatch="slurm-client", munged="munge")
     if not os.access(SLURM_CONF.parent, os.W_OK):
-        raise Unavailable(f"SLURM needs {SLURM_CONF}, and {SLURM_CONF.parent} cannot be written to")
+        raise UnavailableError(f"SLURM needs {SLURM_CONF}, and {SLURM_CONF.parent} cannot be written to")
     for name in ("state", "spool"):
         (place / name).mkdir(parents=True)
     key, socket_, ports = place / "key", place / "munge.socket", free_ports(2)
@@ -493,5 +504,7 @@ def _cancel_all() -> None:
     """End what tests have left in the queue, so that no step outlives the node."""
     subprocess.run(["scancel", "--user", getpass.getuser()], capture_output=True, check=False)
     end = time.monotonic() + 20
-    while subprocess.run(["squeue", "-h"], capture_output=True, check=False).stdout and time.monotonic() < end:
+    while (
+        subprocess.run(["squeue", "-h"], capture_output=True, check=False).stdout and time.monotonic() < end
+    ):
         time.sleep(0.2)

@@ -120,7 +120,9 @@ def test_f_damage_to_a_remote_is_computed_around(lab, origin, tmp_path, fault):
 
 
 @pytest.mark.parametrize("access", ["forbid", "lose"])
-def test_f_without_the_right_credentials_it_computes_and_a_push_is_one_sentence(lab, origin, tmp_path, access):
+def test_f_without_the_right_credentials_it_computes_and_a_push_is_one_sentence(
+    lab, origin, tmp_path, access
+):
     other = lab.clone(tmp_path / "other", enter=f"{lab.remote.enter} && {getattr(lab.remote, access)}")
     result = other.snakemake("figures/fig8.pdf")
     assert result.ran == {"simulate": 1, "plot": 1}

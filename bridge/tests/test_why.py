@@ -23,12 +23,33 @@ def test_a_module_an_input_and_a_command_are_named(whole):
         "dvc.yaml", "python -m weather.stages.plot ${key}", "python  -X utf8 -m weather.stages.plot ${key}"
     )
     text = whole.run(f"python -m dvcsnake why {FIGURE}").text
-    assert "simulate@oslo-warm-0 must run: code: work.py" in text
+    assert "simulate@oslo-warm-0 must run: code: work.py (ran)\n" in text
     (line,) = [line for line in text.splitlines() if line.startswith("figure@fig1")]
     assert (
         "command: … -m weather.stages.plot fig1" in line and "→ … -X utf8 -m weather.stages.plot fig1" in line
     )
-    assert "code: work.py" in line and "estimate runs first" in line
+    assert "code: work.py (ran); estimate runs first" in line
+
+
+def test_functions_are_named_also_those_that_are_new_or_gone_and_in_a_clone(whole, clone):
+    """The one machine has met the old version, the other finds it in Git."""
+    clone.snakemake(FIGURE)
+    shutil.rmtree(clone.path / ".dvc/tmp/dvcsnake/code")
+    for checkout in (whole, clone):
+        checkout.edit("weather/work.py", "def write_folder", "LIMIT = 3\n\n\ndef put_folder")
+        text = checkout.run(f"python -m dvcsnake why {FIGURE}").text
+        assert "code: work.py (LIMIT new, put_folder new, write_folder gone)" in text
+    shutil.rmtree(clone.path / ".dvc/tmp/dvcsnake/code")
+    clone.run("rm -rf .git")
+    assert "code: work.py\n" in clone.run("python -m dvcsnake why data/records/oslo/warm/0.zarr").text
+
+
+def test_a_change_that_was_run_and_never_committed_is_told_by_function_too(whole):
+    target = "data/records/oslo/warm/0.zarr"
+    whole.edit("weather/work.py", "TOY_SLEEP", "TOY_PAUSE")
+    whole.snakemake(target)
+    whole.edit("weather/work.py", "parents=True", "parents=1 == 1")
+    assert "code: work.py (write)\n" in whole.run(f"python -m dvcsnake why {target}").text
 
 
 def test_what_is_new_has_no_record(whole):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from dvcsnake import run_cache
+from dvcsnake import run_cache, versions_of_code
 from dvcsnake.digests import project_digests, write_digests
 from dvcsnake.errors import UserError
 from dvcsnake.fetching import Remotes, bring, fetch_runs
@@ -147,6 +147,7 @@ def write_code(project: Project) -> None:
     params = repository.params()
     texts = project_digests(repository.root, hooks, params, repository.saved.get)
     write_digests(repository.root / hooks.code, texts)
+    versions_of_code.keep(repository.root, hooks.package, texts.values())
     stage = project.pipeline.code_stage(hooks.code)
     asked = run_cache.question(stage, params, {path: repository.hash(path) for path in stage.deps})
     if asked is None:

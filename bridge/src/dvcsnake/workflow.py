@@ -19,7 +19,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import Mtime, directory, report
 from snakemake.logging import logger
 
-from dvcsnake import together, why
+from dvcsnake import progress, together, why
 from dvcsnake.dvc_api import FAILURES
 from dvcsnake.hooks import load_hooks
 from dvcsnake.pipeline import Stage, is_folder
@@ -198,12 +198,27 @@ class Workflow:
             if not self._project.dry_run:
                 together.write(self._project.root, bundled)
             self._bundles = {name: bundle for bundle in bundled.values() for name in bundle}
+            progress.announce(self._pipeline.maker, self._seconds(), self._at_once())
         except (UserError, *FAILURES) as error:
             sys.exit(f"dvcsnake: {in_a_sentence(error)}")
         if self._project.dry_run:
             for line in why.lines(self._project, self._plan):
                 logger.info(line)
             self._pretend()
+
+    def _seconds(self) -> dict[str, float | None]:
+        """How long each stage that is to run is expected to take; a leader takes the time of all that it does."""
+        stages = [stage for name, stage in self._pipeline.stages.items() if name in self._plan.todo]
+        each = dict(zip((stage.name for stage in stages), self._hooks.seconds(stages), strict=True))
+        for name, bundle in self._bundles.items():
+            if name == bundle[0] and None not in (times := [each[one] for one in bundle]):
+                each |= dict.fromkeys(bundle, 0.0) | {name: sum(times)}
+        return each
+
+    def _at_once(self) -> int:
+        """So many jobs may run side by side."""
+        settings = self._workflow.resource_settings
+        return (self._workflow.local_exec and settings.cores) or settings.nodes or settings.cores or 1
 
     def _pretend(self) -> None:
         """Have Snakemake's dry run take for present what a run would have put in place by now."""
