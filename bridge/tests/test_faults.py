@@ -226,7 +226,7 @@ def small_disk(place: Path, megabytes: int):
     if done.returncode:
         pytest.skip("mounting a small tmpfs is not allowed here")
     try:
-        yield
+        yield place
     finally:
         subprocess.run(["umount", "-l", place], check=True)
 
@@ -243,6 +243,28 @@ def test_a_full_disk_loses_nothing(clone, origin, tmp_path):
         assert "No space left on device" in result.text
         full.run("rm -rf data/unfinished && git checkout -q params.yaml && dvc checkout figures/fig1.pdf")
         assert "Nothing to be done" in full.snakemake("figures/fig1.pdf").text
+        assert (full.path / "dvc.lock").read_text() == (origin.path / "dvc.lock").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", [0, 8, 16])
+def test_a_disk_that_is_full_before_anything_starts_is_one_sentence(clone, origin, tmp_path, kilobytes):
+    with small_disk(tmp_path / "disk", 6) as disk:
+        full = type(clone)(disk / "clone", tmp_path)
+        full.env["TMPDIR"] = str(tmp_path)
+        origin.run(f"git clone -q {clone.path} {full.path}")
+        full.snakemake("figures/fig1.pdf")
+        full.edit("params.yaml", "level: 0.95", "level: 0.5")
+        room = os.statvfs(disk)
+        (disk / "filler").write_bytes(b"x" * (room.f_bavail * room.f_frsize - 1024 * kilobytes))
+        result = full.snakemake("figures/fig1.pdf", check=False)
+        assert result.status == 1 and not result.ran and "Traceback" not in result.text
+        (said,) = [line for line in result.text.splitlines() if line.startswith("dvcsnake: ")]
+        assert "disk" in said and "full" in said
+        (disk / "filler").unlink()
+        assert full.snakemake("figures/fig1.pdf").ran == {"draw": 1, "estimate": 1, "plot": 1}
+        full.run("git checkout -q params.yaml")
+        assert not full.snakemake("figures/fig1.pdf").ran
         assert (full.path / "dvc.lock").read_text() == (origin.path / "dvc.lock").read_text()
 
 

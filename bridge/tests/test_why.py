@@ -4,6 +4,14 @@ import shutil
 
 FIGURE = "figures/fig1.pdf"
 
+NOTE = """\
+rule note:
+    output:
+        "notes/mine.txt"
+    shell:
+        "touch {output}"
+"""
+
 
 def test_a_parameter_is_named_from_what_to_what(whole):
     whole.edit("params.yaml", "level: 0.95", "level: 0.5")
@@ -79,7 +87,20 @@ def test_a_target_that_is_none_is_one_sentence(whole):
         result = whole.run(f"python -m dvcsnake why {others} figures/fig99.pdf", check=False)
         assert result.status == 1
         assert result.text.startswith(f"dvcsnake: {told}") and result.text.count("\n") == 1
-    result = whole.snakemake("figures/fig1.pdf figures/fig99.pdf", check=False)
-    assert result.status == 1 and not result.ran and "Traceback" not in result.text
-    assert f"dvc: {told}" in result.text
-    assert result.text.count("did you mean") == 1 and whole.contents() == before
+    for others in ("", "figures/fig1.pdf", "--set-threads simulate=1 --cores 2"):
+        result = whole.snakemake(f"{others} figures/fig99.pdf", check=False)
+        assert result.status == 1 and not result.ran and whole.contents() == before
+        said = result.text.splitlines()
+        assert said[-1].startswith(f"dvcsnake: {told}") and "No rule to produce" not in result.text
+    said = whole.snakemake("figre", check=False).text.splitlines()[-1]
+    assert said == "dvcsnake: no stage of dvc.yaml is, or makes, figre; did you mean figure?"
+
+
+def test_targets_that_are_no_stage_s_are_snakemake_s_own(whole):
+    """A file that is there, a rule, what a rule makes, values of options."""
+    (whole.path / "Snakefile").write_text(
+        (whole.path / "Snakefile").read_text().replace("rule all:", NOTE + "\n\nrule all:")
+    )
+    for target in ("params.yaml", "note", "notes/mine.txt", "--set-threads simulate=1 --latency-wait 3 all"):
+        assert whole.snakemake(target).status == 0
+    assert (whole.path / "notes/mine.txt").exists()

@@ -179,19 +179,6 @@ def unknown(project: Project, target: str) -> str:
     return f"no stage of dvc.yaml is, or makes, {target}" + (f"; did you mean {close[0]}?" if close else "")
 
 
-def unknown_files(project: Project, arguments: Iterable[str]) -> list[str]:
-    """Of a command line's arguments, files in folders of outputs that are not there and that no stage makes."""
-    folders = {path.split("/")[0] for path in project.pipeline.maker if "/" in path}
-    return [
-        each
-        for each in arguments
-        if "/" in each
-        and each.split("/")[0] in folders
-        and not (project.root / each).exists()
-        and not outputs_of(project, [each])
-    ]
-
-
 def default_targets(project: Project) -> list[str]:
     """The outputs that are made when no target is named, without those that these parameters give nothing to read."""
     hooks, pipeline = project.repository.hooks, project.pipeline
