@@ -3,7 +3,7 @@
 #
 #     workflow/smoke.sh [FOLDER [SET]]
 #
-# The folder gets a clone of this checkout as it is on disk, with an empty DVC cache and no remote, so that
+# Options for Snakemake, such as `--profile profiles/slurm`, are taken from SNAKEMAKE_OPTIONS. The folder gets a clone of this checkout as it is on disk, with an empty DVC cache and no remote, so that
 # nothing is taken from earlier runs and nothing is left in the checkout.
 set -euo pipefail
 
@@ -37,5 +37,6 @@ mkdir -p .dvc/no-remote
 python -m pgprim.commands.scale "$set" --force
 
 start=$SECONDS
-snakemake --cores "${CORES:-2}"
+# shellcheck disable=SC2086  # options are words
+snakemake --cores "${CORES:-2}" ${SNAKEMAKE_OPTIONS:-}
 echo "all figures of the set $set took $((SECONDS - start)) s; they are in $folder/figures"

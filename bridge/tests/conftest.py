@@ -3,7 +3,6 @@
 Services that tests share, too: `make test-services` sets `DVCSNAKE_TEST_SERVICES`, without which their tests are skipped.
 """
 
-import contextlib
 import fcntl
 import os
 import subprocess
@@ -63,25 +62,12 @@ def pytest_terminal_summary(terminalreporter) -> None:
         terminalreporter.write_line(f"service: {note}")
 
 
-@contextlib.contextmanager
-def available(service: contextlib.AbstractContextManager) -> Iterator:
-    """A service for the tests of this session, which are skipped if it cannot be had."""
-    if not os.environ.get("DVCSNAKE_TEST_SERVICES"):
-        pytest.skip("`make test-services` runs it")
-    with contextlib.ExitStack() as stack:
-        try:
-            value = stack.enter_context(service)
-        except services.UnavailableError as reason:
-            pytest.skip(str(reason))
-        yield value
-
-
 @pytest.fixture(scope="session")
 def ssh_port(tmp_path_factory) -> Iterator[tuple[int, Path]]:
     """The port of an ssh server and the folder with its keys: OpenSSH's where it can be had, else one in Python."""
     pytest.importorskip("dvc_ssh", reason="dvc-ssh is not installed (pip install -e 'bridge[ssh]')")
     place = tmp_path_factory.mktemp("ssh") / "server"
-    with available(services.ssh_server(place)) as port:
+    with services.available(services.ssh_server(place)) as port:
         yield port, place
 
 
@@ -89,7 +75,7 @@ def ssh_port(tmp_path_factory) -> Iterator[tuple[int, Path]]:
 def s3_bucket(tmp_path_factory) -> Iterator[services.Bucket]:
     """A bucket of an S3 service."""
     pytest.importorskip("dvc_s3", reason="dvc-s3 is not installed (pip install -e 'bridge[s3]')")
-    with available(services.s3_server(tmp_path_factory.mktemp("s3"))) as bucket:
+    with services.available(services.s3_server(tmp_path_factory.mktemp("s3"))) as bucket:
         yield bucket
 
 
@@ -99,5 +85,5 @@ def slurm(tmp_path_factory) -> Iterator[None]:
     pytest.importorskip(
         "snakemake_executor_plugin_slurm", reason="the plugin is not installed (bridge[slurm])"
     )
-    with available(services.slurm(tmp_path_factory.mktemp("slurm"))):
+    with services.available(services.slurm(tmp_path_factory.mktemp("slurm"))):
         yield

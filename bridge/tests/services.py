@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 SLURM_CONF = Path("/etc/slurm/slurm.conf")
 
@@ -134,6 +136,19 @@ def daemon(log: Path, *command: str, ready: Callable[[], bool], seconds: float =
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def available(service: contextlib.AbstractContextManager) -> Iterator:
+    """A service for the tests of this session, which are skipped if it cannot be had."""
+    if not os.environ.get("DVCSNAKE_TEST_SERVICES"):
+        pytest.skip("`make test-services` runs it")
+    with contextlib.ExitStack() as stack:
+        try:
+            value = stack.enter_context(service)
+        except UnavailableError as reason:
+            pytest.skip(str(reason))
+        yield value
 
 
 # --- ssh ------------------------------------------------------------------------------------------

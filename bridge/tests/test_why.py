@@ -97,10 +97,15 @@ def test_a_target_that_is_none_is_one_sentence(whole):
 
 
 def test_targets_that_are_no_stage_s_are_snakemake_s_own(whole):
-    """A file that is there, a rule, what a rule makes, values of options."""
+    """A rule, what a rule makes, values of options."""
     (whole.path / "Snakefile").write_text(
         (whole.path / "Snakefile").read_text().replace("rule all:", NOTE + "\n\nrule all:")
     )
-    for target in ("params.yaml", "note", "notes/mine.txt", "--set-threads simulate=1 --latency-wait 3 all"):
+    for target in (
+        "note",
+        "--configfile params.yaml -- note",
+        "notes/mine.txt",
+        "--set-threads simulate=1 --latency-wait 3 all",
+    ):
         assert whole.snakemake(target).status == 0
     assert (whole.path / "notes/mine.txt").exists()

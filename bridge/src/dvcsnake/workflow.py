@@ -127,7 +127,7 @@ class Workflow:
     def _is_unknown(self, word: str) -> bool:
         rules = self._workflow.rules
         is_made = any(rule.name == word or rule.is_producer(word) for rule in rules)
-        return not (word.isdigit() or is_made or outputs_of(self._project, [word]) or Path(word).exists())
+        return not (word.isdigit() or is_made or outputs_of(self._project, [word]))
 
     def resource(self, group: str, key: str, default: int) -> Callable[..., int]:
         """Resource function: what dvc.yaml says under `meta` of the job's stage, or else the default.
