@@ -3,8 +3,9 @@
 #
 #     workflow/smoke.sh [FOLDER [SET]]
 #
-# Options for Snakemake, such as `--profile profiles/slurm`, are taken from SNAKEMAKE_OPTIONS. The folder gets a clone of this checkout as it is on disk, with an empty DVC cache and no remote, so that
-# nothing is taken from earlier runs and nothing is left in the checkout.
+# The folder gets a clone of this checkout as it is on disk, with an empty DVC cache and no remote, so that
+# nothing is taken from earlier runs and nothing is left in the checkout. SNAKEMAKE_OPTIONS has options for Snakemake, such as
+# `--profile profiles/slurm`.
 set -euo pipefail
 
 here=$(git rev-parse --show-toplevel)

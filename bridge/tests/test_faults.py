@@ -296,13 +296,7 @@ def test_j_inputs_from_the_future_and_a_clock_set_back_are_no_trouble(whole, ori
 
 def test_j_conflict_markers_in_the_lock_are_both_sides_records(whole, origin):
     """Two branches computed different stages; Git merged dvc.lock line by line and left markers."""
-    whole.run("git checkout -q -b other")
-    whole.edit("params.yaml", "width: 2048", "width: 2000")
-    whole.snakemake()
-    whole.run("git commit -qam width && git checkout -q main && dvc checkout -q")
-    whole.edit("params.yaml", "level: 0.95", "level: 0.5")
-    whole.snakemake()
-    whole.run("git commit -qam level")
+    two_branches(whole)
     whole.run("git config --remove-section merge.dvcsnake")  # as if this clone had no merge driver
     whole.run("git merge other", check=False)
     assert "<<<<<<<" in (whole.path / "dvc.lock").read_text()
@@ -313,19 +307,35 @@ def test_j_conflict_markers_in_the_lock_are_both_sides_records(whole, origin):
     assert whole.is_clean()
 
 
-def test_j_a_merge_of_branches_that_computed_different_stages_needs_no_hand_work(whole):
-    whole.snakemake()
-    assert "merge-lock" in whole.run("git config merge.dvcsnake.driver").text, "the run has set it up"
+def two_branches(whole) -> None:
+    """Have `main` and `other` of a checkout compute different stages."""
     whole.run("git checkout -q -b other")
     whole.edit("params.yaml", "width: 2048", "width: 2000")
     whole.snakemake()
     whole.run("git commit -qam width && git checkout -q main && dvc checkout -q")
     whole.edit("params.yaml", "level: 0.95", "level: 0.5")
     whole.snakemake()
-    whole.run("git commit -qam level && git merge -q -m both other")
+    whole.run("git commit -qam level")
+
+
+def test_j_a_merge_of_branches_that_computed_different_stages_needs_no_hand_work(whole):
+    two_branches(whole)
+    assert "merge-lock" in whole.run("git config merge.dvcsnake.driver").text, "a run has set it up"
+    whole.run("git merge -q -m both other")
     result = whole.snakemake()
     assert result.ran == {"plot": 2}
     assert whole.is_clean()
+
+
+def test_j_a_clone_that_never_ran_merges_as_well_once_it_is_set_up(whole, tmp_path):
+    two_branches(whole)
+    clone = type(whole)(tmp_path / "clone", tmp_path)
+    whole.run(f"git clone -q . {clone.path}")
+    assert clone.run("python -m dvcsnake setup").text.count("merge dvc.lock stage by stage") == 1
+    assert not clone.run("python -m dvcsnake setup").text
+    clone.run(f"dvc config --local cache.dir {whole.path}/.dvc/cache && git merge -q -m both origin/other")
+    assert clone.snakemake().ran == {"plot": 2}
+    assert clone.is_clean()
 
 
 @pytest.mark.parametrize(
