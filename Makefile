@@ -48,8 +48,9 @@ test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist worksteal bridge $(PYTEST)
 
 .PHONY: test-services
+# A worker for each file: jobs on SLURM are waited for most of the time.
 test-services: $(INSTALLED) ## tests on an ssh server, S3 and SLURM, which it starts and stops; says which cannot be had, and why (SMOKE=yes: the smoke set on SLURM)
-	OMP_NUM_THREADS=1 DVCSNAKE_TEST_SERVICES=yes python -m pytest -rs bridge/tests/test_remotes.py bridge/tests/test_cluster.py $(PYTEST)
+	OMP_NUM_THREADS=1 DVCSNAKE_TEST_SERVICES=yes python -m pytest -rs -n 2 --dist loadfile bridge/tests/test_remotes.py bridge/tests/test_cluster.py $(PYTEST)
 	OMP_NUM_THREADS=1 DVCSNAKE_TEST_SERVICES=yes SMOKE=$(SMOKE) python -m pytest -rs tests/workflow/test_slurm.py $(PYTEST)
 
 .PHONY: smoke

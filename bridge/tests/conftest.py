@@ -56,6 +56,18 @@ def blank(origin, tmp_path) -> Checkout:
     return nothing_computed(origin, tmp_path)
 
 
+def pytest_sessionfinish(session) -> None:
+    """Have xdist's main process know which services this one had."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["services"] = services.NOTES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    """Hear it from xdist's workers."""
+    services.NOTES.extend(getattr(node, "workeroutput", {}).get("services", []))
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     """Say which services the tests ran on."""
     for note in services.NOTES:
