@@ -67,7 +67,7 @@ def ask(command: str) -> str:
     return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def running_job(checkout, stage: str, seconds: float = 90) -> str:
+def running_job(checkout, stage: str, seconds: float = 300) -> str:
     """The number of the job that runs a stage, once the stage's command has begun."""
     end = time.monotonic() + seconds
     while not any(line.startswith(stage) for line in checkout.runs()):
