@@ -77,6 +77,17 @@ def test_a_change_redoes_what_depends_on_it_and_nothing_else(tmp_path):
     drawn = (project.path / "figures/steps.pdf").read_bytes()
     project.snakemake(FIGURES)
     assert (project.path / "figures/steps.pdf").read_bytes() == drawn
+
+    # (e) Early cut-off: changed code that makes the same bytes is stopped one stage further, within the same run.
+    project.edit("pgprim/commands/sample.py", "\ndef main(", "\nSAMPLED_ANEW = True\n\n\ndef main(")
+    assert planned(project, "figures/noise_scale.pdf") == {"sample": 2, "rollout_probe": 2, "figure": 1}
+    project.snakemake("figures/noise_scale.pdf")
+    ends = {
+        name: (project.path / f"logs/{name}.log").read_text().splitlines()[-1].rpartition(": ")[2]
+        for name in ("rollouts/hopper/ppo/0/1", "estimates/gradient/hopper/ppo/0/1", "figures/noise_scale")
+    }
+    assert list(ends.values()) == ["computed", "unchanged", "unchanged"], ends
+
     text = (project.path / "params.yaml").read_text()
     (project.path / "params.yaml").write_text(text.replace("budgets: [300]", "budgets: [400]"))
     assert planned(project) == {"rollout_probe": 2, "figure": 1}
