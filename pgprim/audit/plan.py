@@ -43,8 +43,8 @@ class Size:
 
 SIZES = {
     "full": Size(
-        streams=200, length=20_000, pool=4_000_000, kept=40, trials=10, states=128, branches=4, beyond=1000,
-        points=13, point_pairs=100_000, batches=20,
+        streams=360, length=20_000, pool=7_500_000, kept=40, trials=10, states=192, branches=4, beyond=1000,
+        points=13, point_pairs=150_000, batches=20,
     ),
     "quick": Size(
         streams=40, length=5_000, pool=400_000, kept=20, trials=8, states=48, branches=4, beyond=500,
@@ -123,7 +123,7 @@ def _beyond(gamma: float, limit: int | None, most: int) -> int:
 
 
 def work(parameters: Mapping[str, Any], pairs: int) -> dict[str, float]:
-    """Seconds that each job takes for a Hopper on one core, roughly: what a job's share of the progress is.
+    """Seconds that each job takes for a Hopper on one core, as measured, in µs per pair: what a job's share of the progress is.
 
     Args:
         parameters: From `plan`.
@@ -134,14 +134,18 @@ def work(parameters: Mapping[str, Any], pairs: int) -> dict[str, float]:
     pool, floors = sample["streams"] * sample["pairs"], parameters["floors"]
     batches = parameters["updates"]["batches"]
     points = (line["points"] + 2) * line["budgets"][0]
-    thousands = {
-        "rollouts": kept,
-        "gradient": 2 * pool - kept,
-        "slice": 1.5 * (points + line["fresh"] * pairs),
-        "floors": 1.5 * floors["states"] * floors["branches"] * floors["beyond"],
-        "fit": 0.3 * kept,
-        "baselines": 0.5 * kept,
-        "steps": 2 * (sample["trials"] * pairs + kept),
-        "update": batches * (pairs + parameters["updates"]["beyond"]),
+    seconds = {
+        "rollouts": 83 * kept,
+        "gradient": 67 * pool - 33 * kept,
+        "slice": 82 * (points + line["fresh"] * pairs),
+        "floors": 83 * floors["states"] * floors["branches"] * floors["beyond"],
+        "fit": 10 * kept,
+        "baselines": 8 * kept,
+        "steps": 45 * (sample["trials"] * pairs + kept),
+        "update": 100 * batches * (pairs + parameters["updates"]["beyond"]),
     }
-    return {name: 2 + count / 16_000 for name, count in thousands.items()}
+    return {name: START + each / 1e6 for name, each in seconds.items()}
+
+
+START = 4.0
+"""Seconds until a process has imported what it needs."""

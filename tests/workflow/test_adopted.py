@@ -13,6 +13,8 @@ from tests.workflow.projects import copy_project
 pytestmark = pytest.mark.slow
 
 ESTIMATE = "data/estimates/gradient/hopper/mine/0/5.nc"
+OF_UPDATES = tuple(f"data/estimates/{probe}/hopper/mine/0.nc" for probe in ("value", "trust_region"))
+"""What the probes of re-runs find in the agent's next update, since its series holds none."""
 
 
 def save(path, seed):
@@ -36,6 +38,12 @@ def test_an_adopted_agent_is_probed_like_any_other_and_again_when_its_file_chang
     first = load_dataset(project.path / ESTIMATE)
     assert not (project.path / "data/training/hopper/ppo").exists()  # nothing else was trained
     assert "Nothing to be done" in project.snakemake(ESTIMATE).text
+    project.snakemake(" ".join(OF_UPDATES))
+    for path in OF_UPDATES:
+        ds = load_dataset(project.path / path)
+        assert ds.part.values.tolist() == ["held_out"]
+        assert (ds.algo.item(), ds.iteration.item()) == ("mine", 5)
+    assert not (project.path / "data/training/hopper/ppo").exists()
     save(project.path / "agents/mine.safetensors", 1)
     project.snakemake(ESTIMATE)
     second = load_dataset(project.path / ESTIMATE)
