@@ -47,6 +47,7 @@ def browser(page, *arguments, size=(1000, 900)):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.set_script_timeout(180)
     try:
         driver.get(page.as_uri())
         wait(driver, "return document.body.dataset.ready === 'true'")
@@ -55,7 +56,7 @@ def browser(page, *arguments, size=(1000, 900)):
         driver.quit()
 
 
-def wait(driver, script, seconds=60):
+def wait(driver, script, seconds=180):
     WebDriverWait(driver, seconds).until(lambda one: one.execute_script(script), script)
 
 
