@@ -25,6 +25,7 @@ $(INSTALLED): pyproject.toml bridge/pyproject.toml constraints.txt
 	echo "making $(VENV) with $$found" >&2; \
 	"$$found" -m venv $(VENV)
 	python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e bridge -e '.[study,test,docs,dev,ssh,s3,slurm]'
+	python -m dvcsnake setup
 	@touch $@
 
 .PHONY: venv
@@ -41,14 +42,24 @@ always:
 all: $(INSTALLED) ## every figure
 	snakemake --cores $(CORES)
 
+# Without a screen the page is named and not opened.
+.PHONY: site
+site: $(INSTALLED) ## the page of the whole study with all that it links to, fetched or made, and opened in a browser
+	snakemake --cores $(CORES) all
+	@echo "The page is $(CURDIR)/site/index.html"
+	@if [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ] || [ "$$(uname)" = Darwin ]; then \
+	  python -m webbrowser "file://$(CURDIR)/site/index.html" >/dev/null || true; fi
+
 .PHONY: test
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 	OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist worksteal bridge $(PYTEST)
 
 .PHONY: test-services
-test-services: $(INSTALLED) ## remotes over ssh and S3, jobs on SLURM: says which service is not here, and why
-	OMP_NUM_THREADS=1 python -m pytest -rs bridge/tests/test_remotes.py bridge/tests/test_cluster.py $(PYTEST)
+# A worker for each file: jobs on SLURM are waited for most of the time.
+test-services: $(INSTALLED) ## tests on an ssh server, S3 and SLURM, which it starts and stops; says which cannot be had, and why (SMOKE=yes: the smoke set on SLURM)
+	OMP_NUM_THREADS=1 DVCSNAKE_TEST_SERVICES=yes python -m pytest -rs -n 2 --dist loadfile bridge/tests/test_remotes.py bridge/tests/test_cluster.py $(PYTEST)
+	OMP_NUM_THREADS=1 DVCSNAKE_TEST_SERVICES=yes SMOKE=$(SMOKE) python -m pytest -rs tests/workflow/test_slurm.py $(PYTEST)
 
 .PHONY: smoke
 smoke: $(INSTALLED) ## the whole pipeline at the smoke set, from nothing, in a scratch folder (DIR=... names it)

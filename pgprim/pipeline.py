@@ -13,6 +13,7 @@ from dvcsnake.pipeline import Stage
 
 from pgprim.types.errors import UserError
 
+CAPTIONS = "workflow/report/figures.rst"
 ALGORITHMS = Path("pgprim/rl/algorithms")
 
 Work = tuple[str, str, str, str]
@@ -53,6 +54,19 @@ def seconds(stages: Sequence[Stage]) -> list[float | None]:
     return [times.get(_work(stage)) if _work(stage)[1] else drawn for stage in stages]
 
 
+def labels(path: str) -> dict[str, str]:
+    """What the list of `snakemake --report` says of a figure, by which it is sorted: number or name, and title."""
+    from pgprim.commands.params import load
+    from pgprim.report.site.captions import caption
+
+    name = Path(path).stem
+    title = caption(Path(CAPTIONS).read_text(encoding="utf-8"), name, load()).title
+    number = name.removeprefix("fig")
+    if number.isdigit():
+        return {"figure": f"Figure {int(number):02d}", "title": title.partition(". ")[2]}
+    return {"figure": name.replace("_", " "), "title": title}
+
+
 def extra_digests(params: Mapping[str, Any]) -> dict[str, list[Path]]:
     """Digest files beyond one per module of the package: of each algorithm's code, and of each task's own code.
 
@@ -89,7 +103,7 @@ def _work(stage: Stage) -> Work:
         return (
             f"{words[3]} training",
             parts[place],
-            parts[place + 1] if words[3] == "semantics" else "ppo",
+            parts[place + 1] if words[3] in ("semantics", "reliability") else "ppo",
             "",
         )
     if command == "probe":
@@ -104,8 +118,13 @@ def _work(stage: Stage) -> Work:
 HOOKS = Hooks(
     package="pgprim",
     code="data/code",
-    targets=("figures/*", "!figures/mine/*", "data/metrics/*", "data/claims*"),
-    captions="workflow/report/figures.rst",
+    targets=(
+        *("figures/*", "!figures/mine/*", "data/figures/*", "!data/figures/mine/*"),
+        *("data/metrics/*", "data/claims*", "site/*"),
+    ),
+    captions=CAPTIONS,
+    reported=("figures/*.pdf",),
+    labels=labels,
     check=check,
     seconds=seconds,
     extra_digests=extra_digests,

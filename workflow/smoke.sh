@@ -4,7 +4,8 @@
 #     workflow/smoke.sh [FOLDER [SET]]
 #
 # The folder gets a clone of this checkout as it is on disk, with an empty DVC cache and no remote, so that
-# nothing is taken from earlier runs and nothing is left in the checkout.
+# nothing is taken from earlier runs and nothing is left in the checkout. SNAKEMAKE_OPTIONS has options for Snakemake, such as
+# `--profile profiles/slurm`.
 set -euo pipefail
 
 here=$(git rev-parse --show-toplevel)
@@ -37,5 +38,6 @@ mkdir -p .dvc/no-remote
 python -m pgprim.commands.scale "$set" --force
 
 start=$SECONDS
-snakemake --cores "${CORES:-2}"
+# shellcheck disable=SC2086  # options are words
+snakemake --cores "${CORES:-2}" ${SNAKEMAKE_OPTIONS:-}
 echo "all figures of the set $set took $((SECONDS - start)) s; they are in $folder/figures"

@@ -1,11 +1,17 @@
-"""One repository with everything computed, pushed to its folder `remote` and committed; each test takes a copy."""
+"""One repository with everything computed, pushed to its folder `remote` and committed; each test takes a copy.
+
+Services that tests share, too: `make test-services` sets `DVCSNAKE_TEST_SERVICES`, without which their tests are skipped.
+"""
 
 import fcntl
 import os
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from toys import ALL, Checkout, make_toy
+import services
+from toys import ALL, Checkout, make_toy, nothing_computed
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +53,49 @@ def whole(origin, tmp_path) -> Checkout:
 @pytest.fixture
 def blank(origin, tmp_path) -> Checkout:
     """A clone in which nothing was ever computed, and that has no remote."""
-    path = tmp_path / "blank"
-    subprocess.run(["git", "clone", "-q", origin.path, path], check=True)
-    (path / "dvc.lock").unlink()
-    (path / ".dvc/no-remote").mkdir()
-    (path / ".dvc/config.local").write_text("['remote \"repository\"']\n    url = no-remote\n")
-    return Checkout(path, tmp_path)
+    return nothing_computed(origin, tmp_path)
+
+
+def pytest_sessionfinish(session) -> None:
+    """Have xdist's main process know which services this one had."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["services"] = services.NOTES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    """Hear it from xdist's workers."""
+    services.NOTES.extend(getattr(node, "workeroutput", {}).get("services", []))
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Say which services the tests ran on."""
+    for note in services.NOTES:
+        terminalreporter.write_line(f"service: {note}")
+
+
+@pytest.fixture(scope="session")
+def ssh_port(tmp_path_factory) -> Iterator[tuple[int, Path]]:
+    """The port of an ssh server and the folder with its keys: OpenSSH's where it can be had, else one in Python."""
+    pytest.importorskip("dvc_ssh", reason="dvc-ssh is not installed (pip install -e 'bridge[ssh]')")
+    place = tmp_path_factory.mktemp("ssh") / "server"
+    with services.available(services.ssh_server(place)) as port:
+        yield port, place
+
+
+@pytest.fixture(scope="session")
+def s3_bucket(tmp_path_factory) -> Iterator[services.Bucket]:
+    """A bucket of an S3 service."""
+    pytest.importorskip("dvc_s3", reason="dvc-s3 is not installed (pip install -e 'bridge[s3]')")
+    with services.available(services.s3_server(tmp_path_factory.mktemp("s3"))) as bucket:
+        yield bucket
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory) -> Iterator[None]:
+    """A SLURM that takes jobs."""
+    pytest.importorskip(
+        "snakemake_executor_plugin_slurm", reason="the plugin is not installed (bridge[slurm])"
+    )
+    with services.available(services.slurm(tmp_path_factory.mktemp("slurm"))):
+        yield

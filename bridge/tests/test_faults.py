@@ -226,7 +226,7 @@ def small_disk(place: Path, megabytes: int):
     if done.returncode:
         pytest.skip("mounting a small tmpfs is not allowed here")
     try:
-        yield
+        yield place
     finally:
         subprocess.run(["umount", "-l", place], check=True)
 
@@ -243,6 +243,28 @@ def test_a_full_disk_loses_nothing(clone, origin, tmp_path):
         assert "No space left on device" in result.text
         full.run("rm -rf data/unfinished && git checkout -q params.yaml && dvc checkout figures/fig1.pdf")
         assert "Nothing to be done" in full.snakemake("figures/fig1.pdf").text
+        assert (full.path / "dvc.lock").read_text() == (origin.path / "dvc.lock").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", [0, 8, 16])
+def test_a_disk_that_is_full_before_anything_starts_is_one_sentence(clone, origin, tmp_path, kilobytes):
+    with small_disk(tmp_path / "disk", 6) as disk:
+        full = type(clone)(disk / "clone", tmp_path)
+        full.env["TMPDIR"] = str(tmp_path)
+        origin.run(f"git clone -q {clone.path} {full.path}")
+        full.snakemake("figures/fig1.pdf")
+        full.edit("params.yaml", "level: 0.95", "level: 0.5")
+        room = os.statvfs(disk)
+        (disk / "filler").write_bytes(b"x" * (room.f_bavail * room.f_frsize - 1024 * kilobytes))
+        result = full.snakemake("figures/fig1.pdf", check=False)
+        assert result.status == 1 and not result.ran and "Traceback" not in result.text
+        (said,) = [line for line in result.text.splitlines() if line.startswith("dvcsnake: ")]
+        assert "disk" in said and "full" in said
+        (disk / "filler").unlink()
+        assert full.snakemake("figures/fig1.pdf").ran == {"draw": 1, "estimate": 1, "plot": 1}
+        full.run("git checkout -q params.yaml")
+        assert not full.snakemake("figures/fig1.pdf").ran
         assert (full.path / "dvc.lock").read_text() == (origin.path / "dvc.lock").read_text()
 
 
@@ -274,13 +296,7 @@ def test_j_inputs_from_the_future_and_a_clock_set_back_are_no_trouble(whole, ori
 
 def test_j_conflict_markers_in_the_lock_are_both_sides_records(whole, origin):
     """Two branches computed different stages; Git merged dvc.lock line by line and left markers."""
-    whole.run("git checkout -q -b other")
-    whole.edit("params.yaml", "width: 2048", "width: 2000")
-    whole.snakemake()
-    whole.run("git commit -qam width && git checkout -q main && dvc checkout -q")
-    whole.edit("params.yaml", "level: 0.95", "level: 0.5")
-    whole.snakemake()
-    whole.run("git commit -qam level")
+    two_branches(whole)
     whole.run("git config --remove-section merge.dvcsnake")  # as if this clone had no merge driver
     whole.run("git merge other", check=False)
     assert "<<<<<<<" in (whole.path / "dvc.lock").read_text()
@@ -291,19 +307,34 @@ def test_j_conflict_markers_in_the_lock_are_both_sides_records(whole, origin):
     assert whole.is_clean()
 
 
-def test_j_a_merge_of_branches_that_computed_different_stages_needs_no_hand_work(whole):
-    whole.snakemake()
-    assert "merge-lock" in whole.run("git config merge.dvcsnake.driver").text, "the run has set it up"
+def two_branches(whole) -> None:
+    """Have `main` and `other` of a checkout compute different stages."""
     whole.run("git checkout -q -b other")
     whole.edit("params.yaml", "width: 2048", "width: 2000")
     whole.snakemake()
     whole.run("git commit -qam width && git checkout -q main && dvc checkout -q")
     whole.edit("params.yaml", "level: 0.95", "level: 0.5")
     whole.snakemake()
-    whole.run("git commit -qam level && git merge -q -m both other")
+    whole.run("git commit -qam level")
+
+
+def test_j_a_merge_of_branches_that_computed_different_stages_needs_no_hand_work(whole):
+    two_branches(whole)
+    assert "merge-lock" in whole.run("git config merge.dvcsnake.driver").text, "a run has set it up"
+    whole.run("git merge -q -m both other")
     result = whole.snakemake()
     assert result.ran == {"plot": 2}
     assert whole.is_clean()
+
+
+def test_j_a_clone_that_never_ran_merges_as_well_once_it_is_set_up(whole, tmp_path):
+    two_branches(whole)
+    clone = type(whole)(tmp_path / "clone", tmp_path)
+    whole.run(f"git clone -q . {clone.path}")
+    assert clone.run("python -m dvcsnake setup").text.count("merge dvc.lock stage by stage") == 1
+    assert not clone.run("python -m dvcsnake setup").text
+    clone.run(f"dvc config --local cache.dir {whole.path}/.dvc/cache && git merge -q -m both origin/other")
+    assert clone.snakemake().ran == {"plot": 2}
 
 
 @pytest.mark.parametrize(

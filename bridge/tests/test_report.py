@@ -9,6 +9,7 @@ def test_the_report_holds_every_figure_with_caption_and_parameters(clone):
     text = clone.run("snakemake -j1 --report report.html").text
     assert clone.log.exists() is False, "a report runs no stage"
     page = (clone.path / "report.html").read_text()
+    assert "Missing metadata" not in text and text.count("no run times of outputs") == 1
     for figure in ("fig1", "fig2", "fig8"):
         assert f"Adding {figure}.pdf" in text
         picture = (clone.path / f"figures/{figure}.png").read_bytes()

@@ -4,6 +4,14 @@ import shutil
 
 FIGURE = "figures/fig1.pdf"
 
+NOTE = """\
+rule note:
+    output:
+        "notes/mine.txt"
+    shell:
+        "touch {output}"
+"""
+
 
 def test_a_parameter_is_named_from_what_to_what(whole):
     whole.edit("params.yaml", "level: 0.95", "level: 0.5")
@@ -23,12 +31,33 @@ def test_a_module_an_input_and_a_command_are_named(whole):
         "dvc.yaml", "python -m weather.stages.plot ${key}", "python  -X utf8 -m weather.stages.plot ${key}"
     )
     text = whole.run(f"python -m dvcsnake why {FIGURE}").text
-    assert "simulate@oslo-warm-0 must run: code: work.py" in text
+    assert "simulate@oslo-warm-0 must run: code: work.py (ran)\n" in text
     (line,) = [line for line in text.splitlines() if line.startswith("figure@fig1")]
     assert (
         "command: … -m weather.stages.plot fig1" in line and "→ … -X utf8 -m weather.stages.plot fig1" in line
     )
-    assert "code: work.py" in line and "estimate runs first" in line
+    assert "code: work.py (ran); estimate runs first" in line
+
+
+def test_functions_are_named_also_those_that_are_new_or_gone_and_in_a_clone(whole, clone):
+    """The one machine has met the old version, the other finds it in Git."""
+    clone.snakemake(FIGURE)
+    shutil.rmtree(clone.path / ".dvc/tmp/dvcsnake/code")
+    for checkout in (whole, clone):
+        checkout.edit("weather/work.py", "def write_folder", "LIMIT = 3\n\n\ndef put_folder")
+        text = checkout.run(f"python -m dvcsnake why {FIGURE}").text
+        assert "code: work.py (LIMIT new, put_folder new, write_folder gone)" in text
+    shutil.rmtree(clone.path / ".dvc/tmp/dvcsnake/code")
+    clone.run("rm -rf .git")
+    assert "code: work.py\n" in clone.run("python -m dvcsnake why data/records/oslo/warm/0.zarr").text
+
+
+def test_a_change_that_was_run_and_never_committed_is_told_by_function_too(whole):
+    target = "data/records/oslo/warm/0.zarr"
+    whole.edit("weather/work.py", "TOY_SLEEP", "TOY_PAUSE")
+    whole.snakemake(target)
+    whole.edit("weather/work.py", "parents=True", "parents=1 == 1")
+    assert "code: work.py (write)\n" in whole.run(f"python -m dvcsnake why {target}").text
 
 
 def test_what_is_new_has_no_record(whole):
@@ -58,7 +87,25 @@ def test_a_target_that_is_none_is_one_sentence(whole):
         result = whole.run(f"python -m dvcsnake why {others} figures/fig99.pdf", check=False)
         assert result.status == 1
         assert result.text.startswith(f"dvcsnake: {told}") and result.text.count("\n") == 1
-    result = whole.snakemake("figures/fig1.pdf figures/fig99.pdf", check=False)
-    assert result.status == 1 and not result.ran and "Traceback" not in result.text
-    assert f"dvc: {told}" in result.text
-    assert result.text.count("did you mean") == 1 and whole.contents() == before
+    for others in ("", "figures/fig1.pdf", "--set-threads simulate=1 --cores 2"):
+        result = whole.snakemake(f"{others} figures/fig99.pdf", check=False)
+        assert result.status == 1 and not result.ran and whole.contents() == before
+        said = result.text.splitlines()
+        assert said[-1].startswith(f"dvcsnake: {told}") and "No rule to produce" not in result.text
+    said = whole.snakemake("figre", check=False).text.splitlines()[-1]
+    assert said == "dvcsnake: no stage of dvc.yaml is, or makes, figre; did you mean figure?"
+
+
+def test_targets_that_are_no_stage_s_are_snakemake_s_own(whole):
+    """A rule, what a rule makes, values of options."""
+    (whole.path / "Snakefile").write_text(
+        (whole.path / "Snakefile").read_text().replace("rule all:", NOTE + "\n\nrule all:")
+    )
+    for target in (
+        "note",
+        "--configfile params.yaml -- note",
+        "notes/mine.txt",
+        "--set-threads simulate=1 --latency-wait 3 all",
+    ):
+        assert whole.snakemake(target).status == 0
+    assert (whole.path / "notes/mine.txt").exists()

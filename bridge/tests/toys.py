@@ -43,7 +43,7 @@ class Result:
 
     @property
     def jobs(self) -> int:
-        found = re.search(r"(\d+) of \1 steps", self.text)
+        found = re.search(r"(\d+) of \1 done", self.text)
         return int(found[1]) if found else 0
 
 
@@ -137,3 +137,13 @@ def make_toy(folder: Path, params: dict | None = None) -> None:
 def toy_params() -> dict:
     """What the toy's params.yaml says."""
     return yaml.safe_load((TOY / "params.yaml").read_text())
+
+
+def nothing_computed(origin: Checkout, scratch: Path) -> Checkout:
+    """A clone in which nothing was ever computed, and that has no remote."""
+    path = scratch / "blank"
+    subprocess.run(["git", "clone", "-q", origin.path, path], check=True)
+    (path / "dvc.lock").unlink()
+    (path / ".dvc/no-remote").mkdir()
+    (path / ".dvc/config.local").write_text("['remote \"repository\"']\n    url = no-remote\n")
+    return Checkout(path, scratch)

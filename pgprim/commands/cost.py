@@ -343,6 +343,7 @@ def _resized(params: dict[str, Any], task: str, algo: str, size: dict[str, int])
     params["probes"]["checkpoints"]["floors"]["states"] = 2 * size["iterations"]
     params["fit"] |= {"beyond": 1, "patience": params["fit"]["epochs"]}
     params["baselines"] |= {"beyond": 1, "pairs": size["pairs"] // 4}
+    params["robustness"]["episodes"] = 2 * size["iterations"]
     params["landscape"]["kinds"] = ["few"]
     params["landscape"]["plane"]["points"] = 4  # 16 points side by side
     params["landscape"]["few"]["closer"] = []

@@ -1,4 +1,4 @@
-"""Cosines against budget, as in Figs. 1, 2, 9 and 10: what the gradient's and the steps' figures have in common."""
+"""Cosines against budget, as in Figs. 1, 2, 9 and 10: the common part of the gradient's and the steps' figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from pgprim.core.noise_scale import expected_cosine
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import band_handles, draw_band, draw_bars, ends_of, require_one_level
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
@@ -22,7 +23,8 @@ from pgprim.plotting.panels import (
     panel_grid,
     text_handle,
 )
-from pgprim.plotting.style import GREY, colour, marker
+from pgprim.plotting.seeds import over_seeds
+from pgprim.plotting.style import DASHES, GREY, colour, look
 
 DIMS = ("task", "algo", "seed", "iteration", "budget")
 
@@ -31,12 +33,17 @@ DIMS = ("task", "algo", "seed", "iteration", "budget")
 class Cosine:
     """Names of the variables of one kind of cosine, all over `DIMS`.
 
-    Its value, which may have an interval within an agent, and, for cosines to a truth, the value corrected for the noise
-    of that truth.
+    Attributes:
+        name: The cosine, which may have an interval within an agent.
+        corrected: For cosines to a truth, the cosine corrected for the noise of that truth.
+        power: To which power the cosine is N / (N + B), with the gradient noise scale B.
+        formula: That power in words.
     """
 
     name: str
     corrected: str | None = None
+    power: float = 1.0
+    formula: str = "N / (N + B)"
 
     @property
     def names(self) -> list[str]:
@@ -47,7 +54,7 @@ class Cosine:
 AGREEMENT = Cosine("cosine")
 """Mean pairwise cosine of the estimates (Figs. 1 and 9)."""
 
-TO_TRUTH = Cosine("truth_cosine", "truth_cosine_corrected")
+TO_TRUTH = Cosine("truth_cosine", "truth_cosine_corrected", 0.5, "√(N / (N + B))")
 """Mean cosine of the estimates to the large-sample estimate (Figs. 2 and 10)."""
 
 
@@ -75,17 +82,50 @@ def select_cosines(
     return chosen.assign(marked=((), params["plot"]["budget"], attrs)).assign_attrs(figure=figure)
 
 
+def at_largest_budget(ds: xr.Dataset, name: str) -> xr.DataArray:
+    """A variable of each agent and checkpoint at the largest budget that has a noise scale.
+
+    That budget knows the noise scale best. It is infinite where those estimates show no common signal; to take a smaller
+    budget there would be to select by result.
+
+    Args:
+        ds: `noise_scale` and the variable, along `budget`.
+        name: The variable.
+    """
+    last = ds.budget.where(ds.noise_scale.notnull()).max("budget")
+    long_name = ds[name].attrs["long_name"] + ", at the largest budget"
+    return (
+        ds[name]
+        .where(ds.budget == last)
+        .max("budget")
+        .assign_attrs(ds[name].attrs | {"long_name": long_name})
+    )
+
+
+def with_guide(ds: xr.Dataset) -> xr.Dataset:
+    """The dataset of a figure of cosines with `guide` [pairs], the noise scale whose curve is drawn, instead of `noise_scale`.
+
+    It is the median over seeds of the noise scale at each agent's largest budget.
+    """
+    guide = over_seeds(at_largest_budget(ds, "noise_scale"))
+    return ds.drop_vars(["noise_scale", "noise_scale_ci"], errors="ignore").assign(guide=guide)
+
+
 def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) -> Figure:
     """Panels of cosines against pairs per estimate: a row per task and kind, a column per checkpoint.
 
-    In each panel a line per algorithm and seed with the interval within that agent, and a vertical line at the pairs
-    that training uses per iteration. Combinations the dataset does not have stay blank.
+    In each panel a line per algorithm and seed with the interval within that agent, the curve that the noise scale
+    predicts, and a labelled vertical line at the pairs that training uses per iteration. A task or checkpoint without any
+    number has no row or column; other combinations that the dataset does not have stay blank.
 
     Args:
-        ds: `kinds`' variables over `DIMS`, the scalar `marked` [pairs], and the attribute `level` of the intervals.
+        ds: `kinds`' variables over `DIMS`, the scalar `marked` [pairs], and the attribute `level` of the intervals; with
+            `guide` [pairs] over task, algorithm and checkpoint where there are such curves.
         kinds: Which cosines to draw.
         height: Height of one row of panels [inch].
     """
+    for dim in ("task", "iteration", "budget"):
+        ds = ds.dropna(dim, how="all", subset=[kind.name for kind in kinds])
     tasks, iterations, budgets = ds.task.values, ds.iteration.values, ds.budget.values
     marked = int(ds.marked)
     rows = [(task, kind) for task in tasks for kind in kinds]
@@ -107,21 +147,28 @@ def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) 
 
 
 def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:
-    """One panel: a line, its markers and its band per algorithm and seed.
+    """One panel: a line, its markers and its band per algorithm and seed, and the noise scale's curve per algorithm.
 
     Args:
         panel: The axes to draw into.
-        ds: `kind`'s variables over `(algo, seed, budget)`.
+        ds: `kind`'s variables over `(algo, seed, budget)`, and `guide` over `algo` if there are curves. The limits of
+            the x axis are set.
         kind: Which cosine to draw.
     """
     algos = tuple(order_algos(ds.algo.values.tolist()))
+    fine = np.geomspace(*panel.get_xlim(), 100)
     for algo in algos:
+        shade, symbol = look(algo, algos)
+        if "guide" in ds and np.isfinite(scale := float(ds.guide.sel(algo=algo))):
+            panel.plot(
+                fine, expected_cosine(fine, scale) ** kind.power, color=shade, linewidth=0.7,
+                linestyle=DASHES["formula"], label=f"{algo} guide",
+            )  # fmt: skip
         for seed in ds.seed.values:
             line = ds.sel(algo=algo, seed=seed)
             line = line.isel(budget=np.isfinite(line[kind.name].values))
             if line.budget.size == 0:
                 continue
-            shade = colour(algo, algos)
             x, label = line.budget.values, f"{algo} {seed}"
             draw_band(panel, x, line, kind.name, color=shade, label=label)
             if x.size == 1:  # a band over one budget has no width
@@ -130,13 +177,19 @@ def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:
                 x,
                 line[kind.name].values,
                 color=shade,
-                marker=marker(algo, algos),
+                linewidth=0.6,
+                marker=symbol,
                 markeredgewidth=0,
                 label=label,
             )
             if kind.corrected is not None:
                 panel.plot(
-                    x, line[kind.corrected].values, color=shade, linewidth=0.8, linestyle=":", label=label
+                    x,
+                    line[kind.corrected].values,
+                    color=shade,
+                    linewidth=0.5,
+                    linestyle=DASHES["corrected"],
+                    label=label,
                 )
 
 
@@ -155,18 +208,23 @@ def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], marked: int) -> list[list]
     algos = tuple(order_algos(ds.algo.values.tolist()))
     lines = [
         Line2D(
-            [], [], color=colour(algo, algos), marker=marker(algo, algos), markeredgewidth=0,
+            [], [], color=colour(algo, algos), marker=look(algo, algos).marker, markeredgewidth=0,
             label=f"{algo_label(algo)}, one line per seed",
         )
         for algo in algos
         if any(np.isfinite(ds[name].sel(algo=algo).values).any() for name in names)
     ]  # fmt: skip
-    corrected = []
+    shapes = [*band_handles(ds, "within the agent"), marked_handle(marked)]
+    guides = []
+    if "guide" in ds:
+        words = f"{' and '.join(kind.formula for kind in kinds)}, noise scale B"
+        guides.append(Line2D([], [], color=GREY, linewidth=0.7, linestyle=DASHES["formula"], label=words))
     if "truth_pairs" in ds:
         pairs = ds.truth_pairs.values[np.isfinite(ds.truth_pairs.values)]
         sizes = " to ".join(count_label(float(size)) for size in np.unique([pairs.min(), pairs.max()]))
-        corrected = [
-            Line2D([], [], color=GREY, linestyle=":", label="corrected for noise in the truth"),
+        words = "corrected for the truth's noise"
+        guides += [
+            Line2D([], [], color=GREY, linewidth=0.5, linestyle=DASHES["corrected"], label=words),
             text_handle(f"(truth from {sizes} pairs)"),
         ]
-    return [lines, [*band_handles(ds, "within the agent"), marked_handle(marked)], corrected]
+    return [lines, shapes, guides]

@@ -89,7 +89,8 @@ def percent(level: float) -> str:
 
 
 def _has_intervals(ds: xr.Dataset) -> bool:
-    return any(str(name).endswith("_ci") for name in ds.data_vars)
+    """Whether any variable has an interval anywhere."""
+    return any(str(name).endswith("_ci") and ds[name].notnull().any() for name in ds.data_vars)
 
 
 def _words(ds: xr.Dataset, whose: str) -> str:

@@ -17,6 +17,13 @@ def task_label(task: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def figure_label(figure: str) -> str:
+    """`fig2` -> `Figure 2`, `table1` -> `Table 1`, `noise_scale` -> `Noise scale`."""
+    kind, number = figure.rstrip("0123456789"), figure[len(figure.rstrip("0123456789")) :]
+    words = {"fig": "figure"}.get(kind, kind) if number else figure
+    return task_label(f"{words} {number}".strip())
+
+
 def algo_label(algo: str) -> str:
     """`ppo_m` -> `PPO-M`."""
     return algo.upper().replace("_", "-")

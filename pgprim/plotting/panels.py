@@ -42,7 +42,9 @@ def name_row(axes: Axes, text: str) -> None:
 
 
 def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], marked: int) -> None:
-    """A logarithmic x axis over the budgets with a vertical line at the pairs that training uses per iteration.
+    """A logarithmic x axis over the budgets with a labelled vertical line at the pairs that training uses per iteration.
+
+    Where it spans five decades or more, every other one has its number.
 
     Args:
         axes: The panel.
@@ -54,7 +56,7 @@ def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], marked: int) ->
     axes.set_xlim(low / 1.3, high * 1.3)
     decades = [10.0**k for k in range(20) if low / 1.3 <= 10.0**k <= high * 1.3]
     if len(decades) >= 2:
-        axes.xaxis.set_major_locator(FixedLocator(decades))
+        axes.xaxis.set_major_locator(FixedLocator(decades[:: 2 if len(decades) > 4 else 1]))
         axes.xaxis.set_minor_locator(LogLocator(subs=range(2, 10)))
     else:
         ticks = sorted({*budgets.tolist(), marked})
@@ -62,13 +64,27 @@ def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], marked: int) ->
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
         axes.xaxis.set_minor_locator(FixedLocator([]))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.axvline(marked, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1.5)
+    mark(axes, marked)
+
+
+def mark(axes: Axes, marked: int, bottom: bool = False) -> None:
+    """A vertical line at the pairs that training uses per iteration, with their number beside it as the paper writes it.
+
+    Args:
+        axes: The panel, with its x axis set.
+        marked: Pairs per training iteration.
+        bottom: Write the number at the lower end of the line, not at the upper one.
+    """
+    axes.axvline(marked, color=GREY, linewidth=0.7, zorder=1.5)
+    axes.annotate(
+        count_label(marked), (marked, 0 if bottom else 1), (-1.5, 1 if bottom else -1), xycoords=("data", "axes fraction"),
+        textcoords="offset points", ha="right", va="bottom" if bottom else "top", color=GREY, fontsize=7,
+    )  # fmt: skip
 
 
 def marked_handle(marked: int) -> Line2D:
-    """The legend's entry for the vertical line of `budget_axis`."""
-    label = f"pairs per training iteration ({count_label(marked)})"
-    return Line2D([], [], color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), label=label)
+    """The legend's words for the line of `mark`, which has its number written at it."""
+    return text_handle(f"{count_label(marked)}: pairs per training iteration")
 
 
 def cosine_axis(axes: Axes, limits: tuple[float, float]) -> None:

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
 
+from pgprim.plotting.labels import figure_label
 from pgprim.plotting.style import style
 from pgprim.store.files import writing
 from pgprim.store.provenance import KEYS
@@ -31,7 +32,7 @@ def about(ds: xr.Dataset) -> dict[str, str]:
         ds: The data; anything that it does not have is left out.
     """
     parts = [f"{name} {', '.join(map(str, np.atleast_1d(ds[name])))}" for name in _SHOWN if name in ds.coords]
-    title = "; ".join([str(ds.attrs["figure"])] * ("figure" in ds.attrs) + parts)
+    title = "; ".join([figure_label(str(ds.attrs["figure"]))] * ("figure" in ds.attrs) + parts)
     origin = "; ".join(f"{name} {ds.attrs[name]}" for name in KEYS if name in ds.attrs and name != "params")
     return {name: text for name, text in (("Title", title), ("Keywords", origin)) if text}
 

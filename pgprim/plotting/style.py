@@ -1,11 +1,17 @@
-"""The one place for how figures look: fonts, line widths, page width, and one colour and marker per algorithm.
+"""The one place for how figures look: fonts, line widths, page widths, and one colour, marker and dash per meaning.
+
+A colour says whose a curve is (an algorithm, a baseline, surrogate or reward, few or many pairs), a dash how it came about
+(measured, on the update's own pairs, from a formula), and a shade which of several ordered things it is. No colour, marker
+or dash has two meanings on any figure. Colours were chosen by maximising the least distance between any two of them under
+the usual colour vision and three deficiencies, with different lightness within each group (tests/plotting/test_palette.py).
 
 The style is a Python dictionary and not an `.mplstyle` file because figures depend on the code of the modules they
 import: a changed style then rebuilds the figures, a changed data file would not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import matplotlib
 import matplotlib.style
@@ -13,17 +19,74 @@ import numpy as np
 from matplotlib.colors import to_rgb
 
 WIDTH = 5.5
-"""Width of the text column of the paper's style [inch]."""
+"""Width of a page's text [inch]."""
+
+COLUMN = 3.25
+"""Width of one of two columns [inch]."""
 
 GREY = "0.45"
-"""Colour of what belongs to no algorithm."""
+"""Colour of what belongs to nobody: guides, marked places, and the legend's entries for a dash or a marker alone."""
 
-# Okabe and Ito's palette, told apart with every common colour blindness; markers tell algorithms apart without colour.
-_ALGOS = {"ppo": ("#0072B2", "o"), "trpo": ("#D55E00", "s"), "ppo_m": ("#56B4E9", "^")}
-PINK, GREEN, ORANGE, BLACK = ("#CC79A7", "D"), ("#009E73", "v"), ("#E69F00", "P"), ("#000000", "X")
-"""Colours and markers that no algorithm of the paper has, for whatever else a figure tells apart."""
 
-_OTHERS = (PINK, GREEN, ORANGE, BLACK)
+class Look(NamedTuple):
+    """Colour and marker of one meaning."""
+
+    colour: str | tuple[float, float, float]
+    marker: str
+
+
+ALGOS = {
+    "ppo": Look("#004F9E", "o"),
+    "trpo": Look("#D55E00", "s"),
+    "ppo_m": Look("#56B4E9", "^"),
+}
+"""The paper's algorithms."""
+
+OTHERS = (Look("#9600FF", "D"), Look("#87B44B", "v"), Look("#6978F0", "P"))
+"""What any other algorithm takes, in this order."""
+
+BASELINES = {
+    "zero": Look("#F0B42D", "X"),
+    "value": Look("#3C9669", "h"),
+    "true": Look("#004B00", "*"),
+}
+"""No baseline, the agent's value function, and one fitted to returns."""
+
+SURFACES = {"surrogate": Look("#962D3C", "d"), "reward": Look("#000000", "p")}
+"""What is measured around a checkpoint: the objective that the algorithm maximises, and the true reward."""
+
+BATCHES = {"few": Look("#C369B4", "<"), "many": Look("#694B78", ">")}
+"""A step by few pairs, as in training, and by many."""
+
+ERRORS = {"lam_bias": "1", "lam_variance": "2", "lam_error": "3"}
+"""Markers of squared bias, variance and their sum, which are three shades of the algorithm's colour."""
+
+FLOOR, NOISE_FREE, PUBLISHED, ABOVE = "_", "x", 4, 6
+"""Markers of what a perfect value function would show, of an error without noise, of published numbers, and of values that lie
+further up than it stands."""
+
+DASHES = {
+    "measured": "-",
+    "train": (0, (3, 1.3)),
+    "level": (0, (1, 1.3)),
+    "formula": (0, (6, 1.5, 1, 1.5)),
+    "paper": (0, (7, 2)),
+    "corrected": (0, (4, 1.2, 1, 1.2, 1, 1.2)),
+}
+"""How a line came about.
+
+Measured, on held-out pairs and with exact semantics unless said otherwise; on the update's own pairs; a level that is given
+or bounds something; a formula's prediction; with the semantics of the released code; corrected for noise.
+"""
+
+FACES = {"held_out": "full", "train": "none"}
+"""Markers of held-out pairs are filled, those of the update's own pairs are hollow."""
+
+ONE: Mapping[str, Any] = {"linewidth": 0.4, "alpha": 0.4}
+"""A line of one seed where a line over seeds stands beside it."""
+
+ALL: Mapping[str, Any] = {"linewidth": 1.4, "zorder": 2.5}
+"""A median or mean over seeds."""
 
 STYLE = {
     # Fonts that come with matplotlib, so that every machine draws the same glyphs; Times-like, as the paper's text.
@@ -81,12 +144,20 @@ def style() -> Iterator[None]:
 
 def colour(algo: str, algos: tuple[str, ...] = ()) -> str:
     """The algorithm's colour; an algorithm the paper does not have takes the next free one in order of `algos`."""
-    return _look(algo, algos)[0]
+    return look(algo, algos).colour
 
 
 def marker(algo: str, algos: tuple[str, ...] = ()) -> str:
     """The algorithm's marker; see `colour`."""
-    return _look(algo, algos)[1]
+    return look(algo, algos).marker
+
+
+def look(algo: str, algos: tuple[str, ...] = ()) -> Look:
+    """The algorithm's colour and marker; see `colour`."""
+    if algo in ALGOS:
+        return ALGOS[algo]
+    others = [name for name in algos if name not in ALGOS]
+    return OTHERS[others.index(algo) % len(OTHERS) if algo in others else 0]
 
 
 def shades(hue: str, count: int) -> list[tuple[float, float, float]]:
@@ -94,10 +165,3 @@ def shades(hue: str, count: int) -> list[tuple[float, float, float]]:
     base = np.array(to_rgb(hue))
     steps = np.linspace(-0.6, 0.45, count) if count > 1 else np.zeros(1)
     return [tuple(base + (1 - base) * -step if step < 0 else base * (1 - step)) for step in steps]
-
-
-def _look(algo: str, algos: tuple[str, ...]) -> tuple[str, str]:
-    if algo in _ALGOS:
-        return _ALGOS[algo]
-    others = [name for name in algos if name not in _ALGOS]
-    return _OTHERS[others.index(algo) % len(_OTHERS) if algo in others else 0]

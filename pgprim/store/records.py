@@ -13,6 +13,7 @@ LABELS = {
     "cell": ("switches that are on, a digit each", "1"),
     "rate": ("learning rate of the policy in multiples of the task's own", "1"),
     "pairs": ("state-action pairs per iteration", "pairs"),
+    "multiple": ("policy's learning rate, or TRPO's δ, in multiples of the task's own", "1"),
 }
 """Long name and unit of what tells runs with changed settings apart."""
 

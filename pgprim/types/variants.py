@@ -11,6 +11,9 @@ from pgprim.types.errors import UserError
 STUDIED = "ppo"
 """The algorithm of `ablation` and `regime`: only PPO has all four switches, and a learning rate for its policy."""
 
+KNOBS = ("policy_lr", "delta")
+"""How far an update goes: the learning rate of PPO's policy, or TRPO's δ, with whose root the length of a step grows."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -41,7 +44,8 @@ def make_runs(params: dict[str, Any], study: str, task: str, variant: str) -> li
         params: The parameter file.
         study: A key of `STUDIES`.
         task: Name of the task.
-        variant: A learning rate of `ablation`, a number of pairs of `regime`, or an algorithm of `semantics`.
+        variant: A learning rate of `ablation`, a number of pairs of `regime`, or an algorithm of `semantics` or
+            `reliability`.
 
     Raises:
         UserError: The study does not have this variant.
@@ -105,10 +109,31 @@ def _semantics_runs(params: dict[str, Any], task: str, algo: str) -> list[Run]:
     return [Run(algo, {}, values, block["train_iterations"], ("train", task, algo))]
 
 
+def _reliability_runs(params: dict[str, Any], task: str, algo: str) -> list[Run]:
+    """An algorithm; one run per multiple of how far its updates go (`KNOBS`), each with random numbers of its own."""
+    block = params["reliability"]
+    _find(algo, "reliability.algos", block["algos"])
+    values = settings_of(params, task, algo) | {"anneal_over": block["iterations"]}
+    knob = next((name for name in KNOBS if name in values), None)
+    if knob is None:
+        raise UserError(f"--variant {algo}: has none of {', '.join(KNOBS)} among its settings in params.yaml")
+    return [
+        Run(
+            algo,
+            {"multiple": multiple},
+            values | {knob: multiple * values[knob]},
+            block["iterations"],
+            ("reliability", task, algo, str(multiple)),
+        )
+        for multiple in block["multiples"]
+    ]
+
+
 STUDIES: dict[str, Callable[[dict[str, Any], str, str], list[Run]]] = {
     "ablation": _ablation_runs,
     "regime": _regime_runs,
     "semantics": _semantics_runs,
+    "reliability": _reliability_runs,
 }
 
 

@@ -53,6 +53,8 @@ def small() -> dict:
     params["ablation"] |= {"rates": [1.0], "seeds": [0, 1], "choose": [0], "iterations": 5, "pairs": 128}
     params["regime"] |= {"pairs": [128, 512], "total_pairs": 1024, "rates": [0.5, 1.0]}
     params["semantics"] |= {"train_iterations": 10, "train_seeds": [2]}
+    params["robustness"] |= {"seeds": [0], "factors": [0.5, 1.0, 2.0], "noise": [0.0, 0.1], "episodes": 3}
+    params["reliability"] |= {"multiples": [1.0, 2.0], "seeds": [0, 1], "iterations": 5}
     check(params)
     return params
 
@@ -72,6 +74,7 @@ RATES = {
         "fit": 1,
         "baselines": 2,
         "landscape": 3,
+        "robustness": 4,
     },
     "figure_bytes": 7,
     "environments": {
@@ -91,6 +94,7 @@ RATES = {
                 "fit": {"pairs_per_second": 10000, "bytes": 6},
                 "baselines": {"pairs_per_second": 100, "bytes": 2},
                 "landscape": {"pairs_per_second": 1000, "bytes": 8},
+                "robustness": {"bytes": 9},
             },
         }
     },
@@ -138,6 +142,10 @@ def test_worked_numbers(small):
     assert found["ablation training"] == Cost("ablation training", 1, 20_480, 1 + 2048.0, 160.0)
     # 2 rates × (8 + 3 iterations of 128 pairs, then 2 + 2 of 512), those again whose halves are compared
     assert found["regime training"] == Cost("regime training", 2, 6_912, 2 * 1 + 691.2, 2 * (8 + 2) * 1.0)
+    # one checkpoint; the task as it is, two factors of four quantities and one noise × 3 episodes of at most 1000 pairs
+    assert found["robustness"] == Cost("robustness", 1, 30_000, 4 + 300.0, 10 * 9.0)
+    # 2 multiples × 5 iterations × 2 seeds × 128 pairs
+    assert found["reliability training"] == Cost("reliability training", 1, 2_560, 1 + 256.0, 20.0)
     assert found["semantics training"] == Cost("semantics training", 1, 1_280, 1 + 128.0, 10.0)
     # one seed at 2 checkpoints; twice the estimates from 8 kept streams × 1000 pairs, and at most one vector kept of each
     assert found["semantics of gradient"] == Cost("semantics of gradient", 2, 32_000, 2 * 4 + 32.0, 2 * 4.0)
@@ -170,6 +178,8 @@ def test_twice_the_seeds_cost_twice_as_much(small):
     small["landscape"]["few"]["closer"].append({"task": "hopper", "seed": 5, "budgets": [500, 700]})
     small["ablation"]["seeds"] = [0, 1, 2, 3]
     small["regime"]["seeds"] = [2, 5]
+    small["robustness"]["seeds"] = [0, 5]
+    small["reliability"]["seeds"] = [0, 1, 2, 3]
     small["semantics"] |= {"train_seeds": [2, 5], "seeds": [2, 5]}
     twice = {cost.kind: cost for cost in costs(small, RATES)}
     for kind in once:

@@ -66,7 +66,7 @@ def a2c(tmp_path, monkeypatch):
 
 
 def a2c_block(**changes) -> dict:
-    block = YAML(typ="safe", pure=True).load(block_of_the_page("yaml"))
+    block = YAML(typ="safe", pure=True).load(block_of_the_page("yaml"))["agents"]
     block["a2c"]["all"] |= changes
     return block
 

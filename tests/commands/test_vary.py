@@ -42,6 +42,12 @@ def write_params(**train) -> dict:
     }  # fmt: skip
     params["regime"] |= {"pairs": [64, 100], "total_pairs": 200, "rates": [0.5, 1.0], "agreement_points": 2}
     params["semantics"] |= {"train_iterations": 2, "train_seeds": [0]}
+    params["reliability"] |= {
+        "algos": ["ppo", "trpo"],
+        "multiples": [1.0, 3.0],
+        "seeds": [0, 1],
+        "iterations": 2,
+    }
     params["lockstep"] = 2
     with Path("params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
@@ -71,6 +77,17 @@ def test_an_ablation_has_a_run_per_cell(here):
     np.testing.assert_allclose(annealed, [4.5e-4, 4.5e-4, 2.25e-4, 2.25e-4])
     assert not ds.diverged.any()
     assert [one["value_clip"] for one in json.loads(ds.attrs["params"])["runs"]] == [None, 0.2, None, 0.2]
+
+
+def test_step_sizes_are_multiplied_for_both_algorithms(here):
+    ppo, trpo = vary("reliability", "ppo"), vary("reliability", "trpo", out="trpo")
+    for ds in (ppo, trpo):
+        assert ds.sizes == {"task": 1, "algo": 1, "multiple": 2, "seed": 2, "iteration": 2}
+        assert ds.multiple.attrs["long_name"].startswith("policy's learning rate, or TRPO's δ")
+    rates = ppo.policy_lr.isel(seed=0).squeeze().values
+    np.testing.assert_allclose(rates, [[4.5e-4, 2.25e-4], [13.5e-4, 6.75e-4]])
+    assert [one["delta"] for one in json.loads(trpo.attrs["params"])["runs"]] == pytest.approx([0.13, 0.39])
+    assert (trpo.kl_mean.sel(multiple=1.0) <= 0.13).all() and (trpo.kl_mean <= 0.39).all()
 
 
 def test_regimes_have_as_many_pairs_in_all_and_say_where_halves_agree(here):
@@ -134,11 +151,15 @@ def test_random_numbers_are_shared_by_no_two_runs(here):
     params = load()
     purposes = [
         run.purpose
-        for study, variants in (("ablation", ["1.0"]), ("regime", ["64", "100"]))
+        for study, variants in (
+            ("ablation", ["1.0"]),
+            ("regime", ["64", "100"]),
+            ("reliability", ["ppo", "trpo"]),
+        )
         for variant in variants
         for run in make_runs(params, study, "hopper", variant)
     ]
-    assert len(set(purposes)) == len(purposes) == 4 + 2 * 2
+    assert len(set(purposes)) == len(purposes) == 4 + 2 * 2 + 2 * 2
 
 
 @pytest.mark.parametrize(

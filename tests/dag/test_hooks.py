@@ -46,9 +46,11 @@ def test_prices_add_up_and_follow_the_work(hooks):
         ("probe floors --checkpoint x", estimates.format("floors") + "{}.nc"),
         ("probe fit --checkpoint x", "data/fits/walker2d/ppo/0/{}.safetensors"),
         ("probe landscape --case steps", estimates.format("landscape") + "{}/steps.nc"),
+        ("probe robustness --checkpoint x", estimates.format("robustness") + "{}.nc"),
         ("probe semantics --case gradient", "data/semantics/gradient/humanoid/ppo/0/{}.nc"),
         ("vary ablation --task hopper", "data/variants/ablation/hopper/{}/0.zarr"),
         ("vary regime --task hopper", "data/variants/regime/hopper/{}/0.zarr"),
+        ("vary reliability --task hopper", "data/variants/reliability/hopper/trpo/{}.zarr"),
         ("vary semantics --task walker2d", "data/semantics/training/walker2d/ppo/{}.zarr"),
     ):
         assert price(hooks, stages(cmd, path, 3)).startswith(", at most about "), cmd
@@ -95,19 +97,33 @@ def test_a_mistake_in_the_parameters_is_the_bridge_s_error_too(hooks, tmp_path, 
         hooks.check()
 
 
-def test_default_targets_are_figures_metrics_and_claims(hooks):
+def test_default_targets_are_figures_with_datasets_metrics_claims_and_the_page(hooks):
     paths = [
         "figures/fig1.pdf",
         "figures/mine/fig1.pdf",
         "data/figures/fig1.nc",
+        "data/figures/mine/fig1.nc",
         "data/metrics/hopper/ppo.json",
         "data/claims.json",
+        "data/estimates/gradient/hopper/ppo/0/0.nc",
+        "site/index.html",
     ]
     assert hooks.default_targets(paths) == [
         "data/claims.json",
+        "data/figures/fig1.nc",
         "data/metrics/hopper/ppo.json",
         "figures/fig1.pdf",
+        "site/index.html",
     ]
+
+
+def test_the_report_lists_figures_by_number_with_their_titles_and_each_once(hooks, monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    paths = ["figures/fig1.pdf", "figures/fig1.png", "site/index.html", "data/claims.json"]
+    assert [path for path in paths if hooks.is_reported(path)] == ["figures/fig1.pdf"]
+    listed = [hooks.labels(f"figures/{name}.pdf") for name in ("fig10", "slices", "fig2", "table1")]
+    assert sorted(label["figure"] for label in listed) == ["Figure 02", "Figure 10", "slices", "table1"]
+    assert listed[2]["title"].startswith("Mean cosine of gradient estimates")
 
 
 def test_plots_do_not_depend_on_torch_code_nor_training_on_plots():

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 
 def lines(panel: Axes, label: str) -> list[np.ndarray]:
@@ -33,14 +34,38 @@ def texts(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in found if text.get_visible())
 
 
+def small_texts(figure: Figure, least: float = 6) -> list[str]:
+    """Words in smaller type than may be printed [point]."""
+    figure.draw_without_rendering()
+    return [
+        text.get_text() for text in figure.findobj(Text) if text.get_text() and text.get_fontsize() < least
+    ]
+
+
+def row_name(panel: Axes) -> str:
+    """The name of the panel's row, which reads downwards beside it."""
+    (name,) = (text.get_text() for text in panel.texts if text.get_rotation() == 270)
+    return name
+
+
+def _within(inner: Bbox, outer: Bbox) -> bool:
+    """Whether a box lies within another, to a pixel."""
+    return (
+        inner.x0 >= outer.x0 - 1 and inner.x1 <= outer.x1 + 1
+        and inner.y0 >= outer.y0 - 1 and inner.y1 <= outer.y1 + 1
+    )  # fmt: skip
+
+
 def overlaps(figure: Figure) -> list[tuple[str, str]]:
     """Pairs of legends, titles, axis labels and panels that cover each other, and what sticks out of the figure."""
     figure.draw_without_rendering()
     boxes = {f"legend {k}": legend.get_window_extent() for k, legend in enumerate(figure.legends)}
     words = [figure._supxlabel] if figure._supxlabel else []
     for k, panel in enumerate(figure.axes):
-        boxes[f"panel {k}"] = panel.get_window_extent()
-        words += [panel.title, panel.xaxis.label, panel.yaxis.label, *panel.texts]
+        box = panel.get_window_extent()
+        boxes[f"panel {k}"] = box
+        words += [panel.title, panel.xaxis.label, panel.yaxis.label]
+        words += [text for text in panel.texts if not _within(text.get_window_extent(), box)]
     for k, text in enumerate(words):
         if text.get_text():
             boxes[f"{text.get_text()} {k}"] = text.get_window_extent()

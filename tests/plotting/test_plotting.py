@@ -11,10 +11,19 @@ from matplotlib.patches import Rectangle
 
 from pgprim.plotting.choose import choose
 from pgprim.plotting.combine import combine
-from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, order_tasks, task_label
+from pgprim.plotting.labels import (
+    algo_label,
+    axis_label,
+    count_label,
+    figure_label,
+    order_algos,
+    order_tasks,
+    task_label,
+)
 from pgprim.plotting.panels import budget_axis, panel_grid
-from pgprim.plotting.save import save
+from pgprim.plotting.save import about, save
 from pgprim.plotting.style import STYLE, WIDTH, colour, marker, shades, style
+from pgprim.probes.gradient.plot import plot, select
 from pgprim.types.errors import UserError
 from tests.plotting.synthetic import estimate, estimates
 
@@ -61,6 +70,11 @@ def test_shades_go_from_light_to_dark():
 def test_names():
     assert [task_label(t) for t in ("walker2d", "half_cheetah")] == ["Walker2d", "Half cheetah"]
     assert [algo_label(a) for a in ("ppo", "ppo_m")] == ["PPO", "PPO-M"]
+    assert [figure_label(f) for f in ("fig2", "table1", "noise_scale")] == [
+        "Figure 2",
+        "Table 1",
+        "Noise scale",
+    ]
     assert order_tasks(["hopper", "ant", "walker2d", "humanoid"]) == ["humanoid", "walker2d", "hopper", "ant"]
     assert order_algos(["trpo", "vpg", "ppo", "ppo"]) == ["ppo", "trpo", "vpg"]
 
@@ -175,6 +189,18 @@ def test_several_figures_are_pages_of_one_file(tmp_path):
     assert image.shape == (2 * dpi, 2 * dpi, 4)
     assert image[0, 0].tolist() == [1, 0, 0, 1]
     assert image[-1, 0].tolist() == [0, 0, 1, 1] and image[-1, -1].tolist() == [1, 1, 1, 1]
+
+
+def test_a_figure_is_the_same_bytes_twice_and_its_pdf_has_a_title(tmp_path):
+    ds = select("fig2", combine(estimates(seeds=(0,))), {"plot": {"budget": 2048}})
+    paths = [[tmp_path / run / f"fig2.{suffix}" for suffix in ("pdf", "png")] for run in ("once", "again")]
+    for files in paths:
+        save(plot(ds), *files, said=about(ds))
+    for one, other in zip(*paths, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    pdf = paths[0][0].read_bytes()
+    assert b"/Title (Figure 2; task humanoid; algo ppo, trpo; seed 0; iteration 0, 150, 300, 450)" in pdf
+    assert b"Date" not in pdf
 
 
 def test_one_page_is_the_figure_itself(tmp_path):

@@ -71,30 +71,49 @@ def dataset(
     return select(figure, combine(parts), PARAMS)
 
 
-def test_fig4_has_a_panel_per_agent_kind_and_checkpoint_with_the_datasets_values():
+def test_fig4_has_a_panel_per_agent_kind_and_checkpoint_with_agents_and_their_median():
     ds = dataset("fig4")
-    agreement, differences = plot(ds)
+    page, _ = plot(ds)
     rows = [("walker2d", "ppo"), ("walker2d", "trpo"), ("hopper", "ppo"), ("hopper", "trpo")]
-    for page, name, dim, names in (
-        (agreement, "cosine", "baseline", BASELINES),
-        (differences, "cosine_difference", "difference", [f"{a}-{b}" for a, b in DIFFERENCES]),
-    ):
-        assert len(page.axes) == 12
-        assert [panel.get_title() for panel in page.axes[:3]] == [f"iteration {i}" for i in (150, 300, 450)]
-        for place, panel in enumerate(page.axes):
-            task, algo = rows[place // 3]
-            one = ds.sel(task=task, algo=algo, iteration=ds.iteration[place % 3])
-            assert panel.get_xscale() == "linear"
-            for which in names:
-                for seed in (0, 1, 2):
-                    line = one.sel({dim: which, "seed": seed})
-                    (points,) = drawn.lines(panel, f"{which} {seed}")
-                    np.testing.assert_array_equal(points, np.stack([BUDGETS, line[name]], axis=1))
-                    low, high = drawn.band(panel, f"{which} {seed}")
-                    np.testing.assert_allclose([low, high], ends_of(line, name))
-            assert any(set(line.get_xdata()) == {2048} for line in panel.get_lines())
-    assert "Walker2d, PPO" in drawn.texts(agreement)
-    assert "true less value" in drawn.texts(differences)
+    assert len(page.axes) == 12
+    assert [panel.get_title() for panel in page.axes[:3]] == [f"iteration {i}" for i in (150, 300, 450)]
+    for place, panel in enumerate(page.axes):
+        task, algo = rows[place // 3]
+        one = ds.cosine.sel(task=task, algo=algo, iteration=ds.iteration[place % 3])
+        assert panel.get_xscale() == "linear"
+        for which in BASELINES:
+            for seed in (0, 1, 2):
+                (points,) = drawn.lines(panel, f"{which} {seed}")
+                line = one.sel(baseline=which, seed=seed)
+                np.testing.assert_array_equal(points, np.stack([BUDGETS, line], axis=1))
+            (median,) = drawn.lines(panel, f"{which} median")
+            np.testing.assert_allclose(median[:, 1], one.sel(baseline=which).median("seed"))
+        assert any(set(line.get_xdata()) == {2048} for line in panel.get_lines())
+    assert "Walker2d, PPO" in drawn.texts(page)
+    assert "10K" in [text.get_text() for text in page.axes[-1].get_xticklabels()]
+
+
+def test_fig4_has_a_row_of_paired_differences_for_each_two_baselines():
+    ds = dataset("fig4")
+    _, page = plot(ds)
+    rows = [
+        (task, f"{a}-{b}")
+        for task in ("walker2d", "hopper")
+        for a, b in (("value", "zero"), ("true", "zero"), ("true", "value"))
+    ]
+    assert len(page.axes) == 3 * len(rows)
+    for place, panel in enumerate(page.axes):
+        task, difference = rows[place // 3]
+        one = ds.sel(task=task, difference=difference, iteration=ds.iteration[place % 3])
+        for algo in ("ppo", "trpo"):
+            for seed in (0, 1, 2):
+                line = one.sel(algo=algo, seed=seed)
+                (points,) = drawn.lines(panel, f"{algo} {seed}")
+                np.testing.assert_array_equal(points, np.stack([BUDGETS, line.cosine_difference], axis=1))
+                low, high = drawn.band(panel, f"{algo} {seed}")
+                np.testing.assert_allclose([low, high], ends_of(line, "cosine_difference"))
+    words = drawn.texts(page)
+    assert "true less value" in words and "95 % interval within the agent" in words
 
 
 def test_gae_shows_bias_variance_and_their_sum_at_each_lambda():
@@ -104,10 +123,8 @@ def test_gae_shows_bias_variance_and_their_sum_at_each_lambda():
     one = ds.sel(task="walker2d", algo="trpo", iteration=450, seed=1)
     for name in ("lam_bias", "lam_variance", "lam_error"):
         (points,) = drawn.lines(panel, f"{name} 1")
-        expected = one[name].where(one[name] >= panel.get_ylim()[0])
-        np.testing.assert_array_equal(points[:, 1], expected)
+        np.testing.assert_array_equal(points[:, 1], one[name])
         np.testing.assert_allclose(points[:, 0], np.arange(8), atol=0.2)
-    assert np.isnan(drawn.lines(panel, "lam_bias 1")[0][-1, 1]), "0 has no place on a logarithmic axis"
     (points,) = drawn.lines(alignment.axes[3], "trpo 2")
     expected = ds.lam_alignment.sel(task="hopper", algo="trpo", iteration=150, seed=2)
     np.testing.assert_array_equal(points[:, 1], expected)
@@ -117,13 +134,43 @@ def test_gae_shows_bias_variance_and_their_sum_at_each_lambda():
     np.testing.assert_allclose(points[:, 0], ds.iteration, atol=50)
 
 
+def test_no_point_is_dropped_where_a_squared_bias_comes_out_at_zero_or_below():
+    ds = dataset("gae")
+    rng = np.random.default_rng(0)
+    ds["lam_bias"] = ds.lam_bias + 0.02 * rng.standard_normal(ds.lam_bias.shape)
+    assert (ds.lam_bias < 0).any() and (dataset("gae").lam_bias == 0).any()
+    for panel, (task, algo) in zip(
+        plot(ds)[0].axes[::3],
+        [("walker2d", "ppo"), ("walker2d", "trpo"), ("hopper", "ppo"), ("hopper", "trpo")],
+        strict=True,
+    ):
+        low, high = panel.get_ylim()
+        for name in ("lam_bias", "lam_variance", "lam_error"):
+            points = np.concatenate([drawn.lines(panel, f"{name} {seed}")[0] for seed in (0, 1, 2)])
+            expected = (
+                ds[name].sel(task=task, algo=algo, iteration=150).transpose("seed", "lam").values.ravel()
+            )
+            np.testing.assert_array_equal(points[:, 1], expected)
+            assert np.all((low <= points[:, 1]) & (points[:, 1] <= high))
+
+
+def test_distance_from_zero_is_the_root_of_a_value_on_both_sides():
+    panel = plot(dataset("gae"))[0].axes[0]
+    to_frame = panel.transData.transform([(0, value) for value in (-0.01, 0, 0.01, 0.04)])[:, 1]
+    down, up, twice = np.diff(to_frame)[0], np.diff(to_frame)[1], to_frame[3] - to_frame[1]
+    np.testing.assert_allclose([down, twice], [up, 2 * up])
+    low, high = panel.get_ylim()
+    ticks = [tick for tick in panel.get_yticks() if low <= tick <= high]
+    assert 0 in ticks and len(ticks) >= 3
+
+
 def test_a_bar_ends_at_the_frame():
     ds = dataset("gae", seeds=(0,), algos=("ppo",), tasks=("hopper",))
+    ds.lam_bias_ci.sel(bound="low")[..., 0] = -50
     panel = plot(ds)[0].axes[0]
     (bars,) = [c for c in panel.collections if c.get_label() == "lam_bias 0"]
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
-    assert ends.min() == panel.get_ylim()[0]
-    assert (ds.lam_bias_ci.sel(bound="low") < 0).any()
+    assert ends.min() == panel.get_ylim()[0] > -50
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -145,7 +192,7 @@ def test_a_bar_ends_at_the_frame():
 )
 def test_nothing_covers_anything(figure, grid):
     for page in plot(dataset(figure, **grid)):
-        assert drawn.overlaps(page) == []
+        assert drawn.overlaps(page) == drawn.small_texts(page) == []
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -155,8 +202,8 @@ def test_what_was_not_estimated_stays_blank(figure):
         if "seed" in ds[name].dims:
             ds[name].loc[{"task": "hopper", "algo": "trpo", "seed": 1}] = np.nan
     panel = plot(ds)[0].axes[9]
-    assert {label for label in drawn.labels(panel) if label.endswith("1")} == set()
-    assert {label for label in drawn.labels(panel) if label.endswith("0")} != set()
+    assert {label for label in drawn.labels(panel) if label.endswith(" 1")} == set()
+    assert {label for label in drawn.labels(panel) if label.endswith(" 0")} != set()
 
 
 @pytest.mark.parametrize("figure", FIGURES)

@@ -25,7 +25,8 @@ def test_a_panel_per_checkpoint_with_the_datasets_values(figure, name):
     panels = plot(ds).axes
     assert [panel.get_title() for panel in panels] == [f"iteration {i}" for i in (0, 150, 300, 450)]
     for panel, iteration in zip(panels, ds.iteration.values, strict=True):
-        assert drawn.labels(panel) == {f"{algo} {seed}" for algo in ("ppo", "trpo") for seed in (0, 1, 2)}
+        seeds = {f"{algo} {seed}" for algo in ("ppo", "trpo") for seed in (0, 1, 2)}
+        assert drawn.labels(panel) == seeds | {"ppo guide", "trpo guide"}
         for algo in ("ppo", "trpo"):
             for seed in (0, 1, 2):
                 one = ds.sel(task="humanoid", algo=algo, seed=seed, iteration=iteration)
@@ -47,12 +48,12 @@ def test_cosines_to_truth_are_also_drawn_corrected():
 def test_a_row_per_task_named_and_labelled_from_attributes():
     figure = plot(dataset("fig9", tasks=("hopper", "walker2d", "ant"), iterations=(0, 2)))
     assert len(figure.axes) == 6
-    assert [panel.texts[0].get_text() for panel in figure.axes[1::2]] == ["Walker2d", "Hopper", "Ant"]
+    assert [drawn.row_name(panel) for panel in figure.axes[1::2]] == ["Walker2d", "Hopper", "Ant"]
     assert figure.axes[0].get_ylabel().replace("\n", " ") == "Mean pairwise cosine of the estimates"
     words = drawn.texts(figure)
     assert "State-action pairs per estimate [pairs]" in words
     assert "95 % interval within the agent" in words
-    assert "pairs per training iteration (2K)" in words
+    assert "2K: pairs per training iteration" in words
     assert "PPO, one line per seed" in words and "TRPO, one line per seed" in words
 
 
@@ -67,8 +68,9 @@ def test_missing_combinations_stay_blank():
         name: ds for name, ds in files.items() if name not in _named("humanoid/trpo/1/300", "hopper/ppo/0/0")
     }
     panels = plot(select("fig9", combine(kept), PARAMS)).axes
-    assert drawn.labels(panels[2]) == {"ppo 0", "ppo 1", "trpo 0"}
-    assert drawn.labels(panels[4]) == {"ppo 1", "trpo 0", "trpo 1"}
+    guides = {"ppo guide", "trpo guide"}
+    assert drawn.labels(panels[2]) == {"ppo 0", "ppo 1", "trpo 0"} | guides
+    assert drawn.labels(panels[4]) == {"ppo 1", "trpo 0", "trpo 1"} | guides
     assert len(plot(select("noise_scale", combine(kept), PARAMS)).axes) == 8
 
 
@@ -132,7 +134,9 @@ def test_an_infinite_noise_scale_is_an_open_line_without_a_point():
     (line,) = drawn.lines(pairs, "ppo 0")
     assert np.isnan(line[3, 1]) and np.isfinite(line[:3, 1]).all()
     (bars,) = [c for c in pairs.collections if c.get_label() == "ppo 0"]
+    (arrow,) = drawn.lines(pairs, "ppo 0 above")
     low, high = bars.get_segments()[3][:, 1]
+    assert arrow[3, 1] == low and np.isnan(arrow[:3, 1]).all()
     assert high == pairs.get_ylim()[1] and low == min(2e5, high)
 
 
@@ -147,7 +151,8 @@ def test_an_infinite_noise_scale_is_an_open_line_without_a_point():
     ],
 )
 def test_nothing_covers_anything(figure, grid):
-    assert drawn.overlaps(plot(dataset(figure, **grid))) == []
+    page = plot(dataset(figure, **grid))
+    assert drawn.overlaps(page) == drawn.small_texts(page) == []
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -164,3 +169,40 @@ def test_intervals_of_different_levels_are_refused():
     ds.encoding["source"] = "data/estimates/gradient"
     with pytest.raises(UserError, match=r"^data/estimates/gradient: .* different levels"):
         select("fig1", ds, PARAMS)
+
+
+def test_a_curve_shows_what_the_median_noise_scale_predicts():
+    for figure, power in (("fig1", 1), ("fig2", 0.5)):
+        ds = dataset(figure)
+        files = combine(estimates())
+        for panel, iteration in zip(plot(ds).axes, ds.iteration.values, strict=True):
+            scales = files.noise_scale.sel(
+                task="humanoid", algo="trpo", iteration=iteration, budget=BUDGETS[-1]
+            )
+            (curve,) = drawn.lines(panel, "trpo guide")
+            n, scale = curve[:, 0], float(np.median(scales))
+            np.testing.assert_allclose(curve[:, 1], (n / (n + scale)) ** power)
+
+
+def test_the_pairs_of_training_are_named_at_their_line():
+    for figure in (*FIGURES,):
+        panel = plot(dataset(figure)).axes[0]
+        (name,) = (text for text in panel.texts if text.get_text() == "2K")
+        assert name.xy[0] == 2048
+
+
+def test_budgets_up_to_a_million_have_a_readable_axis():
+    panel = plot(dataset("fig2", budgets=np.geomspace(100, 1e6, 13).round().astype(int))).axes[-1]
+    low, high = panel.get_xlim()
+    assert low < 100 and high > 1e6
+    assert panel.xaxis.get_majorticklocs().tolist() == [1e2, 1e4, 1e6]
+
+
+def test_a_task_or_checkpoint_without_a_number_has_no_empty_panels():
+    files = combine(estimates(tasks=("hopper", "humanoid"), seeds=(0,)))
+    hollow = files.copy(deep=True)
+    hollow.cosine.loc[{"task": "humanoid"}] = np.nan
+    hollow.cosine.loc[{"iteration": 300}] = np.nan
+    figure = plot(select("fig9", hollow, PARAMS))
+    assert [panel.get_title() for panel in figure.axes] == ["iteration 0", "iteration 150", "iteration 450"]
+    assert all(drawn.lines(panel, "ppo 0") for panel in figure.axes)

@@ -269,6 +269,15 @@ def test_a_figure_of_slices_without_slices_is_one_sentence():
         select("slices", planes, PARAMS)
 
 
+def test_without_a_complete_episode_there_is_no_reward_and_a_sentence_says_so(everything):
+    rewards = [name for name in everything if str(name).startswith(("reward", "first_reward"))]
+    endless = everything.assign({name: everything[name] * np.nan for name in rewards})
+    with pytest.raises(UserError, match=r"no episode ended at any point.* raise landscape\.few\.budgets"):
+        select("fig5", endless, PARAMS)
+    with pytest.raises(UserError, match=r"no landscape of the kind 'few'; add it to landscape\.kinds"):
+        select("fig5", everything.assign(surrogate=everything.surrogate * np.nan), PARAMS)
+
+
 def test_kinds_that_were_not_measured_are_left_out():
     few = combine(landscapes(kinds=("few",)))
     assert select("fig13", few, PARAMS).title.shape == (2, 2)

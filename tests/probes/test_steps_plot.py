@@ -19,7 +19,7 @@ def test_two_rows_per_task_agreement_above_cosine_to_truth():
     ds = dataset(tasks=("hopper", "walker2d"), seeds=(0, 4))
     figure = plot(ds)
     rows = np.array(figure.axes).reshape(4, 4)
-    assert [row[-1].texts[0].get_text() for row in rows] == ["Walker2d", "Walker2d", "Hopper", "Hopper"]
+    assert [drawn.row_name(row[-1]) for row in rows] == ["Walker2d", "Walker2d", "Hopper", "Hopper"]
     for row, task, name in zip(
         rows, ["walker2d"] * 2 + ["hopper"] * 2, ["cosine", "truth_cosine"] * 2, strict=True
     ):

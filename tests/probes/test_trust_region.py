@@ -147,9 +147,19 @@ def test_a_row_per_quantity_with_median_range_and_bound_as_in_the_dataset(datase
     (delta,) = drawn.lines(first[2], "trpo bound")
     (bound,) = drawn.lines(first[4], "ppo bound")
     assert delta[0, 1] == 0.04 and bound[0, 1] == pytest.approx(1.2)
+    assert "δ" in [text.get_text() for text in first[2].texts]
+    assert "1 + ε" in [text.get_text() for text in first[4].texts]
     assert not drawn.lines(first[2], "ppo bound") and not drawn.lines(first[0], "trpo bound")
 
 
 def test_nothing_on_a_page_covers_anything_else(dataset):
     for page in plot(dataset):
-        assert drawn.overlaps(page) == []
+        assert drawn.overlaps(page) == drawn.small_texts(page) == []
+
+
+def test_one_wild_ratio_does_not_flatten_the_others(dataset):
+    wild = dataset.copy(deep=True)
+    wild.ratio_max_range.loc[{"bound": "high", "iteration": 10}] = 1e6
+    for panel, task in zip(plot(wild)[0].axes[4:], wild.task.values, strict=True):
+        median = float(wild.ratio_max_median.sel(task=task).max())
+        assert median < panel.get_ylim()[1] <= 10 * median

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import t
+from scipy.stats import trim_mean
 
 from pgprim.plotting.combine import combine
 from pgprim.report.training.plot import plot, select
@@ -28,10 +28,33 @@ def test_a_panel_per_task_with_seeds_mean_and_band_as_in_the_dataset():
                 np.testing.assert_array_equal(line[:, 1], one.return_mean.sel(seed=seed))
             (mean,) = drawn.lines(panel, f"{algo} mean")
             np.testing.assert_allclose(mean[:, 1], one.return_mean.mean("seed"))
-            low, high = drawn.band(panel, f"{algo} band")
-            half = t.ppf(0.975, 2) * one.return_mean.std("seed", ddof=1) / np.sqrt(3)
-            np.testing.assert_allclose(low, mean[:, 1] - half)
-            np.testing.assert_allclose(high, mean[:, 1] + half)
+
+
+def test_ten_seeds_have_an_interquartile_mean_with_a_band_inside_their_range():
+    ds = select("fig8", combine({"a": record("hopper", "ppo", range(10), 20)}), PARAMS)
+    (panel,) = plot(ds).axes
+    returns = ds.return_mean.squeeze().transpose("seed", "iteration").values
+    (mean,) = drawn.lines(panel, "ppo mean")
+    np.testing.assert_allclose(mean[:, 1], trim_mean(returns, 0.25))
+    low, high = drawn.band(panel, "ppo band")
+    assert np.all(returns.min(0) <= low) and np.all(low <= mean[:, 1])
+    assert np.all(mean[:, 1] <= high) and np.all(high <= returns.max(0))
+    assert np.all((high - low)[1:] > 0)
+
+
+def test_one_seed_that_failed_does_not_rule_the_mean():
+    one = record("hopper", "ppo", range(10), 20)
+    before = select("fig8", combine({"a": one}), PARAMS).seeds_mean.squeeze()
+    worst = one.return_mean.argmin("seed")
+    after = one.copy(deep=True)
+    after["return_mean"] = one.return_mean.where(one.seed != one.seed[worst], -1e6)
+    np.testing.assert_allclose(select("fig8", combine({"a": after}), PARAMS).seeds_mean.squeeze(), before)
+
+
+def test_three_seeds_are_too_few_for_a_band():
+    (panel,) = plot(select("fig8", combine({"a": record("hopper", "ppo", (0, 1, 2), 20)}), PARAMS)).axes
+    assert not [c for c in panel.collections if c.get_label() == "ppo band"]
+    assert "interval" not in drawn.texts(panel.figure)
 
 
 def test_at_most_so_many_seeds_are_drawn_but_all_are_averaged():
@@ -43,7 +66,7 @@ def test_at_most_so_many_seeds_are_drawn_but_all_are_averaged():
     (panel,) = plot(ds).axes
     assert drawn.labels(panel) == {"ppo 0", "ppo 1", "ppo mean"}
     (mean,) = drawn.lines(panel, "ppo mean")
-    np.testing.assert_allclose(mean[:, 1], ds.return_mean.mean("seed").squeeze())
+    np.testing.assert_allclose(mean[:, 1], trim_mean(ds.return_mean.squeeze().transpose("seed", ...), 0.25))
 
 
 def test_iterations_without_a_completed_episode_are_gaps():
@@ -73,7 +96,7 @@ def test_groups_of_seeds_and_missing_runs_fill_what_they_have():
 
 
 def test_words_say_which_interval_it_is():
-    figure = plot(dataset(iterations=20))
+    figure = plot(select("fig8", combine({"a": record("hopper", "ppo", range(10), 20)}), PARAMS))
     words = drawn.texts(figure)
     assert "95 % interval between agents" in words
     assert "Training iteration" in words
@@ -86,7 +109,7 @@ def test_words_say_which_interval_it_is():
 def test_nothing_covers_anything(tasks):
     figure = plot(dataset(tasks=tasks, algos=("ppo", "ppo_m", "trpo"), iterations=20))
     assert len(figure.axes) == len(tasks)
-    assert drawn.overlaps(figure) == []
+    assert drawn.overlaps(figure) == drawn.small_texts(figure) == []
 
 
 def test_other_results_are_refused():
@@ -94,7 +117,7 @@ def test_other_results_are_refused():
         select("fig8", combine({"a": record("hopper", "ppo")}).drop_vars("return_mean"), PARAMS)
 
 
-def test_published_returns_are_dotted_lines_unless_far_above():
+def test_published_returns_are_marked_at_the_right_and_at_the_top_if_far_above():
     published = {"hopper": {"ppo": 60.0, "trpo": 1e9}}
     ds = select("fig8", combine(records(iterations=30)), {"plot": {"seeds": 10, "published": published}})
     panels = plot(ds).axes
@@ -103,7 +126,9 @@ def test_published_returns_are_dotted_lines_unless_far_above():
         assert sorted(marked) == (["ppo published", "trpo published"] if task == "hopper" else [])
         if marked:
             (line,) = drawn.lines(panel, "ppo published")
-            assert set(line[:, 1]) == {60.0}
+            np.testing.assert_array_equal(line, [[1, 60]])
+            (above,) = drawn.lines(panel, "trpo published")
+            np.testing.assert_array_equal(above, [[1, panel.get_ylim()[1]]])
             assert panel.get_ylim()[1] < 1e6
     assert "published for the -v2 task" in drawn.texts(plot(ds))
     assert "published for the -v2 task" not in drawn.texts(plot(dataset(iterations=30)))

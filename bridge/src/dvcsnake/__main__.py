@@ -25,6 +25,10 @@ def _parser() -> argparse.ArgumentParser:
     init = commands.add_parser("init", help="write a Snakefile, a profile and settings into a DVC repository")
     init.add_argument("--package", help="the folder of the Python package whose code is hashed")
     init.set_defaults(do=_init)
+    setup = commands.add_parser(
+        "setup", help="have Git merge dvc.lock stage by stage and DVC verify what remotes send, in this clone"
+    )
+    setup.set_defaults(do=_setup)
     run = commands.add_parser(
         "run", help="have a stage's outputs: from the cache, from the remote, or by its command"
     )
@@ -73,6 +77,15 @@ def _init(arguments: argparse.Namespace) -> int:
     from dvcsnake.templates import start
 
     start(Path.cwd(), arguments.package)
+    return 0
+
+
+def _setup(arguments: argparse.Namespace) -> int:
+    from dvcsnake.dvc_api import Repository
+
+    repository = Repository()
+    repository.verify_remotes()
+    repository.install_merge_driver()
     return 0
 
 

@@ -14,7 +14,7 @@ import ast
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -184,8 +184,8 @@ def declare_equal(name: str, why: str, package: Path) -> str:
     committed = subprocess.run(show, cwd=package, capture_output=True, check=False)
     if committed.returncode or not path.is_file():
         raise UserError(f"{name} is no module of {package.name} that the last commit has as well")
-    before = counts_as(package, name, _md5(meaning(committed.stdout)))
-    today = _md5(meaning(path.read_bytes()))
+    before = counts_as(package, name, digest_of_meaning(committed.stdout))
+    today = digest_of_meaning(path.read_bytes())
     others = {other: entry for other, entry in declarations(package).items() if other != name}
     write(
         package, others if today == before else others | {name: {"digest": today, "as": before, "why": why}}
@@ -264,6 +264,37 @@ def meaning(source: str | bytes) -> str:
     return _text(ast.parse(source))
 
 
+def digest_of_meaning(source: str | bytes) -> str:
+    """The MD5 of what a module says to Python."""
+    return _md5(meaning(source))
+
+
+def parts(source: str | bytes) -> dict[str, str]:
+    """Digests of what a module defines: functions, methods (`Class.method`), constants, and `imports` and `statements`."""
+    texts: dict[str, list[str]] = {}
+    for name, node in _named_parts(ast.parse(source).body):
+        texts.setdefault(name, []).append(_text(node))
+    return {name: _md5("\n".join(those)) for name, those in texts.items()}
+
+
+def _named_parts(body: Iterable[ast.stmt], within: str = "") -> Iterator[tuple[str, object]]:
+    for node in body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield f"{within}{node.name}", node
+            case ast.ClassDef():
+                yield f"{within}{node.name}", [node.bases, node.keywords, node.decorator_list]
+                yield from _named_parts(node.body, f"{within}{node.name}.")
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                yield f"{within}{name}", node
+            case ast.Import() | ast.ImportFrom():
+                yield f"{within}imports", node
+            case ast.Expr(value=ast.Constant(value=str())):
+                pass  # a docstring
+            case _:
+                yield f"{within}statements", node
+
+
 def _counted(path: Path, name: str, package: Path) -> str:
     today = _meaning(path, path.stat().st_mtime_ns)
     return counts_as(package, name, today) if path.is_relative_to(package) else today
@@ -271,7 +302,7 @@ def _counted(path: Path, name: str, package: Path) -> str:
 
 @cache
 def _meaning(path: Path, _mtime_ns: int) -> str:
-    return _md5(meaning(path.read_bytes()))
+    return digest_of_meaning(path.read_bytes())
 
 
 def _md5(text: str) -> str:

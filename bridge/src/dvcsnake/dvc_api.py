@@ -472,6 +472,10 @@ class Repository:
         self.cache.cache_types = ["hardlink", "copy"] if link else usual
         try:
             self._outputs([out])[0].checkout(force=True)
+        except DvcException as error:
+            raise UserError(
+                f"{out['path']} could not be put in place from DVC's cache; is the disk full? ({type(error).__name__})"
+            ) from None
         finally:
             self.cache.cache_types = usual
         return link or self._is_whole(out)

@@ -1,5 +1,7 @@
 """The one exception that is meant for the person at the keyboard, and other exceptions as one sentence."""
 
+import errno
+
 
 class UserError(Exception):
     """Bad input: one sentence that names the file, key and value at fault and what would be right."""
@@ -9,6 +11,9 @@ def in_a_sentence(error: BaseException) -> str:
     """An exception, with what caused it, on one line."""
     if isinstance(error, FileNotFoundError) and error.filename == "git":
         return "there is no program git on PATH; this needs one, so install Git"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" at {error.filename}" if error.filename else ""
+        return f"the disk is full{where} ({error.strerror}): nothing is lost, make room and run it again"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     text = " ".join(str(error).split()) or type(error).__name__

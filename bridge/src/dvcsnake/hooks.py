@@ -27,7 +27,7 @@ from dvcsnake.pipeline import Stage
 
 CONFIG = "pyproject.toml"
 TABLE = "dvcsnake"
-PLAIN = ("package", "code", "targets", "captions")
+PLAIN = ("package", "code", "targets", "captions", "reported")
 """Keys that stand for a field of `Hooks` when the table names no hooks."""
 
 
@@ -43,6 +43,10 @@ def _no_digests(params: Mapping[str, Any]) -> dict[str, Sequence[Path]]:
     return {}
 
 
+def _stem_and_format(path: str) -> dict[str, str]:
+    return {"figure": Path(path).stem, "format": Path(path).suffix[1:]}
+
+
 @dataclass(frozen=True)
 class Hooks:
     """How a project takes part.
@@ -54,6 +58,9 @@ class Hooks:
         targets: Patterns of the outputs that are made when no target is named; `*` matches any characters, `/` too, and
             `!` before a pattern leaves out what it matches.
         captions: A template of captions for `snakemake --report`, relative to the root; None for no captions.
+        reported: Patterns of the targets that `snakemake --report` shows. Of a figure in several formats one is enough.
+        labels: What the report's list says of an output, by its path: texts by the names of the list's columns. The list is
+            sorted by the first column.
         check: Raises `UserError` if the parameters are wrong; it is called before anything runs.
         seconds: CPU time that each stage takes, None where it is not known [s].
         extra_digests: Digest files beyond one per module, from the parameters: for a file below `code`, the Python
@@ -64,6 +71,8 @@ class Hooks:
     code: str = "data/code"
     targets: Sequence[str] = ("figures/*",)
     captions: str | None = None
+    reported: Sequence[str] = ("*.pdf", "*.png", "*.svg", "*.jpg", "*.html")
+    labels: Callable[[str], Mapping[str, str]] = _stem_and_format
     check: Callable[[], None] = _no_check
     seconds: Callable[[Sequence[Stage]], Sequence[float | None]] = _no_seconds
     extra_digests: Callable[[Mapping[str, Any]], Mapping[str, Sequence[Path]]] = _no_digests
@@ -78,6 +87,10 @@ class Hooks:
         return any(fnmatch.fnmatchcase(path, pattern) for pattern in self.targets) and not any(
             fnmatch.fnmatchcase(path, pattern) for pattern in left_out
         )
+
+    def is_reported(self, path: str) -> bool:
+        """Whether `snakemake --report` shows an output."""
+        return self.is_target(path) and any(fnmatch.fnmatchcase(path, pattern) for pattern in self.reported)
 
 
 def load_hooks(root: str | Path = ".") -> Hooks:

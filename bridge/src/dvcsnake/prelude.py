@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from dvcsnake import run_cache
+from dvcsnake import run_cache, versions_of_code
 from dvcsnake.digests import project_digests, write_digests
 from dvcsnake.errors import UserError
 from dvcsnake.fetching import Remotes, bring, fetch_runs
@@ -147,6 +147,7 @@ def write_code(project: Project) -> None:
     params = repository.params()
     texts = project_digests(repository.root, hooks, params, repository.saved.get)
     write_digests(repository.root / hooks.code, texts)
+    versions_of_code.keep(repository.root, hooks.package, texts.values())
     stage = project.pipeline.code_stage(hooks.code)
     asked = run_cache.question(stage, params, {path: repository.hash(path) for path in stage.deps})
     if asked is None:
@@ -176,19 +177,6 @@ def unknown(project: Project, target: str) -> str:
     pipeline = project.pipeline
     close = get_close_matches(target, [*pipeline.maker, *pipeline.stages, *pipeline.definitions], 1)
     return f"no stage of dvc.yaml is, or makes, {target}" + (f"; did you mean {close[0]}?" if close else "")
-
-
-def unknown_files(project: Project, arguments: Iterable[str]) -> list[str]:
-    """Of a command line's arguments, files in folders of outputs that are not there and that no stage makes."""
-    folders = {path.split("/")[0] for path in project.pipeline.maker if "/" in path}
-    return [
-        each
-        for each in arguments
-        if "/" in each
-        and each.split("/")[0] in folders
-        and not (project.root / each).exists()
-        and not outputs_of(project, [each])
-    ]
 
 
 def default_targets(project: Project) -> list[str]:

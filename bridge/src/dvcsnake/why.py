@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dvcsnake import versions_of_code
 from dvcsnake.dvc_api import Entry
 from dvcsnake.pipeline import Stage
 from dvcsnake.prelude import Plan
@@ -113,16 +114,23 @@ def _inputs(project: Project, plan: Plan, stage: Stage, locked: Entry | None) ->
 
 
 def _module(project: Project, dep: str, before: str) -> str:
-    """Name the modules that make a digest of code differ from the one on record, if the cache has that one."""
+    """Name the modules and functions that make a digest of code differ from the one on record, if the cache has that one."""
     old = project.repository.cached_text(before)
     if old is None or not (project.root / dep).exists():
         return f"code: {dep}"
     old_lines, new_lines = (dict(reversed(line.split("  ", 1)) for line in text.splitlines())
                             for text in (old, (project.root / dep).read_text()))  # fmt: skip
-    changed = [name for name in new_lines if name in old_lines and old_lines[name] != new_lines[name]]
+    hooks = project.repository.hooks
+    changed = []
+    for name in new_lines:
+        if name in old_lines and old_lines[name] != new_lines[name]:
+            names = versions_of_code.changes(project.root, hooks.package or "", name, old_lines[name])
+            changed.append(f"{name} ({_short(', '.join(names))})" if names else name)
     changed += [f"{name} (new)" for name in new_lines.keys() - old_lines.keys()]
     changed += [f"{name} (gone)" for name in old_lines.keys() - new_lines.keys()]
-    return f"code: {_short(', '.join(sorted(changed)))}"
+    shown = sorted(changed)[:MOST]
+    more = [f"{len(changed) - MOST} more modules"] if len(changed) > MOST else []
+    return f"code: {', '.join([*shown, *more])}"
 
 
 def _show(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Arguments for Snakemake's rules from the pipeline of dvc.yaml; the Snakefile imports this."""
 
+import logging
 import re
 import sys
 import time
@@ -15,15 +16,16 @@ try:
 except UserError as error:
     sys.exit(f"dvcsnake: {error}")
 
+from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.io import Mtime, directory, report
 from snakemake.logging import logger
 
-from dvcsnake import together, why
+from dvcsnake import progress, together, why
 from dvcsnake.dvc_api import FAILURES
 from dvcsnake.hooks import load_hooks
 from dvcsnake.pipeline import Stage, is_folder
-from dvcsnake.prelude import default_targets, finish, prepare, settle, unknown, unknown_files
+from dvcsnake.prelude import default_targets, finish, outputs_of, prepare, settle, unknown
 from dvcsnake.project import hold, open_project
 
 # Options with which Snakemake shows or forces stages that are up to date, so that it must be told of all of them.
@@ -39,8 +41,8 @@ WHOLE = (
     "-D",
 )
 
-# What `snakemake --report` can show.
-PICTURES = (".pdf", ".png", ".svg", ".jpg", ".html")
+# How Snakemake warns in a report, file by file, of every output that it did not make itself.
+NO_METADATA = "Missing metadata for file"
 
 
 class Workflow:
@@ -58,6 +60,7 @@ class Workflow:
     job = "python -m dvcsnake run {params.stage:q} > {log:q} 2>&1"
 
     def __init__(self, workflow: Any):
+        logging.raiseExceptions = False  # or a full disk is a traceback for each line of Snakemake's log file
         self._workflow = workflow
         self._settled = False
         # By stage that shares a process, all that share it, the leader first.
@@ -69,14 +72,13 @@ class Workflow:
             self._project = open_project(".", logger.info, is_dry)
             if workflow.is_main_process:
                 self._lock = hold(self._project.root)
-                for target in unknown_files(self._project, sys.argv[1:]):
-                    # Only a hint: Snakemake refuses the target if no rule of the Snakefile makes it either.
-                    self._project.say(f"dvc: {unknown(self._project, target)}")
                 self._plan = prepare(self._project)
         except (UserError, *FAILURES) as error:
             sys.exit(
                 f"dvcsnake: {in_a_sentence(error)}"
             )  # Snakemake would add where in the Snakefile it happened
+        if _is_asked_for("--report"):
+            logger.addFilter(_OneWarning())
         self._pipeline = self._project.pipeline
         self._hooks = self._project.repository.hooks
         self._captions = str(self._project.root / self._hooks.captions) if self._hooks.captions else None
@@ -108,10 +110,26 @@ class Workflow:
         ]
 
     def describe(self) -> None:
-        """Let `snakemake --list` say of each rule without a docstring what dvc.yaml says of its stages (`desc`)."""
+        """Check the targets, now that all rules are there, and let `snakemake --list` say what dvc.yaml says (`desc`)."""
+        if self._workflow.is_main_process:
+            for target in self._unknown_targets():
+                sys.exit(f"dvcsnake: {unknown(self._project, target)}")
         for rule in self._workflow.rules:
             if not rule.docstring and rule.name in self._pipeline.definitions:
                 rule.docstring = self._pipeline.description(rule.name)
+
+    def _unknown_targets(self) -> list[str]:
+        """Targets of the command line that nothing makes. Snakemake tells its targets only when it is too late to say better."""
+        words = [word for word in sys.argv[1:] if not word.startswith("-") and self._is_unknown(word)]
+        if not words:
+            return []
+        arguments, _ = get_argument_parser().parse_known_args(sys.argv[1:])
+        return [target for target in arguments.targets if target in words]
+
+    def _is_unknown(self, word: str) -> bool:
+        rules = self._workflow.rules
+        is_made = any(rule.name == word or rule.is_producer(word) for rule in rules)
+        return not (word.isdigit() or is_made or outputs_of(self._project, [word]))
 
     def resource(self, group: str, key: str, default: int) -> Callable[..., int]:
         """Resource function: what dvc.yaml says under `meta` of the job's stage, or else the default.
@@ -160,11 +178,15 @@ class Workflow:
     def results(self, group: str) -> list[str]:
         """The same, with figures marked for `snakemake --report`."""
         return [
-            report(path, self._captions, category="Figures", labels=_labels(path))
-            if self._hooks.is_target(path) and path.endswith(PICTURES)
+            report(path, self._captions, category="Figures", labels=self._labels(path))
+            if self._hooks.is_reported(path)
             else path
             for path in self.outputs(group)
         ]
+
+    def _labels(self, pattern: str) -> Callable[[Any], dict[str, str]]:
+        """Labels function of the report: what the hooks say of the very output."""
+        return lambda wildcards: dict(self._hooks.labels(pattern.format(**dict(wildcards.items()))))
 
     def stage(self, group: str) -> Callable[..., str]:
         """Params function: the name of the job's stage."""
@@ -198,12 +220,27 @@ class Workflow:
             if not self._project.dry_run:
                 together.write(self._project.root, bundled)
             self._bundles = {name: bundle for bundle in bundled.values() for name in bundle}
+            progress.announce(self._pipeline.maker, self._seconds(), self._at_once())
         except (UserError, *FAILURES) as error:
             sys.exit(f"dvcsnake: {in_a_sentence(error)}")
         if self._project.dry_run:
             for line in why.lines(self._project, self._plan):
                 logger.info(line)
             self._pretend()
+
+    def _seconds(self) -> dict[str, float | None]:
+        """How long each stage that is to run is expected to take; a leader takes the time of all that it does."""
+        stages = [stage for name, stage in self._pipeline.stages.items() if name in self._plan.todo]
+        each = dict(zip((stage.name for stage in stages), self._hooks.seconds(stages), strict=True))
+        for name, bundle in self._bundles.items():
+            if name == bundle[0] and None not in (times := [each[one] for one in bundle]):
+                each |= dict.fromkeys(bundle, 0.0) | {name: sum(times)}
+        return each
+
+    def _at_once(self) -> int:
+        """So many jobs may run side by side."""
+        settings = self._workflow.resource_settings
+        return (self._workflow.local_exec and settings.cores) or settings.nodes or settings.cores or 1
 
     def _pretend(self) -> None:
         """Have Snakemake's dry run take for present what a run would have put in place by now."""
@@ -216,8 +253,26 @@ class Workflow:
     def _wants_everything(self) -> bool:
         settings = self._workflow.dag_settings
         forced = settings.forceall or settings.forcerun or settings.forcetargets
-        return bool(forced or any(argument.split("=")[0] in WHOLE for argument in sys.argv[1:]))
+        return bool(forced or _is_asked_for(*WHOLE))
 
 
-def _labels(pattern: str) -> dict[str, str]:
-    return {"figure": Path(pattern).stem, "format": Path(pattern).suffix[1:]}
+def _is_asked_for(*options: str) -> bool:
+    return any(argument.split("=")[0] in options for argument in sys.argv[1:])
+
+
+class _OneWarning(logging.Filter):
+    """Says once, in a report, what Snakemake says of every file that was fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not str(record.msg).startswith(NO_METADATA):
+            return True
+        if not self._said:
+            self._said = True
+            logger.info(
+                "dvcsnake: the report has no run times of outputs that were fetched or made by `dvc repro`"
+            )
+        return False

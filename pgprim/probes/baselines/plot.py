@@ -9,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import (
@@ -21,8 +21,22 @@ from pgprim.plotting.intervals import (
     require_one_level,
 )
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import legend_above, marked_handle, name_row, panel_grid
-from pgprim.plotting.style import GREY, colour, marker, style
+from pgprim.plotting.panels import legend_above, mark, marked_handle, name_row, panel_grid
+from pgprim.plotting.seeds import over_seeds
+from pgprim.plotting.style import (
+    ALL,
+    BASELINES,
+    DASHES,
+    ERRORS,
+    GREY,
+    ONE,
+    Look,
+    colour,
+    look,
+    marker,
+    shades,
+    style,
+)
 
 FIGURES = ("fig4", "gae")
 
@@ -63,83 +77,182 @@ def plot(ds: xr.Dataset) -> list[Figure]:
     """Draw the pages of the figure that `select` made the dataset for."""
     with style():
         if ds.attrs["figure"] == "fig4":
-            return [
-                plot_budgets(ds, "cosine", "baseline", _BASELINES),
-                plot_budgets(ds, "cosine_difference", "difference", _DIFFERENCES),
-            ]
+            return [plot_agreement(ds), plot_differences(ds)]
         return [plot_errors(ds), plot_alignment(ds), plot_shares(ds)]
 
 
-def plot_budgets(ds: xr.Dataset, name: str, dim: str, names: Mapping[str, str]) -> Figure:
-    """A quantity against pairs per estimate: a row per task and algorithm, a column per checkpoint.
+def plot_agreement(ds: xr.Dataset) -> Figure:
+    """Mean pairwise cosine against pairs per estimate: a row per task and algorithm, a column per checkpoint.
+
+    For each baseline a thin line per agent and a thick one for their median.
 
     Args:
-        ds: The quantity with the ends of its intervals over `(task, algo, seed, iteration, budget)` and `dim`.
-        name: Which quantity.
-        dim: What has a colour each.
-        names: Its values and their words in the legend.
+        ds: `cosine` over `(task, algo, seed, iteration, baseline, budget)`.
     """
-    rows, iterations = _rows(ds), ds.iteration.values
-    figure, axes = panel_grid(len(rows), iterations.size, height=1.2, extra=0.75)
-    for row, (task, algo) in enumerate(rows):
-        for column, iteration in enumerate(iterations):
-            panel = axes[row, column]
-            one = ds.sel(task=task, algo=algo, iteration=iteration)
-            for which in names:
-                draw_bands(panel, one.sel({dim: which}), name, "budget", colour(which, tuple(names)), which)
-            panel.axvline(int(ds.marked), color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1.5)
-            panel.axhline(0, color=GREY, linewidth=0.5, zorder=1.4)
-            panel.tick_params(labelbottom=row == len(rows) - 1)
-            if row == 0:
-                panel.set_title(f"iteration {iteration}")
-        name_row(axes[row, -1], f"{task_label(task)}, {algo_label(algo)}")
-    first = axes[0, 0]
-    first.set(xlim=(0, 1.04 * max(int(ds.budget.max()), int(ds.marked))), ylim=_limits(ds, name))
-    for panel in axes.flat:
-        panel.set_xlim(first.get_xlim())
-        panel.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
-    figure.supylabel(axis_label(ds[name]))
-    figure.supxlabel(axis_label(ds.budget))
-    lines = [
-        Line2D([], [], color=colour(which, tuple(names)), marker=marker(which, tuple(names)), label=words)
-        for which, words in names.items()
+    rows = [
+        (f"{task_label(task)}, {algo_label(algo)}", {"task": task, "algo": algo}) for task, algo in _rows(ds)
     ]
-    bands = band_handles(ds, "within the agent")
-    legend_above(figure, [lines, [_seeds_handle(), *bands, marked_handle(int(ds.marked))]])
+    figure, panels = _budget_grid(ds, rows, "cosine", height=1.25)
+    for panel, one in panels:
+        for which in _BASELINES:
+            draw_medians(panel, one.cosine.sel(baseline=which), BASELINES[which], which)
+    medians = [
+        Line2D(
+            [], [], color=BASELINES[which].colour, marker=BASELINES[which].marker, markersize=4, markeredgewidth=0,
+            label=f"{words}, median over agents", **ALL,
+        )
+        for which, words in _BASELINES.items()
+    ]  # fmt: skip
+    one = Line2D([], [], color=GREY, label="one agent", **ONE)
+    legend_above(figure, [medians, [one, marked_handle(int(ds.marked))]])
     return figure
 
 
+def plot_differences(ds: xr.Dataset) -> Figure:
+    """Paired differences of mean pairwise cosines against pairs per estimate, a row per task and difference.
+
+    A column per checkpoint; a line per agent with its interval, in the colour of its algorithm.
+
+    Args:
+        ds: `cosine_difference` with its intervals over `(task, algo, seed, iteration, difference, budget)`.
+    """
+    rows = [
+        (f"{task_label(task)},\n{words}", {"task": task, "difference": which})
+        for task in ds.task.values
+        for which, words in _DIFFERENCES.items()
+    ]
+    figure, panels = _budget_grid(ds, rows, "cosine_difference", height=1.1)
+    for panel, one in panels:
+        for algo in _algos(ds):
+            draw_bands(panel, one.sel(algo=algo), "cosine_difference", look(algo, _algos(ds)), algo)
+    bands = band_handles(ds, "within the agent")
+    legend_above(figure, [_algo_handles(ds), [_seeds_handle(), marked_handle(int(ds.marked))], bands])
+    return figure
+
+
+def _budget_grid(
+    ds: xr.Dataset, rows: Sequence[tuple[str, dict[str, str]]], name: str, height: float
+) -> tuple[Figure, list[tuple[Axes, xr.Dataset]]]:
+    """Panels over pairs per estimate, a row for each of `rows` and a column per checkpoint, each with what it shows.
+
+    Args:
+        ds: What `select` gives.
+        rows: Name of each row, and what it selects.
+        name: The quantity.
+        height: Height of one row [inch].
+    """
+    iterations = ds.iteration.values
+    figure, axes = panel_grid(len(rows), iterations.size, height=height, extra=0.85)
+    panels = []
+    for line, (words, where) in zip(axes, rows, strict=True):
+        for panel, iteration in zip(line, iterations, strict=True):
+            panel.axhline(0, color=GREY, linewidth=0.5, zorder=1.4)
+            panel.set_xlim(0, 1.04 * max(int(ds.budget.max()), int(ds.marked)))
+            panel.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+            panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+            mark(panel, int(ds.marked))
+            panels.append((panel, ds.sel(where | {"iteration": iteration})))
+        name_row(line[-1], words)
+    for panel, iteration in zip(axes[0], iterations, strict=True):
+        panel.set_title(f"iteration {iteration}")
+    axes[0, 0].set_ylim(_limits(ds, name))
+    for panel in axes[:-1].flat:
+        panel.tick_params(labelbottom=False)
+    figure.supylabel(axis_label(ds[name]))
+    figure.supxlabel(axis_label(ds.budget))
+    return figure, panels
+
+
+def draw_medians(panel: Axes, lines: xr.DataArray, look: Look, label: str) -> None:
+    """A thin line per seed and a thick one for their median.
+
+    Args:
+        panel: The axes.
+        lines: Over `(seed, budget)`.
+        look: Colour and marker.
+        label: Of the artists, with the seed behind it or `median`.
+    """
+    for seed in lines.seed.values:
+        one = lines.sel(seed=seed)
+        if np.isfinite(one.values).any():
+            panel.plot(one.budget, one, color=look.colour, label=f"{label} {seed}", **ONE)
+    median = over_seeds(lines)
+    if np.isfinite(median.values).any():
+        panel.plot(
+            median.budget, median, color=look.colour, marker=look.marker, markersize=3.5, markeredgewidth=0,
+            label=f"{label} median", **ALL,
+        )  # fmt: skip
+
+
 def plot_errors(ds: xr.Dataset) -> Figure:
-    """Squared bias, variance and their sum against λ, in variances of λ = 1: a row per task and algorithm."""
+    """Squared bias, variance and their sum against λ, in variances of λ = 1: a row per task and algorithm.
+
+    The y axis is a signed root: it has a place for estimates of a squared bias that come out at 0 or below.
+    """
     rows, iterations, names = _rows(ds), ds.iteration.values, tuple(_ERRORS)
-    figure, axes = panel_grid(len(rows), iterations.size, height=1.2, extra=0.85)
-    known = ds[list(names)].to_array().values
-    known = known[np.isfinite(known) & (known > 0)]
-    limits = (max(known.min(initial=1.0) / 2, 1e-4), 2 * known.max(initial=1.0))
+    figure, axes = panel_grid(len(rows), iterations.size, height=1.25, extra=0.85, sharey="row")
     places = np.arange(ds.lam.size)
     for row, (task, algo) in enumerate(rows):
+        low, high = _limits(ds.sel(task=task, algo=algo), *names, "signal")
+        limits = (1.1 * low, 1.1 * high)  # the root draws what is near the ends together
         for column, iteration in enumerate(iterations):
             panel, one = axes[row, column], ds.sel(task=task, algo=algo, iteration=iteration)
-            panel.set_yscale("log", subs=())
-            panel.set_ylim(limits)
-            for name, shift in zip(names, (-0.15, 0.0, 0.15), strict=True):
-                draw_points(panel, one, name, places + shift, colour(name, names), name, limits)
+            hues = shades(colour(algo, _algos(ds)), len(names))
+            for name, hue, shift in zip(names, hues, (-0.15, 0.0, 0.15), strict=True):
+                draw_points(
+                    panel, one, name, places + shift, Look(hue, ERRORS[name]), name, limits, markersize=4
+                )
             for seed in ds.seed.values:
-                panel.axhline(float(one.signal.sel(seed=seed)), color=GREY, linestyle=":", linewidth=0.7)
+                panel.axhline(
+                    float(one.signal.sel(seed=seed)),
+                    color=GREY,
+                    linestyle=DASHES["level"],
+                    linewidth=0.7,
+                    label="signal",
+                )
             _lambda_axis(panel, ds, row == len(rows) - 1)
             if row == 0:
                 panel.set_title(f"iteration {iteration}")
+        root_axis(axes[row, 0], limits)
         name_row(axes[row, -1], f"{task_label(task)}, {algo_label(algo)}")
     figure.supylabel("In variances of λ = 1")
     figure.supxlabel("λ")
     lines = [
-        Line2D([], [], color=colour(name, names), marker=marker(name, names), label=words)
-        for name, words in _ERRORS.items()
+        Line2D([], [], color=hue, marker=ERRORS[name], markersize=4, label=words)
+        for (name, words), hue in zip(_ERRORS.items(), shades(GREY, len(names)), strict=True)
     ]
-    zero = Line2D([], [], color=GREY, linestyle=":", label="error of no estimate at all")
+    zero = Line2D([], [], color=GREY, linestyle=DASHES["level"], label="error of no estimate at all")
     legend_above(figure, [lines, [_seeds_handle(), *bar_handles(ds, "within the agent"), zero]])
     return figure
+
+
+def root_axis(panel: Axes, limits: tuple[float, float]) -> None:
+    """A y axis on which the distance from 0 is the root of a value, on both sides of 0.
+
+    Args:
+        panel: The axes.
+        limits: What the axis spans.
+    """
+    panel.set_yscale("function", functions=(_signed_root, _signed_square))
+    panel.set_ylim(limits)
+    low, high = _signed_root(np.array(limits))
+    sizes = [digit * 10.0**power for power in range(9, -7, -1) for digit in (5, 2, 1)]
+    ticks = [0.0]
+    for tick in (sign * size for size in sizes for sign in (1, -1)):
+        gaps = np.abs(_signed_root(np.array(ticks)) - _signed_root(np.array([tick])))
+        if limits[0] <= tick <= limits[1] and gaps.min() > 0.15 * (high - low):
+            ticks.append(tick)
+    panel.yaxis.set_major_locator(FixedLocator(sorted(ticks)))
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_locator(FixedLocator([]))
+
+
+def _signed_root(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    return np.sign(values) * np.sqrt(np.abs(values))
+
+
+def _signed_square(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    return np.sign(values) * np.square(values)
 
 
 def plot_alignment(ds: xr.Dataset) -> Figure:
@@ -153,7 +266,7 @@ def plot_alignment(ds: xr.Dataset) -> Figure:
             for algo, shift in zip(algos, np.linspace(-0.12, 0.12, len(algos)), strict=True):
                 places = np.arange(ds.lam.size) + shift
                 draw_points(
-                    panel, one.sel(algo=algo), "lam_alignment", places, colour(algo, algos), algo, limits
+                    panel, one.sel(algo=algo), "lam_alignment", places, look(algo, algos), algo, limits
                 )
             panel.set_ylim(limits)
             _lambda_axis(panel, ds, row == tasks.size - 1)
@@ -181,7 +294,7 @@ def plot_shares(ds: xr.Dataset) -> Figure:
             _draw_growth(axes[row, 0], one.sel(subtracted=which), "gain_share", which)
             _draw_growth(axes[row, 1], one.sel(subtracted=which), "return_variance", which)
             _draw_growth(axes[row, 2], one, _EXPLAINED[which], which)
-        axes[row, 0].axhline(1, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1.5)
+        axes[row, 0].axhline(1, color=GREY, linewidth=0.8, linestyle=DASHES["level"], zorder=1.5)
         for panel, title in zip(axes[row], titles, strict=True):
             panel.set_xticks(ds.iteration.values)
             panel.tick_params(labelbottom=row == tasks.size - 1)
@@ -194,35 +307,36 @@ def plot_shares(ds: xr.Dataset) -> Figure:
         axes[0, column].set_ylim(_around(np.concatenate(both), (0.0, 1.0)))
     figure.supxlabel("Iteration")
     hues = [
-        Line2D([], [], color=colour(which, tuple(_BASELINES)), label=_BASELINES[which]) for which in _REACHED
+        Line2D([], [], color=BASELINES[which].colour, linewidth=1.4, label=_BASELINES[which])
+        for which in _REACHED
     ]
     symbols = [
         Line2D([], [], color=GREY, linestyle="", marker=marker(algo, _algos(ds)), label=algo_label(algo))
         for algo in _algos(ds)
     ]
-    best = Line2D([], [], color=GREY, linestyle=(0, (3, 2)), label="best baseline of the state")
+    best = Line2D([], [], color=GREY, linestyle=DASHES["level"], label="best baseline of the state")
     legend_above(figure, [hues, symbols, [*bar_handles(ds, "within the agent"), best]])
     return figure
 
 
-def draw_bands(panel: Axes, ds: xr.Dataset, name: str, dim: str, hue: str, label: str) -> None:
-    """A line with its band per seed.
+def draw_bands(panel: Axes, ds: xr.Dataset, name: str, look: Look, label: str) -> None:
+    """A line with its band per seed, against the pairs per estimate.
 
     Args:
         panel: The axes.
-        ds: The quantity and the ends of its intervals over `(seed, dim)`.
+        ds: The quantity and the ends of its intervals over `(seed, budget)`.
         name: Which quantity.
-        dim: What runs along the x axis.
-        hue: Colour.
+        look: Colour and marker.
         label: Of the artists, with the seed behind it.
     """
     for seed in ds.seed.values:
         one = ds.sel(seed=seed)
         if np.isfinite(one[name].values).any():
-            draw_band(panel, one[dim], one, name, color=hue, alpha=0.12, label=f"{label} {seed}")
+            draw_band(panel, one.budget, one, name, color=look.colour, alpha=0.12, label=f"{label} {seed}")
             panel.plot(
-                one[dim], one[name], color=hue, marker=marker(label, _known(label)), label=f"{label} {seed}"
-            )
+                one.budget, one[name], color=look.colour, marker=look.marker, linewidth=0.6, markeredgewidth=0,
+                label=f"{label} {seed}",
+            )  # fmt: skip
 
 
 def draw_points(
@@ -230,31 +344,29 @@ def draw_points(
     ds: xr.Dataset,
     name: str,
     x: Float[np.ndarray, " lam"],
-    hue: str,
+    look: Look,
     label: str,
     limits: tuple[float, float],
+    **more: Any,
 ) -> None:
-    """A line with a bar at each point per seed; bars that leave the frame end at it.
+    """A line with a bar at each point per seed; bars that leave the frame end at it, and no point does.
 
     Args:
         panel: The axes.
         ds: The quantity and the ends of its intervals over `(seed, lam)`.
         name: Which quantity.
         x: Where the points lie.
-        hue: Colour.
+        look: Colour and marker.
         label: Of the artists, with the seed behind it.
         limits: The y axis.
+        more: What else the line looks like.
     """
+    style = {"color": look.colour, "marker": look.marker, "linewidth": 0.6, "markeredgewidth": 0.8} | more
     for seed in ds.seed.values:
-        one = ds.sel(seed=seed)
-        y, words = one[name].values, f"{label} {seed}"
-        draw_bars(panel, x, one, name, limits, color=hue, linewidth=0.6, alpha=0.6, label=words)
-        inside = np.where((y >= limits[0]) & (y <= limits[1]), y, np.nan)
-        if np.isfinite(inside).any():
-            panel.plot(
-                x, inside, color=hue, linewidth=0.6, marker=marker(label, _known(label)), markeredgewidth=0,
-                label=words,
-            )  # fmt: skip
+        one, words = ds.sel(seed=seed), f"{label} {seed}"
+        draw_bars(panel, x, one, name, limits, color=look.colour, linewidth=0.6, alpha=0.6, label=words)
+        if np.isfinite(one[name].values).any():
+            panel.plot(x, one[name], label=words, **style)
 
 
 def _draw_growth(panel: Axes, ds: xr.Dataset, name: str, which: str) -> None:
@@ -264,18 +376,12 @@ def _draw_growth(panel: Axes, ds: xr.Dataset, name: str, which: str) -> None:
     lines = [(algo, seed) for algo in algos for seed in ds.seed.values]
     side = 0.04 if which == "true" else -0.04
     for (algo, seed), shift in zip(lines, np.linspace(-0.25, 0.25, len(lines)) + side, strict=True):
-        one, x, hue = ds.sel(algo=algo, seed=seed), iterations + shift * gap, colour(which, tuple(_BASELINES))
+        one, x, hue = ds.sel(algo=algo, seed=seed), iterations + shift * gap, BASELINES[which].colour
         draw_bars(panel, x, one, name, color=hue, linewidth=0.8)
         panel.plot(
             x, one[name].values, color=hue, linestyle="", marker=marker(algo, algos), markeredgewidth=0,
             label=f"{which} {algo} {seed}",
         )  # fmt: skip
-
-
-def _known(label: str) -> tuple[str, ...]:
-    """The group of names among which a label has its colour and marker."""
-    groups = (tuple(_BASELINES), tuple(_DIFFERENCES), tuple(_ERRORS))
-    return next((group for group in groups if label in group), ())
 
 
 def _rows(ds: xr.Dataset) -> list[tuple[str, str]]:
@@ -294,15 +400,12 @@ def _lambda_axis(panel: Axes, ds: xr.Dataset, is_last: bool) -> None:
     panel.tick_params(labelbottom=is_last)
 
 
-def _limits(ds: xr.Dataset, name: str) -> tuple[float, float]:
+def _limits(ds: xr.Dataset, *names: str) -> tuple[float, float]:
     """Limits of the y axis: all values, 0, and intervals that do not reach further than half as far again."""
-    low, high = _around(ds[name].values, (0.0,))
+    low, high = _around(np.concatenate([ds[name].values.ravel() for name in names]), (0.0,))
     reach = 0.5 * (high - low)
-    ends = ends_of(ds, name)
-    return (
-        max(low - reach, np.nanmin(ends[0], initial=low)),
-        min(high + reach, np.nanmax(ends[1], initial=high)),
-    )
+    lows, highs = np.concatenate([ends_of(ds, name).reshape(2, -1) for name in names], axis=1)
+    return max(low - reach, np.nanmin(lows, initial=low)), min(high + reach, np.nanmax(highs, initial=high))
 
 
 def _around(values: Float[np.ndarray, "..."], also: Sequence[float]) -> tuple[float, float]:
@@ -320,4 +423,4 @@ def _algo_handles(ds: xr.Dataset) -> list[Line2D]:
 
 
 def _seeds_handle() -> Line2D:
-    return Line2D([], [], color=GREY, marker="o", label="one line per seed")
+    return Line2D([], [], color=GREY, linewidth=0.6, label="one line per agent")

@@ -10,11 +10,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pgprim.core.noise_scale import expected_cosine
-from pgprim.plotting.cosines import AGREEMENT, TO_TRUTH, cosine_limits, plot_cosines, select_cosines
+from pgprim.plotting.cosines import (
+    AGREEMENT,
+    TO_TRUTH,
+    at_largest_budget,
+    cosine_limits,
+    plot_cosines,
+    select_cosines,
+    with_guide,
+)
 from pgprim.plotting.intervals import bar_handles, draw_bars, ends_of
 from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
 from pgprim.plotting.panels import budget_axis, cosine_axis, legend_above, marked_handle, name_row, panel_grid
-from pgprim.plotting.style import GREY, colour, marker, shades, style
+from pgprim.plotting.style import ABOVE, DASHES, GREY, colour, marker, shades, style
 
 _KINDS = {"fig1": AGREEMENT, "fig2": TO_TRUTH, "fig9": AGREEMENT, "fig10": TO_TRUTH}
 _SCALES = ("noise_scale", "noise_scale_episodes")
@@ -33,31 +41,18 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         UserError: If `ds` does not hold this probe's estimates.
     """
     if figure in _KINDS:
-        return select_cosines(figure, ds, params, [_KINDS[figure]])
+        return with_guide(select_cosines(figure, ds, params, [_KINDS[figure]], "noise_scale"))
     chosen = select_cosines(figure, ds, params, [AGREEMENT], *_SCALES)
-    return chosen.assign(_curves(chosen))
+    names = [*_SCALES, *(f"{name}_ci" for name in _SCALES if f"{name}_ci" in chosen)]
+    return chosen.assign({f"curve_{name}": at_largest_budget(chosen, name) for name in names})
 
 
 def plot(ds: xr.Dataset) -> Figure:
     """Draw the figure that `select` made the dataset for."""
     with style():
         if ds.attrs["figure"] in _KINDS:
-            return plot_cosines(ds, [_KINDS[ds.attrs["figure"]]], height=1.45)
+            return plot_cosines(ds, [_KINDS[ds.attrs["figure"]]], height=1.6)
         return plot_noise_scale(ds)
-
-
-def _curves(ds: xr.Dataset) -> dict[str, xr.DataArray]:
-    """The noise scale of each agent and checkpoint: that of its largest budget, which knows it best.
-
-    It is infinite where those estimates show no common signal. Taking a smaller budget there would select by result.
-    """
-    last = ds.budget.where(ds.noise_scale.notnull()).max("budget")
-    curves = {}
-    for name in (*_SCALES, *(f"{name}_ci" for name in _SCALES if f"{name}_ci" in ds)):
-        curve = ds[name].where(ds.budget == last).max("budget")
-        long_name = ds[name].attrs["long_name"] + ", at the largest budget"
-        curves[f"curve_{name}"] = curve.assign_attrs(ds[name].attrs | {"long_name": long_name})
-    return curves
 
 
 def plot_noise_scale(ds: xr.Dataset) -> Figure:
@@ -117,6 +112,7 @@ def draw_curves(panel: Axes, ds: xr.Dataset, hue: str, symbol: str) -> None:
                     expected_cosine(fine, scale),
                     color=shade,
                     linewidth=0.7,
+                    linestyle=DASHES["formula"],
                     label=f"{iteration} {seed} curve",
                 )
             if np.isfinite(one.cosine.values).any():
@@ -130,6 +126,8 @@ def draw_growth(
     panel: Axes, ds: xr.Dataset, algos: tuple[str, ...], name: str, limits: tuple[float, float]
 ) -> None:
     """The noise scale against the checkpoint on one task, a line per algorithm and seed, moved apart sideways.
+
+    Where estimates show no common signal the noise scale is infinite: an arrowhead stands at the lower end of its interval.
 
     Args:
         panel: The axes to draw into.
@@ -156,6 +154,9 @@ def draw_growth(
             x, np.where(np.isfinite(scale), scale, np.nan), color=hue, linewidth=0.5, marker=marker(algo, algos),
             markeredgewidth=0, label=label,
         )  # fmt: skip
+        least = np.where(np.isposinf(scale), np.clip(ends_of(one, f"curve_{name}")[0], *limits), np.nan)
+        if np.isfinite(least).any():
+            panel.plot(x, least, color=hue, linestyle="", marker=ABOVE, markersize=4, label=f"{label} above")
 
 
 def _scale_limits(ds: xr.Dataset, name: str) -> tuple[float, float]:
@@ -188,7 +189,7 @@ def _noise_handles(ds: xr.Dataset, algos: tuple[str, ...]) -> list[list[Line2D]]
     ]
     meaning = [
         Line2D([], [], color=GREY, linestyle="", marker="o", label="measured, a point per seed"),
-        Line2D([], [], color=GREY, label="N / (N + B) with B at the largest N"),
+        Line2D([], [], color=GREY, linewidth=0.7, linestyle=DASHES["formula"], label="N / (N + B) with B at the largest N"),
         *bar_handles(ds, "within the agent"),
         marked_handle(int(ds.marked)),
     ]  # fmt: skip

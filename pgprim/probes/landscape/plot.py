@@ -22,7 +22,8 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import bar_handles, draw_bars
 from pgprim.plotting.labels import algo_label, count_label, task_label
 from pgprim.plotting.panels import legend_above, name_row, panel_grid
-from pgprim.plotting.style import BLACK, GREEN, GREY, PINK, WIDTH, shades, style
+from pgprim.plotting.style import BATCHES as LOOK_OF
+from pgprim.plotting.style import GREY, WIDTH, shades, style
 from pgprim.probes.landscape import slices
 from pgprim.probes.landscape.alignment import align, budgets_of
 from pgprim.store.labelled import label
@@ -38,11 +39,11 @@ FIGURES = (*CONCENTRATION, *SURROGATE, "trajectories", "alignment", *slices.FIGU
 
 BATCHES = {"few": "step by few pairs", "many": "step by many pairs"}
 LOOKS = {
-    "few": ("plane of a step by few pairs", *GREEN),
-    "many": ("plane of a step by many pairs", *PINK),
-    "slice_few": ("slice along a step by few pairs", GREEN[0], "^"),
-    "slice_many": ("slice along a step by many pairs", PINK[0], "o"),
-    "steps": ("independent steps", *BLACK),
+    "few": ("plane of a step by few pairs", *LOOK_OF["few"]),
+    "many": ("plane of a step by many pairs", *LOOK_OF["many"]),
+    "slice_few": ("slice along a step by few pairs", LOOK_OF["few"].colour, "4"),
+    "slice_many": ("slice along a step by many pairs", LOOK_OF["many"].colour, "H"),
+    "steps": ("independent steps", GREY, "."),
 }
 """Name, colour and marker of what a rank correlation is over."""
 
@@ -92,9 +93,14 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     if wanted is not None:
         there = [iteration for iteration in wanted if iteration in chosen.iteration]
         chosen = chosen.sel(iteration=there or chosen.iteration.values[-1:])
-    if not np.isfinite(chosen.reward).any():
-        source = ds.encoding.get("source", "the dataset")
+    source = ds.encoding.get("source", "the dataset")
+    if not np.isfinite(chosen.surrogate).any():
         raise UserError(f"{source}: has no landscape of the kind {kinds[0]!r}; add it to landscape.kinds")
+    if not np.isfinite(chosen.reward).any():
+        raise UserError(
+            f"{source}: no episode ended at any point, and the true reward is the mean return of "
+            f"complete episodes; raise landscape.{kinds[0]}.budgets, or give the task a time limit"
+        )
     rows = [
         chosen.sel(task=task, algo=algo, iteration=iteration)
         for task in chosen.task.values

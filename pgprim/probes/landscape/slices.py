@@ -15,7 +15,7 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import draw_band, draw_bars
 from pgprim.plotting.labels import algo_label, count_label, order_algos, task_label
 from pgprim.plotting.panels import band_handle, legend_above, panel_grid
-from pgprim.plotting.style import BLACK, GREEN, GREY, ORANGE, colour, marker, style
+from pgprim.plotting.style import DASHES, GREY, SURFACES, colour, marker, style
 from pgprim.probes.landscape.alignment import budgets_of
 
 FIGURES = ("slices", "promise")
@@ -24,9 +24,9 @@ OF_SLICES = ("slice_surrogate", "slice_fresh", "slice_reward", "slice_step_norm"
 OF_PROMISES = ("promised", "promised_fresh", "kept", "slice_batch_pairs")
 
 LOOKS = {
-    "slice_surrogate": (ORANGE[0], (0, (3, 1.2)), "surrogate on the step's own batch"),
-    "slice_fresh": (GREEN[0], "-", "surrogate on fresh batches, mean"),
-    "slice_reward": (BLACK[0], "-", "true reward"),
+    "slice_surrogate": (SURFACES["surrogate"].colour, DASHES["train"], "surrogate on the step's own batch"),
+    "slice_fresh": (SURFACES["surrogate"].colour, DASHES["measured"], "surrogate on fresh batches, mean"),
+    "slice_reward": (SURFACES["reward"].colour, DASHES["measured"], "true reward"),
 }
 """Colour, line style and name of each curve."""
 

@@ -13,18 +13,23 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from pgprim.plotting.choose import choose
 from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
 from pgprim.plotting.panels import band_handle, legend_above, panel_grid
-from pgprim.plotting.style import GREY, colour, style
+from pgprim.plotting.seeds import over_seeds
+from pgprim.plotting.style import ALL, DASHES, GREY, colour, look, style
 from pgprim.store.labelled import BOUNDS as ENDS
 
 FIGURES = ("trust_region",)
 PAGES = (("return_mean", "kl_mean", "ratio_max"), ("kl_of_mean", "kl_of_sigma", "ratio_q99", "clip_fraction"))
 """What each page shows, a row each."""
 
-BOUNDS = {"kl_mean": "delta", "ratio_max": "ratio_bound", "ratio_q99": "ratio_bound"}
-"""The bound that belongs to a row."""
+BOUNDS = {
+    "kl_mean": ("delta", "δ"),
+    "ratio_max": ("ratio_bound", "1 + ε"),
+    "ratio_q99": ("ratio_bound", "1 + ε"),
+}
+"""The bound that belongs to a row, and its symbol."""
 
 LINEAR = ("return_mean", "clip_fraction")
-PARTS = {"train": (0, (2, 1)), "held_out": "-"}
+PARTS = {"train": DASHES["train"], "held_out": DASHES["measured"]}
 """Line styles of pairs that the update was made from and of fresh ones."""
 
 
@@ -42,35 +47,22 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         UserError: If `ds` does not hold this probe's estimates.
     """
     rows = [name for page in PAGES for name in page]
-    ds = choose(ds, [*rows, *dict.fromkeys(BOUNDS.values())])
-    over_seeds = {}
+    ds = choose(ds, [*rows, *dict.fromkeys(bound for bound, _ in BOUNDS.values())])
+    summaries = {}
     for name in rows:
-        words = f"over seeds of the {ds[name].attrs['long_name']}"
-        median, least, largest = (
-            xr.apply_ufunc(_some(reduce), ds[name], input_core_dims=[["seed"]], vectorize=True)
-            for reduce in (np.nanmedian, np.nanmin, np.nanmax)
-        )
-        ends = xr.concat([least, largest], "bound").assign_coords(bound=list(ENDS))
-        for suffix, array, long_name in (
-            ("median", median, f"median {words}"),
-            ("range", ends, f"range {words}"),
-        ):
-            units = ds[name].attrs["units"]
-            over_seeds[f"{name}_{suffix}"] = array.assign_attrs(long_name=long_name, units=units)
-    return ds.assign(over_seeds).assign_attrs(figure=figure)
-
-
-def _some(reduce):
-    """`reduce` over what is known, and NaN where nothing is."""
-    return lambda values: reduce(values) if np.isfinite(values).any() else np.nan
+        summaries[f"{name}_median"] = over_seeds(ds[name])
+        ends = [over_seeds(ds[name], reduce, "range") for reduce in (np.min, np.max)]
+        ends = xr.concat(ends, "bound").assign_coords(bound=list(ENDS))
+        summaries[f"{name}_range"] = ends.assign_attrs(over_seeds(ds[name], np.max, "range").attrs)
+    return ds.assign(summaries).assign_attrs(figure=figure)
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
-    """Two pages, a column per task, a line per algorithm on the update's own pairs (dashed) and on fresh ones (solid).
+    """Two pages, a column per task, a line per algorithm on the update's own pairs (dashed) and on fresh ones (solid, markers).
 
     The first page shows return, mean KL with δ, and the largest ratio with 1 + ε; the second the two parts of the KL,
     the 99 % quantile of the ratio, and how many ratios lie outside of 1 ± ε. Lines are medians over seeds and bands
-    reach from the least to the largest seed, both on fresh pairs.
+    reach from the least to the largest seed on fresh pairs. Dotted lines are TRPO's δ and PPO's 1 + ε.
     """
     with style():
         return [plot_page(ds, rows) for rows in PAGES]
@@ -78,7 +70,7 @@ def plot(ds: xr.Dataset) -> list[Figure]:
 
 def plot_page(ds: xr.Dataset, rows: tuple[str, ...]) -> Figure:
     """One page: a row per quantity, a column per task."""
-    figure, axes = panel_grid(len(rows), ds.task.size, height=1.3, extra=0.75, sharey=False)
+    figure, axes = panel_grid(len(rows), ds.task.size, height=1.5, extra=0.85, sharey=False)
     for name, line in zip(rows, axes, strict=True):
         for panel, task in zip(line, ds.task.values, strict=True):
             draw_updates(panel, ds.sel(task=task), name)
@@ -101,34 +93,53 @@ def draw_updates(panel: Axes, ds: xr.Dataset, name: str) -> None:
         name: The quantity.
     """
     algos = tuple(order_algos(ds.algo.values.tolist()))
-    for algo in algos:
-        hue, one = colour(algo, algos), ds.sel(algo=algo)
+    for place, algo in enumerate(algos):
+        (hue, symbol), one = look(algo, algos), ds.sel(algo=algo)
         fresh = one.sel(part="held_out")
         ends = (fresh[f"{name}_range"].sel(bound=bound) for bound in ENDS)
         panel.fill_between(one.iteration, *ends, color=hue, alpha=0.15, linewidth=0, label=f"{algo} band")
         for part, dashes in PARTS.items():
+            fresh_look = ALL | {"marker": symbol, "markersize": 3, "markeredgewidth": 0}
+            apart = max(1, one.iteration.size // 6)
             panel.plot(
-                one.iteration, one[f"{name}_median"].sel(part=part), color=hue, linewidth=0.9, linestyle=dashes,
-                label=f"{algo} {part}",
+                one.iteration, one[f"{name}_median"].sel(part=part), color=hue, linestyle=dashes, label=f"{algo} {part}",
+                markevery=(place % apart, apart), **(fresh_look if part == "held_out" else {"linewidth": 0.8}),
             )  # fmt: skip
-        if name in BOUNDS and np.isfinite(one[BOUNDS[name]]):
-            panel.axhline(
-                float(one[BOUNDS[name]]),
-                color=hue,
-                linewidth=0.7,
-                linestyle=(0, (1, 1)),
-                label=f"{algo} bound",
-            )
+        if name in BOUNDS:
+            _draw_bound(panel, float(one[BOUNDS[name][0]]), BOUNDS[name][1], algo, hue)
     if name not in LINEAR:
-        log_axis(panel)
+        log_axis(panel, float(ds[f"{name}_median"].max()))
     panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     panel.set_xlim(float(ds.iteration.min()), float(ds.iteration.max()))
 
 
-def log_axis(panel: Axes) -> None:
-    """A logarithmic y axis with a number at every decade, or at 1, 2 and 5 of each where it spans no more than two."""
+def _draw_bound(panel: Axes, bound: float, symbol: str, algo: str, hue: str) -> None:
+    """A dotted line at the bound of an algorithm with its symbol at the right, if it has one that is not drawn yet."""
+    if not np.isfinite(bound) or any(
+        text.get_text() == symbol and text.xy[1] == bound for text in panel.texts
+    ):
+        return
+    panel.axhline(
+        bound, color=hue, linewidth=1.0, linestyle=DASHES["level"], zorder=2.6, label=f"{algo} bound"
+    )
+    panel.annotate(
+        symbol, (1, bound), (2, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center", color=hue,
+        annotation_clip=False,
+    )  # fmt: skip
+
+
+def log_axis(panel: Axes, median: float) -> None:
+    """A logarithmic y axis with a number at every decade, or at 1, 2 and 5 of each where it spans no more than two.
+
+    Args:
+        panel: The axes.
+        median: The largest median over seeds; a band that goes further than ten times as high leaves the frame.
+    """
     panel.set_yscale("log")
     low, high = panel.get_ylim()
+    if np.isfinite(median):
+        high = min(high, 10 * median)
+        panel.set_ylim(low, high)
     panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,), numticks=6))
     panel.yaxis.set_major_formatter("{x:g}")
     panel.yaxis.set_minor_formatter(NullFormatter())
@@ -137,15 +148,27 @@ def log_axis(panel: Axes) -> None:
 def _handles(ds: xr.Dataset, bounded: bool) -> list[list]:
     algos = tuple(order_algos(ds.algo.values.tolist()))
     hues = [
-        Line2D([], [], color=colour(algo, algos), linewidth=1.1, label=algo_label(algo)) for algo in algos
-    ]
+        Line2D(
+            [], [], color=colour(algo, algos), marker=look(algo, algos).marker, markersize=3, markeredgewidth=0,
+            label=algo_label(algo), **ALL,
+        )
+        for algo in algos
+    ]  # fmt: skip
     parts = [
-        Line2D([], [], color=GREY, linestyle=PARTS["held_out"], label="fresh pairs, median over seeds"),
-        Line2D([], [], color=GREY, linestyle=PARTS["train"], label="the update's own pairs"),
+        Line2D(
+            [], [], color=GREY, linestyle=PARTS["held_out"], label="fresh pairs, median over seeds", **ALL
+        ),
+        Line2D(
+            [],
+            [],
+            color=GREY,
+            linestyle=PARTS["train"],
+            linewidth=0.8,
+            label="the update's own pairs, median",
+        ),
+        band_handle("range over seeds, fresh pairs"),
     ]
-    bound = (
-        [Line2D([], [], color=GREY, linewidth=0.7, linestyle=(0, (1, 1)), label="TRPO's δ, PPO's 1 + ε")]
-        if bounded
-        else []
+    bound = Line2D(
+        [], [], color=GREY, linewidth=1.0, linestyle=DASHES["level"], label="TRPO's δ, PPO's 1 + ε"
     )
-    return [hues, parts, [band_handle("range over seeds"), *bound]]
+    return [hues, parts, [bound] if bounded else []]

@@ -13,7 +13,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from pgprim.plotting.choose import choose
 from pgprim.plotting.labels import algo_label, order_algos, task_label
 from pgprim.plotting.panels import legend_above, name_row, panel_grid
-from pgprim.plotting.style import GREY, colour, marker, style
+from pgprim.plotting.seeds import over_seeds
+from pgprim.plotting.style import ALL, FLOOR, GREY, NOISE_FREE, ONE, colour, look, style
 
 PARTS = {"fig3": "held_out", "fig11": "train", "fig12": "held_out"}
 FIGURES = tuple(PARTS)
@@ -25,14 +26,30 @@ PAGES = {
     "as_code": "As in the released code: the same without each episode's last pair, the error to GAE's target squared",
     "exact": "Exact: rolled on past the end of the batch, states shortly before a time limit left out",
 }
-COLUMNS = {"gae": "GAE MRE", "returns": "Returns MRE"}
+"""Definitions, the paper's first: each has a page of mean relative errors."""
+
+ROBUST = ("as_text", "exact")
+"""Definitions that also have a page of what outliers do not rule."""
+
+TARGETS = {"gae": "GAE", "returns": "returns"}
+AT_FLOOR = {"mre": ("floor", "error"), "total_re": ("floor_total", "error_total")}
+"""What V^π would show of a statistic, and what V shows at the very pairs at which that was measured."""
+
+MEANS = [(target, "mre", f"{words[0].upper()}{words[1:]} MRE") for target, words in TARGETS.items()]
+"""Columns of a page of means: target, statistic and title."""
+
+OUTLIERS_APART = [
+    (target, name, f"{words}:\n{title}")
+    for target, words in TARGETS.items()
+    for name, title in (("median_re", "median"), ("total_re", "Σ|error| / Σ|target|"))
+]
+"""Columns of a page of what outliers do not rule."""
+
 PART_LABELS = {"train": "the update's own pairs", "held_out": "held-out pairs of the same policy"}
-FLOOR = (0, (3, 1.5))
-"""Line style of what V^π itself would show."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
-    """The dataset that the figure draws: every agent's errors, and over its seeds the mean of the floors.
+    """The dataset that the figure draws: every agent's errors, and medians over agents of them and of the floors.
 
     Args:
         figure: One of `FIGURES`.
@@ -42,111 +59,141 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Raises:
         UserError: If `ds` does not hold value prediction errors and floors.
     """
-    ds = choose(ds, ["mre", "floor", "squared_error", "squared_value"])
+    errors, floors = ("mre", "median_re", "total_re"), [name for pair in AT_FLOOR.values() for name in pair]
+    ds = choose(ds, [*errors, *floors, "squared_error", "squared_value"])
     if figure in ELSEWHERE:
         left = [task for task in ds.task.values if task != ELSEWHERE[figure]]
         ds = ds.sel(task=left or ds.task.values)
-    part = PARTS[figure]
-    errors = ds.mre.sel(part=part, drop=True)
-    known = ds.squared_value > 0
-    noise_free = np.sqrt(ds.squared_error.clip(min=0) / ds.squared_value.where(known))
-    over_seeds = "mean over seeds of the "
     chosen = {
-        "mre": errors.assign_attrs(ds.mre.attrs),
-        "floor": _over_seeds(ds.floor).assign_attrs(
-            long_name=f"{over_seeds}mean relative error that V^π itself would show", units="1"
-        ),
-        "noise_free": _over_seeds(noise_free).assign_attrs(
-            long_name=f"{over_seeds}root mean square of V − V^π over that of V^π, free of the returns' noise",
-            units="1",
-        ),
+        name: ds[name].sel(part=PARTS[figure], drop=True).assign_attrs(ds[name].attrs) for name in errors
     }
-    return xr.Dataset(chosen).assign_attrs(figure=figure, part=part)
-
-
-def _over_seeds(values: xr.DataArray) -> xr.DataArray:
-    """The mean over the seeds that have a number."""
-    known = values.notnull()
-    count = known.sum("seed")
-    return values.fillna(0.0).sum("seed") / count.where(count > 0)
+    chosen |= {f"{name}_median": over_seeds(chosen[name]) for name in errors}
+    chosen |= {name: over_seeds(ds[name]) for name in floors}
+    noise_free = np.sqrt(ds.squared_error.clip(min=0) / ds.squared_value.where(ds.squared_value > 0))
+    words = "root mean square of V − V^π over that of V^π, free of the returns' noise"
+    chosen["noise_free"] = over_seeds(noise_free.assign_attrs(long_name=words, units="1"))
+    return xr.Dataset(chosen).assign_attrs(figure=figure, part=PARTS[figure])
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
-    """A page per definition: a row per task, errors against value targets and against returns.
+    """A page of mean relative errors per definition, then pages of medians and of ratios of sums.
 
-    A line per algorithm and seed, on a binary logarithm. The dashed line is what V^π itself would show, at the
-    checkpoints at which it was measured: against returns that is the returns' noise and what cuts leave out; against
-    value targets, which the agent's own V_old enters, it is their noise and their bias, and no bound. Crosses on the
-    page of exact returns are how far V is from V^π after the update, the returns' noise taken out.
+    A row per task, errors against value targets and against returns, on a binary logarithm. Thin lines are agents, thick
+    ones their median. At the checkpoints at which it was measured, a short bar is what V^π itself would show and a large
+    marker what V shows at the same pairs: against returns the bar is the returns' noise and what cuts leave out; against
+    value targets, which the agent's own V_old enters, it is their noise and their bias, and no bound. Crosses on the page of
+    exact returns are how far V is from V^π after the update, the returns' noise taken out.
 
-    Floors are of the held-out pairs in every figure: the update's own come from the same policy.
+    Floors are of held-out pairs in every figure: the update's own come from the same policy.
     """
     with style():
-        return [plot_page(ds, definition) for definition in PAGES]
+        means = [plot_page(ds, definition, MEANS) for definition in PAGES]
+        return means + [plot_page(ds, definition, OUTLIERS_APART) for definition in ROBUST]
 
 
-def plot_page(ds: xr.Dataset, definition: str) -> Figure:
+def plot_page(ds: xr.Dataset, definition: str, columns: list[tuple[str, str, str]]) -> Figure:
     """One page.
 
     Args:
         ds: What `select` gives.
         definition: One of `PAGES`.
+        columns: Target, statistic and title of each column.
     """
     tasks = ds.task.values
-    figure, axes = panel_grid(tasks.size, len(COLUMNS), height=1.35, extra=1.15)
+    figure, axes = panel_grid(tasks.size, len(columns), height=1.5, extra=1.15, sharey="row")
     one = ds.sel(definition=definition)
     for row, task in zip(axes, tasks, strict=True):
-        for panel, target in zip(row, COLUMNS, strict=True):
-            draw_errors(
-                panel, one.sel(task=task, target=target), crosses=(target, definition) == ("returns", "exact")
-            )
+        for panel, (target, name, _) in zip(row, columns, strict=True):
+            draw_errors(panel, one.sel(task=task, target=target), name, definition)
         name_row(row[-1], task_label(task))
-        row[0].set_ylabel("Mean relative error")
-    for panel, title in zip(axes[0], COLUMNS.values(), strict=True):
+        row[0].set_ylabel("Relative error")
+        binary_axis(row[0], _limits(one.sel(task=task), definition, columns))
+    for panel, (_, _, title) in zip(axes[0], columns, strict=True):
         panel.set_title(title)
     for panel in axes[:-1].flat:
         panel.tick_params(labelbottom=False)
-    binary_axis(axes[0, 0])
     words = f"{PAGES[definition]}\n(on {PART_LABELS[ds.attrs['part']]})"
     figure.supxlabel(f"Training iteration\n\n{words}")
-    legend_above(figure, _handles(ds, definition == "exact"))
+    legend_above(figure, _handles(ds, any(_has_crosses(t, name, definition) for t, name, _ in columns)))
     return figure
 
 
-def draw_errors(panel: Axes, ds: xr.Dataset, crosses: bool) -> None:
-    """One task, target and definition: a line per algorithm and seed, and the floor of each algorithm.
+def _has_crosses(target: str, name: str, definition: str) -> bool:
+    """Whether V − V^π, free of noise, can stand beside this error."""
+    return (target, name, definition) == ("returns", "mre", "exact")
+
+
+def draw_errors(panel: Axes, ds: xr.Dataset, name: str, definition: str) -> None:
+    """One task, target and definition: a line per agent and their median, and the floor, per algorithm.
 
     Args:
         panel: The axes to draw into.
         ds: What `select` gives, for one task, target and definition.
-        crosses: Whether to draw the noise-free error.
+        name: The statistic: `mre`, `median_re` or `total_re`.
+        definition: One of `PAGES`.
     """
     algos = tuple(order_algos(ds.algo.values.tolist()))
-    for algo in algos:
-        hue, one = colour(algo, algos), ds.sel(algo=algo)
+    for place, algo in enumerate(algos):
+        (hue, symbol), one = look(algo, algos), ds.sel(algo=algo)
         for seed in ds.seed.values:
-            line = one.mre.sel(seed=seed)
-            line = line.isel(iteration=np.isfinite(line.values))
-            panel.plot(line.iteration, line, color=hue, linewidth=0.8, label=f"{algo} {seed}")
-        floor = one.floor.where(one.floor > 0)
-        floor = floor.isel(iteration=np.isfinite(floor.values))
+            x, y = _known(one[name].sel(seed=seed))
+            if x.size:
+                panel.plot(x, y, color=hue, label=f"{algo} {seed}", **ONE)
+        x, y = _known(one[f"{name}_median"])
+        apart = max(1, x.size // 6)
         panel.plot(
-            floor.iteration, floor, color=hue, linewidth=0.9, linestyle=FLOOR, marker=marker(algo, algos),
-            markersize=3.5, markerfacecolor="white", label=f"{algo} floor",
+            x, y, color=hue, marker=symbol, markersize=3, markeredgewidth=0, markevery=(place % apart, apart),
+            label=f"{algo} median", **ALL,
         )  # fmt: skip
-        if crosses:
-            error = one.noise_free.where(one.noise_free > 0)
+        if name in AT_FLOOR:
+            floor, error = AT_FLOOR[name]
             panel.plot(
-                error.iteration, error, color=hue, linestyle="", marker="x", markersize=4, label=f"{algo} V"
-            )
+                *_known(one[error]), color=hue, linestyle="", marker=symbol, markersize=5, markeredgecolor="white",
+                markeredgewidth=0.6, zorder=3, label=f"{algo} at floor",
+            )  # fmt: skip
+            panel.plot(
+                *_known(one[floor]), color=hue, linestyle="", marker=FLOOR, markersize=8, markeredgewidth=1.6, zorder=3,
+                label=f"{algo} floor",
+            )  # fmt: skip
+        if _has_crosses(str(ds.target.values), name, definition):
+            panel.plot(
+                *_known(one.noise_free), color=hue, linestyle="", marker=NOISE_FREE, markersize=4.5,
+                markeredgewidth=1.1, zorder=3, label=f"{algo} V",
+            )  # fmt: skip
     panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     low, high = float(ds.iteration.min()), float(ds.iteration.max())
-    panel.set_xlim(low - 0.02 * (high - low) - 0.1, high + 0.02 * (high - low) + 0.1)
+    panel.set_xlim(low - 0.03 * (high - low) - 0.1, high + 0.03 * (high - low) + 0.1)
 
 
-def binary_axis(panel: Axes) -> None:
+def _known(line: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Iterations and values of a line at which it has a number that a logarithmic axis has a place for."""
+    is_known = np.isfinite(line.values) & (line.values > 0)
+    return line.iteration.values[is_known], line.values[is_known]
+
+
+def _limits(ds: xr.Dataset, definition: str, columns: list[tuple[str, str, str]]) -> tuple[float, float]:
+    """Limits of a row's y axis: all medians over agents, floors and crosses, with half an octave around them.
+
+    Single agents may leave the frame: in one iteration of one agent a mean of ratios can be a hundred times its usual size.
+    """
+    shown = [
+        ds[variable].sel(target=target).values.ravel()
+        for target, name, _ in columns
+        for variable in (f"{name}_median", *AT_FLOOR.get(name, ()))
+    ]
+    if any(_has_crosses(target, name, definition) for target, name, _ in columns):
+        shown.append(ds.noise_free.values.ravel())
+    values = np.concatenate(shown)
+    values = values[np.isfinite(values) & (values > 0)]
+    if values.size == 0:
+        return 0.5, 2.0
+    return values.min() / np.sqrt(2), values.max() * np.sqrt(2)
+
+
+def binary_axis(panel: Axes, limits: tuple[float, float]) -> None:
     """A logarithmic y axis of base 2, powers below 1 written as fractions."""
     panel.set_yscale("log", base=2)
+    panel.set_ylim(limits)
     panel.yaxis.set_major_locator(LogLocator(base=2, numticks=7))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
     panel.yaxis.set_minor_formatter(NullFormatter())
@@ -157,19 +204,25 @@ def _power(value: float) -> str:
     return f"{value:g}" if value >= 1 else f"1/{round(1 / value)}"
 
 
-def _handles(ds: xr.Dataset, exact: bool) -> list[list]:
+def _handles(ds: xr.Dataset, crosses: bool) -> list[list]:
     algos = tuple(order_algos(ds.algo.values.tolist()))
-    hues = [
+    medians = [
         Line2D(
-            [], [], color=colour(algo, algos), linewidth=1.1, label=f"{algo_label(algo)}, one line per seed"
+            [], [], color=colour(algo, algos), marker=look(algo, algos).marker, markersize=3, markeredgewidth=0,
+            label=f"{algo_label(algo)}, median over agents", **ALL,
         )
         for algo in algos
-    ]
-    floor = Line2D(
-        [], [], color=GREY, linestyle=FLOOR, marker="o", markersize=3.5, markerfacecolor="white",
-        label="what V$^π$ itself would show",
+    ]  # fmt: skip
+    shapes = [
+        Line2D([], [], color=GREY, label="one agent", **ONE),
+        Line2D(
+            [], [], color=GREY, linestyle="", marker=FLOOR, markersize=8, markeredgewidth=1.6,
+            label="what V$^π$ itself would show",
+        ),
+        Line2D([], [], color=GREY, linestyle="", marker="o", markersize=5, label="V at the same pairs"),
+    ]  # fmt: skip
+    cross = Line2D(
+        [], [], color=GREY, linestyle="", marker=NOISE_FREE, markersize=4.5, markeredgewidth=1.1,
+        label="V against V$^π$, noise-free (RMS)",
     )  # fmt: skip
-    error = Line2D(
-        [], [], color=GREY, linestyle="", marker="x", markersize=4, label="V against V$^π$, noise-free (RMS)"
-    )
-    return [hues, [floor, error] if exact else [floor]]
+    return [medians, shapes, [cross] if crosses else []]

@@ -10,31 +10,33 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pgprim.core.intervals import t_interval
+from pgprim.core.interquartile_mean import interquartile_mean
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import band_handles, draw_band
 from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
 from pgprim.plotting.panels import legend_above, panel_grid
-from pgprim.plotting.style import GREY, colour, style
+from pgprim.plotting.style import ABOVE, ALL, GREY, ONE, PUBLISHED, look, style
 from pgprim.store.labelled import BOUNDS
 
 FIGURES = ("fig8",)
 LEVEL = 0.95
 COLUMNS = 3
-DOTS = (0, (1, 1.5))
+FEWEST = 5
+"""Seeds from which on a mean over them has an interval: that of fewer covers too seldom."""
+
 FAR = 1.5
-"""A published return is shown if it is below so many times the highest return."""
+"""A published return is inside the frame if it is below so many times the highest return, and else at its upper end."""
 
 POINTS = 50
 """Points along a curve at most: an iteration has a handful of episodes, whose returns vary more than agents do."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
-    """The dataset that the figure draws: the return of every seed, and its mean over seeds with an interval.
+    """The dataset that the figure draws: the return of every seed, and its interquartile mean over seeds with an interval.
 
-    Neighbouring iterations are averaged so that at most `POINTS` points are left. The interval is between agents: a t
-    interval over the seeds that completed an episode there. It says how well the mean over seeds is known, and nothing
-    about how well one agent's return is.
+    Neighbouring iterations are averaged so that at most `POINTS` points are left. The interval is between agents: a bootstrap
+    over the seeds that completed an episode there (`core.interquartile_mean`), if they are at least `FEWEST`. It says how
+    well the mean over seeds is known, and nothing about how well one agent's return is.
 
     Args:
         figure: One of `FIGURES`.
@@ -57,10 +59,12 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     units = {"units": ds.return_mean.attrs["units"]}
     # An axis has no room for the whole definition, so it moves to where CF conventions want definitions.
     short = {"long_name": "mean episode return", "comment": ds.return_mean.attrs["long_name"]}
-    between = f"{100 * LEVEL:g} % interval between agents of the mean episode return over seeds"
+    between = f"{100 * LEVEL:g} % interval between agents of the interquartile mean over seeds"
     return ds.assign(
         return_mean=ds.return_mean.assign_attrs(short),
-        seeds_mean=mean.assign_attrs(units, long_name="mean episode return over seeds"),
+        seeds_mean=mean.assign_attrs(
+            units, long_name="interquartile mean over seeds of the mean episode return"
+        ),
         seeds_mean_ci=ends.assign_coords(bound=list(BOUNDS)).assign_attrs(units, long_name=between),
         published=_published(ds, params["plot"]["published"]).assign_attrs(
             units, long_name="return that was published for the -v2 task after about a million pairs"
@@ -77,24 +81,23 @@ def _published(ds: xr.Dataset, returns: Mapping[str, Mapping[str, float | int]])
 
 
 def _over_seeds(returns: np.ndarray) -> tuple[float, np.ndarray]:
-    """The mean of the seeds that have a number, and the ends of its interval."""
-    finite = returns[np.isfinite(returns)]
-    mean, *ends = t_interval(finite, LEVEL) if finite.size else (np.nan, np.nan, np.nan)
-    return mean, np.array(ends)
+    """The interquartile mean of the seeds that have a number, and the ends of its interval."""
+    mean, *ends = interquartile_mean([returns], LEVEL, np.random.default_rng(0), num_resamples=1000)
+    return mean, np.array(ends if np.isfinite(returns).sum() >= FEWEST else [np.nan, np.nan])
 
 
 def plot(ds: xr.Dataset) -> Figure:
     """Fig. 8: mean episode return against iteration, a panel per task.
 
-    Thin lines are seeds, at most `drawn_seeds` of them per algorithm; the thick line is the mean over all seeds and
-    the band its interval between agents. Dotted lines are the returns that were published for the -v2 tasks, which
-    differ from ours (docs/deviations.md): for orientation, not for comparison to the digit.
+    Thin lines are seeds, at most `drawn_seeds` of them per algorithm; the thick line is the interquartile mean over all seeds
+    and the band its interval between agents. Arrowheads at the right are the returns that were published for the -v2 tasks,
+    which differ from ours (docs/deviations.md): for orientation, not for comparison to the digit.
     """
     with style():
         tasks = ds.task.values
         columns = min(tasks.size, COLUMNS)
         rows = -(-tasks.size // columns)
-        figure, axes = panel_grid(rows, columns, height=1.5, extra=0.65, sharey=False)
+        figure, axes = panel_grid(rows, columns, height=1.75, extra=0.75, sharey=False)
         for panel, task in zip(axes.flat, tasks, strict=False):
             draw_returns(panel, ds.sel(task=task))
             panel.set_title(task_label(task))
@@ -109,47 +112,71 @@ def plot(ds: xr.Dataset) -> Figure:
 
 
 def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
-    """One task: the seeds, their mean and its band, for each algorithm that has any.
+    """One task: the seeds, their interquartile mean and its band, for each algorithm that has any.
 
     Args:
         panel: The axes to draw into.
         ds: What `select` gives, for one task.
     """
     algos = tuple(order_algos(ds.algo.values.tolist()))
-    for algo in algos:
-        hue, one = colour(algo, algos), ds.sel(algo=algo)
+    for place, algo in enumerate(algos):
+        (hue, symbol), one = look(algo, algos), ds.sel(algo=algo)
         seeds = [seed for seed in ds.seed.values if np.isfinite(one.return_mean.sel(seed=seed)).any()]
         if not seeds:
             continue
         draw_band(panel, one.iteration, one, "seeds_mean", color=hue, label=f"{algo} band")
         for seed in seeds[: int(ds.drawn_seeds)]:
             panel.plot(
-                one.iteration, one.return_mean.sel(seed=seed), color=hue, alpha=0.45, linewidth=0.4,
-                label=f"{algo} {seed}",
-            )  # fmt: skip
-        panel.plot(one.iteration, one.seeds_mean, color=hue, linewidth=1.1, label=f"{algo} mean")
-        if np.isfinite(one.published):
-            panel.axhline(
-                float(one.published), color=hue, linewidth=0.7, linestyle=DOTS, label=f"{algo} published"
+                one.iteration, one.return_mean.sel(seed=seed), color=hue, label=f"{algo} {seed}", **ONE
             )
+        apart = max(1, one.iteration.size // 6)
+        panel.plot(
+            one.iteration, one.seeds_mean, color=hue, marker=symbol, markersize=3, markeredgewidth=0,
+            markevery=(place % apart, apart), label=f"{algo} mean", **ALL,
+        )  # fmt: skip
     panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     panel.set_xlim(float(ds.iteration.min()), float(ds.iteration.max()))
     low, high = float(ds.return_mean.min()), float(ds.return_mean.max())
     near = ds.published.where(ds.published < FAR * high)
     high = max(high, float(near.max().fillna(high)))
-    # Wide bands of few seeds, and published returns far above, end at the frame and leave room for the returns themselves.
     if np.isfinite(high - low):
         panel.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
+    _draw_published(panel, {algo: float(ds.published.sel(algo=algo)) for algo in algos})
+
+
+def _draw_published(panel: Axes, published: Mapping[str, float]) -> None:
+    """Arrowheads at the right of a panel at the published returns; those above the frame stand side by side at its upper end.
+
+    Args:
+        panel: The axes, with their limits.
+        published: By algorithm, in the order in which they share out colours; NaN where there is none.
+    """
+    top, places = panel.get_ylim()[1], iter(1 - 0.06 * np.arange(len(published)))
+    for algo, value in published.items():
+        if np.isnan(value):
+            continue
+        is_inside = value <= top
+        panel.plot(
+            1 if is_inside else next(places), min(value, top), color=look(algo, tuple(published)).colour, linestyle="",
+            marker=PUBLISHED if is_inside else ABOVE, markersize=6, markeredgewidth=0, clip_on=False,
+            transform=panel.get_yaxis_transform(), label=f"{algo} published",
+        )  # fmt: skip
 
 
 def _handles(ds: xr.Dataset) -> list[list]:
     algos = tuple(order_algos(ds.algo.values.tolist()))
     means = [
-        Line2D([], [], color=colour(algo, algos), linewidth=1.1, label=f"{algo_label(algo)}, mean over seeds")
+        Line2D(
+            [], [], color=look(algo, algos).colour, marker=look(algo, algos).marker, markersize=3, markeredgewidth=0,
+            label=f"{algo_label(algo)}, interquartile mean", **ALL,
+        )
         for algo in algos
-    ]
-    one = Line2D([], [], color=GREY, linewidth=0.4, label="one seed")
-    published = Line2D([], [], color=GREY, linewidth=0.7, linestyle=DOTS, label="published for the -v2 task")
+    ]  # fmt: skip
+    one = Line2D([], [], color=GREY, label="one seed", **ONE)
+    published = Line2D(
+        [], [], color=GREY, linestyle="", marker=PUBLISHED, markersize=6, markeredgewidth=0,
+        label="published for the -v2 task",
+    )  # fmt: skip
     return [
         means,
         [one, *band_handles(ds, "between agents")],

@@ -16,7 +16,7 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import bar_handles, reach_of
 from pgprim.plotting.labels import axis_label, task_label
 from pgprim.plotting.panels import legend_above, panel_grid, text_handle
-from pgprim.plotting.style import GREEN, GREY, ORANGE, PINK, style
+from pgprim.plotting.style import ALGOS, GREY, style
 from pgprim.store.labelled import label, stack_values
 from pgprim.store.records import LABELS
 
@@ -29,11 +29,14 @@ SWITCHES = {
 }
 """What switching on means; a switch that is not here goes by its own name."""
 
-RULES = {"best": (*ORANGE, "each cell's best rate"), "mean": (*PINK, "mean over rates")}
-"""How a cell's learning rates become one number: colour, marker and words."""
+RULES = {
+    "best": (*ALGOS["ppo"], "each cell's best rate"),
+    "mean": (ALGOS["ppo"].colour, "+", "mean over rates"),
+}
+"""How a cell's learning rates become one number: PPO's colour, a marker, and words."""
 
-LEVELS = {"off": (GREY, (0, (3, 1.5))), "on": (GREEN[0], "-")}
-"""Colour and dashes of the two halves of the design that a switch makes."""
+LEVELS = {"off": (GREY, 0.8), "on": (ALGOS["ppo"].colour, 1.5)}
+"""Colour and width of the lines of the two halves of the design that a switch makes."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
@@ -152,8 +155,7 @@ def plot_distributions(ds: xr.Dataset) -> Figure:
         panel.set_title(effect_label(switch))
     figure.supxlabel(axis_label(ds.final_return))
     handles = [
-        Line2D([], [], color=hue, linestyle=dashes, linewidth=1.1, label=level)
-        for level, (hue, dashes) in LEVELS.items()
+        Line2D([], [], color=hue, linewidth=width, label=level) for level, (hue, width) in LEVELS.items()
     ]
     count = text_handle(f"{int(ds.diverged.sum())} of {ds.diverged.size} runs diverged")
     legend_above(figure, [[handle] for handle in (*handles, count)])
@@ -169,9 +171,9 @@ def draw_split(panel: Axes, ds: xr.Dataset, switch: str) -> None:
         switch: Which.
     """
     is_on = ds.is_on.sel(switch=switch).values.astype(bool)
-    for level, (hue, dashes) in LEVELS.items():
+    for level, (hue, width) in LEVELS.items():
         values = np.sort(ds.final_return.values[is_on == (level == "on")].ravel())
-        panel.ecdf(values[np.isfinite(values)], color=hue, linestyle=dashes, linewidth=1.1, label=level)
+        panel.ecdf(values[np.isfinite(values)], color=hue, linewidth=width, label=level)
     panel.xaxis.set_major_locator(MaxNLocator(nbins=3))
     panel.set_ylim(0, 1)
 

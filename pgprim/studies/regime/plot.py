@@ -16,13 +16,12 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import bar_handles, reach_of
 from pgprim.plotting.labels import axis_label, count_label, task_label
 from pgprim.plotting.panels import legend_above, panel_grid
-from pgprim.plotting.style import GREY, colour, shades, style
+from pgprim.plotting.style import GREY, colour, marker, shades, style
 from pgprim.store.labelled import label, stack_values
 from pgprim.store.records import LABELS
 from pgprim.types.variants import regime_iterations
 
 FIGURES = ("sample_regime",)
-MARKERS = ("o", "s", "^", "D", "v", "P")
 SMOOTH = 25
 """Points along a curve of returns at most: neighbouring iterations are averaged."""
 
@@ -91,11 +90,10 @@ def plot(ds: xr.Dataset) -> list[Figure]:
 def plot_curves(ds: xr.Dataset) -> Figure:
     """One task, a column per learning rate: return against pairs and against iterations, and agreement of the halves."""
     figure, axes = panel_grid(3, ds.rate.size, height=1.3, extra=0.95, sharey="row")
-    hues = regime_hues(ds)
     for column, rate in zip(axes.T, ds.rate.values, strict=True):
-        for place, (hue, marker) in enumerate(zip(hues, MARKERS, strict=False)):
+        for place, look in enumerate(regime_looks(ds)):
             one = ds.sel(rate=rate).isel(pairs=place, iteration=slice(0, int(ds.num_iterations[place])))
-            draw_run(column, one, hue, marker)
+            draw_run(column, one, look)
         column[0].set_title(rate_label(rate))
         for panel in (column[0], column[2]):
             panel.set_xlim(0, float((ds.pairs * ds.num_iterations).max()))
@@ -116,24 +114,21 @@ def plot_curves(ds: xr.Dataset) -> Figure:
     return figure
 
 
-def draw_run(column: np.ndarray, ds: xr.Dataset, hue: tuple[float, float, float], marker: str) -> None:
+def draw_run(column: np.ndarray, ds: xr.Dataset, look: Mapping[str, Any]) -> None:
     """One number of pairs at one learning rate, into the three panels of a column.
 
     Args:
         column: Axes of return by pairs, return by iterations, and agreement.
         ds: What `select` gives, for one task, number of pairs and rate, along the iterations of its runs.
-        hue: Colour.
-        marker: Marker.
+        look: Colour, marker and its size.
     """
     name = f"{int(ds.pairs)}"
     width = -(-ds.iteration.size // SMOOTH)
     smooth = ds.return_curve.coarsen(iteration=width, boundary="pad", side="left").mean()
     for panel, so_far in ((column[0], smooth.iteration * ds.pairs), (column[1], smooth.iteration + 1)):
-        panel.plot(so_far, smooth, color=hue, marker=marker, label=name)
+        panel.plot(so_far, smooth, **look, label=name)
     known = np.isfinite(ds.agreement_curve.values)
-    column[2].plot(
-        (ds.iteration * ds.pairs)[known], ds.agreement_curve[known], color=hue, marker=marker, label=name
-    )
+    column[2].plot((ds.iteration * ds.pairs)[known], ds.agreement_curve[known], **look, label=name)
 
 
 def plot_finals(ds: xr.Dataset) -> Figure:
@@ -156,12 +151,11 @@ def draw_finals(panel: Axes, ds: xr.Dataset) -> None:
         ds: What `select` gives, for one task.
     """
     rates = ds.rate.values
-    for place, (hue, marker) in enumerate(zip(regime_hues(ds), MARKERS, strict=False)):
+    for place, look in enumerate(regime_looks(ds)):
         one = ds.isel(pairs=place)
         beside = rates * 1.04 ** (place - (ds.pairs.size - 1) / 2)
         panel.errorbar(
-            beside, one.final_mean, yerr=reach_of(one, "final_mean"), color=hue, marker=marker, elinewidth=0.7,
-            label=f"{int(one.pairs)}",
+            beside, one.final_mean, yerr=reach_of(one, "final_mean"), **look, elinewidth=0.7, label=f"{int(one.pairs)}",
         )  # fmt: skip
     panel.set_xscale("log")
     panel.xaxis.set_major_locator(FixedLocator(rates))
@@ -170,9 +164,13 @@ def draw_finals(panel: Axes, ds: xr.Dataset) -> None:
     panel.set_xlim(rates.min() / 1.4, rates.max() * 1.4)
 
 
-def regime_hues(ds: xr.Dataset) -> list[tuple[float, float, float]]:
-    """PPO's colour, darker for more pairs."""
-    return shades(colour("ppo"), ds.pairs.size)
+def regime_looks(ds: xr.Dataset) -> list[dict[str, Any]]:
+    """PPO's colour and marker, darker and larger for more pairs."""
+    hues, sizes = shades(colour("ppo"), ds.pairs.size), np.linspace(2, 4.5, ds.pairs.size)
+    return [
+        {"color": hue, "marker": marker("ppo"), "markersize": size, "markeredgewidth": 0}
+        for hue, size in zip(hues, sizes, strict=True)
+    ]
 
 
 def rate_label(rate: float) -> str:
@@ -182,6 +180,6 @@ def rate_label(rate: float) -> str:
 
 def _handles(ds: xr.Dataset) -> list[Line2D]:
     return [
-        Line2D([], [], color=hue, marker=marker, label=f"{count_label(int(pairs))} pairs per iteration")
-        for pairs, hue, marker in zip(ds.pairs.values, regime_hues(ds), MARKERS, strict=False)
+        Line2D([], [], **look, label=f"{count_label(int(pairs))} pairs per iteration")
+        for pairs, look in zip(ds.pairs.values, regime_looks(ds), strict=True)
     ]

@@ -16,13 +16,13 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import ends_of
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
 from pgprim.plotting.panels import budget_axis, legend_above, marked_handle, panel_grid, text_handle
-from pgprim.plotting.style import GREY, WIDTH, colour, marker, shades, style
+from pgprim.plotting.style import DASHES, GREY, WIDTH, colour, marker, shades, style
 from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 from pgprim.types.variants import other_semantics
 
 FIGURES = ("semantics",)
-SEMANTICS = {"exact": "-", "paper": (0, (2.5, 1.2))}
+SEMANTICS = {"exact": DASHES["measured"], "paper": DASHES["paper"]}
 """Line styles."""
 
 TRAINING = {

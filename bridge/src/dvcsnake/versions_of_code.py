@@ -1,0 +1,82 @@
+"""What earlier versions of a module defined, so that a change of its digest can be told by the names of functions.
+
+A digest says that a module has changed and not where. This machine keeps, by digest, the digests of the functions of each version that
+it has met, in `.dvc/tmp/dvcsnake/code`. For a version that it has not met, Git's history is searched.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from dvcsnake.digests import digest_of_meaning, parts
+
+FOLDER = Path(".dvc", "tmp", "dvcsnake", "code")
+
+MOST = 30
+"""So many versions of a module are looked at in Git's history."""
+
+
+def keep(root: Path, package: str, texts: Iterable[str]) -> None:
+    """Remember what modules define now.
+
+    Args:
+        root: the project's folder.
+        package: the folder of its package.
+        texts: digest files, with a line `<md5>  <module>` for each module.
+    """
+    lines = {tuple(line.split("  ", 1)) for text in texts for line in text.splitlines()}
+    folder = root / FOLDER
+    with suppress(OSError):  # what cannot be kept is found in Git, or not told
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = {path.name for path in folder.iterdir()}
+        for digest, name in lines:
+            if digest not in kept and (path := _find(root, package, name)):
+                unfinished = folder / f".{digest}"
+                unfinished.write_text(json.dumps(parts(path.read_bytes())))
+                unfinished.replace(folder / digest)
+
+
+def changes(root: Path, package: str, name: str, before: str) -> list[str]:
+    """What differs between a module and an earlier version of it, by name; empty if that version is not to be had.
+
+    Args:
+        root: the project's folder.
+        package: the folder of its package.
+        name: the module's path in the package.
+        before: the earlier version's digest.
+    """
+    path = _find(root, package, name)
+    old = path and (_kept(root, before) or _committed(path, before))
+    if not old:
+        return []
+    new = parts(path.read_bytes())
+    return [
+        *(part for part in new if part in old and new[part] != old[part]),
+        *(f"{part} new" for part in new if part not in old),
+        *(f"{part} gone" for part in old if part not in new),
+    ]
+
+
+def _find(root: Path, package: str, name: str) -> Path | None:
+    return next((path for path in (root / package / name, root / name) if path.is_file()), None)
+
+
+def _kept(root: Path, digest: str) -> Mapping[str, str] | None:
+    with suppress(OSError, ValueError):
+        return json.loads((root / FOLDER / digest).read_text())
+    return None
+
+
+def _committed(path: Path, digest: str) -> Mapping[str, str] | None:
+    """What the version with a digest defined, if it is among the last ones that were committed."""
+    git = ["git", "-C", str(path.parent)]
+    with suppress(FileNotFoundError, SyntaxError):
+        log = [*git, "log", f"-{MOST}", "--format=%H", "--", path.name]
+        for commit in subprocess.run(log, capture_output=True, text=True, check=False).stdout.split():
+            show = [*git, "show", f"{commit}:./{path.name}"]
+            source = subprocess.run(show, capture_output=True, check=False).stdout
+            if digest_of_meaning(source) == digest:
+                return parts(source)
+    return None

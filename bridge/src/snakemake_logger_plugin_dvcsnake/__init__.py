@@ -1,0 +1,5 @@
+"""Where Snakemake looks for what `--logger dvcsnake` names."""
+
+from dvcsnake.progress import LogHandler
+
+__all__ = ["LogHandler"]

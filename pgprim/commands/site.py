@@ -1,0 +1,100 @@
+"""Make the page of the whole study: one HTML file that works without a network, from what the pipeline has made.
+
+A task, probe or figure that is not there gives a plain note on the page. `--audits` names a folder of audits, one folder each
+with an `audit.json`, whose agents are shown too.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from pgprim.commands.command import load_params, make_parser, run
+from pgprim.report.site.collect import LABELLED, LANDSCAPE, load
+from pgprim.report.site.page import FigureFiles, Study, render
+from pgprim.store.datasets import load_dataset
+from pgprim.store.files import write_bytes
+from pgprim.types.errors import UserError
+
+
+def main(args: argparse.Namespace) -> None:
+    """Read all that is there, and write the page."""
+    figures = [figure for group in args.draw for figure in _figures(group, args)]
+    study = Study(
+        params=load_params(),
+        captions=_text(args.captions, "template of captions"),
+        estimates={probe: load(args.estimates / probe) for probe in (*LABELLED, LANDSCAPE)},
+        figures=figures,
+        datasets={figure.name: load_dataset(figure.data) for figure in figures if figure.data.exists()},
+        claims=_rows(args.claims),
+        audits=_audits(args.audits),
+    )
+    write_bytes(args.out, render(study).encode(), _is_page)
+
+
+def _figures(group: list[str], args: argparse.Namespace) -> list[FigureFiles]:
+    by, *names = group
+    return [
+        FigureFiles(
+            name, by, args.figures / f"{name}.pdf", args.figures / f"{name}.png", args.data / f"{name}.nc"
+        )
+        for name in names
+    ]
+
+
+def _rows(path: Path) -> dict[str, Any]:
+    """Rows of claims; none if there is no such file."""
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: no rows of claims ({error}); make them with `snakemake {path}`") from None
+
+
+def _audits(folder: Path | None) -> dict[str, Any]:
+    """Every audit below a folder by the name of its own folder."""
+    if folder is None:
+        return {}
+    told = {}
+    for file in sorted(folder.glob("*/audit.json")):
+        try:
+            told[file.parent.name] = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{file}: no audit ({error}); make it with `python -m pgprim audit`") from None
+    return told
+
+
+def _text(path: Path, kind: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: no {kind} ({error.strerror})") from None
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file is such a page, which may be replaced."""
+    return path.is_file() and b'<meta name="generator" content="pgprim">' in path.read_bytes()[:2000]
+
+
+if __name__ == "__main__":
+    parser = make_parser("pgprim.commands.site", __doc__)
+    parser.add_argument("--out", required=True, type=Path, metavar="HTML", help="the page")
+    parser.add_argument(
+        "--draw",
+        required=True,
+        action="append",
+        nargs="+",
+        metavar=("FOLDER", "FIGURE"),
+        help="figures of the gallery, after the folder of pgprim that draws them, such as probes/gradient",
+    )
+    for name, default, words in (
+        ("figures", "figures", "folder of the figures as PDF and PNG"),
+        ("data", "data/figures", "folder of the figures' datasets"),
+        ("estimates", "data/estimates", "folder of the results by probe"),
+        ("claims", "data/claims.json", "rows of the claims"),
+        ("captions", "workflow/report/figures.rst", "template of the figures' captions"),
+    ):
+        parser.add_argument(f"--{name}", type=Path, default=Path(default), help=words)
+    parser.add_argument("--audits", type=Path, help="folder of audits")
+    run(main, parser)

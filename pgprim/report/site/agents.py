@@ -1,0 +1,47 @@
+"""Every agent with the files that hold what was found in it, their digests, and the command that makes each again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pgprim.plotting.labels import order_algos, order_tasks
+from pgprim.report.site.collect import Estimates
+
+
+def agents(estimates: Mapping[str, Estimates], root: str = "data/estimates") -> list[dict[str, Any]]:
+    """All agents that have results, in the order of the paper's tasks and algorithms.
+
+    Files lie at `ROOT/PROBE/TASK/ALGO/SEED.nc`, or at `.../SEED/ITERATION.nc` or `.../SEED/ITERATION/KIND.nc`.
+
+    Args:
+        estimates: Results by probe.
+        root: The folder of all probes, as the commands name it.
+
+    Returns:
+        For each agent `task`, `algo`, `seed`, its `checkpoints` (SHA-256 by iteration), `environment` and `semantics`
+        as far as its files say them, and `files`: `probe`, `case` (iteration and kind), `path`, `sha256`.
+    """
+    found: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for probe, results in estimates.items():
+        for name, ds in results.parts.items():
+            task, algo, seed, *case = name.removesuffix(".nc").split("/")
+            agent = found.setdefault(
+                (task, algo, int(seed)),
+                {"task": task, "algo": algo, "seed": int(seed), "checkpoints": {}, "files": []},
+            )
+            path = f"{root}/{probe}/{name}"
+            agent["files"].append(
+                {"probe": probe, "case": "/".join(case), "path": path, "sha256": results.digests[name]}
+            )
+            for key in ("environment", "semantics", "kernels"):
+                if key in ds.attrs:
+                    agent[key] = ds.attrs[key]
+            if case and "checkpoint_sha256" in ds.attrs:
+                agent["checkpoints"][case[0]] = ds.attrs["checkpoint_sha256"]
+    for agent in found.values():
+        agent["checkpoints"] = dict(sorted(agent["checkpoints"].items(), key=lambda item: int(item[0])))
+    tasks = order_tasks(task for task, _, _ in found)
+    algos = order_algos(algo for _, algo, _ in found)
+    return sorted(
+        found.values(),
+        key=lambda agent: (tasks.index(agent["task"]), algos.index(agent["algo"]), agent["seed"]),
+    )

@@ -1,0 +1,80 @@
+"""Claims with their evidence, as the page shows them: each row's interval on a scale with the threshold."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pgprim.plotting.labels import algo_label, task_label
+
+VERDICTS = ("reproduced", "mixed", "not reproduced", "inconclusive")
+
+PAD = 0.08
+"""Space beside the outermost value, in parts of the scale."""
+
+
+def evidence(claims: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Claims as the page's template reads them.
+
+    Args:
+        claims: Those of `data/claims.json`, by name (`report.claims.claim.judge`). Any field but `statement` and `verdict`
+            may be missing.
+
+    Returns:
+        A list with `name`, `statement`, `source`, `effect`, `units`, `figures`, `verdict`, `summary`, `rule` in words,
+        `threshold` with its place on the scale [%], the `ends` of the scale, and `rows` with labels, numbers and places
+        of value, low and high [%].
+    """
+    return [_claim(name, claim) for name, claim in claims.items()]
+
+
+def counts(told: list[dict[str, Any]]) -> dict[str, int]:
+    """How many claims have each verdict, by the second edition's rules."""
+    judged = [claim["verdict"] for claim in told if not claim["first_rule"]]
+    return {verdict: judged.count(verdict) for verdict in dict.fromkeys((*VERDICTS, *judged))}
+
+
+def _claim(name: str, claim: Mapping[str, Any]) -> dict[str, Any]:
+    rows, rule = claim.get("rows", []), claim.get("rule", {})
+    threshold = next(iter(rule.values()), None)
+    marks = [row.get(key) for row in rows for key in ("value", "low", "high")] + [threshold]
+    ends = _ends([mark for mark in marks if mark is not None])
+    return {
+        "name": name,
+        "statement": claim["statement"],
+        "source": claim.get("source", ""),
+        "effect": claim.get("effect", ""),
+        "units": "" if claim.get("units", "1") == "1" else claim["units"],
+        "figures": list(dict.fromkeys(row["figure"] for row in rows if row.get("figure"))),
+        "verdict": claim["verdict"],
+        "summary": claim.get("summary") or claim["verdict"],
+        "level": claim.get("level"),
+        "first_rule": bool(claim.get("first_rule")),
+        "rule": " and ".join(f"{side} {bound:g}" for side, bound in rule.items()),
+        "threshold": {"value": threshold, "at": _place(threshold, ends)},
+        "ends": ends,
+        "rows": [_row(row, ends) for row in rows],
+    }
+
+
+def _row(row: Mapping[str, Any], ends: tuple[float, float]) -> dict[str, Any]:
+    numbers = {key: row.get(key) for key in ("value", "low", "high")}
+    return {
+        "task": task_label(row["task"]) if row.get("task") else "all",
+        "algo": algo_label(row["algo"]) if row.get("algo") else "all",
+        "agents": row.get("agents"),
+        "verdict": row.get("verdict", ""),
+        "figure": row.get("figure"),
+        **numbers,
+        "at": {key: _place(value, ends) for key, value in numbers.items()},
+    }
+
+
+def _ends(marks: list[float]) -> tuple[float, float]:
+    if not marks:
+        return 0.0, 1.0
+    low, high = min(marks), max(marks)
+    pad = PAD * (high - low) or 0.5
+    return low - pad, high + pad
+
+
+def _place(value: float | None, ends: tuple[float, float]) -> float | None:
+    return None if value is None else round(100 * (value - ends[0]) / (ends[1] - ends[0]), 2)

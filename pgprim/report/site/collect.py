@@ -1,0 +1,183 @@
+"""The part of each probe's results that the page shows."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pgprim.core.smoothing import moderated_se, smooth
+from pgprim.core.surface_noise import noise_share
+from pgprim.plotting.combine import combine
+from pgprim.report.site.encode import encode, numbers
+from pgprim.store.datasets import load_dataset
+from pgprim.store.files import digest
+
+LABELLED = {
+    "gradient": (
+        *("cosine", "cosine_ci", "truth_cosine", "truth_cosine_ci"),
+        *("truth_cosine_corrected", "truth_cosine_corrected_ci", "noise_scale", "noise_scale_ci"),
+        *("noise_scale_episodes", "noise_scale_episodes_ci"),
+        *("truth_pairs", "mean_return", "mean_episode_length"),
+    ),
+    "steps": (
+        *("cosine", "cosine_ci", "truth_cosine", "truth_cosine_ci"),
+        *("truth_cosine_corrected", "truth_pairs"),
+    ),
+    "baselines": ("cosine", "cosine_ci", "cosine_difference", "cosine_difference_ci"),
+    "value": ("mre", "median_re", "total_re"),
+    "floors": ("floor", "floor_total"),
+    "trust_region": (
+        *("return_mean", "kl_mean", "kl_max", "kl_of_mean", "kl_of_sigma"),
+        *("ratio_max", "ratio_q99", "ratio_q50", "clip_fraction", "delta", "ratio_bound"),
+    ),
+}
+"""Variables of each probe that the page shows as they are."""
+
+LANDSCAPE = "landscape"
+PLANES, SLICES = ("few", "many"), ("slice_few", "slice_many")
+AGENT = ("task", "algo", "seed", "iteration")
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """All results of one probe.
+
+    Attributes:
+        parts: Datasets by the path of their file below the probe's folder.
+        digests: SHA-256 of each file, by the same path.
+    """
+
+    parts: Mapping[str, xr.Dataset]
+    digests: Mapping[str, str]
+
+    def together(self) -> xr.Dataset | None:
+        """The union of all files; None if there is none."""
+        return combine(self.parts) if self.parts else None
+
+
+def load(folder: Path) -> Estimates:
+    """Read what a folder holds, which may be nothing.
+
+    Raises:
+        UserError: A file is damaged, or is not what pgprim wrote.
+    """
+    files = sorted(file for file in folder.rglob("*.nc") if not file.name.startswith("."))
+    names = [file.relative_to(folder).as_posix() for file in files]
+    return Estimates(
+        {name: load_dataset(file) for name, file in zip(names, files, strict=True)},
+        {name: digest(file) for name, file in zip(names, files, strict=True)},
+    )
+
+
+def labelled(estimates: Mapping[str, Estimates]) -> dict[str, dict]:
+    """The probes of `LABELLED` that have results, as JSON by the probe's name."""
+    return {
+        probe: encode(ds, names)
+        for probe, names in LABELLED.items()
+        if probe in estimates and (ds := estimates[probe].together()) is not None
+    }
+
+
+def _landscapes(estimates: Estimates, kinds: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
+    """One agent's landscape of one kind after the other: its labels, and the dataset without those dimensions."""
+    for name, ds in sorted(estimates.parts.items()):
+        stem = Path(name).stem
+        if stem not in kinds:
+            continue
+        for place in np.ndindex(*(ds.sizes[dim] for dim in AGENT)):
+            one = ds.isel(dict(zip(AGENT, place, strict=True))).isel(kind=0)
+            labels = {dim: one[dim].item() for dim in AGENT}
+            yield {**labels, "kind": stem.removeprefix("slice_")}, one
+
+
+def planes(estimates: Estimates, level: float) -> list[dict[str, Any]]:
+    """Surrogate and true reward over every plane.
+
+    Args:
+        estimates: Those of the landscape probe.
+        level: Of the interval of the share of noise.
+
+    Returns:
+        A list with the agent's labels, `alpha`, `beta`, `surrogate`, norms, and `rewards`: one entry per number of pairs
+        per point with `reward`, its standard error `se`, complete episodes `num`, `smoothed`, and the share of the
+        surface's variance that is noise. Surfaces are lists in the order alpha, beta.
+    """
+    return [_plane(labels, one, level) for labels, one in _landscapes(estimates, PLANES)]
+
+
+def _plane(labels: dict[str, Any], one: xr.Dataset, level: float) -> dict[str, Any]:
+    points = np.stack(np.meshgrid(one.alpha.values, one.beta.values, indexing="ij"), -1).reshape(-1, 2)
+    rewards = []
+    for budget in one.budget.values:
+        at = one.sel(budget=budget)
+        reward, se, num = (
+            at[name].transpose("alpha", "beta").values.ravel()
+            for name in ("reward", "reward_se", "num_trajectories")
+        )
+        if not np.isfinite(reward).any():
+            continue
+        halves = at.reward_half.transpose("alpha", "beta", "half").values.reshape(-1, 2)
+        smoothed = np.full_like(reward, np.nan)
+        if (num > 1).any():
+            smoothed = smooth(points, reward, moderated_se(se, np.nan_to_num(num))).mean
+        rewards.append(
+            {
+                "pairs": int(budget),
+                "reward": numbers(reward),
+                "se": numbers(se, 3),
+                "num": numbers(num),
+                "smoothed": numbers(smoothed),
+                "noise_share": numbers(np.array(noise_share(halves, level)), 3),
+            }
+        )
+    return {
+        **labels,
+        "alpha": numbers(one.alpha.values),
+        "beta": numbers(one.beta.values),
+        "surrogate": numbers(one.surrogate.transpose("alpha", "beta").values),
+        "rewards": rewards,
+        **_scalars(one, {"step_norm": "step_norm", "random_norm": "random_norm", "pairs": "batch_pairs"}),
+    }
+
+
+def slices(estimates: Estimates) -> list[dict[str, Any]]:
+    """Surrogate and true reward along every step, with what the whole step promised and kept.
+
+    Returns:
+        A list with the agent's labels, `along`, `surrogate`, `fresh`, `fresh_ci`, and for the largest number of pairs
+        per point `reward` and `reward_ci`. Intervals are lists of low and high ends, point by point. `promised`,
+        `promised_fresh` and `kept` are the whole step's surrogate on its own batch, on fresh ones, and its change of
+        the true reward.
+    """
+    return [_slice(labels, one.isel(budget=-1)) for labels, one in _landscapes(estimates, SLICES)]
+
+
+def _slice(labels: dict[str, Any], one: xr.Dataset) -> dict[str, Any]:
+    curves = ("surrogate", "fresh", "reward")
+    told = {name: numbers(one[f"slice_{name}"].values) for name in curves if f"slice_{name}" in one}
+    told |= {
+        f"{name}_ci": numbers(one[f"slice_{name}_ci"].transpose("along", "bound").values)
+        for name in curves
+        if f"slice_{name}_ci" in one
+    }
+    told |= {
+        f"{name}_ci": numbers(one[f"{name}_ci"].values)
+        for name in ("promised", "promised_fresh", "kept")
+        if f"{name}_ci" in one
+    }
+    scalars = {name: name for name in ("promised", "promised_fresh", "kept")}
+    scalars |= {"step_norm": "slice_step_norm", "pairs": "slice_batch_pairs"}
+    return {
+        **labels,
+        "along": numbers(one.along.values),
+        "budget": int(one.budget),
+        **told,
+        **_scalars(one, scalars),
+    }
+
+
+def _scalars(one: xr.Dataset, names: Mapping[str, str]) -> dict[str, Any]:
+    return {key: numbers(one[name].values)[0] for key, name in names.items() if name in one}

@@ -1,0 +1,261 @@
+"""The three findings of the front page: a headline, one sentence with the numbers, and a picture of their data."""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
+from pgprim.plotting.style import GREY, colour, marker, style
+
+SIZE = (4.6, 2.5)
+"""Width and height of a picture [inch]."""
+
+SCREEN = {"font.family": "DejaVu Sans", "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8}
+SCREEN |= {"xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7.5, "svg.hashsalt": "pgprim"}
+SCREEN |= {"lines.linewidth": 1.4, "lines.markersize": 4}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One of the front page's findings.
+
+    Attributes:
+        headline: A conclusion that the numbers have, or the bare subject where there are none.
+        text: The numbers; a plain note where there are none.
+        svg: The picture, None where there are no data.
+        figure: The figure of the study that shows more.
+        view: The view of the page that shows all.
+    """
+
+    headline: str
+    text: str
+    svg: str | None
+    figure: str
+    view: str
+
+
+def findings(
+    results: Mapping[str, xr.Dataset | None], slices: list[Mapping[str, Any]], pairs: int
+) -> list[Finding]:
+    """Finding by finding, from the results as far as they are there.
+
+    Args:
+        results: Datasets of the probes `gradient`, `value` and `floors`.
+        slices: From `collect.slices`.
+        pairs: State-action pairs that training uses per iteration.
+    """
+    return [
+        _gradients(results.get("gradient"), pairs),
+        _values(results.get("value"), results.get("floors")),
+        _promises(slices),
+    ]
+
+
+def _trained(ds: xr.Dataset) -> xr.Dataset:
+    return ds.sel(iteration=ds.iteration > 0)
+
+
+def _gradients(ds: xr.Dataset | None, pairs: int) -> Finding:
+    subject = "How much do gradient estimates agree?"
+    if ds is None or not np.isfinite(_trained(ds).cosine).any():
+        return Finding(
+            subject, "There are no gradient estimates of trained agents yet.", None, "fig1", "gradients"
+        )
+    trained = _trained(ds)
+    at = trained.sel(budget=pairs, method="nearest")
+    cosines = at.cosine.values[np.isfinite(at.cosine.values)]
+    middle = float(np.median(cosines))
+    headline = (
+        "Two gradient estimates of the same policy hardly agree"
+        if middle < 0.5
+        else "Gradient estimates of the same policy agree"
+    )
+    text = (
+        f"Estimates from {count_label(int(at.budget))} state-action pairs have a mean pairwise cosine of {middle:.2f} "
+        f"(median of {len(cosines)} trained checkpoints; from {_signed(cosines.min())} to {_signed(cosines.max())}). "
+    )
+    scales = _at_largest_budget(trained.noise_scale)
+    if len(scales):
+        text += (
+            f"The gradient noise scale has a median of {count_label(float(f'{np.median(scales):.2g}'))} pairs; training "
+            f"uses {count_label(pairs)} per iteration."
+        )
+    return Finding(
+        headline, text, _svg(lambda figure: _draw_gradients(figure, trained, pairs)), "fig1", "gradients"
+    )
+
+
+def _at_largest_budget(values: xr.DataArray) -> np.ndarray:
+    """Each agent's value at the largest budget that it was estimated at."""
+    table = values.stack(agent=[dim for dim in values.dims if dim != "budget"]).transpose("agent", "budget")
+    lasts = [row[np.isfinite(row)][-1:] for row in table.values]
+    return np.concatenate(lasts) if lasts else np.array([])
+
+
+def _draw_gradients(figure: Figure, ds: xr.Dataset, pairs: int) -> None:
+    panels = _panels(figure, ds)
+    for panel, task in panels:
+        for algo in order_algos(ds.algo.values):
+            lines = (
+                ds.cosine.sel(task=task, algo=algo)
+                .stack(agent=("seed", "iteration"))
+                .dropna("agent", how="all")
+            )
+            if not lines.agent.size:
+                continue
+            look = {"color": colour(algo), "marker": marker(algo)}
+            panel.fill_between(
+                ds.budget, lines.min("agent"), lines.max("agent"), color=look["color"], alpha=0.15, lw=0
+            )
+            panel.plot(ds.budget, lines.median("agent"), **look, label=algo_label(algo))
+        panel.axvline(pairs, color=GREY, lw=0.8, ls="--")
+        panel.set(xscale="log", ylim=(min(0.0, *panel.get_ylim()), 1))
+    panels[0][0].set_ylabel("cosine between two estimates")
+    figure.supxlabel("state-action pairs per estimate (dashed: training)", fontsize=8)
+
+
+def _values(ds: xr.Dataset | None, floors: xr.Dataset | None) -> Finding:
+    subject = "How wrong are value networks?"
+    wanted = {"target": "returns", "part": "held_out"}
+    if ds is None or not np.isfinite(_trained(ds).mre.sel(wanted)).any():
+        return Finding(subject, "There are no value errors of trained agents yet.", None, "fig3", "values")
+    trained = _trained(ds)
+    held_out = trained.mre.sel(part="held_out").mean(["iteration", "seed"])
+    errors = {
+        "targets": held_out.sel(target="gae", definition="as_text"),
+        "returns, as published": held_out.sel(target="returns", definition="as_text"),
+        "returns, not cut": held_out.sel(target="returns", definition="exact"),
+    }
+    if floors is not None and np.isfinite(_trained(floors).floor).any():
+        floor = _trained(floors).floor.mean(["iteration", "seed"])
+        errors["Vπ itself, not cut"] = floor.sel(target="returns", definition="exact")
+    errors = {
+        name: error.drop_vars(["target", "definition", "part"], errors="ignore")
+        for name, error in errors.items()
+    }
+    median = {name: float(error.median()) for name, error in errors.items()}
+    fits = median["targets"] < median["returns, as published"]
+    headline = (
+        "Value networks fit their targets better than the returns"
+        if fits
+        else "Value networks fit returns no worse than their targets"
+    )
+    text = (
+        f"On fresh pairs their mean relative error is {_percent(median['targets'])} against the targets of training and "
+        f"{_percent(median['returns, as published'])} against returns by the paper's definition. Once returns are not cut "
+        f"off at the end of a batch it is {_percent(median['returns, not cut'])}"
+    )
+    if "Vπ itself, not cut" in median:
+        text += f", and the policy's true value function would show {_percent(median['Vπ itself, not cut'])}"
+    text += f" (medians over {int(np.isfinite(errors['targets']).sum())} kinds of agents)."
+    return Finding(headline, text, _svg(lambda figure: _draw_values(figure, errors)), "fig3", "values")
+
+
+def _draw_values(figure: Figure, errors: Mapping[str, xr.DataArray]) -> None:
+    together = xr.Dataset(dict(errors))
+    panels = _panels(figure, together)
+    names = list(errors)
+    for panel, task in panels:
+        algos = order_algos(together.algo.values)
+        for place, algo in enumerate(algos):
+            values = [
+                float(errors[name].sel(task=task, algo=algo)) if algo in errors[name].algo else np.nan
+                for name in names
+            ]
+            shift = 0.18 * (place - (len(algos) - 1) / 2)
+            panel.plot(
+                values,
+                np.arange(len(names)) + shift,
+                ls="",
+                marker=marker(algo),
+                color=colour(algo),
+                label=algo_label(algo),
+            )
+        panel.set(yticks=range(len(names)), yticklabels=names, xscale="log")
+        panel.tick_params(axis="y", length=0)
+        panel.xaxis.set_minor_formatter(NullFormatter())
+        panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.grid(axis="y", visible=False)
+    figure.supxlabel("mean relative error on fresh pairs", fontsize=8)
+
+
+def _promises(slices: list[Mapping[str, Any]]) -> Finding:
+    subject = "Does a step keep what it promises?"
+    few = [one for one in slices if one["kind"] == "few" and one["iteration"] > 0]
+    few = [one for one in few if one.get("promised") is not None and one.get("promised_fresh") is not None]
+    if not few:
+        return Finding(subject, "There are no slices of trained agents yet.", None, "promise", "landscapes")
+    own, fresh = (float(np.median([one[name] for one in few])) for name in ("promised", "promised_fresh"))
+    headline = (
+        "What a step promises is mostly overfitting"
+        if own > 0 and fresh < own / 2
+        else "What a step promises holds on fresh batches"
+    )
+    pairs = count_label(few[0]["pairs"])
+    text = (
+        f"A step made from {pairs} pairs promises a surrogate gain of {_signed(own, '.2g')} on its own batch and {_signed(fresh, '.2g')} on fresh "
+        f"batches of the same size (medians of {len(few)} trained checkpoints)."
+    )
+    kept = [one for one in few if len(one.get("kept_ci", ())) == 2 and None not in one["kept_ci"]]
+    if kept:
+        better = sum(one["kept_ci"][0] > 0 for one in kept)
+        worse = sum(one["kept_ci"][1] < 0 for one in kept)
+        text += f" The true return clearly rises along {better} of {len(kept)} such steps and clearly falls along {worse}."
+    return Finding(headline, text, _svg(lambda figure: _draw_promises(figure, few)), "promise", "landscapes")
+
+
+def _draw_promises(figure: Figure, few: list[Mapping[str, Any]]) -> None:
+    panel = figure.subplots()
+    for algo in order_algos({one["algo"] for one in few}):
+        points = [(one["promised"], one["promised_fresh"]) for one in few if one["algo"] == algo]
+        panel.plot(
+            *zip(*points, strict=True),
+            ls="",
+            marker=marker(algo),
+            color=colour(algo),
+            alpha=0.8,
+            label=algo_label(algo),
+        )
+    ends = [0.0, max(one["promised"] for one in few)]
+    panel.plot(ends, ends, color=GREY, lw=0.8, ls="--", label="as promised")
+    panel.axhline(0, color=GREY, lw=0.8)
+    panel.set(xlabel="surrogate gain on the step's own batch", ylabel="on fresh batches")
+    panel.legend()
+
+
+def _panels(figure: Figure, ds: xr.Dataset) -> list[tuple[Axes, str]]:
+    """One panel per task side by side with a shared scale; the legend of what is drawn stands above after drawing."""
+    tasks = order_tasks(ds.task.values)
+    row = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
+    for panel, task in zip(row, tasks, strict=True):
+        panel.set_title(task_label(task))
+    return list(zip(row, tasks, strict=True))
+
+
+def _svg(draw: Callable[[Figure], None]) -> str:
+    """What is drawn as SVG text; the same picture is always the same text."""
+    with style(), matplotlib.rc_context(SCREEN):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        draw(figure)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        if figure.axes[0].get_legend() is None and handles:
+            figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": "pgprim"})
+    return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def _signed(number: float, digits: str = ".2f") -> str:
+    return f"{number:{digits}}".replace("-", "−")
+
+
+def _percent(error: float) -> str:
+    return f"{100 * error:.2g} %" if error < 1 else f"{100 * error:.0f} %"

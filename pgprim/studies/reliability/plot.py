@@ -1,0 +1,377 @@
+"""How reliable the algorithms are, and whether their primitives foretell it: the talk's opening, in four pages.
+
+Repeated runs, runs with other step sizes, trained agents in perturbed tasks, and rank correlations of primitives with returns.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from pgprim.core.correlation import FEWEST_POINTS
+from pgprim.plotting.choose import choose
+from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of, percent
+from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
+from pgprim.plotting.panels import legend_above, panel_grid
+from pgprim.plotting.style import ALL, DASHES, GREY, ONE, colour, marker, style
+from pgprim.studies.reliability.seeds import PRIMITIVES
+from pgprim.studies.reliability.summary import perturbed_tasks, relations, repeated_runs, step_sizes
+
+FIGURES = ("reliability",)
+SIDE = 0.13
+"""Seeds beside the interquartile mean are spread over so much of a row."""
+
+FEW = f"fewer than {FEWEST_POINTS} seeds, which have no interval"
+
+PERTURBED = {
+    "mass": "Masses",
+    "friction": "Friction",
+    "gravity": "Gravity",
+    "gain": "Actuator gain",
+    "noise": "Sensor noise",
+}
+"""Quantities and their titles; those of other names go by these."""
+
+
+def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
+    """The dataset that the figure draws.
+
+    Args:
+        figure: One of `FIGURES`.
+        ds: Seeds beside their primitives, records of the study, and what agents earn in perturbed tasks.
+        params: The parameter file: `reliability.final`, `plot.level` and `plot.published`.
+
+    Raises:
+        UserError: If `ds` does not hold these.
+    """
+    level = params["plot"]["level"]
+    ds = choose(
+        ds, ["seed_return", *PRIMITIVES, "return_mean", "diverged", "scaled_retained", "noisy_retained"]
+    )
+    seeds = _with_values(ds[["seed_return", *PRIMITIVES]], "seed_return", ("task", "algo", "seed"))
+    runs = _with_values(
+        ds[["return_mean", "diverged"]], "return_mean", ("task", "algo", "multiple", "seed", "iteration")
+    )
+    tried = _with_values(
+        ds[["scaled_retained", "noisy_retained"]], "scaled_retained", ("task", "algo", "seed", "iteration")
+    )
+    last = tried.isel(iteration=-1)
+    parts = {
+        "runs": repeated_runs(seeds, params["plot"]["published"], level),
+        "steps": step_sizes(runs, params["reliability"]["final"], level),
+        "tried": perturbed_tasks(last, level),
+        "relations": relations(seeds, level),
+    }
+    found = xr.merge(parts.values(), join="outer", combine_attrs="override")
+    attrs = {
+        "figure": figure,
+        "level": level,
+        "iteration": int(last.iteration),
+        "iterations": runs.iteration.size,
+    }
+    return choose(found, list(found.data_vars)).assign_attrs(attrs)
+
+
+def _with_values(ds: xr.Dataset, name: str, dims: tuple[str, ...]) -> xr.Dataset:
+    """The coordinates at which a variable has values: a union of results has those of all of them."""
+    for dim in dims:
+        ds = ds.dropna(dim, how="all", subset=[name])
+    return ds
+
+
+def plot(ds: xr.Dataset) -> list[Figure]:
+    """Four pages: repeated runs, other step sizes, perturbed tasks, and what foretells a run's return."""
+    with style():
+        return [plot_runs(ds), plot_steps(ds), plot_tried(ds), plot_relations(ds)]
+
+
+def plot_runs(ds: xr.Dataset) -> Figure:
+    """A column per task and one of all tasks, in multiples of published returns; seeds above performance profiles."""
+    tasks, algos = _tasks(ds, "seed_return"), _algos(ds, "seed_return")
+    has_scores = bool(np.isfinite(ds.score_iqm).any())
+    figure, axes = panel_grid(2, len(tasks) + has_scores, height=1.25, extra=0.75, sharey="row")
+    for column, task in zip(axes.T, tasks, strict=False):
+        one = ds.sel(task=task)
+        for place, algo in enumerate(algos):
+            draw_seeds(column[0], place, one.sel(algo=algo), "seed_return", "return_iqm", colour(algo, algos))
+            published = float(one.published.sel(algo=algo))
+            if np.isfinite(published):
+                ends, dots = (place - 0.4, place + 0.4), DASHES["level"]
+                column[0].vlines(
+                    published, *ends, color=colour(algo, algos), linestyle=dots, label="published"
+                )
+            draw_profile(column[1], one.profile_at, one.sel(algo=algo), "profile", algo, algos)
+        column[0].set_title(task_label(task))
+        column[1].set_xlabel(axis_label(ds.profile_at))
+    if has_scores:
+        for place, algo in enumerate(algos):
+            one, hue = ds.sel(algo=algo), colour(algo, algos)
+            draw_seeds(axes[0, -1], place, one, "score", "score_iqm", hue)
+            draw_profile(axes[1, -1], ds.score_profile_at, one, "score_profile", algo, algos)
+        axes[0, -1].set_title("All tasks")
+        axes[1, -1].set_xlabel(axis_label(ds.score_profile_at))
+    for upper, lower in axes.T:
+        upper.sharex(lower)
+        upper.tick_params(labelbottom=False)
+        lower.xaxis.set_major_locator(MaxNLocator(nbins=4))
+        lower.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value).replace("-", "−")))
+        lower.set_xlim(left=float(min(0, lower.dataLim.x0)))
+    axes[0, 0].set_yticks(range(len(algos)), [algo_label(algo) for algo in algos])
+    axes[0, 0].set_ylim(len(algos) - 0.45, -0.55)
+    axes[1, 0].set_ylim(0, 1)
+    axes[1, 0].set_ylabel("Share of seeds above")
+    seed = Line2D([], [], color=GREY, marker="o", markersize=2, linestyle="", alpha=0.55, label="one seed")
+    mean = Line2D(
+        [],
+        [],
+        color=GREY,
+        marker="|",
+        markersize=8,
+        linewidth=ALL["linewidth"],
+        label="interquartile mean and interval",
+    )
+    level = Line2D([], [], color=GREY, linestyle=DASHES["level"], label="published for the -v2 task")
+    published = [level] if np.isfinite(ds.published).any() else []
+    legend_above(figure, [[seed, mean], [*published, *band_handles(ds, "between agents")]])
+    return figure
+
+
+def draw_seeds(panel: Axes, place: int, ds: xr.Dataset, name: str, mean: str, hue: str) -> None:
+    """A row of seeds, and across it their interquartile mean with its interval.
+
+    Args:
+        panel: The axes to draw into.
+        place: Of the row.
+        ds: What `select` gives, of one algorithm.
+        name: The seeds' variable.
+        mean: Their interquartile mean's.
+        hue: Colour.
+    """
+    values = ds[name].values.ravel()
+    values = np.sort(values[np.isfinite(values)])
+    spread = place + SIDE * (np.arange(len(values)) % 3 - 1)
+    panel.plot(
+        values, spread, "o", color=hue, markersize=2, alpha=ONE["alpha"], markeredgewidth=0, label="seeds"
+    )
+    look = {"color": hue, "label": "mean"}
+    panel.plot(float(ds[mean]), place, marker="|", markersize=11, markeredgewidth=ALL["linewidth"], **look)
+    draw_reach(panel, place, ds, mean, hue)
+
+
+def draw_reach(panel: Axes, place: int, ds: xr.Dataset, name: str, hue: str) -> None:
+    """The interval of a number as a horizontal bar, if it has both ends.
+
+    Args:
+        panel: The axes to draw into.
+        place: Of the row.
+        ds: The number and its interval.
+        name: Its variable.
+        hue: Colour.
+    """
+    low, high = ends_of(ds, name)
+    if np.isfinite([low, high]).all():
+        panel.hlines(place, low, high, color=hue, linewidth=1.0)
+
+
+def draw_profile(
+    panel: Axes, at: xr.DataArray, ds: xr.Dataset, name: str, algo: str, algos: tuple[str, ...]
+) -> None:
+    """A performance profile with its band.
+
+    Args:
+        panel: The axes to draw into.
+        at: Thresholds.
+        ds: What `select` gives, of one algorithm and task.
+        name: The profile's variable.
+        algo: The algorithm.
+        algos: All that are drawn.
+    """
+    hue = colour(algo, algos)
+    draw_band(panel, at, ds, name, color=hue, label=f"{algo} band")
+    panel.plot(at, ds[name], color=hue, linewidth=ALL["linewidth"], drawstyle="steps-pre", label=algo)
+
+
+def plot_steps(ds: xr.Dataset) -> Figure:
+    """A panel per task: final returns against the step size, a line per algorithm through interquartile means."""
+    tasks, algos = _tasks(ds, "tuned_return"), _algos(ds, "tuned_return")
+    figure, axes = panel_grid(1, len(tasks), height=1.8, extra=0.75, sharey=False)
+    for panel, task in zip(axes[0], tasks, strict=True):
+        for place, algo in enumerate(algos):
+            draw_steps(
+                panel, ds.sel(task=task, algo=algo), algo, algos, 1.05 ** (place - (len(algos) - 1) / 2)
+            )
+        panel.set_title(task_label(task))
+        panel.set_xscale("log")
+        panel.axvline(1, color=GREY, linewidth=0.6)
+        panel.xaxis.set_major_locator(FixedLocator(ds.multiple.values))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_locator(NullLocator())
+    axes[0, 0].set_ylabel(f"Final return after {ds.attrs['iterations']}\niterations [reward]")
+    figure.supxlabel("Step size in multiples of the task's own: PPO's learning rate, TRPO's δ")
+    seed = Line2D([], [], color=GREY, marker="o", markersize=2, linestyle="", alpha=0.55, label="one seed")
+    legend_above(figure, [_algo_handles(algos), [seed, *bar_handles(ds, "between agents")]])
+    return figure
+
+
+def draw_steps(panel: Axes, ds: xr.Dataset, algo: str, algos: tuple[str, ...], beside: float) -> None:
+    """One algorithm on one task.
+
+    Args:
+        panel: The axes to draw into.
+        ds: What `select` gives, of one algorithm and task.
+        algo: The algorithm.
+        algos: All that are drawn.
+        beside: Factor by which its points stand beside their places.
+    """
+    hue, at = colour(algo, algos), ds.multiple.values * beside
+    for seed in ds.tuned_return.transpose("seed", "multiple").values:
+        panel.plot(
+            at, seed, "o", color=hue, markersize=2, alpha=ONE["alpha"], markeredgewidth=0, label="seeds"
+        )
+    panel.plot(at, ds.tuned_iqm, color=hue, marker=marker(algo, algos), markersize=4, **ALL, label=algo)
+    draw_bars(panel, at, ds, "tuned_iqm", color=hue, linewidth=1.0)
+
+
+def plot_tried(ds: xr.Dataset) -> Figure:
+    """A row per task, a column per perturbation: the share of its return that an agent keeps."""
+    tasks, algos = _tasks(ds, "scaled_mean"), _algos(ds, "scaled_mean")
+    columns = [*ds.quantity.values, "noise"]
+    figure, axes = panel_grid(len(tasks), len(columns), height=1.05, extra=0.85, sharey="row")
+    for row, task in zip(axes, tasks, strict=True):
+        for panel, name in zip(row, columns, strict=True):
+            for algo in algos:
+                one = ds.sel(task=task, algo=algo)
+                kind, dim = ("noisy", "noise") if name == "noise" else ("scaled", "factor")
+                draw_tried(panel, one if name == "noise" else one.sel(quantity=name), kind, dim, algo, algos)
+            ticks = ds.noise.values if name == "noise" else ds.factor.values
+            panel.xaxis.set_major_locator(
+                FixedLocator([ticks[0], 1 if ticks[0] else ticks[-1] / 2, ticks[-1]])
+            )
+            panel.xaxis.set_major_formatter("{x:g}")
+            panel.axhline(1, color=GREY, linewidth=0.6)
+        row[0].set_ylabel(task_label(task))
+        row[0].set_ylim(bottom=0)
+    for panel, name in zip(axes[0], columns, strict=True):
+        panel.set_title(PERTURBED.get(name, name))
+    for panel in axes[:-1].flat:
+        panel.tick_params(labelbottom=False)
+    figure.supylabel("Return over that in the task as it is")
+    figure.supxlabel("Multiple of the task's own; noise in standard deviations of the observation")
+    seed = Line2D([], [], color=GREY, **ONE, label="one seed")
+    legend_above(figure, [_algo_handles(algos, " mean"), [seed, *band_handles(ds, "between agents")]])
+    return figure
+
+
+def draw_tried(panel: Axes, ds: xr.Dataset, kind: str, dim: str, algo: str, algos: tuple[str, ...]) -> None:
+    """One algorithm on one task under one perturbation.
+
+    Args:
+        panel: The axes to draw into.
+        ds: What `select` gives, of one algorithm, task and quantity.
+        kind: `scaled` or `noisy`.
+        dim: Dimension of the strength.
+        algo: The algorithm.
+        algos: All that are drawn.
+    """
+    hue, at = colour(algo, algos), ds[dim].values
+    draw_band(panel, at, ds, f"{kind}_mean", color=hue, label=f"{algo} band")
+    for seed in ds[f"{kind}_retained"].transpose("seed", dim).values:
+        panel.plot(at, seed, color=hue, **ONE, label="seed")
+    panel.plot(at, ds[f"{kind}_mean"], color=hue, marker=marker(algo, algos), **ALL, label=algo)
+
+
+def plot_relations(ds: xr.Dataset) -> Figure:
+    """A panel per primitive, a row per kind of agents: its rank correlation with the final return over seeds."""
+    kinds = [
+        (task, algo) for task in _tasks(ds, "seed_return") for algo in _algos(ds, "seed_return")
+        if (ds.num_seeds.sel(task=task, algo=algo) > 0).any()
+    ]  # fmt: skip
+    algos = tuple(order_algos(ds.algo.values.tolist()))
+    height = 0.17 * (len(kinds) + 1) + 0.5
+    figure, axes = panel_grid(1, ds.primitive.size, height=height, extra=0.6)
+    for panel, primitive in zip(axes[0], ds.primitive.values, strict=True):
+        one = ds.sel(primitive=primitive)
+        for place, (task, algo) in enumerate(kinds):
+            draw_correlation(
+                panel,
+                place,
+                one.sel(task=task, algo=algo),
+                "correlation",
+                colour(algo, algos),
+                marker(algo, algos),
+            )
+        draw_correlation(panel, len(kinds), one, "pooled", GREY, "|")
+        panel.axvline(0, color=GREY, linewidth=0.6)
+        panel.axhline(len(kinds) - 0.5, color=GREY, linewidth=0.4)
+        panel.set_title(str(primitive).replace(", ", ",\n").capitalize())
+        panel.set_xlim(-1.12, 1.12)
+        panel.xaxis.set_major_locator(FixedLocator([-1, 0, 1]))
+    names = [f"{task_label(task)}, {algo_label(algo)}" for task, algo in kinds]
+    axes[0, 0].set_yticks(range(len(kinds) + 1), [*names, "within all kinds"])
+    axes[0, 0].set_ylim(len(kinds) + 0.6, -0.6)
+    figure.supxlabel("Rank correlation with the final return over seeds")
+    words = f"{percent(ds.attrs['level'])} interval between agents"
+    bar = Line2D([], [], color=GREY, linewidth=1.0, label=words)
+    hollow = Line2D(
+        [], [], color=GREY, marker="o", markersize=4, markerfacecolor="white", linestyle="", label=FEW
+    )
+    legend_above(figure, [[bar], [hollow]])
+    return figure
+
+
+def draw_correlation(panel: Axes, place: int, ds: xr.Dataset, name: str, hue: str, shape: str) -> None:
+    """A point with its interval; hollow where it has none.
+
+    Args:
+        panel: The axes to draw into.
+        place: Of the row.
+        ds: What `select` gives, of one primitive and kind.
+        name: The correlation's variable.
+        hue: Colour.
+        shape: Marker.
+    """
+    value = float(ds[name])
+    if not np.isfinite(value):
+        return
+    face = hue if np.isfinite(ends_of(ds, name)).all() else "white"
+    panel.plot(
+        value,
+        place,
+        color=hue,
+        marker=shape,
+        markersize=8 if shape == "|" else 4,
+        markerfacecolor=face,
+        label=name,
+    )
+    draw_reach(panel, place, ds, name, hue)
+
+
+def _tasks(ds: xr.Dataset, name: str) -> list[str]:
+    """The tasks of which a variable has values."""
+    return [str(task) for task in ds.task.values if np.isfinite(ds[name].sel(task=task)).any()]
+
+
+def _algos(ds: xr.Dataset, name: str) -> tuple[str, ...]:
+    """The algorithms of which a variable has values."""
+    return tuple(
+        algo for algo in order_algos(ds.algo.values.tolist()) if np.isfinite(ds[name].sel(algo=algo)).any()
+    )
+
+
+def _algo_handles(algos: tuple[str, ...], what: str = ", interquartile mean") -> list[Line2D]:
+    return [
+        Line2D(
+            [],
+            [],
+            color=colour(algo, algos),
+            marker=marker(algo, algos),
+            **ALL,
+            label=f"{algo_label(algo)}{what}",
+        )
+        for algo in algos
+    ]

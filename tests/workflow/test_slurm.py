@@ -1,0 +1,55 @@
+"""The real stages as jobs of a real SLURM, through `profiles/slurm`; `make test-services` runs these."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+import services
+
+from tests.dag.checkouts import PROJECT
+from tests.workflow.projects import copy_project
+
+pytestmark = pytest.mark.slow
+
+OPTIONS = (
+    "--profile profiles/slurm --slurm-status-command squeue --slurm-init-seconds-before-status-checks 15"
+    " --seconds-between-status-checks 5 --max-status-checks-per-second 1 --latency-wait 10"
+)
+"""Without accounting `sacct` has no answers, and these jobs are over after seconds."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slurm(tmp_path_factory):
+    """A SLURM that takes jobs."""
+    pytest.importorskip("snakemake_executor_plugin_slurm")
+    with services.available(services.slurm(tmp_path_factory.mktemp("slurm"))):
+        yield
+
+
+def test_agents_learn_and_a_figure_is_drawn_by_jobs_of_slurm(tmp_path):
+    project = copy_project(tmp_path)
+    result = project.snakemake(f"figures/fig8.pdf {OPTIONS}")
+    assert len(re.findall("SLURM jobid", result.text)) == 2, result.text
+    assert (project.path / "figures/fig8.pdf").stat().st_size > 1000
+    assert "Nothing to be done" in project.snakemake("figures/fig8.pdf").text
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(
+    not os.environ.get("SMOKE"), reason="it takes half an hour (make test-services SMOKE=yes)"
+)
+def test_the_smoke_set_is_computed_by_jobs_of_slurm(tmp_path):
+    folder = tmp_path / "smoke"
+    done = subprocess.run(
+        [PROJECT / "workflow/smoke.sh", folder],
+        env=os.environ | {"SNAKEMAKE_OPTIONS": OPTIONS},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert "SLURM jobid" in done.stdout
+    assert len(list((folder / "figures").glob("*.pdf"))) > 20
+    shutil.rmtree(folder)
