@@ -415,7 +415,7 @@ def _iteration(folder: Path) -> int:
 
 
 def _updates(out: Path) -> dict[str, Any]:
-    """What the updates between a series' checkpoints show on fresh pairs; empty without a series."""
+    """Findings on the updates between a series' checkpoints, on fresh pairs; empty without a series."""
     numbers: dict[str, Any] = {}
     for name, variables in (
         ("value", ("mre", "total_re")),

@@ -86,7 +86,7 @@ def run_job(name: str) -> None:
 
 
 def made_from(folder: Path, name: str) -> dict[str, Any]:
-    """What a job's results are made from, as their attributes say it.
+    """Inputs that a job's results are made from, as their attributes name them.
 
     Raises:
         UserError: An input is missing.

@@ -60,7 +60,7 @@ def title(found: Found) -> str:
 
 
 def subtitle(found: Found) -> str:
-    """What was audited, by how much."""
+    """The audited agent, and the number of pairs behind the audit."""
     agent, size = found["agent"], found["size"]
     return (
         f"{agent['file']}, written by {agent['written_by']}; {show(agent['pairs'])} pairs per update. Gradients are from "
@@ -70,7 +70,7 @@ def subtitle(found: Found) -> str:
 
 
 def study_note(found: Found) -> str:
-    """Where what stands beside the agent's numbers comes from, or that there is nothing."""
+    """Source of the study's numbers beside the agent's, or a sentence that there are none."""
     if not has_study(found):
         return "The study's datasets are not at hand (--study names their folder), so there is nothing to compare with."
     return "Beside each number stands what the study's trained agents show at the same place: median, lowest and highest."
@@ -83,7 +83,7 @@ def has_study(found: Found) -> bool:
 
 
 def notes(found: Found) -> list[str]:
-    """What was assumed and left out when the agent was read, and how faithful the reading is."""
+    """Assumptions and omissions made when the agent was read, and how faithful the reading is."""
     agent, fidelity = found["agent"], found["agent"]["fidelity"]
     faithful = (
         f"The agent inside computes what its file computes: gradient's cosine {fidelity['grad_cosine']:.6f} with autograd's, "

@@ -37,7 +37,7 @@ ADOPTED = "adopted.json"
 
 @dataclass(frozen=True)
 class Ran:
-    """What an audit did.
+    """Result of a run of an audit.
 
     Attributes:
         jobs: Jobs that were run; those that were done before are not among them.
@@ -120,7 +120,7 @@ def keep(out: Path, adopted: Adopted) -> Checkpoint:
 
 
 def measure_series(out: Path, checkpoints: Sequence[Checkpoint], beyond: int) -> None:
-    """What the updates between a series' checkpoints show on fresh pairs, as the probes `value` and `trust_region` say it.
+    """Results of the probes `value` and `trust_region` for the updates between a series' checkpoints, on fresh pairs.
 
     Args:
         out: Folder of the audit; nothing is written where the series holds no update.

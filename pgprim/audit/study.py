@@ -1,4 +1,4 @@
-"""What the study's agents show where an audit measures: looked up in the study's published datasets, never typed in."""
+"""Results of the study's agents where an audit measures: looked up in the study's published datasets, never typed in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from pgprim.plotting.labels import algo_label, order_algos, order_tasks, task_la
 
 @dataclass(frozen=True)
 class Place:
-    """Where a number stands in the study.
+    """Place of a number in the study.
 
     Attributes:
         figures: Names of the figures' datasets, each `FIGURE.nc`.
@@ -48,7 +48,7 @@ ABSENT = "The study's datasets do not have this number here, so there is nothing
 
 
 def look_up(folder: Path, key: str, task: str, pairs: int, shown: Any = None) -> dict[str, Any] | None:
-    """What the study's trained agents show at the place of a finding.
+    """Numbers of the study's trained agents at the place of a finding.
 
     Args:
         folder: Of the study's datasets, FIGURE.nc.

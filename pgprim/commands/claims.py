@@ -1,6 +1,6 @@
-"""Judge the paper's claims by what was estimated, with the rules of params.yaml, and keep a row for each.
+"""Judge the paper's claims by the estimates and the rules of params.yaml, and write their rows.
 
-`--into README.md` brings the table of a page up to date instead, from rows that were kept.
+`--into docs/claims.md` instead brings the table of a page up to date, from rows that are written already.
 """
 
 import argparse
@@ -55,8 +55,10 @@ def show(kept: Path, page: Path) -> None:
 
 if __name__ == "__main__":
     parser = make_parser("pgprim.commands.claims", __doc__)
-    parser.add_argument("--out", required=True, type=Path, metavar="JSON", help="the rows")
-    parser.add_argument("--into", type=Path, metavar="PAGE", help="a Markdown page to show the kept rows in")
+    parser.add_argument("--out", required=True, type=Path, metavar="JSON", help="file of the judged claims")
+    parser.add_argument(
+        "--into", type=Path, metavar="PAGE", help="a Markdown page whose table is brought up to date"
+    )
     parser.add_argument(
         "inputs",
         nargs="*",

@@ -1,4 +1,4 @@
-"""Says what a parameter set would cost in pairs, core-hours and bytes, before it is paid.
+"""Estimate the cost of a parameter set in pairs, core-hours and bytes.
 
 A job of a stage costs a start (imports, bookkeeping) and then so many pairs at so many pairs per second; its artifacts take
 so many bytes per unit of what they hold. `workflow/rates.yaml` holds these rates; `--measure` measures them on this

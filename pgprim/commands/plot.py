@@ -1,4 +1,4 @@
-"""Draw one figure from what the probes found, and keep the very data it shows beside it.
+"""Draw one figure from estimates, and write the data that it shows beside it.
 
 The module `plot.py` of the folder that `--by` names has `FIGURES`, their names; `select(figure, ds, params)`, which makes the
 dataset of a figure; and `plot(ds)`, which draws it as one figure or a list of pages. It is imported by name, so that figures do not depend on each

@@ -1,4 +1,4 @@
-"""Measure what one probe measures, of one checkpoint, of its rollouts, or of iterations of training that were run again.
+"""Measure one probe on a checkpoint, on its rollouts, or on iterations of training that were run again.
 
 `measure` of `pgprim/probes/NAME/measure.py` is called with the opened inputs and the probe's own parameters. It is found by its
 name, so that no probe's results depend on another's code.

@@ -1,4 +1,4 @@
-"""Run some iterations of training again, and keep how the networks before and after each update see its pairs.
+"""Run some iterations of training again, and store the networks' outputs before and after each update.
 
 Beside the update's own pairs, held-out ones of the same policies. Snapshots and records of training are only read: every
 re-run iteration must give the numbers that training recorded. A killed run goes on with the first group of iterations that

@@ -1,4 +1,4 @@
-"""Sample rollouts of one checkpoint: the streams of its pool that are kept, for the probes that read pairs again."""
+"""Sample rollouts of one checkpoint: the kept streams of its pool, for the probes that read single pairs."""
 
 import argparse
 import json

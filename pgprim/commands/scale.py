@@ -1,4 +1,4 @@
-"""Chooses a parameter set: writes `params.yaml` from one of the sets in `workflow/scales`.
+"""Choose a parameter set: write `params.yaml` from one of the sets in `workflow/scales`.
 
 `default.yaml` is the whole set. Every other file there holds only what differs from it, so that each number is written
 once; the written `params.yaml` is whole again and keeps both files' comments.

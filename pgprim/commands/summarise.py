@@ -1,4 +1,4 @@
-"""Put the main numbers of one task and algorithm into a small JSON file, which `dvc metrics show` prints as a row.
+"""Write the main numbers of one task and algorithm to a JSON file, a row of `dvc metrics show`.
 
 The return at the end of training, and how far gradient estimates from about as many pairs as training uses agree, with
 each other and with that of the large sample. Figures say how certain these are; `dvc metrics diff` says what changed.

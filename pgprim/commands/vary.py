@@ -1,4 +1,4 @@
-"""Train a variant of a study, agents with some settings changed, and keep the records of every iteration.
+"""Train one variant of a study, agents with some settings changed, and store the records of every iteration.
 
 A run whose loss or step explodes is a finding: its records end there, and the other seeds go on.
 """

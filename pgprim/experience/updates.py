@@ -75,7 +75,7 @@ def series_updates(checkpoints: Sequence[Checkpoint]) -> list[tuple[Checkpoint, 
 
 
 def fresh_purpose(checkpoint: Checkpoint, batch: int = 0) -> Purpose:
-    """What the random numbers of an update's fresh pairs are for; the first batch is the re-runs' held-out stream."""
+    """Purpose of the random numbers of an update's fresh pairs; the first batch is the re-runs' held-out stream."""
     own = ("rerun", checkpoint.task, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
     return own if batch == 0 else (*own, "batch", batch)
 
