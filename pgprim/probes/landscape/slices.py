@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import draw_band, draw_bars
 from pgprim.plotting.labels import algo_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import band_handle, legend_above, panel_grid
-from pgprim.plotting.style import DASHES, GREY, SURFACES, colour, marker, style
+from pgprim.plotting.panels import band_handle, legend_above, name_row, panel_grid, text_handle
+from pgprim.plotting.style import DASHES, FACES, GREY, SURFACES, colour, marker, style
 from pgprim.probes.landscape.alignment import budgets_of
 
 FIGURES = ("slices", "promise")
@@ -53,108 +53,120 @@ def select(figure: str, ds: xr.Dataset | None) -> xr.Dataset:
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
-    """A page per kind of step and task with slices, or per kind of step with promises."""
+    """A page per task and algorithm with slices, or per kind of step with promises."""
     with style():
         if ds.attrs["figure"] == "promise":
             return [plot_promises(ds.sel(kind=kind)) for kind in ds.kind.values]
-        places = [(kind, task) for kind in ds.kind.values for task in ds.task.values]
-        pages = [ds.sel(kind=kind, task=task) for kind, task in places]
+        places = [(task, algo) for task in ds.task.values for algo in order_algos(ds.algo.values.tolist())]
+        pages = [ds.sel(task=task, algo=algo) for task, algo in places]
         return [plot_slices(page) for page in pages if np.isfinite(page.slice_reward).any()]
 
 
 def plot_slices(ds: xr.Dataset) -> Figure:
-    """One task and kind of step: a column per checkpoint, for each algorithm surrogates above the true reward.
+    """One agent: a row per checkpoint, for the step by few and by many pairs the surrogates and beside them the true reward.
+
+    The rewards of a row share an axis, so that the two steps compare; surrogates have their own.
 
     Args:
-        ds: What `select` gives, for one task and kind.
+        ds: What `select` gives, for one task and algorithm.
     """
-    algos = [
-        algo for algo in order_algos(ds.algo.values) if np.isfinite(ds.slice_reward.sel(algo=algo)).any()
-    ]
-    figure, axes = panel_grid(2 * len(algos), ds.iteration.size, height=1.0, extra=0.95, sharey=False)
-    for k, algo in enumerate(algos):
-        above, below = axes[2 * k], axes[2 * k + 1]
-        for column, iteration in enumerate(ds.iteration.values):
-            one = ds.sel(algo=algo, iteration=iteration)
-            draw_slice(above[column], one, ("slice_surrogate", "slice_fresh"))
-            above[column].axhline(0, color=GREY, linewidth=0.5)
-            draw_slice(below[column], one, ("slice_reward",))
-        above[0].set_ylabel(f"{algo_label(algo)}\nsurrogate")
-        below[0].set_ylabel("reward")
-    for panel, iteration in zip(axes[0], ds.iteration.values, strict=True):
-        panel.set_title(f"iteration {iteration}")
+    there = np.isfinite(ds.slice_reward).any(["along", "kind"])
+    ds = ds.isel(iteration=np.flatnonzero(there))
+    kinds = ds.kind.values
+    figure, axes = panel_grid(ds.iteration.size, 2 * len(kinds), height=1.1, extra=1.05, sharey=False)
+    for line, iteration in zip(axes, ds.iteration.values, strict=True):
+        for other in line[3::2]:
+            other.sharey(line[1])
+        for k, kind in enumerate(kinds):
+            one = ds.sel(kind=kind, iteration=iteration)
+            left, right = line[2 * k : 2 * k + 2]
+            draw_slice(left, one, ("slice_surrogate", "slice_fresh"), 0.0)
+            draw_slice(right, one, ("slice_reward",), float(one.slice_reward.sel(along=0, method="nearest")))
+            left.set_ylabel("surrogate [1]", fontsize=7)
+            right.set_ylabel("return [reward]", fontsize=7)
+        name_row(line[-1], f"iteration {iteration}")
+    for k, kind in enumerate(kinds):
+        size = count_label(float(ds.slice_batch_pairs.sel(kind=kind).max()))
+        for panel, what in zip(axes[0, 2 * k : 2 * k + 2], ("surrogate", "true reward"), strict=True):
+            panel.set_title(f"step by {size} pairs:\n{what}", fontsize=7.5)
     for panel in axes[:-1].flat:
         panel.tick_params(labelbottom=False)
-    size, budget = (count_label(float(number)) for number in (ds.slice_batch_pairs.max(), ds.attrs["budget"]))
-    figure.supxlabel(
-        f"multiples of the step by {size} pairs, {task_label(str(ds.task.values))}; {budget} pairs per point"
-    )
+    figure.supxlabel("α, multiples of the update step (line at 1: the step itself)")
     handles = [
         Line2D([], [], color=hue, linestyle=dashes, label=name) for hue, dashes, name in LOOKS.values()
     ]
-    end = Line2D([], [], color=GREY, linewidth=0.6, linestyle=(0, (1, 1.5)), label="the step itself")
-    legend_above(figure, [handles[:2], [handles[2], end], [band_handle("95 % interval")]])
+    zero = Line2D([], [], color=GREY, linewidth=0.5, label="without a step")
+    whose = f"{algo_label(str(ds.algo.values))}, {task_label(str(ds.task.values))}"
+    words = [text_handle(whose), text_handle(f"{count_label(ds.attrs['budget'])} pairs per point")]
+    band = band_handle("95 % interval, about ± 2 SE")
+    legend_above(figure, [words, handles[:2], [handles[2], zero], [band]])
     return figure
 
 
-def draw_slice(panel: Axes, ds: xr.Dataset, names: tuple[str, ...]) -> None:
+def draw_slice(panel: Axes, ds: xr.Dataset, names: tuple[str, ...], without: float) -> None:
     """Some curves of one slice with their intervals.
 
     Args:
         panel: The axes to draw into.
         ds: One agent's slice.
         names: Of `LOOKS`.
+        without: The value without a step, where a thin line stands.
     """
-    panel.axvline(1, color=GREY, linewidth=0.6, linestyle=(0, (1, 1.5)))
+    panel.axvline(1, color=GREY, linewidth=0.5, zorder=1.5)
+    panel.axhline(without, color=GREY, linewidth=0.5, zorder=1.5, label="without a step")
     for name in names:
         hue, dashes, _ = LOOKS[name]
         one = ds[[name, *(ends for ends in [f"{name}_ci"] if ends in ds)]].dropna("along", subset=[name])
         draw_band(panel, one.along, one, name, color=hue, label=f"{name} band")
         panel.plot(one.along, one[name], color=hue, linestyle=dashes, label=name)
     panel.yaxis.set_major_locator(MaxNLocator(nbins=4))
-    panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
-    panel.tick_params(labelsize=6)
+    panel.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+    panel.tick_params(labelsize=6.5)
+
+
+ROWS = {
+    "promised": ("train", "promised on the\nstep's own batch\n(surrogate) [1]"),
+    "promised_fresh": ("held_out", "promised on\nfresh batches\n(surrogate) [1]"),
+    "kept": ("held_out", "kept: change of\nthe true reward\n[reward]"),
+}
+"""Face of the markers and words at the axis of each row of promises."""
 
 
 def plot_promises(ds: xr.Dataset) -> Figure:
     """One kind of step: surrogate of the whole step on its own and on fresh batches, and the change of the true reward.
 
-    A column per task; each seed has a point at each checkpoint.
+    A column per task; each agent has a point at each checkpoint. Both surrogates have one scale.
 
     Args:
         ds: What `select` gives, for one kind.
     """
-    figure, axes = panel_grid(2, ds.task.size, height=1.6, extra=0.95, sharey=False)
+    figure, axes = panel_grid(len(ROWS), ds.task.size, height=1.25, extra=0.95, sharey=False)
     algos = tuple(order_algos(ds.algo.values.tolist()))
     iterations = ds.iteration.values.astype(float)
     gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
-    num = len(algos) * ds.seed.size
-    shifts = 0.6 * gap * (np.arange(num) - (num - 1) / 2) / num
+    agents = [(algo, seed) for algo in algos for seed in ds.seed.values]
+    x = iterations + 0.8 * gap * ((np.arange(len(agents)) + 0.5) / len(agents) - 0.5)[:, None]
     for column, task in enumerate(ds.task.values):
-        for panel in axes[:, column]:
+        axes[1, column].sharey(axes[0, column])
+        for panel, (name, (face, _)) in zip(axes[:, column], ROWS.items(), strict=True):
             panel.axhline(0, color=GREY, linewidth=0.5)
+            panel.grid(False, axis="x")
+            for middle in (iterations[1:] + iterations[:-1]) / 2:
+                panel.axvline(middle, color="0.9", linewidth=0.5)
             panel.set_xticks(iterations)
             panel.set_xlim(iterations[0] - gap / 2, iterations[-1] + gap / 2)
-        for k, (algo, seed) in enumerate((algo, seed) for algo in algos for seed in ds.seed.values):
-            one = ds.sel(task=task, algo=algo, seed=seed)
-            look = {
-                "color": colour(algo, algos),
-                "linestyle": "",
-                "marker": marker(algo, algos),
-                "markersize": 3,
-            }
-            for panel, name, face in (
-                (axes[0, column], "promised", "white"),
-                (axes[0, column], "promised_fresh", look["color"]),
-                (axes[1, column], "kept", look["color"]),
-            ):
-                x = iterations + shifts[k]
-                draw_bars(panel, x, one, name, color=look["color"], linewidth=0.6)
-                panel.plot(x, one[name], markerfacecolor=face, label=f"{name} {algo} {seed}", **look)
+            panel.tick_params(labelbottom=name == "kept")
+            panel.yaxis.set_major_locator(MaxNLocator(nbins=5))
+            for places, (algo, seed) in zip(x, agents, strict=True):
+                one, hue = ds.sel(task=task, algo=algo, seed=seed), colour(algo, algos)
+                draw_bars(panel, places, one, name, color=hue, linewidth=0.7)
+                panel.plot(
+                    places, one[name], color=hue, linestyle="", marker=marker(algo, algos), markersize=3,
+                    markerfacecolor="white" if FACES[face] == "none" else hue, label=f"{name} {algo} {seed}",
+                )  # fmt: skip
         axes[0, column].set_title(task_label(task))
-        axes[0, column].tick_params(labelbottom=False)
-    axes[0, 0].set_ylabel("surrogate\nof the whole step")
-    axes[1, 0].set_ylabel("change of\nthe true reward")
+    for panel, (_, words) in zip(axes[:, 0], ROWS.values(), strict=True):
+        panel.set_ylabel(words, fontsize=7.5)
     size = count_label(float(ds.slice_batch_pairs.max()))
     figure.supxlabel(f"Training iteration; steps by {size} pairs")
     kinds = [
@@ -163,15 +175,13 @@ def plot_promises(ds: xr.Dataset) -> Figure:
             [],
             color=colour(algo, algos),
             marker=marker(algo, algos),
+            markersize=4,
             linestyle="",
             label=algo_label(algo),
         )
         for algo in algos
     ]
-    faces = [
-        Line2D([], [], color=GREY, marker="o", linestyle="", markerfacecolor=face, label=name)
-        for face, name in (("white", "on the step's own batch"), (GREY, "on fresh batches, or true"))
-    ]
+    faces = [text_handle("hollow: on the step's own batch"), text_handle("filled: on fresh batches, or true")]
     bar = Line2D(
         [], [], color=GREY, marker="|", markersize=6, linestyle="", label="95 % interval, within the agent"
     )

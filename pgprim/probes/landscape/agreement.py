@@ -1,0 +1,159 @@
+"""How far surrogate and reward agree, and how much of the reward is noise, drawn from what `alignment` finds."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter
+
+from pgprim.plotting.intervals import bar_handles, draw_bars
+from pgprim.plotting.labels import algo_label, count_label, task_label
+from pgprim.plotting.panels import legend_above, name_row, panel_grid
+from pgprim.plotting.style import BATCHES, GREY, shades
+
+LOOKS = {
+    "few": ("step by few pairs", *BATCHES["few"]),
+    "many": ("step by many pairs", *BATCHES["many"]),
+    "slice_few": ("step by few pairs", *BATCHES["few"]),
+    "slice_many": ("step by many pairs", *BATCHES["many"]),
+    "steps": ("ends of independent steps", GREY, "."),
+}
+"""Name, colour and marker of each kind of points."""
+
+PAGES = (
+    ("correlation", ("few", "many"), "within columns\nof equal β of the plane"),
+    ("fresh_correlation", ("slice_few", "slice_many"), "along slices,\nsurrogate on fresh batches"),
+    ("correlation", ("slice_few", "slice_many", "steps"), "along slices,\nsurrogate on own batches"),
+)
+"""Statistic, kinds of points and words of each page of correlations. Planes lead."""
+
+CAP = {"alpha": 0.22, "linewidth": 0, "zorder": 0.8}
+
+
+def draw_pages(ds: xr.Dataset) -> list[Figure]:
+    """Rank correlations over planes, then along slices, as far as there are any, and the noise of planes.
+
+    Args:
+        ds: What `alignment.align` gives.
+    """
+    pages = [
+        draw_correlations(ds, name, kinds, words)
+        for name, kinds, words in PAGES
+        if ds[name].sel(kind=list(kinds)).notnull().any()
+    ]
+    return [*pages, draw_noise(ds)]
+
+
+def draw_correlations(ds: xr.Dataset, name: str, kinds: tuple[str, ...], words: str) -> Figure:
+    """One statistic against the checkpoint, each agent at its own place: a row per algorithm, a column per task.
+
+    A shaded cap stands where noise lets no correlation reach: beyond ± the ceiling.
+
+    Args:
+        ds: What `alignment.align` gives.
+        name: The statistic.
+        kinds: The points that it is over.
+        words: What they are called at the axis.
+    """
+    figure, panels = _grid(ds, f"rank correlation\n{words}", "Training iteration")
+    iterations = ds.iteration.values.astype(float)
+    gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
+    kinds = tuple(kind for kind in kinds if ds[name].sel(kind=kind).notnull().any())
+    places = [(kind, seed) for kind in kinds for seed in ds.seed.values]
+    width = 0.8 * gap / len(places)
+    for panel, agents in panels:
+        panel.axhline(0, color=GREY, linewidth=0.6)
+        panel.grid(False, axis="x")
+        for place, (kind, seed) in enumerate(places):
+            one = agents.sel(kind=kind, seed=seed)
+            _, hue, symbol = LOOKS[kind]
+            x = iterations + (place - (len(places) - 1) / 2) * width
+            _draw_caps(panel, x, one.ceiling.values, width, hue)
+            draw_bars(panel, x, one, name, (-1, 1), color=hue, linewidth=0.8)
+            panel.plot(
+                x, one[name], color=hue, marker=symbol, markersize=3, linestyle="", label=kind,
+                markerfacecolor=hue if name == "fresh_correlation" else "white",
+            )  # fmt: skip
+        panel.set_xticks(iterations)
+        panel.set_xlim(iterations[0] - gap / 2, iterations[-1] + gap / 2)
+        panel.set_ylim(-1.05, 1.05)
+    fills = "full" if name == "fresh_correlation" else "none"
+    cap = Patch(facecolor=GREY, **CAP, label="out of noise's reach: beyond ±√(1 − share of noise)")
+    legend_above(figure, [_kind_handles(kinds, fills), [*bar_handles(ds, "within the agent"), cap]])
+    return figure
+
+
+def draw_noise(ds: xr.Dataset) -> Figure:
+    """Share of noise in a plane against the pairs per point, first seed: a row per algorithm, a column per task."""
+    figure, panels = _grid(ds, "share of noise in\nthe reward's variance", "State-action pairs per point")
+    kinds = ("few", "many")
+    for panel, agents in panels:
+        panel.axhline(1, color=GREY, linewidth=0.6)
+        for kind in kinds:
+            _, hue, symbol = LOOKS[kind]
+            for iteration, shade in zip(ds.iteration.values, shades(hue, ds.iteration.size), strict=True):
+                one = agents.sel(kind=kind, iteration=iteration).isel(seed=0)
+                one = one.dropna("budget", subset=["noise_share"])
+                panel.plot(
+                    one.budget, one.noise_share, color=shade, marker=symbol, markersize=3, linewidth=0.6,
+                    label=f"{kind} {iteration}",
+                )  # fmt: skip
+                draw_bars(panel, one.budget, one, "noise_share", (-0.05, 1.5), color=shade, linewidth=0.6)
+        panel.set_xscale("log")
+        panel.xaxis.set_major_locator(FixedLocator(_budgets_of_planes(ds, kinds)))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(float(value))))
+        panel.xaxis.set_minor_locator(FixedLocator([]))
+        panel.set_ylim(-0.05, 1.5)
+    checkpoints = [
+        Line2D([], [], color=shade, linewidth=1.5, label=f"iteration {iteration}")
+        for iteration, shade in zip(ds.iteration.values, shades(GREY, ds.iteration.size), strict=True)
+    ]
+    legend_above(figure, [[*_kind_handles(kinds, "full"), *bar_handles(ds, "within the agent")], checkpoints])
+    return figure
+
+
+def _draw_caps(panel: Axes, x: np.ndarray, ceiling: np.ndarray, width: float, hue: str) -> None:
+    """Shade what noise keeps from being reached, at both ends of the axis."""
+    known = np.isfinite(ceiling)
+    for sign in (1, -1):
+        panel.bar(
+            x[known],
+            sign * (1 - ceiling[known]),
+            width,
+            sign * ceiling[known],
+            color=hue,
+            label="ceiling",
+            **CAP,
+        )
+
+
+def _budgets_of_planes(ds: xr.Dataset, kinds: tuple[str, ...]) -> list[int]:
+    share = ds.noise_share.sel(kind=list(kinds))
+    return ds.budget.values[
+        share.notnull().any([dim for dim in share.dims if dim != "budget"]).values
+    ].tolist()
+
+
+def _grid(ds: xr.Dataset, quantity: str, against: str) -> tuple[Figure, list[tuple[Axes, xr.Dataset]]]:
+    """Panels in a row per algorithm and a column per task, each with what it shows."""
+    figure, axes = panel_grid(ds.algo.size, ds.task.size, height=1.45, extra=1.0)
+    for panel, task in zip(axes[0], ds.task.values, strict=True):
+        panel.set_title(task_label(task))
+    for line, algo in zip(axes, ds.algo.values, strict=True):
+        line[0].set_ylabel(quantity)
+        name_row(line[-1], algo_label(algo))
+    for panel in axes[:-1].flat:
+        panel.tick_params(labelbottom=False)
+    figure.supxlabel(against)
+    places = ((row, column) for row in range(ds.algo.size) for column in range(ds.task.size))
+    return figure, [(axes[place], ds.isel(algo=place[0], task=place[1])) for place in places]
+
+
+def _kind_handles(kinds: tuple[str, ...], fills: str) -> list[Artist]:
+    return [
+        Line2D([], [], color=hue, marker=symbol, markersize=4, linestyle="", label=name, fillstyle=fills)
+        for name, hue, symbol in (LOOKS[kind] for kind in kinds)
+    ]

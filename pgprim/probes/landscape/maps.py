@@ -1,0 +1,271 @@
+"""Landscapes drawn: heat maps of surrogate and reward, of the reward's standard error, and one large surface."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from pgprim.plotting.labels import algo_label, task_label
+from pgprim.plotting.panels import panel_grid
+from pgprim.plotting.style import WIDTH
+
+CONTOURS = 6
+"""Contour lines between the ends of a panel's colour scale."""
+
+COLOURS = "viridis"
+ERROR_COLOURS = "Greys"
+
+SMALL = 6.5
+"""Type above panels [point]."""
+
+ARROW = {
+    "arrowstyle": "-|>",
+    "color": "white",
+    "linewidth": 1.0,
+    "shrinkA": 0,
+    "shrinkB": 0,
+    "mutation_scale": 7,
+}
+"""White with a black outline, so that it is seen on every colour, in grey print, too."""
+
+
+def draw_pages(ds: xr.Dataset) -> list[Figure]:
+    """Raw maps, maps with smoothed rewards, the rewards' standard errors, and one surface.
+
+    Args:
+        ds: What `plot.select` gives for a figure of surfaces.
+    """
+    smoothed = ds.assign(shown=ds.smoothed.where(ds.is_reward > 0, ds.shown))
+    return [draw_maps(ds), draw_maps(smoothed, smoothed=True), draw_errors(ds), draw_surface(ds)]
+
+
+def draw_maps(ds: xr.Dataset, smoothed: bool = False) -> Figure:
+    """The planes seen from above with the step as an arrow: the rewards of a row share a colour scale, a surrogate has its own.
+
+    Contours are drawn where there is no noise: of surrogates, and of smoothed rewards.
+
+    Args:
+        ds: What `plot.select` gives, with what is to be drawn as `shown`.
+        smoothed: Whether the rewards are smoothed.
+    """
+    figure, axes = _maps_grid(ds, ", rewards smoothed by a Gaussian process" if smoothed else "")
+    bars: dict[int, ScalarMappable] = {}
+    for row, column, scale in scales(ds):
+        panel, shown = axes[row, column], ds.shown.values[row, column]
+        mesh = _draw_map(panel, ds, shown, scale, COLOURS)
+        is_reward = bool(ds.is_reward.values[row, column])
+        if is_reward:
+            bars[row] = mesh
+        if (smoothed or not is_reward) and np.nanmax(shown) > np.nanmin(shown):
+            levels = np.linspace(scale.vmin, scale.vmax, CONTOURS + 2)[1:-1]
+            panel.contour(
+                ds.alpha,
+                ds.beta,
+                shown.T,
+                levels,
+                colors="black",
+                linewidths=0.4,
+                linestyles="solid",
+                alpha=0.6,
+            )
+        panel.set_title(_caption(ds, row, column, smoothed), fontsize=SMALL, linespacing=1.1)
+    for row, mesh in bars.items():
+        _draw_bar(figure, mesh, axes[row], "reward")
+    return figure
+
+
+def draw_errors(ds: xr.Dataset) -> Figure:
+    """Standard errors of the rewards, with a colour scale per row that starts at 0; nothing where there is no surrogate's."""
+    rewards = ds.isel(panel=np.flatnonzero((ds.is_reward > 0).any("row")))
+    rewards = rewards.assign(shown=rewards.se)
+    figure, axes = _maps_grid(rewards, ", standard error of the reward")
+    for row in range(rewards.row.size):
+        values = rewards.se.values[row]
+        if not np.isfinite(values).any():
+            continue
+        scale = Normalize(0, np.nanmax(values) or 1)
+        for column in range(rewards.panel.size):
+            panel, shown = axes[row, column], values[column]
+            if not np.isfinite(shown).any():
+                continue
+            mesh = _draw_map(panel, rewards, shown, scale, ERROR_COLOURS)
+            head = f"{rewards.title.values[row, column]}\n" if row == 0 else ""
+            ends = f"SE {plain(np.nanmin(shown))} to {plain(np.nanmax(shown))}"
+            panel.set_title(f"{head}{_counts(rewards, row, column)}\n{ends}", fontsize=SMALL, linespacing=1.1)
+        _draw_bar(figure, mesh, axes[row], "SE")
+    return figure
+
+
+def draw_surface(ds: xr.Dataset) -> Figure:
+    """One large surface: the raw reward around the last checkpoint, coloured by the surrogate of the same step.
+
+    Of several planes it is that of the step by few pairs; of several numbers of pairs, the largest. Without a surrogate beside
+    it, the reward colours itself. The step is the arrow along the front edge.
+    """
+    row, (column, beside) = ds.row.size - 1, _largest(ds)
+    shown = ds.shown.values[row, column]
+    painted = shown if beside is None else ds.shown.values[row, beside]
+    scale = _limits(painted)
+    alpha, beta = np.meshgrid(ds.alpha.values, ds.beta.values, indexing="ij")
+    figure = Figure(figsize=(WIDTH, 3.9))
+    panel = figure.add_axes((0.0, 0.02, 0.86, 0.88), projection="3d", computed_zorder=False)
+    faces = (painted[:-1, :-1] + painted[1:, :-1] + painted[:-1, 1:] + painted[1:, 1:]) / 4
+    paint = colormaps[COLOURS](scale(np.pad(faces, ((0, 1), (0, 1)), mode="edge")))
+    panel.plot_surface(
+        alpha, beta, shown, facecolors=paint, linewidth=0.2, edgecolor="0.3", rstride=1, cstride=1, shade=False
+    )  # fmt: skip
+    along = np.linspace(0, 1, 21)
+    height = np.interp(along, ds.alpha.values, shown[:, 0])
+    for width, hue in ((4.0, "black"), (2.2, "white")):
+        panel.plot(
+            along,
+            np.full(along.size, ds.beta.values[0]),
+            height,
+            color=hue,
+            linewidth=width,
+            zorder=5,
+            label="step",
+        )
+    panel.plot(
+        [1],
+        [ds.beta.values[0]],
+        height[-1:],
+        marker=">",
+        markersize=8,
+        color="white",
+        markeredgecolor="black",
+        zorder=6,
+    )
+    panel.text(
+        1,
+        ds.beta.values[0],
+        height[-1],
+        "  the step\n",
+        fontsize=8,
+        zorder=7,
+        path_effects=[withStroke(linewidth=2, foreground="white")],
+    )
+    panel.view_init(elev=28, azim=-128)
+    panel.set_box_aspect((1, 1, 0.72), zoom=0.95)
+    panel.tick_params(labelsize=7, pad=0)
+    panel.set_xlabel("multiples of the update step", fontsize=8, labelpad=1)
+    panel.set_ylabel("multiples of the random direction", fontsize=8, labelpad=1)
+    panel.set_zlabel("mean return [reward]", fontsize=8, labelpad=3)
+    for axis in ("x", "y", "z"):
+        panel.locator_params(axis=axis, nbins=4)
+    bar = figure.colorbar(ScalarMappable(scale, COLOURS), cax=figure.add_axes((0.87, 0.22, 0.022, 0.5)))
+    bar.set_label("mean return [reward]" if beside is None else "surrogate [1]", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    bar.outline.set_linewidth(0.4)
+    title = str(ds.title.values[row, column]).replace("\n", ", ")
+    figure.suptitle(
+        f"{_headline(ds)}\n{ds.row_name.values[row]}: {title}, {_counts(ds, row, column)}",
+        y=0.985,
+        fontsize=8.5,
+    )
+    return figure
+
+
+def scales(ds: xr.Dataset) -> Iterator[tuple[int, int, Normalize]]:
+    """Row, column and colour scale of each panel that shows anything: a row's rewards share one, each surrogate has its own."""
+    for row, column in np.ndindex(*ds.title.shape):
+        one = ds.shown.values[row, column]
+        if np.isfinite(one).any():
+            is_reward = ds.is_reward.values[row]
+            yield row, column, _limits(ds.shown.values[row][is_reward > 0] if is_reward[column] else one)
+
+
+def plain(value: float) -> str:
+    """Two digits that count, never as a power of ten: 128.3 -> `130`, 0.0234 -> `0.023`."""
+    return np.format_float_positional(value, 2, fractional=False, trim="-").replace("-", "−")
+
+
+def _limits(values: np.ndarray) -> Normalize:
+    low, high = np.nanmin(values), np.nanmax(values)
+    return Normalize(low, high if high > low else low + 1)
+
+
+def _largest(ds: xr.Dataset) -> tuple[int, int | None]:
+    """The panel of the last row that is drawn large, and that of its surrogate if there is one."""
+    shows = np.isfinite(ds.shown.values[-1]).any((1, 2))
+    is_reward = ds.is_reward.values[-1] > 0
+    rewards, others = np.flatnonzero(shows & is_reward), np.flatnonzero(shows & ~is_reward)
+    return (int(rewards[0]), int(others[0])) if others.size else (int(rewards[-1]), None)
+
+
+def _maps_grid(ds: xr.Dataset, note: str) -> tuple[Figure, np.ndarray]:
+    """Panels with both axes named, those without data taken away."""
+    rows, columns = ds.title.shape
+    figure, axes = panel_grid(rows, columns, height=1.5, extra=0.75, sharey=False)
+    for row, column in np.ndindex(rows, columns):
+        panel = axes[row, column]
+        if not np.isfinite(ds.shown.values[row, column]).any():
+            panel.remove()
+            continue
+        panel.tick_params(labelsize=SMALL, labelleft=column == 0, labelbottom=row == rows - 1)
+    for row in range(rows):
+        axes[row, 0].set_ylabel(str(ds.row_name.values[row]), fontsize=8)
+    figure.supxlabel("multiples of the update step (arrow: the step itself)")
+    figure.supylabel("multiples of the random direction")
+    figure.suptitle(_headline(ds) + note, fontsize=8.5)
+    return figure, axes
+
+
+def _draw_map(
+    panel: Axes, ds: xr.Dataset, shown: np.ndarray, scale: Normalize, colours: str
+) -> ScalarMappable:
+    mesh = panel.pcolormesh(
+        ds.alpha, ds.beta, shown.T, cmap=colours, norm=scale, shading="nearest", rasterized=True
+    )
+    arrow = panel.annotate("", (1, 0), (0, 0), arrowprops=ARROW)
+    arrow.arrow_patch.set_path_effects([withStroke(linewidth=2.2, foreground="black")])
+    panel.set_aspect("equal")
+    panel.grid(False)
+    ticks = np.linspace(float(ds.alpha.min()), float(ds.alpha.max()), 4)
+    panel.set_xticks(ticks)
+    panel.set_yticks(ticks)
+    return mesh
+
+
+def _draw_bar(figure: Figure, mesh: ScalarMappable, axes: np.ndarray, name: str) -> None:
+    bar = figure.colorbar(mesh, ax=axes.tolist(), location="right", fraction=0.03, pad=0.01, aspect=14)
+    bar.ax.tick_params(labelsize=SMALL)
+    bar.ax.set_title(name, fontsize=SMALL)
+    bar.outline.set_linewidth(0.4)
+    bar.ax.locator_params(nbins=5)
+
+
+def _caption(ds: xr.Dataset, row: int, column: int, smoothed: bool) -> str:
+    """The column's name above the first row; below it what the panel's own numbers are."""
+    head = f"{ds.title.values[row, column]}\n" if row == 0 else ""
+    shown = ds.shown.values[row, column]
+    if not ds.is_reward.values[row, column]:
+        ends = f"from {plain(np.nanmin(shown))} to {plain(np.nanmax(shown))}"
+        return f"{head}‖step‖ = {plain(ds.step_norm.values[row, column])}\n{ends}"
+    size = f"range {plain(np.nanmax(shown) - np.nanmin(shown))}"
+    se = ds.se.values[row, column]
+    if smoothed:
+        size += " once smoothed"
+    elif np.isfinite(se).any():
+        size = f"SE {plain(np.nanmedian(se))}, {size}"
+    return f"{head}{_counts(ds, row, column)}\n{size}"
+
+
+def _counts(ds: xr.Dataset, row: int, column: int) -> str:
+    """Trajectories per point in words."""
+    least, most = (int(ds[f"trajectories_{name}"].values[row, column]) for name in ("min", "max"))
+    return f"{least} trajectories per point" if least == most else f"{least}-{most} trajectories/point"
+
+
+def _headline(ds: xr.Dataset) -> str:
+    algo = "" if ds.attrs["algos_differ"] else f"{algo_label(ds.attrs['algo'])}, "
+    norms = ds.step_norm.values[np.isfinite(ds.step_norm.values)]
+    sizes = plain(norms.min()) if np.ptp(norms) == 0 else f"{plain(norms.min())} to {plain(norms.max())}"
+    random = plain(float(np.nanmax(ds.random_norm)))
+    return f"{algo}{task_label(ds.attrs['task'])}: ‖step‖ {sizes}, ‖random direction‖ {random}"
