@@ -47,7 +47,9 @@ def assert_all_is_shown(project: Checkout) -> None:
         picture = (project.path / f"figures/{figure}.png").read_bytes()
         (source,) = re.findall(rf'src="(static/[^"]*_{figure}\.png)"', plots)
         assert (project.path.parent / "plots" / source).read_bytes() == picture
-        assert base64.b64encode(picture).decode() in report
+        shown = (project.path / f"figures/{figure}.pdf").read_bytes()
+        assert base64.b64encode(shown).decode() in report
+        assert base64.b64encode(picture).decode() not in report, "once is enough"
         assert says in words
 
 
