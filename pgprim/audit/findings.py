@@ -210,7 +210,7 @@ class _Sections:
         elif buys.low > 0:
             verdict = "A better critic would make gradients agree more."
         elif buys.high < 0:
-            verdict = "The fitted critic does worse than the agent's own, which is hard to beat."
+            verdict = "A critic fitted to returns makes gradients agree less than the agent's own."
         else:
             verdict = "That a better critic would help at this batch size is not shown."
         findings = [

@@ -63,6 +63,7 @@ def run_all(folders: Sequence[Path], seconds: Mapping[Path, Mapping[str, float]]
             for task, process in list(running.items()):
                 if (code := process.poll()) is not None:
                     del running[task]
+                    process.stdin.close()
                     if code:
                         raise UserError(_reason(*task))
                     done.add(task)
@@ -91,6 +92,7 @@ def _end(running: dict[Task, subprocess.Popen]) -> None:
     for process in running.values():
         process.terminate()
         process.wait()
+        process.stdin.close()
 
 
 def _log(folder: Path, name: str) -> Path:

@@ -174,11 +174,14 @@ def test_surfaces_turn_together_by_slider_and_by_hand(driver):
     drawn(driver)
     dragged = shots(driver)[:surfaces]
     assert all(one != other for one, other in zip(turned, dragged, strict=True))
-    eyes = driver.execute_script(
-        "return [...document.querySelectorAll('.view.here .plotly-box')].filter((box) => box._fullLayout.scene)"
-        ".map((box) => Object.values(box._fullLayout.scene.camera.eye).map((x) => x.toFixed(3)).join())"
+    # Where the cameras stand that draw, not what the layouts say of them.
+    wait(
+        driver,
+        "const eyes = [...document.querySelectorAll('.view.here .plotly-box')].filter((box) => box._fullLayout.scene)"
+        ".map((box) => Object.values(box._fullLayout.scene._scene.getCamera().eye).map((x) => x.toFixed(2)).join());"
+        f"return eyes.length === {surfaces} && new Set(eyes).size === 1",
+        seconds=20,
     )
-    assert len(eyes) == surfaces and len(set(eyes)) == 1
 
 
 def test_pairs_per_point_smoothing_and_scale_change_the_surfaces(driver):

@@ -55,16 +55,17 @@ site.heatMap = (panel) => {
 };
 
 // Has all boxes show the scene from the same side: a drag in one turns the others, and `told` the angles. While the others are
-// being turned only the newest camera waits, so that slow machines keep up; each box gets a copy, because plotly changes it.
+// being turned only the newest camera waits, so that slow machines keep up; each box gets a copy, because plotly changes it. When
+// the drag ends the dragged one is set too, which would otherwise swing on for a while.
 site.turnTogether = (boxes, told) => {
   const led = new Set();
   let newest = null, turning = false;
   const turn = async () => {
     turning = true;
     while (newest) {
-      const { leader, camera } = newest;
+      const { leader, camera, isLast } = newest;
       newest = null;
-      const others = boxes.filter((box) => box !== leader);
+      const others = isLast ? boxes : boxes.filter((box) => box !== leader);
       others.forEach((box) => led.add(box));
       await Promise.all(others.map((box) => window.Plotly.relayout(box, { "scene.camera": structuredClone(camera) })));
       others.forEach((box) => led.delete(box));
@@ -72,14 +73,14 @@ site.turnTogether = (boxes, told) => {
     turning = false;
   };
   for (const leader of boxes) {
-    const follow = (event) => {
+    const follow = (isLast) => (event) => {
       const camera = event["scene.camera"];
       if (!camera || led.has(leader) || site.isTurning) return;
-      newest = { leader, camera: structuredClone(camera) };
+      newest = { leader, camera: structuredClone(camera), isLast };
       told(site.angles(camera));
       if (!turning) turn();
     };
-    leader.on("plotly_relayouting", follow);
-    leader.on("plotly_relayout", follow);
+    leader.on("plotly_relayouting", follow(false));
+    leader.on("plotly_relayout", follow(true));
   }
 };
