@@ -8,13 +8,15 @@ from pgprim.core.correlation import rank_correlation
 from pgprim.core.intervals import Interval
 from pgprim.core.smoothing import moderated_se, smooth
 from pgprim.plotting.combine import combine
+from pgprim.plotting.save import save
 from pgprim.probes.landscape.label import plane_dataset, slice_dataset, steps_dataset
+from pgprim.probes.landscape.maps import plain
 from pgprim.probes.landscape.measure import _rewards as estimate_rewards
 from pgprim.probes.landscape.plot import FIGURES, plot, select
 from pgprim.probes.landscape.record import KINDS
 from pgprim.store.datasets import load_dataset, save_dataset
 from pgprim.types.errors import UserError
-from tests.plotting.drawn import band, lines, overlaps, texts
+from tests.plotting.drawn import band, lines, overlaps, small_texts, texts
 from tests.probes.synthetic import PPO, make_checkpoint
 
 PARAMS = {"plot": {"level": 0.95}}
@@ -72,7 +74,7 @@ def landscapes(tasks=("humanoid",), algos=("trpo",), iterations=(0, 150), kinds=
                         checkpoint,
                         kind,
                         AXIS,
-                        SURROGATE,
+                        SURROGATE if kind == "few" else SURROGATE / 5,
                         rewards,
                         sizes,
                         scalars | {"batch_pairs": pairs},
@@ -133,30 +135,95 @@ def test_a_reward_panel_shows_the_landscape_of_its_budget(everything):
     assert few > 3 * many
 
 
-def test_pages_have_surfaces_and_maps_of_one_scale_per_row(everything):
+def _mesh(panel):
+    """The heat map of a panel."""
+    return next(c for c in panel.collections if hasattr(c, "_coordinates"))
+
+
+def _arrows(panel):
+    """From where to where each arrow of a panel points."""
+    found = [text for text in panel.texts if getattr(text, "arrow_patch", None)]
+    return [(arrow.xyann, arrow.xy) for arrow in found]
+
+
+def test_maps_lead_with_one_scale_per_row_for_rewards_and_one_per_panel_for_surrogates(everything):
     ds = select("fig13", everything, PARAMS)
-    surfaces, maps, smoothed = plot(ds)
-    assert [panel.name for panel in surfaces.axes] == ["3d"] * 8
+    raw, smoothed, errors, _ = plot(ds)
+    panels = [
+        [page.axes[4 * row + column] for column in range(4)] for page in (raw, smoothed) for row in (0, 1)
+    ]
+    for line in panels:
+        few, reward, many, other = map(_mesh, line)
+        assert reward.get_clim() == other.get_clim()
+        assert few.get_clim() == (SURROGATE.min(), SURROGATE.max())
+        np.testing.assert_allclose(many.get_clim(), (SURROGATE.min() / 5, SURROGATE.max() / 5))
+        assert all(_arrows(panel) == [((0, 0), (1, 0))] for panel in line)
     for row in range(2):
-        limits = ds.shown.values[row, [1, 3]]
-        for column in (1, 3):
-            drawn = surfaces.axes[4 * row + column].get_zlim()
-            np.testing.assert_allclose(drawn, (limits.min(), limits.max()))
-    meshes = [next(c for c in panel.collections if hasattr(c, "_coordinates")) for panel in maps.axes[:8]]
-    for row in range(2):
-        assert meshes[4 * row + 1].get_clim() == meshes[4 * row + 3].get_clim()
-        assert meshes[4 * row].get_clim() == (SURROGATE.min(), SURROGATE.max())
-    np.testing.assert_allclose(meshes[1].get_array(), ds.shown.values[0, 1].T)
-    other = [next(c for c in panel.collections if hasattr(c, "_coordinates")) for panel in smoothed.axes[:2]]
-    np.testing.assert_allclose(other[0].get_array(), ds.shown.values[0, 0].T)
-    np.testing.assert_allclose(other[1].get_array(), ds.smoothed.values[0, 1].T)
-    for page in (surfaces, maps, smoothed):
-        words = texts(page)
-        for word in ("TRPO, Humanoid", "iteration 150", "100 traj.", "noise", "‖step‖ = 0.3"):
-            assert word in words
+        rewards = ds.shown.values[row, [1, 3]]
+        np.testing.assert_allclose(_mesh(panels[row][1]).get_clim(), (rewards.min(), rewards.max()))
+        rewards = ds.smoothed.values[row, [1, 3]]
+        np.testing.assert_allclose(_mesh(panels[2 + row][1]).get_clim(), (rewards.min(), rewards.max()))
+    np.testing.assert_allclose(_mesh(raw.axes[1]).get_array(), ds.shown.values[0, 1].T)
+    np.testing.assert_allclose(_mesh(smoothed.axes[0]).get_array(), ds.shown.values[0, 0].T)
+    np.testing.assert_allclose(_mesh(smoothed.axes[1]).get_array(), ds.smoothed.values[0, 1].T)
+    for page in (raw, smoothed, errors):
+        assert all(
+            word in texts(page)
+            for word in ("TRPO", "Humanoid", "iteration 150", "100 trajectories per point")
+        )
+    assert "‖step‖ = 0.3\nfrom −0.09 to 0.06" in texts(raw)
+    assert "‖step‖ = 0.3\nfrom −0.018 to 0.012" in texts(raw)
 
 
-PAGES = {"alignment": 2, "slices": 2, "promise": 2}
+def test_standard_error_and_range_of_a_reward_stand_above_it_in_plain_digits(everything):
+    """The returns have standard deviation 8, so that 10 of them give a standard error of about 2.5."""
+    few = everything.squeeze().sel(iteration=150, kind="few", budget=100)
+    spread, size = float(few.reward_se.median()), float(few.reward.max() - few.reward.min())
+    assert 2 < spread < 3 and 100 < size < 200
+    (words,) = (panel.get_title() for panel in plot(select("fig5", everything, PARAMS))[0].axes[:1])
+    assert words == f"100 pairs\n10 trajectories per point\nSE {spread:.1f}, range {round(size, -1):.0f}"
+    assert [plain(value) for value in (128.3, 0.0234, 2.0, -0.09, 1234.0)] == [
+        "130",
+        "0.023",
+        "2",
+        "−0.09",
+        "1200",
+    ]
+
+
+def test_standard_errors_are_drawn_against_the_range_of_their_row(everything):
+    ds = select("fig13", everything, PARAMS)
+    page = plot(ds)[2]
+    meshes = [_mesh(panel) for panel in page.axes[:4]]
+    for place, mesh in enumerate(meshes):
+        row, column = divmod(place, 2)
+        np.testing.assert_allclose(mesh.get_array(), ds.se.values[row, 2 * column + 1].T)
+        rewards = ds.shown.values[row, [1, 3]]
+        np.testing.assert_allclose(mesh.get_clim(), (0, np.ptp(rewards) / 4))
+    np.testing.assert_array_equal(
+        ds.se[1, 1], everything.squeeze().reward_se.sel(iteration=150, kind="few", budget=1000)
+    )
+
+
+@pytest.mark.parametrize("figure, colour", [("fig13", "surrogate"), ("fig19", "mean return")])
+def test_a_page_has_one_large_surface_at_most(everything, figure, colour):
+    """Of the last checkpoint, with the step from where the agent stands, and an axis that says what its height is."""
+    ds = select(figure, everything, PARAMS)
+    *maps, surface = plot(ds)
+    assert all(panel.name != "3d" for page in maps for panel in page.axes)
+    (panel,) = (panel for panel in surface.axes if panel.name == "3d")
+    box = panel.get_position()
+    assert box.width * box.height > 0.5
+    assert panel.get_zlabel() == "mean return [reward]" and "iteration 150" in texts(surface)
+    assert surface.axes[1].get_ylabel().startswith(colour)
+    reward = ds.shown.values[1, 1]
+    step = next(line for line in panel.get_lines() if line.get_label() == "step")
+    x, y, z = step.get_data_3d()
+    assert (x[0], x[-1]) == (0, 1) and not np.any(y)
+    np.testing.assert_allclose((z[0], z[-1]), (reward[0, 0], reward[1, 0]))
+
+
+PAGES = {"alignment": 4, "slices": 1, "promise": 2}
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -166,7 +233,29 @@ def test_every_figure_is_drawn_from_its_kept_data(everything, figure, tmp_path):
     kept = load_dataset(tmp_path / "kept.nc")
     xr.testing.assert_equal(kept, ds)
     pages = plot(kept)
-    assert len(pages) == PAGES.get(figure, 3) and all(page.axes for page in pages)
+    assert len(pages) == PAGES.get(figure, 4) and all(page.axes for page in pages)
+
+
+@pytest.mark.parametrize("figure", ["fig5", "fig13", "alignment", "slices", "promise"])
+def test_no_words_are_too_small_or_too_long_for_the_page(everything, figure):
+    for page in plot(select(figure, everything, PARAMS)):
+        assert small_texts(page) == []
+        width, height = page.bbox.width, page.bbox.height
+        named = [[panel.title, panel.xaxis.label, panel.yaxis.label] for panel in page.axes]
+        named += [[panel.zaxis.label] for panel in page.axes if panel.name == "3d"]
+        named += [page.texts, *(legend.get_texts() for legend in page.legends)]
+        words = [text for texts_of in named for text in texts_of if text.get_text().strip()]
+        assert len(words) > 4
+        for text in words:
+            box = text.get_window_extent()
+            assert -1 < box.x0 and -1 < box.y0 and box.x1 < width + 1 and box.y1 < height + 1, text
+
+
+def test_figures_are_the_same_bytes_twice(everything, tmp_path):
+    for figure in ("fig13", "slices", "alignment"):
+        for name in ("one", "other"):
+            save(plot(select(figure, everything, PARAMS)), tmp_path / f"{name}.pdf")
+        assert (tmp_path / "one.pdf").read_bytes() == (tmp_path / "other.pdf").read_bytes()
 
 
 def test_smoothed_rewards_are_nearer_to_the_truth(everything):
@@ -214,8 +303,31 @@ def test_alignment_is_the_rank_correlation_along_the_step(everything):
     for kind, right in budgets.items():
         assert measured.budget[measured.sel(iteration=0, kind=kind)].values.tolist() == right
     assert (ds.flat_p.where(measured).stack(all=ds.flat_p.dims).dropna("all") < 1e-6).all()
-    correlations, noise = plot(select("alignment", everything, PARAMS))
-    assert "rank correlation" in texts(correlations) and "share of noise" in texts(noise)
+
+
+def test_agreement_within_columns_leads_and_noise_caps_it(everything):
+    ds = select("alignment", everything, PARAMS)
+    planes, fresh, own, noise = plot(ds)
+    assert "within columns\nof equal β" in texts(planes) and "share of noise in\n" in texts(noise)
+    for page, name, kinds in (
+        (planes, "correlation", ("few", "many")),
+        (fresh, "fresh_correlation", ("slice_few", "slice_many")),
+        (own, "correlation", ("slice_few", "slice_many", "steps")),
+    ):
+        (panel,) = page.axes
+        assert panel.get_ylim() == (-1.05, 1.05)
+        ends = np.concatenate([path.vertices[:, 1] for c in panel.collections for path in c.get_paths()])
+        assert len(ends) and np.abs(ends).max() <= 1
+        caps = [box for box in panel.patches if np.isfinite(box.get_height())]
+        for kind in kinds:
+            one = ds.sel(kind=kind).squeeze()
+            (points,) = lines(panel, kind)
+            np.testing.assert_allclose(points[:, 1], one[name])
+            for (x, _), ceiling in zip(points, one.ceiling.values, strict=True):
+                over = [box for box in caps if box.get_x() < x < box.get_x() + box.get_width()]
+                found = sorted(tuple(sorted((box.get_y(), box.get_y() + box.get_height()))) for box in over)
+                np.testing.assert_allclose(found, [(-1, -ceiling), (ceiling, 1)])
+        assert overlaps(page) == []
 
 
 def test_a_reward_that_follows_the_random_direction_alone_aligns_over_the_plane_and_not_along_the_step():
@@ -232,34 +344,54 @@ def test_a_reward_that_follows_the_random_direction_alone_aligns_over_the_plane_
 
 
 def test_slices_show_the_dataset(everything):
-    ds = select("slices", everything, PARAMS)
-    for page, kind in zip(plot(ds), ("few", "many"), strict=True):
-        panels = np.array(page.axes).reshape(2, 2)
-        for column, iteration in enumerate((0, 150)):
+    """Steps by few and by many pairs side by side, their rewards on one axis, and the value without a step."""
+    (page,) = plot(select("slices", everything, PARAMS))
+    panels = np.array(page.axes).reshape(2, 4)
+    for line, iteration in zip(panels, (0, 150), strict=True):
+        for k, kind in enumerate(("few", "many")):
             one = everything.squeeze().sel(kind=kind, iteration=iteration)
-            for panel, names in zip(
-                panels[:, column], (("slice_surrogate", "slice_fresh"), ("slice_reward",)), strict=True
-            ):
+            left, right = line[2 * k : 2 * k + 2]
+            for panel, names in ((left, ("slice_surrogate", "slice_fresh")), (right, ("slice_reward",))):
                 for name in names:
                     values = one[name].sel(budget=30000) if "budget" in one[name].dims else one[name]
-                    (line,) = lines(panel, name)
-                    np.testing.assert_allclose(line, np.stack([ALONG, values], 1))
-            low, high = band(panels[0, column], "slice_fresh band")
-            np.testing.assert_allclose([low, high], one.slice_fresh_ci.transpose("bound", "along"))
-        assert overlaps(page) == []
+                    (curve,) = lines(panel, name)
+                    np.testing.assert_allclose(curve, np.stack([ALONG, values], 1))
+                    if name != "slice_surrogate":
+                        ends = one[f"{name}_ci"]
+                        ends = ends.sel(budget=30000) if "budget" in ends.dims else ends
+                        np.testing.assert_allclose(
+                            band(panel, f"{name} band"), ends.transpose("bound", "along")
+                        )
+            assert {0, 1, 2, 3} <= set(left.get_xticks()) and "[1]" in left.get_ylabel()
+            assert right.get_ylabel() == "return [reward]"
+            start = float(one.slice_reward.sel(budget=30000, along=0))
+            for panel, value in ((left, 0.0), (right, start)):
+                assert {y for _, y in lines(panel, "without a step")[0]} == {value}
+        assert line[1].get_ylim() == line[3].get_ylim()
+    assert overlaps(page) == []
 
 
 def test_promises_show_the_dataset(everything):
+    """What was promised on the own batch and on fresh ones on one scale, and what was kept, with their intervals."""
     ds = select("promise", everything, PARAMS)
     for page in plot(ds):
-        above, below = page.axes
-        for panel, name, right in (
-            (above, "promised", [0.1, 0.1]),
-            (above, "promised_fresh", [0.02, 0.02]),
-            (below, "kept", [20, -20]),
+        own, fresh, kept = page.axes
+        for panel, name, right, reach in (
+            (own, "promised", [0.1, 0.1], 0.02),
+            (fresh, "promised_fresh", [0.02, 0.02], 0.01),
+            (kept, "kept", [20, -20], 5),
         ):
             (points,) = lines(panel, f"{name} trpo 0")
             np.testing.assert_allclose(points, np.stack([[0, 150], right], 1))
+            (bars,) = panel.collections
+            ends = np.array([path.vertices[:, 1] for path in bars.get_paths()])
+            np.testing.assert_allclose(ends, np.add.outer(right, [-reach, reach]))
+        assert own.get_ylim() == fresh.get_ylim()
+        assert (
+            own.get_lines()[-1].get_markerfacecolor()
+            == "white"
+            != fresh.get_lines()[-1].get_markerfacecolor()
+        )
         assert overlaps(page) == []
 
 

@@ -72,16 +72,16 @@ def draw_correlations(ds: xr.Dataset, name: str, kinds: tuple[str, ...], words: 
             _, hue, symbol = LOOKS[kind]
             x = iterations + (place - (len(places) - 1) / 2) * width
             _draw_caps(panel, x, one.ceiling.values, width, hue)
-            draw_bars(panel, x, one, name, (-1, 1), color=hue, linewidth=0.8)
+            draw_bars(panel, x, one, name, (-1.0, 1.0), color=hue, linewidth=0.8)
             panel.plot(
-                x, one[name], color=hue, marker=symbol, markersize=3, linestyle="", label=kind,
+                x, one[name], color=hue, marker=symbol, markersize=2.6, linestyle="", label=kind,
                 markerfacecolor=hue if name == "fresh_correlation" else "white",
             )  # fmt: skip
         panel.set_xticks(iterations)
         panel.set_xlim(iterations[0] - gap / 2, iterations[-1] + gap / 2)
         panel.set_ylim(-1.05, 1.05)
     fills = "full" if name == "fresh_correlation" else "none"
-    cap = Patch(facecolor=GREY, **CAP, label="out of noise's reach: beyond ±√(1 − share of noise)")
+    cap = Patch(facecolor=GREY, **CAP, label="kept out of reach by noise: beyond ±√(1 − share of noise)")
     legend_above(figure, [_kind_handles(kinds, fills), [*bar_handles(ds, "within the agent"), cap]])
     return figure
 
@@ -98,7 +98,7 @@ def draw_noise(ds: xr.Dataset) -> Figure:
                 one = agents.sel(kind=kind, iteration=iteration).isel(seed=0)
                 one = one.dropna("budget", subset=["noise_share"])
                 panel.plot(
-                    one.budget, one.noise_share, color=shade, marker=symbol, markersize=3, linewidth=0.6,
+                    one.budget, one.noise_share, color=shade, marker=symbol, markersize=2.6, linewidth=0.6,
                     label=f"{kind} {iteration}",
                 )  # fmt: skip
                 draw_bars(panel, one.budget, one, "noise_share", (-0.05, 1.5), color=shade, linewidth=0.6)

@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 
 from pgprim.plotting.labels import algo_label, task_label
 from pgprim.plotting.panels import panel_grid
-from pgprim.plotting.style import WIDTH
+from pgprim.plotting.style import COLUMN, WIDTH
 
 CONTOURS = 6
 """Contour lines between the ends of a panel's colour scale."""
@@ -54,7 +54,7 @@ def draw_maps(ds: xr.Dataset, smoothed: bool = False) -> Figure:
         ds: What `plot.select` gives, with what is to be drawn as `shown`.
         smoothed: Whether the rewards are smoothed.
     """
-    figure, axes = _maps_grid(ds, ", rewards smoothed by a Gaussian process" if smoothed else "")
+    figure, axes = _maps_grid(ds, "rewards smoothed by a Gaussian process" if smoothed else "")
     bars: dict[int, ScalarMappable] = {}
     for row, column, scale in scales(ds):
         panel, shown = axes[row, column], ds.shown.values[row, column]
@@ -74,31 +74,29 @@ def draw_maps(ds: xr.Dataset, smoothed: bool = False) -> Figure:
                 linestyles="solid",
                 alpha=0.6,
             )
-        panel.set_title(_caption(ds, row, column, smoothed), fontsize=SMALL, linespacing=1.1)
+        size = _size_words(ds, row, column, smoothed)
+        panel.set_title(_caption(ds, row, column, size), fontsize=SMALL, linespacing=1.1)
     for row, mesh in bars.items():
         _draw_bar(figure, mesh, axes[row], "reward")
     return figure
 
 
 def draw_errors(ds: xr.Dataset) -> Figure:
-    """Standard errors of the rewards, with a colour scale per row that starts at 0; nothing where there is no surrogate's."""
+    """Standard errors of the rewards: white for none, black where they reach a quarter of the range of the row's rewards.
+
+    About that much is the standard error on a surface of noise alone: 49 normal numbers span about 4.5 standard deviations. Points
+    with fewer than two complete episodes have none, and are blank.
+    """
     rewards = ds.isel(panel=np.flatnonzero((ds.is_reward > 0).any("row")))
-    rewards = rewards.assign(shown=rewards.se)
-    figure, axes = _maps_grid(rewards, ", standard error of the reward")
-    for row in range(rewards.row.size):
-        values = rewards.se.values[row]
-        if not np.isfinite(values).any():
-            continue
-        scale = Normalize(0, np.nanmax(values) or 1)
-        for column in range(rewards.panel.size):
-            panel, shown = axes[row, column], values[column]
-            if not np.isfinite(shown).any():
-                continue
-            mesh = _draw_map(panel, rewards, shown, scale, ERROR_COLOURS)
-            head = f"{rewards.title.values[row, column]}\n" if row == 0 else ""
-            ends = f"SE {plain(np.nanmin(shown))} to {plain(np.nanmax(shown))}"
-            panel.set_title(f"{head}{_counts(rewards, row, column)}\n{ends}", fontsize=SMALL, linespacing=1.1)
-        _draw_bar(figure, mesh, axes[row], "SE")
+    figure, axes = _maps_grid(rewards, "standard error of the reward; black: a quarter of the row's range")
+    bars: dict[int, ScalarMappable] = {}
+    for row, column, of_rewards in scales(rewards):
+        panel, se = axes[row, column], rewards.se.values[row, column]
+        scale = Normalize(0, (of_rewards.vmax - of_rewards.vmin) / 4)
+        bars[row] = _draw_map(panel, rewards, se, scale, ERROR_COLOURS)
+        panel.set_title(_caption(rewards, row, column, _error_words(se)), fontsize=SMALL, linespacing=1.1)
+    for row, mesh in bars.items():
+        _draw_bar(figure, mesh, axes[row], "SE", extend="max")
     return figure
 
 
@@ -114,7 +112,7 @@ def draw_surface(ds: xr.Dataset) -> Figure:
     scale = _limits(painted)
     alpha, beta = np.meshgrid(ds.alpha.values, ds.beta.values, indexing="ij")
     figure = Figure(figsize=(WIDTH, 3.9))
-    panel = figure.add_axes((0.0, 0.02, 0.86, 0.88), projection="3d", computed_zorder=False)
+    panel = figure.add_axes((0.01, 0.03, 0.86, 0.9), projection="3d", computed_zorder=False)
     faces = (painted[:-1, :-1] + painted[1:, :-1] + painted[:-1, 1:] + painted[1:, 1:]) / 4
     paint = colormaps[COLOURS](scale(np.pad(faces, ((0, 1), (0, 1)), mode="edge")))
     panel.plot_surface(
@@ -152,7 +150,7 @@ def draw_surface(ds: xr.Dataset) -> Figure:
         path_effects=[withStroke(linewidth=2, foreground="white")],
     )
     panel.view_init(elev=28, azim=-128)
-    panel.set_box_aspect((1, 1, 0.72), zoom=0.95)
+    panel.set_box_aspect((1, 1, 0.72), zoom=1.0)
     panel.tick_params(labelsize=7, pad=0)
     panel.set_xlabel("multiples of the update step", fontsize=8, labelpad=1)
     panel.set_ylabel("multiples of the random direction", fontsize=8, labelpad=1)
@@ -200,9 +198,12 @@ def _largest(ds: xr.Dataset) -> tuple[int, int | None]:
 
 
 def _maps_grid(ds: xr.Dataset, note: str) -> tuple[Figure, np.ndarray]:
-    """Panels with both axes named, those without data taken away."""
+    """Panels with both axes named, those without data taken away; one or two columns make a narrow page."""
     rows, columns = ds.title.shape
-    figure, axes = panel_grid(rows, columns, height=1.5, extra=0.75, sharey=False)
+    figure, axes = panel_grid(rows, columns, height=1.5, extra=0.9, sharey=False)
+    is_narrow = columns <= 2
+    if is_narrow:
+        figure.set_figwidth(COLUMN)
     for row, column in np.ndindex(rows, columns):
         panel = axes[row, column]
         if not np.isfinite(ds.shown.values[row, column]).any():
@@ -213,7 +214,10 @@ def _maps_grid(ds: xr.Dataset, note: str) -> tuple[Figure, np.ndarray]:
         axes[row, 0].set_ylabel(str(ds.row_name.values[row]), fontsize=8)
     figure.supxlabel("multiples of the update step (arrow: the step itself)")
     figure.supylabel("multiples of the random direction")
-    figure.suptitle(_headline(ds) + note, fontsize=8.5)
+    headline = _headline(ds).replace(": ", "\n") if is_narrow else _headline(ds)
+    if note:
+        headline += "\n" + (note.replace("; ", "\n") if is_narrow else note)
+    figure.suptitle(headline, fontsize=8.5)
     return figure, axes
 
 
@@ -233,28 +237,40 @@ def _draw_map(
     return mesh
 
 
-def _draw_bar(figure: Figure, mesh: ScalarMappable, axes: np.ndarray, name: str) -> None:
-    bar = figure.colorbar(mesh, ax=axes.tolist(), location="right", fraction=0.03, pad=0.01, aspect=14)
+def _draw_bar(
+    figure: Figure, mesh: ScalarMappable, axes: np.ndarray, name: str, extend: str = "neither"
+) -> None:
+    bar = figure.colorbar(
+        mesh, ax=axes.tolist(), location="right", fraction=0.03, pad=0.01, aspect=14, extend=extend
+    )
     bar.ax.tick_params(labelsize=SMALL)
     bar.ax.set_title(name, fontsize=SMALL)
     bar.outline.set_linewidth(0.4)
     bar.ax.locator_params(nbins=5)
 
 
-def _caption(ds: xr.Dataset, row: int, column: int, smoothed: bool) -> str:
-    """The column's name above the first row; below it what the panel's own numbers are."""
+def _caption(ds: xr.Dataset, row: int, column: int, size: str) -> str:
+    """The column's name above the first row; below it what the panel's own numbers are, of a reward ending in `size`."""
     head = f"{ds.title.values[row, column]}\n" if row == 0 else ""
+    if ds.is_reward.values[row, column]:
+        return f"{head}{_counts(ds, row, column)}\n{size}"
     shown = ds.shown.values[row, column]
-    if not ds.is_reward.values[row, column]:
-        ends = f"from {plain(np.nanmin(shown))} to {plain(np.nanmax(shown))}"
-        return f"{head}‖step‖ = {plain(ds.step_norm.values[row, column])}\n{ends}"
-    size = f"range {plain(np.nanmax(shown) - np.nanmin(shown))}"
-    se = ds.se.values[row, column]
+    ends = f"from {plain(np.nanmin(shown))} to {plain(np.nanmax(shown))}"
+    return f"{head}‖step‖ = {plain(ds.step_norm.values[row, column])}\n{ends}"
+
+
+def _size_words(ds: xr.Dataset, row: int, column: int, smoothed: bool) -> str:
+    """The range of a panel's rewards and, of raw ones, the median standard error of a point."""
+    shown, se = (ds[name].values[row, column] for name in ("shown", "se"))
+    words = f"range {plain(np.nanmax(shown) - np.nanmin(shown))}"
     if smoothed:
-        size += " once smoothed"
-    elif np.isfinite(se).any():
-        size = f"SE {plain(np.nanmedian(se))}, {size}"
-    return f"{head}{_counts(ds, row, column)}\n{size}"
+        return f"{words} once smoothed"
+    return f"SE {plain(np.nanmedian(se))}, {words}" if np.isfinite(se).any() else f"SE unknown, {words}"
+
+
+def _error_words(se: np.ndarray) -> str:
+    known = se[np.isfinite(se)]
+    return f"SE {plain(known.min())} to {plain(known.max())}" if known.size else "SE unknown"
 
 
 def _counts(ds: xr.Dataset, row: int, column: int) -> str:

@@ -73,7 +73,7 @@ def plot_slices(ds: xr.Dataset) -> Figure:
     there = np.isfinite(ds.slice_reward).any(["along", "kind"])
     ds = ds.isel(iteration=np.flatnonzero(there))
     kinds = ds.kind.values
-    figure, axes = panel_grid(ds.iteration.size, 2 * len(kinds), height=1.1, extra=1.05, sharey=False)
+    figure, axes = panel_grid(ds.iteration.size, 2 * len(kinds), height=1.1, extra=1.15, sharey=False)
     for line, iteration in zip(axes, ds.iteration.values, strict=True):
         for other in line[3::2]:
             other.sharey(line[1])
@@ -97,9 +97,9 @@ def plot_slices(ds: xr.Dataset) -> Figure:
     ]
     zero = Line2D([], [], color=GREY, linewidth=0.5, label="without a step")
     whose = f"{algo_label(str(ds.algo.values))}, {task_label(str(ds.task.values))}"
-    words = [text_handle(whose), text_handle(f"{count_label(ds.attrs['budget'])} pairs per point")]
+    words = [text_handle(whose), text_handle(f"{count_label(float(ds.attrs['budget']))} pairs per point")]
     band = band_handle("95 % interval, about ± 2 SE")
-    legend_above(figure, [words, handles[:2], [handles[2], zero], [band]])
+    legend_above(figure, [words, [*handles[:2], band], [handles[2], zero]])
     return figure
 
 
@@ -161,7 +161,7 @@ def plot_promises(ds: xr.Dataset) -> Figure:
                 one, hue = ds.sel(task=task, algo=algo, seed=seed), colour(algo, algos)
                 draw_bars(panel, places, one, name, color=hue, linewidth=0.7)
                 panel.plot(
-                    places, one[name], color=hue, linestyle="", marker=marker(algo, algos), markersize=3,
+                    places, one[name], color=hue, linestyle="", marker=marker(algo, algos), markersize=2.6,
                     markerfacecolor="white" if FACES[face] == "none" else hue, label=f"{name} {algo} {seed}",
                 )  # fmt: skip
         axes[0, column].set_title(task_label(task))
