@@ -72,7 +72,7 @@ def draw_correlations(ds: xr.Dataset, name: str, kinds: tuple[str, ...], words: 
             _, hue, symbol = LOOKS[kind]
             x = iterations + (place - (len(places) - 1) / 2) * width
             _draw_caps(panel, x, one.ceiling.values, width, hue)
-            draw_bars(panel, x, one, name, (-1, 1), color=hue, linewidth=0.8)
+            draw_bars(panel, x, one, name, (-1.0, 1.0), color=hue, linewidth=0.8)
             panel.plot(
                 x, one[name], color=hue, marker=symbol, markersize=2.6, linestyle="", label=kind,
                 markerfacecolor=hue if name == "fresh_correlation" else "white",

@@ -97,7 +97,7 @@ def plot_slices(ds: xr.Dataset) -> Figure:
     ]
     zero = Line2D([], [], color=GREY, linewidth=0.5, label="without a step")
     whose = f"{algo_label(str(ds.algo.values))}, {task_label(str(ds.task.values))}"
-    words = [text_handle(whose), text_handle(f"{count_label(ds.attrs['budget'])} pairs per point")]
+    words = [text_handle(whose), text_handle(f"{count_label(float(ds.attrs['budget']))} pairs per point")]
     band = band_handle("95 % interval, about ± 2 SE")
     legend_above(figure, [words, [*handles[:2], band], [handles[2], zero]])
     return figure
