@@ -55,7 +55,7 @@ def seconds(stages: Sequence[Stage]) -> list[float | None]:
 
 
 def labels(path: str) -> dict[str, str]:
-    """What the list of `snakemake --report` says of a figure, by which it is sorted: number or name, and title."""
+    """Labels of a figure in the list of `snakemake --report`, which sort it: number or name, and title."""
     from pgprim.commands.params import load
     from pgprim.report.site.captions import caption
 

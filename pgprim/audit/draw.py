@@ -11,10 +11,12 @@ from matplotlib.ticker import MaxNLocator
 
 from pgprim.core.noise_scale import expected_cosine
 from pgprim.plotting.intervals import draw_band, ends_of
-from pgprim.plotting.style import BLACK, GREEN, GREY, ORANGE
+from pgprim.plotting.style import DASHES, GREY, SURFACES
 from pgprim.store.datasets import load_dataset
 
 BLUE = "#0072B2"
+SURROGATE, REWARD = SURFACES["surrogate"].colour, SURFACES["reward"].colour
+OWN = "#D55E00"
 
 Found = Mapping[str, Any]
 
@@ -92,7 +94,7 @@ def _critic(figure: FigureBase, folder: Path, found: Found) -> None:
             np.nan if numbers[key][end] is None else 100 * numbers[key][end]
             for end in ("value", "low", "high")
         ]
-        _bars(errors, [place], *([end] for end in ends), color=(BLUE, GREY, BLACK[0])[place])
+        _bars(errors, [place], *([end] for end in ends), color=(BLUE, GREY, REWARD)[place])
     errors.set_xticks(range(len(rows)), [name for name, _ in rows], fontsize=6.5)
     errors.set_xlim(-0.6, len(rows) - 0.4)
     errors.set_ylim(bottom=0)
@@ -107,14 +109,14 @@ def _critic(figure: FigureBase, folder: Path, found: Found) -> None:
 def _step(figure: FigureBase, folder: Path, found: Found) -> None:
     ds = load_dataset(folder / "slice.nc").squeeze(drop=True)
     above, below = figure.subplots(1, 2)
-    draw_band(above, ds.along, ds, "slice_fresh", color=GREEN[0])
-    above.plot(ds.along, ds.slice_surrogate, color=ORANGE[0], linestyle=(0, (3, 1.2)), label="own batch")
-    above.plot(ds.along, ds.slice_fresh, color=GREEN[0], label="fresh batches")
+    draw_band(above, ds.along, ds, "slice_fresh", color=SURROGATE)
+    above.plot(ds.along, ds.slice_surrogate, color=SURROGATE, linestyle=DASHES["train"], label="own batch")
+    above.plot(ds.along, ds.slice_fresh, color=SURROGATE, label="fresh batches")
     above.axhline(0, color=GREY, linewidth=0.5)
     above.set_title("surrogate")
     above.legend(loc="best")
-    draw_band(below, ds.along, ds, "slice_reward", color=BLACK[0])
-    below.plot(ds.along, ds.slice_reward, color=BLACK[0])
+    draw_band(below, ds.along, ds, "slice_reward", color=REWARD)
+    below.plot(ds.along, ds.slice_reward, color=REWARD)
     below.set_title("true reward")
     for panel in (above, below):
         panel.axvline(1, color=GREY, linewidth=0.6, linestyle=DOTTED)
@@ -141,7 +143,7 @@ def _trust_region(figure: FigureBase, folder: Path, found: Found) -> None:
             place,
             ds.attrs[f"own_{name}"],
             "P",
-            color=ORANGE[0],
+            color=OWN,
             markersize=5,
             label="own batch" if place == 0 else None,
         )
@@ -162,7 +164,7 @@ def _trust_region(figure: FigureBase, folder: Path, found: Found) -> None:
             markersize=2,
             label="fresh batches" if place == 0 else None,
         )
-    ratios.plot(3, ds.attrs["own_ratio_max"], "P", color=ORANGE[0], markersize=5, label="own batch")
+    ratios.plot(3, ds.attrs["own_ratio_max"], "P", color=OWN, markersize=5, label="own batch")
     eps = settings.get("eps")
     for bound in () if eps is None else (1 - eps, 1 + eps):
         ratios.axhline(bound, color=GREY, linewidth=0.8, linestyle="--", label="1 ± ε" if bound > 1 else None)

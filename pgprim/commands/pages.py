@@ -46,6 +46,10 @@ FIGURES = {
     "alignment": (EVERY, LANDSCAPES),
     "gae": (["walker2d", "hopper"], BASELINES),
     "noise scale": (EVERY, [*ROLLOUTS, "gradient"]),
+    "reliability": (
+        EVERY,
+        [*LANDSCAPES, "sample", "gradient", "rerun", "value", "robustness", "reliability training"],
+    ),
     "sample regime": (EVERY, ["regime training"]),
     "promise": (EVERY, LANDSCAPES),
     "semantics": (EVERY, [*ROLLOUTS, "gradient", "steps", "rerun", "value", *SEMANTICS]),

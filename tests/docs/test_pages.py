@@ -51,6 +51,35 @@ def test_there_are_pages():
     assert len(PAGES) > 25 and len(BRIDGE) == 3
 
 
+@pytest.mark.parametrize(
+    ("modules", "page"),
+    [
+        ("pgprim/core/*.py", "docs/api/core.md"),
+        ("pgprim/probes/*/measure.py", "docs/api/probes.md"),
+        ("pgprim/library.py", "docs/api/library.md"),
+    ],
+)
+def test_the_reference_has_every_module(modules, page):
+    files = [file for file in ROOT.glob(modules) if file.stem != "__init__"]
+    names = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files}
+    listed = set(re.findall(r"automodule:: (pgprim\.(?:core|probes|library)[\w.]*)", PAGES[page]))
+    assert names and listed == names
+
+
+def test_every_probe_and_study_has_a_page():
+    named = {"fit": "baselines", "robustness": "reliability"}
+    for record in [*ROOT.glob("pgprim/probes/*/record.py"), *ROOT.glob("pgprim/studies/*/record.py")]:
+        page = PAGES[f"docs/probes/{named.get(record.parent.name, record.parent.name)}.md"]
+        for part in (
+            "**Question.**",
+            "## Definition",
+            "## How to read it",
+            "## What it cannot say",
+            "## Code",
+        ):
+            assert part in page or (part == "## Definition" and "## Planes" in page), part
+
+
 @pytest.mark.parametrize("page", sorted({*PAGES, *BRIDGE} - STUBS))
 def test_links_lead_somewhere(page):
     text = (PAGES | BRIDGE)[page]

@@ -1,4 +1,4 @@
-"""What trained agents earn, unchanged, in tasks that are not quite their own (the talk's robustness to the environment).
+"""Returns of trained agents, unchanged, in perturbed tasks (the talk's robustness to the environment).
 
 Masses, friction, gravity and actuator gains are multiplied by some factors, and sensors get noise of some strengths. Policy and
 normalisers are frozen. Every stream runs one episode, so that long and short ones count alike, and an episode of a number
@@ -135,7 +135,7 @@ def run_episodes(agent: Checkpoint, streams: Streams, purposes: Sequence[Purpose
 
 
 def summarise(episodes: Episodes, plain: Episodes) -> dict[str, Interval | float]:
-    """What episodes of one task come to, beside those of the same numbers in the task as it is.
+    """Returns of the episodes of one task, beside those of the same numbers in the unperturbed task.
 
     Args:
         episodes: Of the perturbed task.

@@ -25,7 +25,7 @@ class Caption:
 
 @dataclass(frozen=True)
 class _Job:
-    """What Snakemake tells a caption."""
+    """Variables that Snakemake gives to a caption."""
 
     output: list[str]
     config: Mapping[str, Any]

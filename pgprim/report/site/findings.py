@@ -241,7 +241,7 @@ def _panels(figure: Figure, ds: xr.Dataset) -> list[tuple[Axes, str]]:
 
 
 def _svg(draw: Callable[[Figure], None]) -> str:
-    """What is drawn as SVG text; the same picture is always the same text."""
+    """The picture as SVG text; the same picture is always the same text."""
     with style(), matplotlib.rc_context(SCREEN):
         figure = Figure(figsize=SIZE, layout="constrained")
         draw(figure)

@@ -1,4 +1,4 @@
-"""What every trained agent came to, and beside it the primitives that might foretell it."""
+"""Final return of every trained agent, beside the primitives that might predict it."""
 
 import numpy as np
 import xarray as xr

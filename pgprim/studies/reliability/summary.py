@@ -119,7 +119,7 @@ def step_sizes(ds: xr.Dataset, share: float, level: float) -> xr.Dataset:
 
 
 def perturbed_tasks(ds: xr.Dataset, level: float) -> xr.Dataset:
-    """What agents keep of their returns in other tasks: each of them, and the mean over seeds.
+    """Share of their returns that agents keep in perturbed tasks: each agent's, and the mean over seeds.
 
     Args:
         ds: `scaled_retained` and `noisy_retained`, of one checkpoint of each agent.
