@@ -252,7 +252,8 @@ def test_points_without_a_complete_episode_are_blank_and_the_rest_is_drawn(every
     )
     surface.draw_without_rendering()
     without = everything.assign({name: everything[name].where(plane) for name in names})
-    surface = plot(select("fig13", without, PARAMS))[-1]
+    raw, *_, surface = plot(select("fig13", without, PARAMS))
+    assert raw.axes[4].get_title().startswith("surrogate\nstep by 1M pairs\n")
     assert "step by 1M pairs" in texts(surface)
     assert surface.axes[1].get_ylim()[1] == pytest.approx(SURROGATE.max() / 5)
 

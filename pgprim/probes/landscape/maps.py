@@ -243,9 +243,8 @@ def _draw_map(
 def _draw_bar(
     figure: Figure, mesh: ScalarMappable, axes: np.ndarray, name: str, extend: str = "neither"
 ) -> None:
-    bar = figure.colorbar(
-        mesh, ax=axes.tolist(), location="right", fraction=0.03, pad=0.01, aspect=14, extend=extend
-    )
+    there = [panel for panel in axes if panel.get_figure() is not None]
+    bar = figure.colorbar(mesh, ax=there, location="right", fraction=0.03, pad=0.01, aspect=14, extend=extend)
     bar.ax.tick_params(labelsize=SMALL)
     bar.ax.set_title(name, fontsize=SMALL)
     bar.outline.set_linewidth(0.4)
@@ -253,8 +252,9 @@ def _draw_bar(
 
 
 def _caption(ds: xr.Dataset, row: int, column: int, size: str) -> str:
-    """The column's name above the first row; below it what the panel's own numbers are, of a reward ending in `size`."""
-    head = f"{ds.title.values[row, column]}\n" if row == 0 else ""
+    """The column's name above the first row and where a row has another; then the panel's own numbers, a reward's with `size`."""
+    titles = ds.title.values[:, column]
+    head = f"{titles[row]}\n" if row == 0 or titles[row] != titles[0] else ""
     if ds.is_reward.values[row, column]:
         return f"{head}{_counts(ds, row, column)}\n{size}"
     shown = ds.shown.values[row, column]
