@@ -236,6 +236,28 @@ def test_every_figure_is_drawn_from_its_kept_data(everything, figure, tmp_path):
     assert len(pages) == PAGES.get(figure, 4) and all(page.axes for page in pages)
 
 
+def test_points_without_a_complete_episode_are_blank_and_the_rest_is_drawn(everything):
+    """As around a Hopper that never falls, at the checkpoint itself and everywhere in one plane of the last row."""
+    names = ("reward", "reward_se", "reward_half")
+    corner = (everything.alpha > 0) | (everything.beta > 0)
+    plane = (everything.kind != "few") | (everything.iteration != 150)
+    holed = everything.assign({name: everything[name].where(corner) for name in names})
+    ds = select("fig13", holed, PARAMS)
+    raw, _, errors, surface = plot(ds)
+    for page in (raw, errors):
+        page.draw_without_rendering()
+    assert (
+        np.ma.getmaskarray(_mesh(raw.axes[1]).get_array())[0, 0]
+        and np.isfinite(_mesh(raw.axes[1]).get_array()[1:]).all()
+    )
+    surface.draw_without_rendering()
+    without = everything.assign({name: everything[name].where(plane) for name in names})
+    raw, *_, surface = plot(select("fig13", without, PARAMS))
+    assert raw.axes[4].get_title().startswith("surrogate\nstep by 1M pairs\n")
+    assert "step by 1M pairs" in texts(surface)
+    assert surface.axes[1].get_ylim()[1] == pytest.approx(SURROGATE.max() / 5)
+
+
 @pytest.mark.parametrize("figure", ["fig5", "fig13", "alignment", "slices", "promise"])
 def test_no_words_are_too_small_or_too_long_for_the_page(everything, figure):
     for page in plot(select(figure, everything, PARAMS)):
@@ -248,7 +270,7 @@ def test_no_words_are_too_small_or_too_long_for_the_page(everything, figure):
         assert len(words) > 4
         for text in words:
             box = text.get_window_extent()
-            assert -1 < box.x0 and -1 < box.y0 and box.x1 < width + 1 and box.y1 < height + 1, text
+            assert box.x0 > -1 and box.y0 > -1 and box.x1 < width + 1 and box.y1 < height + 1, text
 
 
 def test_figures_are_the_same_bytes_twice(everything, tmp_path):

@@ -112,14 +112,15 @@ def draw_surface(ds: xr.Dataset) -> Figure:
     scale = _limits(painted)
     alpha, beta = np.meshgrid(ds.alpha.values, ds.beta.values, indexing="ij")
     figure = Figure(figsize=(WIDTH, 3.9))
-    panel = figure.add_axes((0.01, 0.03, 0.86, 0.9), projection="3d", computed_zorder=False)
+    panel = figure.add_axes((0.01, 0.05, 0.86, 0.88), projection="3d", computed_zorder=False)
     faces = (painted[:-1, :-1] + painted[1:, :-1] + painted[:-1, 1:] + painted[1:, 1:]) / 4
     paint = colormaps[COLOURS](scale(np.pad(faces, ((0, 1), (0, 1)), mode="edge")))
     panel.plot_surface(
         alpha, beta, shown, facecolors=paint, linewidth=0.2, edgecolor="0.3", rstride=1, cstride=1, shade=False
     )  # fmt: skip
     along = np.linspace(0, 1, 21)
-    height = np.interp(along, ds.alpha.values, shown[:, 0])
+    # Where no episode ended there is no height: the arrow then lies at the bottom.
+    height = np.interp(along, ds.alpha.values, np.nan_to_num(shown[:, 0], nan=np.nanmin(shown)))
     for width, hue in ((4.0, "black"), (2.2, "white")):
         panel.plot(
             along,
@@ -150,7 +151,7 @@ def draw_surface(ds: xr.Dataset) -> Figure:
         path_effects=[withStroke(linewidth=2, foreground="white")],
     )
     panel.view_init(elev=28, azim=-128)
-    panel.set_box_aspect((1, 1, 0.72), zoom=1.0)
+    panel.set_box_aspect((1, 1, 0.72), zoom=0.98)
     panel.tick_params(labelsize=7, pad=0)
     panel.set_xlabel("multiples of the update step", fontsize=8, labelpad=1)
     panel.set_ylabel("multiples of the random direction", fontsize=8, labelpad=1)
@@ -194,7 +195,9 @@ def _largest(ds: xr.Dataset) -> tuple[int, int | None]:
     shows = np.isfinite(ds.shown.values[-1]).any((1, 2))
     is_reward = ds.is_reward.values[-1] > 0
     rewards, others = np.flatnonzero(shows & is_reward), np.flatnonzero(shows & ~is_reward)
-    return (int(rewards[0]), int(others[0])) if others.size else (int(rewards[-1]), None)
+    if not others.size:
+        return int(rewards[-1]), None
+    return int(rewards[0]), int(others[others < rewards[0]][-1])
 
 
 def _maps_grid(ds: xr.Dataset, note: str) -> tuple[Figure, np.ndarray]:
@@ -240,9 +243,8 @@ def _draw_map(
 def _draw_bar(
     figure: Figure, mesh: ScalarMappable, axes: np.ndarray, name: str, extend: str = "neither"
 ) -> None:
-    bar = figure.colorbar(
-        mesh, ax=axes.tolist(), location="right", fraction=0.03, pad=0.01, aspect=14, extend=extend
-    )
+    there = [panel for panel in axes if panel.get_figure() is not None]
+    bar = figure.colorbar(mesh, ax=there, location="right", fraction=0.03, pad=0.01, aspect=14, extend=extend)
     bar.ax.tick_params(labelsize=SMALL)
     bar.ax.set_title(name, fontsize=SMALL)
     bar.outline.set_linewidth(0.4)
@@ -250,8 +252,9 @@ def _draw_bar(
 
 
 def _caption(ds: xr.Dataset, row: int, column: int, size: str) -> str:
-    """The column's name above the first row; below it what the panel's own numbers are, of a reward ending in `size`."""
-    head = f"{ds.title.values[row, column]}\n" if row == 0 else ""
+    """The column's name above the first row and where a row has another; then the panel's own numbers, a reward's with `size`."""
+    titles = ds.title.values[:, column]
+    head = f"{titles[row]}\n" if row == 0 or titles[row] != titles[0] else ""
     if ds.is_reward.values[row, column]:
         return f"{head}{_counts(ds, row, column)}\n{size}"
     shown = ds.shown.values[row, column]
