@@ -43,7 +43,7 @@ def imported(folder: str) -> dict[str, set[str]]:
                 modules = [node.module]
             for module in modules:
                 top = module.split(".")[0]
-                if top in sys.stdlib_module_names or top in ("pgprim", "bench", "tests", "toys"):
+                if top in sys.stdlib_module_names or top in ("pgprim", "bench", "tests", "toys", "services"):
                     continue
                 # Namespace packages such as `ruamel` belong to several distributions; one of them is enough.
                 owners = {normalised(name) for name in distributions.get(top, [top])}

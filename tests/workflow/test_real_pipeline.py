@@ -88,7 +88,8 @@ def test_a_change_redoes_what_depends_on_it_and_nothing_else(tmp_path):
         name: (project.path / f"logs/{name}.log").read_text().splitlines()[-1].rpartition(": ")[2]
         for name in ("rollouts/hopper/ppo/0/1", "estimates/gradient/hopper/ppo/0/1", "figures/noise_scale")
     }
-    assert list(ends.values()) == ["computed", "unchanged", "unchanged"], ends
+    assert ends.pop("rollouts/hopper/ppo/0/1") == "computed"
+    assert set(ends.values()) <= {"unchanged", "restored from the cache"}, ends
 
     text = (project.path / "params.yaml").read_text()
     (project.path / "params.yaml").write_text(text.replace("budgets: [300]", "budgets: [400]"))
