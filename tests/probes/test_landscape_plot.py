@@ -7,6 +7,7 @@ import xarray as xr
 from pgprim.core.correlation import rank_correlation
 from pgprim.core.intervals import Interval
 from pgprim.core.smoothing import moderated_se, smooth
+from pgprim.core.welch import welch_interval
 from pgprim.plotting.combine import combine
 from pgprim.plotting.save import save
 from pgprim.probes.landscape.label import plane_dataset, slice_dataset, steps_dataset
@@ -430,6 +431,28 @@ def test_without_a_complete_episode_there_is_no_reward_and_a_sentence_says_so(ev
         select("fig5", endless, PARAMS)
     with pytest.raises(UserError, match=r"no landscape of the kind 'few'; add it to landscape\.kinds"):
         select("fig5", everything.assign(surrogate=everything.surrogate * np.nan), PARAMS)
+
+
+@pytest.mark.parametrize("figure", ["slices", "promise"])
+def test_slices_without_a_complete_episode_are_one_sentence(figure):
+    """From the probe's own numbers of points at which no episode ended; a checkpoint with episodes is drawn beside it."""
+    rng = np.random.default_rng(0)
+    checkpoint = make_checkpoint(PPO, 0, 150)
+    none = _slice(checkpoint, "few", 2048, 1, rng)
+    empty = _rewards(np.zeros(ALONG.size), [0], rng)
+    assert np.isnan(empty["reward"].value).all() and not empty["num_trajectories"].any()
+    for name, values in empty.items():
+        none[f"slice_{name}"].values[...] = getattr(values, "value", values).reshape(
+            none[f"slice_{name}"].shape
+        )
+    none.kept.values[...] = welch_interval(np.zeros(0), np.zeros(0), 0.95).value
+    with pytest.raises(
+        UserError, match=r"no episode ended at any point of a slice.* raise landscape\.slice_few"
+    ):
+        select(figure, combine({"none": none}), PARAMS)
+    ended = _slice(make_checkpoint(PPO, 0, 300), "few", 2048, 1, rng)
+    ds = select(figure, combine({"none": none, "ended": ended}), PARAMS)
+    assert ds.iteration.values.tolist() == [300] and len(plot(ds)) == 1
 
 
 def test_kinds_that_were_not_measured_are_left_out():

@@ -17,6 +17,7 @@ from pgprim.plotting.labels import algo_label, count_label, order_algos, task_la
 from pgprim.plotting.panels import band_handle, legend_above, name_row, panel_grid, text_handle
 from pgprim.plotting.style import DASHES, FACES, GREY, SURFACES, colour, marker, style
 from pgprim.probes.landscape.alignment import budgets_of
+from pgprim.types.errors import UserError
 
 FIGURES = ("slices", "promise")
 
@@ -39,16 +40,22 @@ def select(figure: str, ds: xr.Dataset | None) -> xr.Dataset:
         ds: All landscapes that are to be drawn.
 
     Raises:
-        UserError: If `ds` does not hold slices.
+        UserError: If `ds` does not hold slices, or no episode ended at any of their points.
     """
     chosen = choose(ds, OF_SLICES if figure == "slices" else OF_PROMISES)
+    if figure == "slices":
+        chosen = chosen.isel(seed=0)
     reward = chosen.slice_reward if figure == "slices" else chosen.kept
-    budget = budgets_of(reward)[-1]
+    if not (budgets := budgets_of(reward)):
+        source = ds.encoding.get("source", "the dataset")
+        raise UserError(
+            f"{source}: no episode ended at any point of a slice, and the true reward is the mean return of complete "
+            "episodes; raise landscape.slice_few.budgets and landscape.slice_many.budgets, or give the task a time limit"
+        )
+    budget = budgets[-1]
     # Budgets and points of planes, kinds and iterations without slices.
     chosen = chosen.sel(budget=budget).dropna("iteration", how="all", subset=[reward.name])
     chosen = chosen.dropna("kind", how="all", subset=[reward.name])
-    if figure == "slices":
-        chosen = chosen.isel(seed=0)
     return chosen.assign_attrs(figure=figure, budget=budget)
 
 
