@@ -55,8 +55,11 @@ def signal_to_noise(grads: Float[np.ndarray, "stream param"], level: float) -> I
 def noise_ratio(
     grads: Float[np.ndarray, "stream param"], reference: Float[np.ndarray, "stream param"], level: float
 ) -> Interval:
-    """Tr Σ of one kind of estimate over that of another from the same streams."""
-    values = _noise(gram(grads)) / _noise(gram(reference))
+    """Tr Σ of one kind of estimate over that of another from the same streams; NaN where the other never varies."""
+    noise = _noise(gram(reference))
+    values = _noise(gram(grads)) / np.where(noise > 0, noise, np.nan)
+    if np.isnan(values[0]):
+        return UNKNOWN
     return jackknife_positive(float(values[0]), values[1:], level)
 
 

@@ -115,8 +115,13 @@ def column_rank_correlation(
         centre = some_y.mean() + shrunk * (some_y - some_y.mean())
         errors = some_se * rng.standard_normal((num_resamples, len(some_y)))
         total += _rank_correlations(some_x, centre + errors)
-    spread = stretch(total / len(columns)).std(ddof=1)
-    return fisher_interval(value, norm.ppf(0.5 + level / 2) * spread)
+    # A perfect order has no finite place on Fisher's scale: it counts as halfway to that with one pair of neighbours swapped.
+    fewest = min(len(some_y) for _, some_y, _ in columns)
+    most = 1 - 6 / (fewest * (fewest**2 - 1) * len(columns))
+    spread = stretch(np.clip(total / len(columns), -most, most)).std(ddof=1)
+    centre = float(np.clip(value, -most, most))
+    low, high = fisher_interval(centre, norm.ppf(0.5 + level / 2) * spread)[1:]
+    return Interval(value, min(low, value), max(high, value))
 
 
 def _finite(*columns: Float[np.ndarray, " point"]) -> list[Float[np.ndarray, " measured"]]:

@@ -54,3 +54,9 @@ def test_signal_to_noise_and_ratio_of_noises():
     assert low < 9 / DIM < high
     assert noise_ratio(kinds[1], kinds[0], 0.95).value == pytest.approx(0.36, rel=0.02)
     assert value == pytest.approx(9 / DIM, rel=0.1)
+
+
+def test_estimates_that_never_vary_have_no_ratio():
+    """Returns that are all alike make estimates that are all alike, and nothing can be said relative to them."""
+    rng = np.random.default_rng(2)
+    assert np.isnan(noise_ratio(rng.standard_normal((6, 5)), np.zeros((6, 5)), 0.95)).all()

@@ -71,6 +71,15 @@ def test_columns_hide_nothing_of_the_step_behind_the_random_direction():
     assert column_rank_correlation(surrogate, reward, se, LEVEL, generator("test")).value == pytest.approx(-1)
 
 
+def test_an_almost_perfect_order_has_a_narrow_interval():
+    """Resamples in perfect order have no finite place on Fisher's scale, and must not stretch the interval to −1 ... 1."""
+    x = np.arange(7.0)[None]
+    y = -x + np.array([0.0, 0, 0, 0, 0, -1.2, 0])
+    value, low, high = column_rank_correlation(x, y, np.full_like(y, 0.3), LEVEL, generator("test"))
+    assert value == pytest.approx(-1, abs=0.05)
+    assert -1 <= low <= value <= high < -0.6
+
+
 def test_columns_without_a_rank_are_left_out():
     x = np.array([[1.0, 2, 3, 4], [1, 1, 1, 1], [np.nan, 1, 2, np.nan]])
     y, se = np.array([[1.0, 2, 4, 3], [1, 2, 3, 4], [1, 2, 1, 2]]), np.full((3, 4), 0.1)

@@ -205,6 +205,16 @@ def test_the_floor_is_of_weighted_squares_and_constants_do_not_matter():
     np.testing.assert_allclose(np.array(floor(sums(moved), 0.95)), np.array((ratios, shares)), atol=1e-8)
 
 
+def test_returns_that_never_vary_leave_nothing_to_reduce():
+    """Without variance there is no share of it: NaN, not a plausible number of rounding."""
+    rng = np.random.default_rng(0)
+    weight, ret = rng.uniform(1, 3, (3, 50)), np.full((3, 50), 0.1)
+    residuals = [ret, ret - 0.3 * weight, ret, ret - 0.1]
+    rows = [[np.ones_like(e), e, weight, weight * e, weight * e**2] for e in residuals]
+    ratios, shares = floor(np.array(rows).sum(-1).swapaxes(1, 2), 0.95)
+    assert np.isnan(np.array(ratios)).all() and np.isnan(np.array(shares)).all()
+
+
 def test_baselines_that_are_the_same_agree_to_the_bit(tmp_path):
     """With V in place of V*: no difference, and no interval around it."""
     checkpoint = make_checkpoint(PPO)

@@ -54,6 +54,9 @@ DIFFERENCES = (("value", "zero"), ("true", "value"), ("true", "zero"))
 SUBTRACTED = (*BASELINES, "optimal")
 """What is subtracted from returns for the floor: b* as well."""
 
+ROUNDING = 1e-9
+"""Variance of returns, relative to their second moment, below which it is rounding and they count as constant."""
+
 BLOCK = 2048
 """Most pairs of a stream whose sums are taken at a time. Fixed, because it decides how sums are rounded."""
 
@@ -382,6 +385,8 @@ def floor(
         mean[SUBTRACTED.index("optimal")] = 0.0
         variance = (squared - 2 * mean * weighted + np.square(mean) * weight) / pairs
         none, least = variance[SUBTRACTED.index("zero")], variance[SUBTRACTED.index("optimal")]
+        second_moment = squared[SUBTRACTED.index("zero")] / pairs[SUBTRACTED.index("zero")]
+        none = np.where(none > ROUNDING * second_moment, none, np.nan)  # returns that never vary: NaN
         ratios, shares = variance / none, (none - variance) / (none - least)
     return tuple([jackknife(float(row[0]), row[1:], level) for row in rows] for rows in (ratios, shares))
 
