@@ -55,7 +55,7 @@ VARIANTS = {
     },
 }
 
-PACKAGES = ("commands", "experience", "plotting", "probes", "report", "rl", "store", "studies")
+PACKAGES = ("audit", "commands", "experience", "plotting", "probes", "report", "rl", "store", "studies")
 """Packages that compute, or keep what was computed."""
 
 OPERATIONS = """

@@ -4,3 +4,5 @@
 `findings` turns datasets into numbers and sentences, `study` looks up what the study's agents show at the same place, and
 `draw` and `page` make the page.
 """
+
+import pgprim.kernels  # noqa: F401  before any module of this package loads numpy or torch

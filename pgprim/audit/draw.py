@@ -11,12 +11,11 @@ from matplotlib.ticker import MaxNLocator
 
 from pgprim.core.noise_scale import expected_cosine
 from pgprim.plotting.intervals import draw_band, ends_of
-from pgprim.plotting.style import DASHES, GREY, SURFACES
+from pgprim.plotting.style import DASHES, GREY, OTHERS, SURFACES
 from pgprim.store.datasets import load_dataset
 
-BLUE = "#0072B2"
+AUDITED = OTHERS[0].colour
 SURROGATE, REWARD = SURFACES["surrogate"].colour, SURFACES["reward"].colour
-OWN = "#D55E00"
 
 Found = Mapping[str, Any]
 
@@ -55,7 +54,7 @@ def draw_history(figure: FigureBase, found: Found) -> None:
             )
         numbers = np.array([row["numbers"][key] for row in rows], float)
         at = [row["iteration"] for row in rows]
-        _bars(panel, at, *numbers.T, color=BLUE, label="audited")
+        _bars(panel, at, *numbers.T, color=AUDITED, label="audited")
         panel.set_title(title)
         panel.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         panel.set_xlabel("iteration")
@@ -72,8 +71,8 @@ def _gradient(figure: FigureBase, folder: Path, found: Found) -> None:
     scale = float(ds.truth_noise_scale)
     span = np.geomspace(ds.budget.values[0], max(ds.budget.values[-1], 20 * scale if scale < 1e7 else 0), 100)
     panel.plot(span, expected_cosine(span, scale), color=GREY, linestyle="--", label="by the noise scale")
-    draw_band(panel, ds.budget, ds, "cosine", color=BLUE)
-    panel.plot(ds.budget, ds.cosine, color=BLUE, marker="o", label="measured, with interval")
+    draw_band(panel, ds.budget, ds, "cosine", color=AUDITED)
+    panel.plot(ds.budget, ds.cosine, color=AUDITED, marker="o", label="measured, with interval")
     panel.set_xscale("log")
     panel.set_ylim(min(0.0, float(np.nanmin(ds.cosine))), 1.0)
     panel.set_xlabel("pairs per estimate (dotted: the agent's batch)")
@@ -94,13 +93,13 @@ def _critic(figure: FigureBase, folder: Path, found: Found) -> None:
             np.nan if numbers[key][end] is None else 100 * numbers[key][end]
             for end in ("value", "low", "high")
         ]
-        _bars(errors, [place], *([end] for end in ends), color=(BLUE, GREY, REWARD)[place])
+        _bars(errors, [place], *([end] for end in ends), color=(AUDITED, GREY, REWARD)[place])
     errors.set_xticks(range(len(rows)), [name for name, _ in rows], fontsize=6.5)
     errors.set_xlim(-0.6, len(rows) - 0.4)
     errors.set_ylim(bottom=0)
     errors.set_title("error of V [%]")
     ds = load_dataset(folder / "baselines.nc").sel(budget=found["agent"]["pairs"]).squeeze(drop=True)
-    _bars(buys, range(3), ds.cosine.values, *ends_of(ds, "cosine"), color=BLUE)
+    _bars(buys, range(3), ds.cosine.values, *ends_of(ds, "cosine"), color=AUDITED)
     buys.set_xticks(range(3), ["no\nbaseline", "the agent's\ncritic", "a fitted\ncritic"], fontsize=6.5)
     buys.set_xlim(-0.6, 2.6)
     buys.set_title("cosine of two gradients")
@@ -135,7 +134,7 @@ def _trust_region(figure: FigureBase, folder: Path, found: Found) -> None:
             place + shift,
             ds[name],
             "o",
-            color=BLUE,
+            color=AUDITED,
             markersize=2,
             label="fresh batches" if place == 0 else None,
         )
@@ -143,7 +142,7 @@ def _trust_region(figure: FigureBase, folder: Path, found: Found) -> None:
             place,
             ds.attrs[f"own_{name}"],
             "P",
-            color=OWN,
+            color=SURROGATE,
             markersize=5,
             label="own batch" if place == 0 else None,
         )
@@ -160,11 +159,11 @@ def _trust_region(figure: FigureBase, folder: Path, found: Found) -> None:
             place + shift,
             ds[name],
             "o",
-            color=BLUE,
+            color=AUDITED,
             markersize=2,
             label="fresh batches" if place == 0 else None,
         )
-    ratios.plot(3, ds.attrs["own_ratio_max"], "P", color=OWN, markersize=5, label="own batch")
+    ratios.plot(3, ds.attrs["own_ratio_max"], "P", color=SURROGATE, markersize=5, label="own batch")
     eps = settings.get("eps")
     for bound in () if eps is None else (1 - eps, 1 + eps):
         ratios.axhline(bound, color=GREY, linewidth=0.8, linestyle="--", label="1 ± ε" if bound > 1 else None)

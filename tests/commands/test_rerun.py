@@ -42,6 +42,7 @@ def place(tmp_path_factory):
         "tasks": ["hopper"],
         "algos": ["ppo"],
         "seeds": [0, 1],
+        "probed_seeds": [0, 1],
         "iterations": [0, 2],
     }
     params = narrow(DEFAULT, lists)

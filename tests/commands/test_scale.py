@@ -203,7 +203,7 @@ def test_a_set_with_a_mistake_is_refused_and_nothing_written(here, text, message
 
 def test_an_unknown_set_is_answered_with_the_known_ones(here):
     with pytest.raises(
-        UserError, match="huge is no parameter set; known in workflow/scales: default, paper, smoke"
+        UserError, match="huge is no parameter set; known in workflow/scales: default, paper, quick, smoke"
     ):
         find_set("huge")
 

@@ -27,7 +27,10 @@ TRAINING, RECORDS = "data/training/hopper/ppo", "data/records/hopper/ppo"
 def place(tmp_path_factory):
     """A folder with a small training run, its iterations run again, and the same from its snapshots alone."""
     folder = tmp_path_factory.mktemp("place")
-    params = narrow(DEFAULT, {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0], "iterations": [0]})
+    params = narrow(
+        DEFAULT,
+        {"tasks": ["hopper"], "algos": ["ppo"], "seeds": [0], "probed_seeds": [0], "iterations": [0]},
+    )
     params["train"] |= {"iterations": 3, "snapshot_every": 1, "pairs": 128, "minibatches": 4, "gamma": 0.9}
     params["rerun"] = {"every": 1, "beyond": 50}
     params["probes"]["checkpoints"]["floors"] |= {"states": 6, "branches": 3, "beyond": 50}
