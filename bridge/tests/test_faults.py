@@ -247,7 +247,7 @@ def test_a_full_disk_loses_nothing(clone, origin, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kilobytes", [0, 8, 16])
+@pytest.mark.parametrize("kilobytes", [0, 8])
 def test_a_disk_that_is_full_before_anything_starts_is_one_sentence(clone, origin, tmp_path, kilobytes):
     with small_disk(tmp_path / "disk", 6) as disk:
         full = type(clone)(disk / "clone", tmp_path)
