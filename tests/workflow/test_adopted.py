@@ -8,7 +8,7 @@ from pgprim.adopt import layers, write_agent
 from pgprim.store.datasets import load_dataset
 from tests.adopt import examples
 from tests.adopt.examples import NUM_ACT, NUM_OBS
-from tests.workflow.projects import copy_project
+from tests.workflow.projects import TINY, copy_project
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +32,7 @@ def test_an_adopted_agent_is_probed_like_any_other_and_again_when_its_file_chang
         tmp_path, adopted=adopted, probed=["ppo", "mine"], iterations=[5], train={"iterations": 5, "snapshot_every": 5},
         landscape=small, semantics={"algos": ["ppo"], "train_iterations": 2, "probes": ["gradient"]},
         fit={"tasks": ["hopper"], "iterations": [5], "beyond": 100},
+        robustness=TINY["robustness"] | {"iterations": [5]}, reliability=TINY["reliability"] | {"algos": ["ppo"]},
     )  # fmt: skip
     save(project.path / "agents/mine.safetensors", 0)
     project.snakemake(ESTIMATE)

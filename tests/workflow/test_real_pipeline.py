@@ -175,7 +175,8 @@ def test_one_seed_more_in_a_clone_without_trainings_is_that_seed_s_jobs_alone(tm
     assert planned(clone, targets) == {}
     clone.edit("params.yaml", "level: 0.95 ", "level: 0.9 ")
     assert planned(clone, targets) == {"figure": 2}
-    clone.edit("params.yaml", "seeds: &seeds [0, 1]", "seeds: &seeds [0, 1, 2]")
+    clone.edit("params.yaml", "\nseeds: &seeds [0, 1]", "\nseeds: &seeds [0, 1, 2]")
+    clone.edit("params.yaml", "probed_seeds: &probed_seeds [0]", "probed_seeds: &probed_seeds [0, 2]")
     more = "data/checkpoints/hopper/ppo/2/1.safetensors"
     assert planned(clone, f"{targets} {more}") == {
         "train": 1, "checkpoint": 1, "rerun": 1, "rerun_probe": 1, "figure": 2
