@@ -128,16 +128,8 @@ def _trust_region(figure: FigureBase, folder: Path, found: Found) -> None:
     ds = load_dataset(folder / "trust_region.nc").squeeze(drop=True)
     kl, ratios = figure.subplots(1, 2, width_ratios=(1, 1.6))
     settings = found["agent"]["settings"]
-    shift = np.linspace(-0.15, 0.15, ds.sizes["batch"])
     for place, name in enumerate(("kl_mean", "kl_max")):
-        kl.plot(
-            place + shift,
-            ds[name],
-            "o",
-            color=AUDITED,
-            markersize=2,
-            label="fresh batches" if place == 0 else None,
-        )
+        _fresh_batches(kl, place, ds[name].values)
         kl.plot(
             place,
             ds.attrs[f"own_{name}"],
@@ -155,14 +147,7 @@ def _trust_region(figure: FigureBase, folder: Path, found: Found) -> None:
     kl.set_title("KL [nat]")
     quantiles = {"1 %": "ratio_q01", "median": "ratio_q50", "99 %": "ratio_q99", "largest": "ratio_max"}
     for place, name in enumerate(quantiles.values()):
-        ratios.plot(
-            place + shift,
-            ds[name],
-            "o",
-            color=AUDITED,
-            markersize=2,
-            label="fresh batches" if place == 0 else None,
-        )
+        _fresh_batches(ratios, place, ds[name].values)
     ratios.plot(3, ds.attrs["own_ratio_max"], "P", color=SURROGATE, markersize=5, label="own batch")
     eps = settings.get("eps")
     for bound in () if eps is None else (1 - eps, 1 + eps):
@@ -171,6 +156,13 @@ def _trust_region(figure: FigureBase, folder: Path, found: Found) -> None:
     ratios.set_xlim(-0.5, 3.5)
     ratios.set_title(r"ratio $\pi_{new}/\pi_{old}$")
     ratios.legend(loc="upper left")
+
+
+def _fresh_batches(panel: Axes, place: int, values: np.ndarray) -> None:
+    """A number of every fresh batch, side by side around a place of the x axis; the first place has the legend's entry."""
+    shift = np.linspace(-0.15, 0.15, len(values))
+    label = "fresh batches" if place == 0 else None
+    panel.plot(place + shift, values, "o", color=AUDITED, markersize=2, label=label)
 
 
 def _bars(panel: Axes, x: Any, value: Any, low: Any, high: Any, **look: Any) -> None:

@@ -38,6 +38,9 @@ from pgprim.types.levels import LEVEL
 HALF, NINE = 0.5, 0.9
 """Cosines that the page tells the batch for."""
 
+DATASETS = ("gradient", "steps", "floors", "baselines", "slice", "value", "trust_region")
+"""Results of a whole audit of one checkpoint, by the names of their files."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -125,8 +128,7 @@ class _Sections:
     ) -> None:
         self.folder, self.task, self.settings, self.study = folder, task, settings, study
         self.pairs = settings["pairs"]
-        names = ("gradient", "steps", "floors", "baselines", "slice", "value", "trust_region")
-        self.ds = {name: load_dataset(folder / f"{name}.nc") for name in names}
+        self.ds = {name: load_dataset(folder / f"{name}.nc") for name in DATASETS}
 
     def all(self) -> list[dict[str, Any]]:
         """In the order of the page."""
@@ -205,14 +207,13 @@ class _Sections:
         buys = self.read("baselines", "cosine_difference", difference="true-value", **at)
         own, true = (self.read("baselines", "cosine", baseline=name, **at) for name in ("value", "true"))
         gain = self.read("baselines", "gain_share", subtracted="value")
-        if not isfinite(buys.low):
-            verdict = "How much a better critic would buy cannot be said."
-        elif buys.low > 0:
-            verdict = "A better critic would make gradients agree more."
-        elif buys.high < 0:
-            verdict = "A critic fitted to returns makes gradients agree less than the agent's own."
-        else:
-            verdict = "That a better critic would help at this batch size is not shown."
+        verdict = _by_sign(
+            buys,
+            above="A better critic would make gradients agree more.",
+            below="A critic fitted to returns makes gradients agree less than the agent's own.",
+            either="That a better critic would help at this batch size is not shown.",
+            unknown="How much a better critic would buy cannot be said.",
+        )
         findings = [
             self.finding(
                 "value_error", "Error of V against returns", error, "1", "fresh batches of this agent",
@@ -261,22 +262,20 @@ class _Sections:
         promised, fresh = self.read("slice", "promised"), self.read("slice", "promised_fresh")
         kept = self.read("slice", "kept", budget=budget)
         reward = self.read("slice", "slice_reward", along=0.0, budget=budget)
-        if not isfinite(kept.low):
-            gains = "Whether the true reward rises cannot be said: too few episodes were completed."
-        elif kept.low > 0:
-            gains = "The true reward rises with it."
-        elif kept.high < 0:
-            gains = "The true reward falls with it."
-        else:
-            gains = "A change of the true reward cannot be told from noise."
-        if not isfinite(fresh.low):
-            promise = "Whether its promise holds on fresh batches cannot be said."
-        elif fresh.low > 0:
-            promise = "Part of its promise holds on fresh batches."
-        elif fresh.high < 0:
-            promise = "On fresh batches its promise turns into a loss: it is overfitting."
-        else:
-            promise = "On fresh batches nothing of its promise can be told from noise."
+        gains = _by_sign(
+            kept,
+            above="The true reward rises with it.",
+            below="The true reward falls with it.",
+            either="A change of the true reward cannot be told from noise.",
+            unknown="Whether the true reward rises cannot be said: too few episodes were completed.",
+        )
+        promise = _by_sign(
+            fresh,
+            above="Part of its promise holds on fresh batches.",
+            below="On fresh batches its promise turns into a loss: it is overfitting.",
+            either="On fresh batches nothing of its promise can be told from noise.",
+            unknown="Whether its promise holds on fresh batches cannot be said.",
+        )
         findings = [
             self.finding(
                 "reward", "Mean return of the agent", reward, "reward", "episodes of this agent",
@@ -383,6 +382,13 @@ def _section(key: str, question: str, headline: str, findings: list[Finding]) ->
     }
 
 
+def _by_sign(number: Interval, *, above: str, below: str, either: str, unknown: str) -> str:
+    """The sentence for an interval above 0, below 0, around 0, or without ends."""
+    if not isfinite(number.low):
+        return unknown
+    return above if number.low > 0 else below if number.high < 0 else either
+
+
 def _by_error(value: float, error: float, count: int) -> Interval:
     """A positive number with a Student's t interval by its standard error over some states."""
     half = student.ppf(0.5 + LEVEL / 2, count - 1) * error
@@ -406,8 +412,7 @@ def _history(out: Path) -> list[dict[str, Any]]:
 
 
 def _is_whole(folder: Path) -> bool:
-    names = ("gradient", "steps", "floors", "baselines", "slice", "value", "trust_region")
-    return all((folder / f"{name}.nc").exists() for name in names)
+    return all((folder / f"{name}.nc").exists() for name in DATASETS)
 
 
 def _iteration(folder: Path) -> int:

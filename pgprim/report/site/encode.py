@@ -68,8 +68,3 @@ def to_json(value: Any) -> str:
 def pack(text: str) -> str:
     """A text compressed by gzip, as base64. The browser unpacks it; the same text is always the same bytes."""
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
-
-
-def unpack(packed: str) -> str:
-    """The text that was packed."""
-    return gzip.decompress(base64.b64decode(packed)).decode()

@@ -1,5 +1,7 @@
 """The page as a file: what it holds, what it says of what is missing, and that it is the same bytes each time."""
 
+import base64
+import gzip
 import json
 import re
 import shutil
@@ -21,7 +23,7 @@ from pgprim.probes.value.measure import ESTIMATES as VALUE
 from pgprim.report.site.captions import caption
 from pgprim.report.site.claims import counts, evidence
 from pgprim.report.site.collect import LABELLED, load, planes
-from pgprim.report.site.encode import encode, numbers, pack, unpack
+from pgprim.report.site.encode import encode, numbers, pack
 from pgprim.report.site.page import LIMIT
 from pgprim.report.site.pictures import SIZES, pictures
 from pgprim.types.params import read
@@ -36,6 +38,11 @@ MEASURED = {
     "floors": FLOORS,
     "trust_region": TRUST_REGION,
 }
+
+
+def unpack(packed: str) -> str:
+    """The text that was packed, as the browser unpacks it."""
+    return gzip.decompress(base64.b64decode(packed)).decode()
 
 
 def data_of(page: Path) -> dict:
