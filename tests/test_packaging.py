@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from pgprim.kernels import CHOICES
 
@@ -76,6 +77,15 @@ def test_every_requirement_is_pinned_to_one_version():
     assert pins()["torch"] == "2.13.0"
     for version in pins().values():
         assert re.fullmatch(r"[0-9][0-9a-zA-Z.]*", version), "a version, no local build, no address"
+
+
+def test_every_pinned_version_runs_on_the_oldest_python():
+    """A pin for 3.11.5 and later refuses to install on the 3.11 of a stable Linux distribution."""
+    oldest = re.search(r"3\.\d+", PROJECT["requires-python"])[0] + ".0"
+    installed = {normalised(dist.metadata["Name"]): dist for dist in distributions()}
+    needs = {name: installed[name].metadata["Requires-Python"] for name in pins() if name in installed}
+    assert len(needs) > 100
+    assert not {name: need for name, need in needs.items() if need and oldest not in SpecifierSet(need)}
 
 
 def test_the_library_s_ranges_have_the_study_s_versions_and_no_upper_ends():

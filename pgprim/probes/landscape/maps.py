@@ -285,6 +285,6 @@ def _counts(ds: xr.Dataset, row: int, column: int) -> str:
 def _headline(ds: xr.Dataset) -> str:
     algo = "" if ds.attrs["algos_differ"] else f"{algo_label(ds.attrs['algo'])}, "
     norms = ds.step_norm.values[np.isfinite(ds.step_norm.values)]
-    sizes = plain(norms.min()) if np.ptp(norms) == 0 else f"{plain(norms.min())} to {plain(norms.max())}"
+    sizes = " to ".join(dict.fromkeys(plain(norm) for norm in (norms.min(), norms.max())))
     random = plain(float(np.nanmax(ds.random_norm)))
     return f"{algo}{task_label(ds.attrs['task'])}: ‖step‖ {sizes}, ‖random direction‖ {random}"
