@@ -248,10 +248,8 @@ def test_a_claim_opens_by_the_keyboard_with_its_rows_and_the_picture_of_its_figu
     claim = driver.find_element(By.CSS_SELECTOR, '.strip a[href="#/claims/mixed"]')
     claim.send_keys(Keys.ENTER)
     wait(driver, "return document.querySelector('.claim[data-name=mixed]').open")
-    wait(
-        driver, "return document.querySelector('.claim[data-name=mixed] .evidence').innerText"
-    )  # once it is laid out
     evidence = driver.find_element(By.CSS_SELECTOR, ".claim[data-name=mixed] .evidence")
+    WebDriverWait(driver, 180).until(lambda _: evidence.text, "the evidence is not to be seen")
     assert (
         "Humanoid" in evidence.text
         and "0.65 [0.6, 0.7]" in evidence.text
