@@ -189,7 +189,7 @@ def write_params(folder: Path) -> None:
         "iterations": 2, "snapshot_every": 2, "pairs": 512, "minibatches": 8, "value_epochs": 2,
     }  # fmt: skip
     params["sample"] = {
-        "streams": 7, "pairs": 600, "kept": 7, "trials": 4, "deep": {"seeds": [], "pairs": 600}
+        "streams": 7, "pairs": 600, "estimates": 4, "kept": 7, "trials": 4, "deep": {"seeds": [], "pairs": 600}
     }  # fmt: skip
     for probe in ("gradient", "steps"):
         params["probes"]["rollouts"][probe] |= {"budgets": [100, 600]}

@@ -81,6 +81,7 @@ def plan(checkpoint: Checkpoint, size: Size) -> dict[str, Any]:
         "sample": {
             "streams": streams,
             "pairs": length,
+            "estimates": size.trials,
             "deep": {"seeds": [], "pairs": length},
             "kept": size.kept,
             "trials": size.trials,

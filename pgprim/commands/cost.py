@@ -325,6 +325,7 @@ def _resized(params: dict[str, Any], task: str, algo: str, size: dict[str, int])
     params["sample"] = {
         "streams": MEASURED_STREAMS,
         "pairs": size["pairs"],
+        "estimates": MEASURED_TRIALS,
         "kept": MEASURED_STREAMS,
         "trials": MEASURED_TRIALS,
         "deep": {"seeds": [], "pairs": size["pairs"]},

@@ -186,6 +186,7 @@ def schema() -> Schema:
                 {
                     "streams": at_least(FEWEST_TRIALS, because="each is compared to a truth of others"),
                     "pairs": at_least(2, "pairs"),
+                    "estimates": at_least(FEWEST_TRIALS, because="each is compared to a truth of others"),
                     "kept": at_least(FEWEST_TRIALS + FEWEST_OTHERS),
                     "trials": at_least(FEWEST_TRIALS, because="each is compared to a truth of others"),
                     "deep": mapping(

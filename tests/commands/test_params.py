@@ -92,7 +92,7 @@ MISTAKES = [
     ("train.gamma", MISSING, ["train.gamma is missing", "between 0 and 1"]),
     ("sample.trials", MISSING, ["sample.trials is missing", "at least 4"]),
     ("sample.deep", {"seed": [0], "pairs": 10}, ["did you mean sample.deep.seeds?"]),
-    ("sample.kept", 101, ["sample.kept is 101", "at most sample.streams (100)"]),
+    ("sample.kept", 51, ["sample.kept is 51", "at most sample.streams (50)"]),
     ("sample.trials", 38, ["sample.trials is 38", "leave at least 3 of sample.kept (40)"]),
     ("sample.deep.pairs", 1000, ["sample.deep.pairs is 1000", "at least sample.pairs (10000)"]),
     ("probes.rollouts.gradient.budgets", [2048, 2000000], ["ends with 2000000", "not exceed 1000000"]),

@@ -89,7 +89,9 @@ def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=
 def pool_of(streams, pairs, trials):
     """The section `sample` of a pool of which all streams are kept."""
     deep = {"seeds": [], "pairs": pairs}
-    return {"streams": streams, "pairs": pairs, "kept": streams, "trials": trials, "deep": deep}
+    return {
+        "streams": streams, "pairs": pairs, "estimates": trials, "kept": streams, "trials": trials, "deep": deep
+    }  # fmt: skip
 
 
 def measure_by(probe, checkpoint, rollouts, params, trials, limit=None, **results):

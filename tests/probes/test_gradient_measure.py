@@ -176,7 +176,8 @@ def _simulated(path, num_stored, num_pairs):
 
 
 def _measure(checkpoint, rollouts, num_pairs, pieces=None, deep=()):
-    sample = {"streams": 12, "pairs": num_pairs, "kept": rollouts.num_streams, "trials": TRIALS}
+    sample = {"streams": 12, "pairs": num_pairs, "kept": rollouts.num_streams}
+    sample |= {"estimates": TRIALS, "trials": TRIALS}
     sample["deep"] = {"seeds": list(deep), "pairs": 2 * num_pairs}
     inputs = Inputs(checkpoint, rollouts, sample)
     inputs = inputs if pieces is None else replace(inputs, pieces=pieces)

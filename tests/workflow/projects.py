@@ -15,7 +15,9 @@ COPIED = (
 TINY = {
     "tasks": ["hopper"], "algos": ["ppo"], "probed": ["ppo"], "seeds": [0], "probed_seeds": [0], "iterations": [0, 1],
     "train": {"iterations": 2, "snapshot_every": 1},
-    "sample": {"streams": 8, "pairs": 700, "kept": 7, "trials": 4, "deep": {"seeds": [], "pairs": 700}},
+    "sample": {
+        "streams": 8, "pairs": 700, "estimates": 4, "kept": 7, "trials": 4, "deep": {"seeds": [], "pairs": 700}
+    },
     "probes": {
         "rollouts": {"gradient": {"budgets": [300, 700]}, "steps": {"budgets": [300]}},
         "checkpoints": {"floors": {"states": 3, "branches": 3}},

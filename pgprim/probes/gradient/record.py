@@ -25,16 +25,16 @@ def _check(params: Params) -> Iterator[str]:
     lengths = sorted(
         {stream_pairs(sample, seed) for seed in [*params["probed_seeds"], *sample["deep"]["seeds"]]}
     )
-    most = sample["streams"] * lengths[-1] // sample["trials"]
+    most = sample["streams"] * lengths[-1] // sample["estimates"]
     if budgets[-1] > most:
         yield (
             f"probes.rollouts.gradient.budgets ends with {budgets[-1]}, but must not exceed {most}, of which "
-            f"sample.streams ({sample['streams']}) streams of {lengths[-1]} pairs give sample.trials ({sample['trials']}) "
+            f"sample.streams ({sample['streams']}) streams of {lengths[-1]} pairs give sample.estimates ({sample['estimates']}) "
             "estimates"
         )
     for index, budget in enumerate(budgets):
         if budget <= most and not any(
-            num_estimates(sample["streams"], length, budget) >= sample["trials"] for length in lengths
+            num_estimates(sample["streams"], length, budget) >= sample["estimates"] for length in lengths
         ):
             yield (
                 f"probes.rollouts.gradient.budgets[{index}] is {budget}, but must be a multiple of the streams' "
@@ -50,5 +50,5 @@ PROBE = Probe(
     settings={"budgets": BUDGETS},
     check=_check,
     vectors="sums over the streams in full length, of which gradients are made",
-    sample=("streams", "pairs", "kept", "trials", "deep"),
+    sample=("streams", "pairs", "estimates", "kept", "trials", "deep"),
 )
