@@ -22,8 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = read_pages(ROOT)
 BRIDGE = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-    for path in (ROOT / "bridge").rglob("*.md")
-    if "tests" not in path.parts
+    for path in [ROOT / "bridge/README.md", *(ROOT / "bridge/docs").rglob("*.md")]
 }
 STUBS = {path for path in PAGES if path.startswith("docs/bridge/")}
 """Pages of the site that include the bridge's own."""
