@@ -175,7 +175,9 @@ def test_twice_the_seeds_cost_twice_as_much(small):
     small |= {"seeds": [0, 1, 2, 3, 4, 5], "probed_seeds": [0, 1, 2, 3, 4, 5], "lockstep": 3}
     small["sample"]["deep"]["seeds"] = [0, 3]
     small["landscape"]["seeds"] = [0, 5]
-    small["landscape"]["few"]["closer"].append({"task": "hopper", "seed": 5, "iterations": [0, 10], "budgets": [500, 700]})
+    small["landscape"]["few"]["closer"].append(
+        {"task": "hopper", "seed": 5, "iterations": [0, 10], "budgets": [500, 700]}
+    )
     small["ablation"]["seeds"] = [0, 1, 2, 3]
     small["regime"]["seeds"] = [2, 5]
     small["robustness"]["seeds"] = [0, 5]

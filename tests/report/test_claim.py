@@ -82,7 +82,9 @@ def test_a_ratio_of_means_is_not_biased_by_small_denominators_of_either_sign():
     noisy = 2 * bottoms + np.array([0.05, -0.05, 0.05, -0.05])
     (row,) = per_task_ratio(noisy, bottoms, 0.95)
     assert row.effect.low < row.effect.value == pytest.approx(1) and row.effect.high > 1
-    (row,) = per_task_ratio(-bottoms, bottoms, 0.95)  # a negative mean: less than any positive share of the other
+    (row,) = per_task_ratio(
+        -bottoms, bottoms, 0.95
+    )  # a negative mean: less than any positive share of the other
     assert row.effect.value == row.effect.high == -np.inf
 
 

@@ -5,7 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from pgprim.report.claims.claim import Claim, Evidence, Params, Results, per_task, per_task_ratio, probed, trained
+from pgprim.report.claims.claim import (
+    Claim,
+    Evidence,
+    Params,
+    Results,
+    per_task,
+    per_task_ratio,
+    probed,
+    trained,
+)
 
 ERRORS = {"walker2d": "fig3", "": "fig12"}
 BASELINES = {"": "fig4"}
@@ -46,9 +55,7 @@ def _gain(more: str, less: str, at_2k: bool):
             cosine.sel(budget=params["plot"]["budget"], method="nearest") if at_2k else cosine.isel(budget=-1)
         )
         mean = cosine.mean("iteration")
-        return per_task_ratio(
-            mean.sel(baseline=more, drop=True), mean.sel(baseline=less, drop=True), level
-        )
+        return per_task_ratio(mean.sel(baseline=more, drop=True), mean.sel(baseline=less, drop=True), level)
 
     return gain
 
