@@ -10,22 +10,6 @@ FEWEST_POINTS = 4
 """Fisher's z has variance 1/(n − 3): fewer points give no interval."""
 
 
-def pearson(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"], level: float) -> Interval:
-    """Pearson's r of independent pairs (x, y) with Fisher's interval, artanh r ± z/√(n − 3).
-
-    Nominal for normal pairs; heavy tails lower its coverage, where `spearman` keeps its own.
-
-    Args:
-        x: One quantity of each pair; pairs that are not finite are left out.
-        y: The other.
-        level: Nominal coverage.
-    """
-    x, y = _finite(x, y)
-    value = _correlate(x, y)
-    se = 1 / np.sqrt(len(x) - 3) if len(x) >= FEWEST_POINTS else np.nan
-    return fisher_interval(value, norm.ppf(0.5 + level / 2) * se)
-
-
 def spearman(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"], level: float) -> Interval:
     """Spearman's ρ of independent pairs (x, y), with the interval of Bonett and Wright (2000).
 
@@ -40,30 +24,6 @@ def spearman(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"], lev
     value = rank_correlation(x, y)
     se = np.sqrt((1 + value**2 / 2) / (len(x) - 3)) if len(x) >= FEWEST_POINTS else np.nan
     return fisher_interval(value, norm.ppf(0.5 + level / 2) * se)
-
-
-def stratified_spearman(
-    x: list[Float[np.ndarray, " _"]], y: list[Float[np.ndarray, " _"]], level: float
-) -> Interval:
-    """Spearman's ρ within kinds of agents, averaged on Fisher's scale with weights n − 3.
-
-    Differences between the kinds' means, such as between tasks, play no role.
-
-    Args:
-        x: One quantity of the agents of each kind; kinds of fewer than `FEWEST_POINTS` finite pairs, or in which a
-            quantity is constant, are left out.
-        y: Another of the same agents.
-        level: Nominal coverage, between agents.
-    """
-    pairs = [_finite(*both) for both in zip(x, y, strict=True)]
-    values = np.array([rank_correlation(*both) for both in pairs])
-    freedom = np.array([len(both[0]) - 3.0 for both in pairs])
-    used = (freedom >= FEWEST_POINTS - 3) & ~np.isnan(values)
-    if not used.any():
-        return UNKNOWN
-    values, weight = values[used], freedom[used] / freedom[used].sum()
-    se = np.sqrt((np.square(weight) * (1 + np.square(values) / 2) / freedom[used]).sum())
-    return fisher_interval(np.tanh(weight @ stretch(values)), norm.ppf(0.5 + level / 2) * se)
 
 
 def rank_correlation(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"]) -> float:

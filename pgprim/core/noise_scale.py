@@ -7,16 +7,6 @@ from pgprim.core.intervals import UNKNOWN, Interval, jackknife_cosine
 from pgprim.core.pair_mean import pair_mean, pair_mean_leave_one_out
 
 
-def squared_signal(products: Float[np.ndarray, "trial trial"]) -> float:
-    """|E g|² without bias: the mean inner product of two different trials; may be negative by chance."""
-    return pair_mean(products)
-
-
-def trace_noise(products: Float[np.ndarray, "trial trial"]) -> float:
-    """Noise of one trial without bias, tr Cov(g): mean squared norm less `squared_signal`."""
-    return float(np.trace(products) / len(products) - pair_mean(products))
-
-
 def noise_scale(products: Float[np.ndarray, "trial trial"], budget: int, level: float) -> Interval:
     """The gradient noise scale B = tr Σ / |G|², with Σ the covariance per pair, in pairs.
 

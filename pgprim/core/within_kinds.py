@@ -15,7 +15,7 @@ def pooled_spearman(
     Ranks are taken within each kind and centred there, so that differences between kinds play no role, and divided by one
     more than its number of runs, so that kinds of many runs do not rule (van Elteren 1960). Pooled deviations correlate like
     those of Σ(n − 1) + 1 pairs (Fisher 1925), which makes an interval of kinds that are too small for one of their own
-    (`correlation.stratified_spearman` needs four runs of each). Of few runs, ranks correlate less than the quantities do.
+    (`correlation.spearman` needs four runs). Of few runs, ranks correlate less than the quantities do.
 
     Args:
         x: One quantity of the runs of each kind; runs that are not finite are left out, as are kinds in which a quantity is

@@ -29,7 +29,7 @@ def small() -> dict:
     params = narrow(params_of("default"), lists | {"iterations": [0, 10]})
     params["lockstep"], params["plot"]["budget"] = 2, 1000
     params["train"] |= {"iterations": 20, "snapshot_every": 10, "pairs": 128}
-    params["sample"] = {"streams": 10, "pairs": 1000, "kept": 8, "trials": 4}
+    params["sample"] = {"streams": 10, "pairs": 1000, "estimates": 4, "kept": 8, "trials": 4}
     params["sample"]["deep"] = {"seeds": [0], "pairs": 2500}
     params["probes"]["rollouts"] = {
         "gradient": {"budgets": [100, 1000]},
@@ -43,7 +43,7 @@ def small() -> dict:
         "few": {
             "budgets": [100, 500],
             "trajectories": [5, 10],
-            "closer": [{"task": "hopper", "seed": 0, "budgets": [500, 700]}],
+            "closer": [{"task": "hopper", "seed": 0, "iterations": [0, 10], "budgets": [500, 700]}],
         },
         "many": {"pairs": 1000, "budgets": [500]},
         "slice_few": {"extent": [0.0, 3.0], "points": 3, "budgets": [200], "fresh": 2},
@@ -175,7 +175,9 @@ def test_twice_the_seeds_cost_twice_as_much(small):
     small |= {"seeds": [0, 1, 2, 3, 4, 5], "probed_seeds": [0, 1, 2, 3, 4, 5], "lockstep": 3}
     small["sample"]["deep"]["seeds"] = [0, 3]
     small["landscape"]["seeds"] = [0, 5]
-    small["landscape"]["few"]["closer"].append({"task": "hopper", "seed": 5, "budgets": [500, 700]})
+    small["landscape"]["few"]["closer"].append(
+        {"task": "hopper", "seed": 5, "iterations": [0, 10], "budgets": [500, 700]}
+    )
     small["ablation"]["seeds"] = [0, 1, 2, 3]
     small["regime"]["seeds"] = [2, 5]
     small["robustness"]["seeds"] = [0, 5]

@@ -1,6 +1,7 @@
 """The landscape stage: labelled results, the same bytes however points are grouped and wherever a run was stopped."""
 
 import contextlib
+import copy
 import os
 import signal
 import subprocess
@@ -239,16 +240,20 @@ def test_a_stopped_slice_takes_its_fresh_batches_up_again(workplace, monkeypatch
 
 def test_one_agent_s_plane_can_be_measured_more_closely(workplace):
     run("few", "few.nc")
-    workplace["landscape"]["few"]["closer"] = [{"task": "regulator", "seed": 0, "budgets": [60, 150, 400]}]
+    workplace["landscape"]["few"]["closer"] = [
+        {"task": "regulator", "seed": 0, "iterations": [0], "budgets": [60, 150, 400]}
+    ]
     write(workplace)
     run("few", "closer.nc")
     few, closer = (load_dataset(f"{name}.nc").squeeze() for name in ("few", "closer"))
     assert closer.budget.values.tolist() == [60, 150, 400]
     np.testing.assert_array_equal(closer.reward.sel(budget=[60, 150]), few.reward)
-    workplace["landscape"]["few"]["closer"][0]["seed"] = 1
-    write(workplace)
-    run("few", "other.nc")
-    assert load_dataset("other.nc").budget.values.tolist() == [60, 150]
+    for key, other in (("seed", 1), ("iterations", [50])):
+        changed = copy.deepcopy(workplace)
+        changed["landscape"]["few"]["closer"][0][key] = other
+        write(changed)
+        run("few", "other.nc")
+        assert load_dataset("other.nc").budget.values.tolist() == [60, 150]
 
 
 def test_common_random_numbers_are_a_switch(workplace):
@@ -273,7 +278,7 @@ def test_common_random_numbers_are_a_switch(workplace):
         (lambda block: block | {"many": {"pairs": 100, "budgets": [150]}}, r"must be at least train.pairs \(128\)"),
         (lambda block: block | {"many": {"pairs": 500, "budgets": [70]}}, "must end with one of landscape.few.budgets"),
         (
-            lambda block: block | {"few": block["few"] | {"closer": [{"task": "regulator", "seed": 0, "budgets": [60]}]}},
+            lambda block: block | {"few": block["few"] | {"closer": [{"task": "regulator", "seed": 0, "iterations": [0], "budgets": [60]}]}},
             r"must end with one of landscape\.few\.closer\[0\]\.budgets, \[60\]",
         ),
         (lambda block: block | {"slice_few": block["slice_few"] | {"fresh": 1}}, "fresh is 1, but must be .* at least 2"),

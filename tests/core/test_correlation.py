@@ -6,10 +6,8 @@ from scipy import stats
 
 from pgprim.core.correlation import (
     column_rank_correlation,
-    pearson,
     rank_correlation,
     spearman,
-    stratified_spearman,
 )
 from pgprim.core.seeding import generator
 
@@ -91,15 +89,6 @@ def test_columns_without_a_rank_are_left_out():
     assert np.isnan(column_rank_correlation(x[1:2], y[1:2], se[1:2], LEVEL, generator("test"))).all()
 
 
-def test_pearson_is_scipys():
-    rng = np.random.default_rng(1)
-    x, y = rng.standard_normal((2, 30))
-    peer = stats.pearsonr(x, y)
-    ends = peer.confidence_interval(LEVEL)
-    np.testing.assert_allclose(pearson(x, y, LEVEL), [peer.statistic, ends.low, ends.high])
-    assert np.isnan(pearson(x[:3], y[:3], LEVEL)[1:]).all()
-
-
 def _pairs(rng, kind, correlation=0.6, num=50):
     """Elliptical pairs: normal, Student's t with three degrees of freedom, or every tenth pair ten times as far out."""
     scale = {
@@ -111,46 +100,16 @@ def _pairs(rng, kind, correlation=0.6, num=50):
     return x, correlation * x + np.sqrt(1 - correlation**2) * noise
 
 
-@pytest.mark.parametrize(
-    ("kind", "reached"), [("normal", (0.95, 0.96)), ("t3", (0.80, 0.91)), ("bad", (0.50, 0.94))]
-)
-def test_heavy_tails_spoil_pearson_and_hardly_spearman(kind, reached):
+@pytest.mark.parametrize(("kind", "reached"), [("normal", 0.96), ("t3", 0.91), ("bad", 0.94)])
+def test_heavy_tails_hardly_spoil_the_interval(kind, reached):
     rng = np.random.default_rng(2)
     draws = [_pairs(rng, kind) for _ in range(REPEATS)]
-    target = np.array([0.6, rank_correlation(*_pairs(rng, kind, num=200_000))])
-    covered = [
-        np.mean([low <= goal <= high for _, low, high in (of(x, y, LEVEL) for x, y in draws)])
-        for of, goal in zip((pearson, spearman), target, strict=True)
-    ]
+    target = rank_correlation(*_pairs(rng, kind, num=200_000))
+    covered = np.mean([low <= target <= high for _, low, high in (spearman(x, y, LEVEL) for x, y in draws)])
     np.testing.assert_allclose(covered, reached, atol=0.05)
 
 
 def test_intervals_of_correlations_stay_correlations():
     x = np.arange(5.0)
-    for of in (pearson, spearman):
-        assert of(x, 2 * x, LEVEL).value == pytest.approx(1)
-        assert np.abs(of(x, -x, LEVEL)).max() <= 1
-
-
-def test_one_kind_has_spearman_s_interval_and_kinds_do_not_lend_each_other_their_means():
-    rng = np.random.default_rng(3)
-    x, y = rng.standard_normal((2, 12))
-    np.testing.assert_allclose(stratified_spearman([x], [y], LEVEL), spearman(x, y, LEVEL))
-    apart = stratified_spearman([x, x + 100], [y, y + 100], LEVEL)
-    assert apart.value == pytest.approx(spearman(x, y, LEVEL).value)
-    assert apart.high - apart.low < spearman(x, y, LEVEL).high - spearman(x, y, LEVEL).low
-    with_few = stratified_spearman([x, x[:3], np.ones(9)], [y, y[:3], y[:9]], LEVEL)
-    np.testing.assert_allclose(with_few, spearman(x, y, LEVEL))
-    assert np.isnan(stratified_spearman([x[:3]], [y[:3]], LEVEL)).all()
-
-
-@pytest.mark.parametrize("pearson_r", [0.0, 0.6])
-def test_six_kinds_of_ten_agents_cover(pearson_r):
-    rng = np.random.default_rng(4)
-    target = np.mean([rank_correlation(*_pairs(rng, "normal", pearson_r, 10)) for _ in range(20_000)])
-    covered = []
-    for _ in range(REPEATS):
-        kinds = [_pairs(rng, "normal", pearson_r, 10) for _ in range(6)]
-        _, low, high = stratified_spearman(*map(list, zip(*kinds, strict=True)), LEVEL)
-        covered.append(low <= target <= high)
-    assert abs(np.mean(covered) - LEVEL) < 0.03
+    assert spearman(x, 2 * x, LEVEL).value == pytest.approx(1)
+    assert np.abs(spearman(x, -x, LEVEL)).max() <= 1

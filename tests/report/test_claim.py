@@ -14,6 +14,7 @@ from pgprim.report.claims.claim import (
     judge,
     per_agent_kind,
     per_task,
+    per_task_ratio,
     share_of_agents,
     summary,
     verdict,
@@ -71,6 +72,20 @@ def test_a_row_per_task_is_the_mean_over_algorithms_with_an_interval_between_age
     assert hopper["low"] < hopper["value"] < hopper["high"] < hopper["low"] + 0.05
     assert abs(hopper["value"] - 0.7) < 0.02 and abs(humanoid["value"] - 0.25) < 0.02
     assert json.loads(json.dumps(found)) == found
+
+
+def test_a_ratio_of_means_is_not_biased_by_small_denominators_of_either_sign():
+    """Twice as much with a denominator that falls below 0 for one agent of four: ratios per agent would say −1.5 or worse."""
+    bottoms = agents({("hopper", "ppo"): 0.0}, noise=0.0) + np.array([0.4, 0.3, 0.2, -0.02])
+    (row,) = per_task_ratio(2 * bottoms, bottoms, 0.95)
+    assert row.effect == pytest.approx((1, 1, 1)) and row.agents == 4
+    noisy = 2 * bottoms + np.array([0.05, -0.05, 0.05, -0.05])
+    (row,) = per_task_ratio(noisy, bottoms, 0.95)
+    assert row.effect.low < row.effect.value == pytest.approx(1) and row.effect.high > 1
+    (row,) = per_task_ratio(
+        -bottoms, bottoms, 0.95
+    )  # a negative mean: less than any positive share of the other
+    assert row.effect.value == row.effect.high == -np.inf
 
 
 def test_no_task_outvotes_another():

@@ -148,7 +148,8 @@ def _num_points(case: str, params: dict) -> int:
 def _budgets(checkpoint: Checkpoint, block: dict) -> list[int]:
     """Pairs per point; some landscapes are measured more closely than others."""
     for one in block.get("closer", ()):
-        if (one["task"], one["seed"]) == (checkpoint.task, checkpoint.seed):
+        is_agent = (one["task"], one["seed"]) == (checkpoint.task, checkpoint.seed)
+        if is_agent and checkpoint.iteration in one["iterations"]:
             return one["budgets"]
     return block["budgets"]
 

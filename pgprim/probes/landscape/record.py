@@ -38,9 +38,10 @@ def _work(params: Params, num_obs: int, case: str) -> Work:
 
 def _extra(params: Params, task: str, case: str) -> int:
     block = params["landscape"]
-    points = block["plane"]["points"] ** 2 * len(block["iterations"])
     return sum(
-        points * (one["budgets"][-1] - block[case]["budgets"][-1])
+        block["plane"]["points"] ** 2
+        * len(set(one["iterations"]) & set(block["iterations"]))
+        * (one["budgets"][-1] - block[case]["budgets"][-1])
         for one in block[case].get("closer", ())
         if one["task"] == task and one["seed"] in block["seeds"]
     )
@@ -80,7 +81,7 @@ SLICE = {
     "budgets": BUDGETS,
     "fresh": at_least(2, "fresh batches", "one has no error"),
 }
-CLOSER = mapping({"task": NAME, "seed": SEED, "budgets": BUDGETS})
+CLOSER = mapping({"task": NAME, "seed": SEED, "iterations": ITERATIONS, "budgets": BUDGETS})
 
 
 PROBE = Probe(

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from pgprim.core.intervals import Interval, clip
+from pgprim.core.ratio import ratio_of_means
 from pgprim.core.share import share
 from pgprim.core.stratified import stratified_mean
 from pgprim.types.errors import UserError
@@ -167,6 +168,26 @@ def per_task(values: xr.DataArray, level: float, bounds: tuple[int, int] | None 
     for task in values.task.values:
         strata = [values.sel(task=task, algo=algo).values.astype(float) for algo in values.algo.values]
         yield _evidence(str(task), "", strata, level, bounds)
+
+
+def per_task_ratio(numerator: xr.DataArray, denominator: xr.DataArray, level: float) -> Iterator[Evidence]:
+    """A row per task: log₂ of the ratio of two means over the same agents, which a noisy denominator does not bias.
+
+    Args:
+        numerator: A quantity over (task, algo, seed); NaN where there is no such agent.
+        denominator: Another of the same agents.
+        level: Nominal coverage.
+    """
+    for task in numerator.task.values:
+        tops, bottoms = (
+            [values.sel(task=task, algo=algo).values.astype(float) for algo in values.algo.values]
+            for values in (numerator, denominator)
+        )
+        ratio = ratio_of_means(tops, bottoms, level)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            effect = Interval(*(float(np.log2(max(end, 0.0))) for end in ratio))
+        agents = sum(int((np.isfinite(a) & np.isfinite(b)).sum()) for a, b in zip(tops, bottoms, strict=True))
+        yield Evidence(str(task), "", effect, agents)
 
 
 def per_agent_kind(

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pgprim.core.final_return import final_return
 from pgprim.core.intervals import Interval, jackknife_positive
 from pgprim.core.welch import welch_anova
 from pgprim.report.claims.claim import Claim, Evidence, Params, Results
-
-FINAL = 0.1
-"""Share of the iterations whose mean return is the final one."""
 
 
 def _choices(results: Results, params: Params, level: float) -> Iterator[Evidence]:
@@ -30,11 +28,10 @@ def _choices(results: Results, params: Params, level: float) -> Iterator[Evidenc
 
 def _spread(results: Results, params: Params, level: float) -> Iterator[Evidence]:
     returns = results["fig8"].return_mean
-    last = max(1, round(FINAL * returns.iteration.size))
-    final = returns.isel(iteration=slice(-last, None)).mean("iteration")
-    for task in final.task.values:
-        for algo in final.algo.values:
-            values = final.sel(task=task, algo=algo).values
+    for task in returns.task.values:
+        for algo in returns.algo.values:
+            runs = returns.sel(task=task, algo=algo).transpose("seed", "iteration").values
+            values = final_return(runs, np.zeros(len(runs), bool), params["reliability"]["final"])
             values = values[np.isfinite(values)]
             if len(values) > 2:
                 left_out = np.array([_variation(np.delete(values, index)) for index in range(len(values))])

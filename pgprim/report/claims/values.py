@@ -5,7 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from pgprim.report.claims.claim import Claim, Evidence, Params, Results, per_task, probed, trained
+from pgprim.report.claims.claim import (
+    Claim,
+    Evidence,
+    Params,
+    Results,
+    per_task,
+    per_task_ratio,
+    probed,
+    trained,
+)
 
 ERRORS = {"walker2d": "fig3", "": "fig12"}
 BASELINES = {"": "fig4"}
@@ -38,7 +47,7 @@ def _returns_against_gae(results: Results, params: Params, level: float) -> Iter
 
 
 def _gain(more: str, less: str, at_2k: bool):
-    """log₂ of the mean cosine with one baseline over that with another, over trained checkpoints."""
+    """log₂ of the ratio of the mean cosines with two baselines, over agents and their trained checkpoints."""
 
     def gain(results: Results, params: Params, level: float) -> Iterator[Evidence]:
         cosine = trained(results["baselines"].cosine)
@@ -46,8 +55,7 @@ def _gain(more: str, less: str, at_2k: bool):
             cosine.sel(budget=params["plot"]["budget"], method="nearest") if at_2k else cosine.isel(budget=-1)
         )
         mean = cosine.mean("iteration")
-        ratio = mean.sel(baseline=more, drop=True) / mean.sel(baseline=less, drop=True)
-        return per_task(np.log2(ratio.where(ratio > 0)), level)
+        return per_task_ratio(mean.sel(baseline=more, drop=True), mean.sel(baseline=less, drop=True), level)
 
     return gain
 
