@@ -1,6 +1,7 @@
-"""`python -m pgprim COMMAND ...`: all commands by one name.
+"""`python -m pgprim COMMAND ...`: one entry point for all commands.
 
-Each is a module of `pgprim.commands`, which the pipeline runs by itself, so that a stage depends on its own code alone.
+Each command is a module of `pgprim.commands`. The pipeline runs these modules directly, so that a stage depends only on its own
+code.
 """
 
 import ast
@@ -11,11 +12,11 @@ from pathlib import Path
 
 COMMANDS = Path(__file__).parent / "commands"
 LIBRARY = ("__init__", "command", "params")
-"""Modules of the folder that are no commands."""
+"""Modules of the folder that are not commands."""
 
 
 def commands() -> dict[str, str]:
-    """The first line of what each command says of itself, by its name."""
+    """The first line of each command's docstring, by its name."""
     files = [file for file in sorted(COMMANDS.glob("*.py")) if file.stem not in LIBRARY]
     return {
         file.stem: (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n")[0]
@@ -24,7 +25,7 @@ def commands() -> dict[str, str]:
 
 
 def main() -> None:
-    """Run the command, or say which there are."""
+    """Run the command, or list all commands."""
     known = commands()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help"):

@@ -1,8 +1,7 @@
 """Audit an agent that another library trained: its gradients, critic, next step and trust region, on one page.
 
-Are its gradients signal, is its critic right, does its step gain what it promises? Adopts the agent's file, measures it with
-the study's probes, and writes `audit.html` and `audit.pdf`, with all their numbers in `audit.json`. A killed audit goes on when
-the same line is run again, and a later checkpoint of the agent computes only what is new.
+Reads the agent's file, measures it with the study's probes, and writes `audit.html` and `audit.pdf`, with all numbers
+in `audit.json`. The same command resumes a killed audit, and auditing a later checkpoint computes only what is new.
 """
 
 import argparse

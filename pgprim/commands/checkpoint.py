@@ -1,6 +1,6 @@
-"""Take one agent at one iteration from its training.
+"""Copy the checkpoint of one iteration from a training run.
 
-The bytes are the training run's own: however long training went on, an earlier checkpoint stays what it was.
+The copy has the same bytes as the snapshot, so longer training leaves earlier checkpoints unchanged.
 """
 
 import argparse

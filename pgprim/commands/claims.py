@@ -1,6 +1,6 @@
-"""Judge the paper's claims by the estimates and the rules of params.yaml, and write their rows.
+"""Judge the paper's claims from the estimates by the rules in params.yaml, and write the verdicts.
 
-`--into docs/claims.md` instead brings the table of a page up to date, from rows that are written already.
+`--into docs/claims.md` instead updates the table of a page from verdicts that are already written.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pgprim.types.errors import UserError
 
 
 def main(args: argparse.Namespace) -> None:
-    """Judge and keep, or show what was kept."""
+    """Judge and save, or put saved verdicts into a page."""
     if args.into is not None:
         show(args.out, args.into)
         return
@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def show(kept: Path, page: Path) -> None:
-    """Put the table of kept rows into a page.
+    """Put the table of saved verdicts into a page.
 
     Raises:
         UserError: There are no rows, or the page has no place for them.

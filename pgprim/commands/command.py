@@ -1,8 +1,7 @@
-"""Parts that all commands share: arguments in, one clear sentence out when they are wrong.
+"""Parts that all commands share: parsing arguments, and one clear sentence if they are wrong.
 
-What only lets values pass or not, or says what is planned, is imported by name: the check of the parameter file, and the
-probes' records. It cannot change a result, so it is no part of the commands' code digests, and a stricter check or another
-price recomputes nothing.
+The check of the parameter file and the probes' records are imported by name at run time. They cannot change a result, so they
+are not in the commands' code digests, and a stricter check or another cost estimate recomputes nothing.
 """
 
 import argparse
@@ -17,7 +16,7 @@ from pgprim.kernels import require_kernels
 from pgprim.types.errors import UserError
 
 CODE = Path("data/code")
-"""Where digests of the code are, by which an unfinished result knows whether it may be gone on with."""
+"""Folder of the code digests. A partial result may be resumed only if they are unchanged."""
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -49,7 +48,7 @@ def record(name: str) -> Any:
 
 
 def code_of(*names: str) -> list[str]:
-    """The digests of modules, as far as they are there.
+    """Code digests of some modules; missing ones are left out.
 
     Args:
         names: Modules without the package's name, such as `commands/train`.
@@ -67,10 +66,10 @@ def seeds_of(text: str) -> list[int]:
 
 
 def output(text: str) -> str:
-    """The path of an output, which is refused before anything is computed if it could not be written.
+    """Path of an output; refused before anything is computed if it cannot be written.
 
     Raises:
-        UserError: What is nearest to it of what exists is no folder, or none that may be written to.
+        UserError: Its nearest existing parent is not a folder, or is not writable.
     """
     nearest = next(place for place in Path(text).absolute().parents if os.path.lexists(place))
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):

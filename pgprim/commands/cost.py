@@ -1,8 +1,8 @@
 """Estimate the cost of a parameter set in pairs, core-hours and bytes.
 
-A job of a stage costs a start (imports, bookkeeping) and then so many pairs at so many pairs per second; its artifacts take
-so many bytes per unit of what they hold. `workflow/rates.yaml` holds these rates; `--measure` measures them on this
-machine by running the stages themselves at two small sizes.
+A job costs a fixed start (imports, bookkeeping) and a time per pair; its artifacts take a number of bytes per unit.
+`workflow/rates.yaml` has these rates. `--measure` measures them on this machine by running the stages at two small
+sizes.
 """
 
 import argparse
@@ -34,7 +34,7 @@ RATES = Path("workflow/rates.yaml")
 PIPELINE = Path("dvc.yaml")
 SMALL = {"iterations": 1, "pairs": 512}
 LARGE = {"iterations": 5, "pairs": 4096}
-"""The two sizes at which rates are measured: their difference gives the rate, what is left the start."""
+"""The two sizes at which rates are measured: their difference gives the rate, the remainder the start."""
 MEASURED_STREAMS = 10
 MEASURED_TRIALS = 5
 HEADER = """\
@@ -54,10 +54,10 @@ class Cost:
     Attributes:
         kind: Stage, and the probe where there are several.
         jobs: Number of jobs.
-        pairs: State-action pairs sampled and, by estimates, gone through.
+        pairs: State-action pairs that are sampled, or read by an estimate.
         seconds: CPU time of one core.
         num_bytes: Size of the artifacts.
-        lacking: Agents and environments for which no rate was measured, which are in none of the sums.
+        lacking: Agents and environments without a measured rate; the sums leave them out.
     """
 
     kind: str
@@ -175,7 +175,7 @@ def drawing(num_figures: int, rates: dict[str, Any]) -> Cost:
 
 
 def lacking(found: list[Cost]) -> str:
-    """Sentence that names the kinds of jobs without a measured rate; empty if there are none."""
+    """Sentence that names the kinds of jobs without a measured rate; empty if every kind has one."""
     parts = [f"{cost.kind} of {', '.join(cost.lacking)}" for cost in found if cost.lacking]
     if not parts:
         return ""

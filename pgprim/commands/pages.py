@@ -1,4 +1,4 @@
-"""Bring figures, results and claims in README.md and docs up to date with what is computed."""
+"""Update the figures, results and claims in README.md and docs from the computed results."""
 
 import argparse
 import hashlib
@@ -58,11 +58,11 @@ FIGURES = {
     "trajectories": (["humanoid"], LANDSCAPES),
     "trust region": (EVERY, ["train", "rerun", "trust_region"]),
 }
-"""Tasks behind each row of the table of figures, and the kinds of stages."""
+"""Tasks and kinds of stages that each row of the table of figures counts."""
 
 
 def main(args: argparse.Namespace) -> None:
-    """Copy the figures, fill the pages, and say which changed; or print the figures' paths."""
+    """Copy the figures, fill the pages, and print which changed; or print the figures' paths."""
     pages = read_pages(Path())
     if args.figures:
         print(*(f"figures/{name}.pdf" for name in shown(pages)))

@@ -1,7 +1,7 @@
-"""The check of the parameter file: its schema, put together from the records of all parts, and what keys demand of each other.
+"""The check of the parameter file: its schema, assembled from the records of all parts, and conditions between keys.
 
-`params.yaml` is the one place where numbers live. Shapes, ranges and the words for what would be right stand in the
-records of probes, studies and algorithms, and here for what belongs to none of them.
+`params.yaml` is the one place for numbers. Their shapes, ranges and error messages are in the records of probes, studies
+and algorithms, and here for parameters that belong to none of them.
 """
 
 import difflib
@@ -40,7 +40,7 @@ from pgprim.types.schema import (
 from pgprim.types.study import studies
 
 GRID = {"tasks": "tasks", "algos": "probed", "seeds": "probed_seeds", "iterations": "iterations"}
-"""Where the parts of a probe's own grid are parts of."""
+"""The keys of which a probe's own grid selects a part."""
 
 FEWEST_TRIALS = 4
 """Streams of a pool and estimates of a budget (`core.pool`)."""
@@ -49,7 +49,7 @@ FEWEST_OTHERS = 3
 """Kept streams beside the trials: a jackknife leaves one out and takes the spread of the others."""
 
 WRONG = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, UserError)
-"""What a check of several keys stumbles over where one of them is wrong by itself."""
+"""Errors that a check of several keys raises if one of them is wrong by itself."""
 
 
 def load(path: str | Path = "params.yaml") -> dict[str, Any]:
@@ -77,7 +77,7 @@ def check(params: Any, path: str | Path = "params.yaml") -> None:
         path: The file's name, for the message.
 
     Raises:
-        UserError: A line for all that is wrong, each a sentence: the file, the key, its value, what would be right.
+        UserError: One line per mistake, each a sentence: the file, the key, its value, what would be right.
     """
     try:
         strange = list(_plain(params))
@@ -99,7 +99,7 @@ def check(params: Any, path: str | Path = "params.yaml") -> None:
 
 @cache
 def schema() -> Schema:
-    """JSON schema of the whole file, but for the agents' settings, which `settings_schema` has."""
+    """JSON schema of the whole file, except the agents' settings, which have `settings_schema`."""
     environment = mapping(
         {
             "id": {
@@ -345,7 +345,7 @@ def _is_round_float(error: jsonschema.ValidationError) -> bool:
 
 
 def _cross(params: Any) -> Iterator[str]:
-    """Complaints about keys that contradict each other; a value that is wrong by itself is left to the schema."""
+    """Complaints about keys that contradict each other; the schema reports values that are wrong by themselves."""
     if not isinstance(params, dict):
         return
     for one in (_agents, _probed, _adopted, _training, _sampling, _deep, _reruns, _grids, _drawing):
@@ -488,7 +488,7 @@ def _reruns(params: dict[str, Any]) -> Iterator[str]:
 
 
 def _grids(params: dict[str, Any]) -> Iterator[str]:
-    """Complaints about tasks, algorithms, seeds and iterations that a block names and the set does not have."""
+    """Complaints about tasks, algorithms, seeds and iterations that a block names but the parameter set lacks."""
     for probe in probes_of(params):
         for key, whole in GRID.items():
             for index, value in enumerate(params[probe.name][key]) if key in probe.grid else ():

@@ -1,8 +1,8 @@
-"""Draw one figure from estimates, and write the data that it shows beside it.
+"""Draw one figure from estimates, and write the data that it shows.
 
-The module `plot.py` of the folder that `--by` names has `FIGURES`, their names; `select(figure, ds, params)`, which makes the
-dataset of a figure; and `plot(ds)`, which draws it as one figure or a list of pages. It is imported by name, so that figures do not depend on each
-other's code.
+`--by` names the folder of a module `plot.py`. It defines `FIGURES`, the figures' names; `select(figure, ds, params)`,
+which returns the dataset of a figure; and `plot(ds)`, which draws it as one figure or a list of pages. It is imported
+by name, so figures do not depend on each other's code.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def load_results(folders: Sequence[Path]) -> xr.Dataset | None:
     """All estimates or training records below some folders as one dataset; None if there are no folders.
 
     Raises:
-        UserError: If a folder is missing or holds nothing of the kind.
+        UserError: A folder is missing or has no such results.
     """
     parts = {}
     for folder in folders:
@@ -76,7 +76,7 @@ def plot_module(folder: str, figure: str) -> ModuleType:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Load, choose, draw, and save."""
+    """Load, select, draw and save."""
     module = plot_module(args.by, args.figure)
     results, params = load_results(args.inputs), Used(load_params())
     ds = module.select(args.figure, results, params)

@@ -1,7 +1,7 @@
-"""Measure one probe on a checkpoint, on its rollouts, or on iterations of training that were run again.
+"""Run one probe on a checkpoint, on its rollouts, or on re-run iterations of its training.
 
-`measure` of `pgprim/probes/NAME/measure.py` is called with the opened inputs and the probe's own parameters. It is found by its
-name, so that no probe's results depend on another's code.
+Calls `measure` of `pgprim/probes/NAME/measure.py` with the opened inputs and the probe's own parameters. The module is
+imported by name, so no probe's results depend on another probe's code.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pgprim.types.fit import Fit
 
 
 def main(args: argparse.Namespace) -> None:
-    """Open the inputs, measure, and keep the result."""
+    """Open the inputs, measure, and save the result."""
     torch.set_num_threads(1)
     params, probe = load_params(), record(args.probe)
     used = {}

@@ -1,7 +1,7 @@
-"""Put beside each other what every trained agent came to and what was measured of its primitives.
+"""Write one table of every trained agent's final return and primitives.
 
-A number per agent each: its final return, the agreement of its gradient estimates, the error of its value network, and what the
-surrogate promises of its steps. The figure `reliability` draws how they go together.
+The primitives are the agreement of its gradient estimates, the error of its value network and the surrogate's promise of its
+steps, one number per agent each. The figure `reliability` draws their correlation with the final return.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pgprim.studies.reliability.seeds import relate_seeds
 
 
 def main(args: argparse.Namespace) -> None:
-    """Load, take a number per agent of each, and write."""
+    """Load, compute one number per agent and quantity, and write."""
     params = load_params()
     budget, share = params["plot"]["budget"], params["reliability"]["final"]
     results = [load_results([folder]) for folder in (args.records, args.gradient, args.value, args.landscape)]

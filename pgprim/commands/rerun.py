@@ -1,8 +1,8 @@
 """Run some iterations of training again, and store the networks' outputs before and after each update.
 
-Beside the update's own pairs, held-out ones of the same policies. Snapshots and records of training are only read: every
-re-run iteration must give the numbers that training recorded. A killed run goes on with the first group of iterations that
-is not whole.
+Outputs are stored on the update's own pairs and on held-out pairs of the same policy. Snapshots and records of training are
+only read: every re-run iteration must reproduce the recorded numbers. A killed run resumes at the first incomplete group of
+iterations.
 """
 
 import argparse
@@ -37,12 +37,12 @@ from pgprim.types.checkpoint import stack_agents
 from pgprim.types.errors import UserError
 
 GROUP = 10
-"""Iterations whose held-out pairs are sampled side by side: wide products, and little is lost by a killed run. No result
-depends on it."""
+"""Iterations whose held-out pairs are sampled in parallel: enough for wide matrix products, few enough that a killed
+run loses little. No result depends on it."""
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run every so many iterations of some seeds of one task and algorithm again."""
+    """Re-run every n-th iteration (`rerun.every`) of some seeds of one task and algorithm."""
     torch.set_num_threads(1)
     params, seeds, folder = load_params(), args.seeds, Path(args.training)
     iterations = list(range(0, params["train"]["iterations"], params["rerun"]["every"]))
@@ -105,7 +105,7 @@ def _run_group(
     recorded: list,
     advance: Callable[[int], object],
 ) -> list[dict[str, np.ndarray]]:
-    """Some iterations again: for each seed all variables, `[iteration, part, t]` and `kl_of_sigma` `[iteration]`."""
+    """Re-run some iterations: for each seed all variables, `[iteration, part, t]` and `kl_of_sigma` `[iteration]`."""
     updates, trained, divergence = [], [], []
     for iteration in iterations:
         checkpoints = [load_checkpoint(folder / str(seed) / f"{iteration}.safetensors") for seed in seeds]

@@ -1,4 +1,4 @@
-"""Sample rollouts of one checkpoint: the kept streams of its pool, for the probes that read single pairs."""
+"""Sample and store rollouts of one checkpoint: the stored streams of its pool, which the probes read pair by pair."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from pgprim.store.rollouts import BLOCK, RolloutWriter
 
 
 def main(args: argparse.Namespace) -> None:
-    """Sample as many streams and pairs as the parameters say into one store."""
+    """Sample `sample.kept` streams of `sample.pairs` pairs into one store."""
     sample = load_params()["sample"]
     num_streams, num_pairs = sample["kept"], sample["pairs"]
     used = {"sample": {"kept": num_streams, "pairs": num_pairs}}

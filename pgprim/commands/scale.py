@@ -1,7 +1,7 @@
 """Choose a parameter set: write `params.yaml` from one of the sets in `workflow/scales`.
 
-`default.yaml` is the whole set. Every other file there holds only what differs from it, so that each number is written
-once; the written `params.yaml` is whole again and keeps both files' comments.
+`default.yaml` is a complete set. Every other file there has only the values that differ, so each number is written
+once. The resulting `params.yaml` is complete and keeps both files' comments.
 """
 
 import argparse
@@ -26,13 +26,13 @@ SCALES = Path("workflow/scales")
 PARAMS = Path("params.yaml")
 
 STANDS_FOR = "\N{ASTERISK OPERATOR}"
-"""Begins an alias while a set is put together: the dump of true aliases would misplace the comments behind them."""
+"""Marks an alias while a set is assembled: dumping real aliases would misplace the comments after them."""
 
 _ALIAS = re.compile(r"(?<=[ \[])\*(?=\w+ *(?:[,\]#\n]|$))")
 
 
 def find_set(name: str, scales: Path = SCALES) -> Path:
-    """The file of a parameter set, given by its name in the folder of sets or by its path.
+    """The file of a parameter set, from its name in the folder of sets or from its path.
 
     Raises:
         UserError: if there is no such set.
@@ -47,11 +47,12 @@ def find_set(name: str, scales: Path = SCALES) -> Path:
 def render(path: Path, scales: Path = SCALES) -> str:
     """The text of the whole parameter file that a set stands for: `default.yaml`, overlaid with the set.
 
-    A set may use the names of values in `default.yaml` (`*pairs`); where it gives a value anew that has a name there, all
-    that follows it follows. Where its tasks are others, so do probes and studies that `default.yaml` limits to some tasks.
+    A set may use YAML aliases of `default.yaml` (`*pairs`). If it redefines an anchored value, all aliases of the
+    anchor change with it. If its tasks differ, probes and studies that `default.yaml` limits to some tasks use the
+    set's tasks.
 
     Raises:
-        UserError: if either file cannot be read, or if what comes out is not a valid parameter file.
+        UserError: if a file cannot be read, or the result is not a valid parameter file.
     """
     whole = scales / "default.yaml"
     head, text = _split(read_text(whole))
@@ -82,7 +83,7 @@ def choose(name: str, force: bool = False) -> Path:
 
     Args:
         name: a set's name or path.
-        force: overwrite edits that stand nowhere else; the old file is kept as `params.yaml.bak`.
+        force: overwrite edits that are saved nowhere else; the old file is kept as `params.yaml.bak`.
 
     Returns:
         The set's file.
@@ -129,7 +130,7 @@ def _keep_anchors(tree: CommentedMap) -> None:
 
 
 def _overlay(base: CommentedMap, overlay: CommentedMap) -> None:
-    """Put what `overlay` says into `base`, each new value with the comment that gives its source."""
+    """Put the values of `overlay` into `base`, each with its comment, which gives its source."""
     for key, value in overlay.items():
         old = base.get(key)
         if isinstance(value, CommentedMap) and isinstance(old, CommentedMap):
@@ -145,7 +146,7 @@ def _overlay(base: CommentedMap, overlay: CommentedMap) -> None:
 
 
 def _follow_tasks(base: CommentedMap, overlay: CommentedMap) -> None:
-    """Let blocks have the set's tasks that the set does not speak of and that name other tasks."""
+    """Give the set's tasks to blocks that name other tasks and that the set does not define."""
     tasks = base["tasks"]
     if not isinstance(tasks, CommentedSeq):
         return
@@ -180,7 +181,7 @@ def _after_first_line(comment: list[Any] | None) -> str:
 
 
 def _is_kept_elsewhere(params: Path) -> bool:
-    """Whether a set or the last commit holds exactly this text."""
+    """Whether a set or the last commit has exactly this text."""
     text = params.read_text(encoding="utf-8")
     for path in SCALES.glob("*.yaml"):
         try:
@@ -201,7 +202,7 @@ def write(path: Path, text: str) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write `params.yaml` and say from what."""
+    """Write `params.yaml` and print its source."""
     path = choose(args.set, args.force)
     print(f"{PARAMS} now holds the parameter set {path.stem} ({path})")
 

@@ -1,7 +1,7 @@
-"""Make the page of the whole study: one HTML file that works without a network, from what the pipeline has made.
+"""Make the interactive page of the study: one HTML file that works offline, from the pipeline's results.
 
-A task, probe or figure that is not there gives a plain note on the page. `--audits` names a folder of audits, one folder each
-with an `audit.json`, whose agents are shown too.
+A missing task, probe or figure gives a note on the page. `--audits` names a folder of audits, one folder each with an
+`audit.json`, whose agents the page shows, too.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pgprim.types.errors import UserError
 
 
 def main(args: argparse.Namespace) -> None:
-    """Read all that is there, and write the page."""
+    """Read the results, and write the page."""
     figures = [figure for group in args.draw for figure in _figures(group, args)]
     study = Study(
         params=load_params(),

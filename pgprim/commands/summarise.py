@@ -1,7 +1,8 @@
 """Write the main numbers of one task and algorithm to a JSON file, a row of `dvc metrics show`.
 
-The return at the end of training, and how far gradient estimates from about as many pairs as training uses agree, with
-each other and with that of the large sample. Figures say how certain these are; `dvc metrics diff` says what changed.
+The numbers are the return at the end of training, and the agreement of gradient estimates from about 2K pairs with
+each other and with the large-sample gradient. The figures have their intervals; `dvc metrics diff` shows what
+changed.
 """
 
 import argparse
@@ -16,16 +17,16 @@ from pgprim.store.files import write_json
 from pgprim.types.errors import UserError
 
 END = 0.1
-"""The share of the iterations that is the end of training: one iteration holds a handful of episodes."""
+"""Share of the iterations that counts as the end of training; a single iteration has only a few episodes."""
 
 
 def summarise(records: xr.Dataset, estimates: xr.Dataset, budget: int) -> dict[str, Any]:
-    """Means over the seeds; None where there is nothing to average.
+    """Means over seeds; None without values.
 
     Args:
         records: Training records of one task and algorithm.
-        estimates: What the probe `gradient` found at its checkpoints.
-        budget: Pairs per estimate; the largest budget that is not larger is taken, or else the smallest.
+        estimates: Estimates of the probe `gradient` at its checkpoints.
+        budget: Pairs per estimate; the largest budget up to this is used, or else the smallest.
 
     Returns:
         `return`: mean return of the episodes that ended at the end of training; `pairs`: per gradient estimate;

@@ -1,4 +1,4 @@
-"""Train agents of one task and algorithm, several seeds in lock step; keep snapshots and records of each seed."""
+"""Train agents of one task and algorithm, several seeds in lock step, and save each seed's snapshots and records."""
 
 import argparse
 from contextlib import closing
@@ -24,7 +24,7 @@ from pgprim.types.environment import Environment
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run, or go on with, one training."""
+    """Start or resume one training."""
     torch.set_num_threads(1)
     params = load_params()
     seeds = args.seeds
@@ -93,7 +93,7 @@ def main(args: argparse.Namespace) -> None:
 def _resume(
     pieces: Pieces, folder: Path, seeds: list[int], most: int
 ) -> tuple[AgentState | None, dict[str, np.ndarray]]:
-    """The last iteration, at most `most`, for which every seed's snapshot and the records are there, if any."""
+    """The last iteration, at most `most`, that has every seed's snapshot and records; None without any."""
     if (recorded := pieces.load("records")) is None:
         return None, {name: np.zeros((0, len(seeds))) for name in RECORDS}
     for half_written in folder.rglob(".*"):

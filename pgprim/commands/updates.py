@@ -1,8 +1,8 @@
-"""Look at the updates of an agent that was trained elsewhere: pairs of snapshots before and after, on fresh pairs.
+"""Evaluate the updates of an adopted agent on fresh state-action pairs.
 
-The store is like that of `rerun`, without the updates' own pairs, which nobody has kept: the probes `value` and
-`trust_region` read it. An update is two snapshots of iterations k and k + 1. Where a folder has no such two, the next
-update of each snapshot is made by the agent's own algorithm.
+An update is two snapshots, of iterations k and k + 1. If a folder has no such two, the agent's own algorithm makes the next
+update of each snapshot. The store has the form of `rerun`'s, without the updates' own pairs, which are not in the agent's
+files; the probes `value` and `trust_region` read it.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pgprim.store.updates import load_series, snapshots_digest, updates_dataset
 
 
 def main(args: argparse.Namespace) -> None:
-    """Load the snapshots, look at their updates, and keep what is seen."""
+    """Load the snapshots, evaluate their updates, and save the result."""
     torch.set_num_threads(1)
     beyond = load_params()["rerun"]["beyond"]
     checkpoints = load_series(Path(args.training))

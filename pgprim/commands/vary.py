@@ -1,6 +1,6 @@
-"""Train one variant of a study, agents with some settings changed, and store the records of every iteration.
+"""Train one variant of a study (agents with some settings changed), and store the records of every iteration.
 
-A run whose loss or step explodes is a finding: its records end there, and the other seeds go on.
+A run may diverge: its records end there, and the other seeds continue.
 """
 
 import argparse
@@ -32,7 +32,7 @@ DESCRIBED = RECORDS | dict([AGREEMENT])
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run, or go on with, the runs of one variant."""
+    """Start or resume the runs of one variant."""
     torch.set_num_threads(1)
     params = load_params()
     if args.task not in params["env"]:

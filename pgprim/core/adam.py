@@ -19,10 +19,10 @@ def adam_init(params: Float[Tensor, "agent param"]) -> AdamState:
 
 
 class Adam:
-    """The optimiser of a stack of agents, which changes their parameters in place.
+    """Adam for a stack of agents; changes their parameters in place.
 
-    The arithmetic is torch's fused kernel, called for every agent's row by itself, so that no agent's bits depend on
-    its place in the stack. `torch.optim.Adam(fused=True)` calls the same kernel and takes 30 µs more a step.
+    The arithmetic is torch's fused kernel, called separately for each agent, so that no agent's bits depend on its place in
+    the stack. `torch.optim.Adam(fused=True)` calls the same kernel and takes 30 µs longer per step.
     """
 
     def __init__(self, params: Float[Tensor, "agent param"], state: AdamState, eps: float) -> None:
@@ -38,7 +38,7 @@ class Adam:
         self._rows = [rows.unbind() for rows in (params, self._m, self._v, self._counts)]
 
     def step(self, grad: Sequence[Float[Tensor, " param"]], lr: float) -> None:
-        """Take one descent step along the gradient of the loss, one for each agent."""
+        """Take one descent step per agent, against the gradient of the loss."""
         params, m, v, counts = self._rows
         self._counts += 1
         torch._fused_adam_(

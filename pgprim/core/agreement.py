@@ -1,6 +1,6 @@
-"""Agreement of a few independent vectors with each other and with a "true" one from other samples.
+"""Agreement of a few independent vectors with each other and with a "true" vector from other samples.
 
-For estimates that are not sums over pairs, such as update steps; gradients have `core.pool`.
+This module is for estimates that are not sums over pairs, such as update steps; gradients have `core.pool`.
 """
 
 import numpy as np

@@ -13,9 +13,9 @@ def bias_variance(
 ) -> dict[str, list[Interval]]:
     """Squared bias, variance and squared error of each kind of estimate, in units of the unbiased kind's variance tr Σ₁.
 
-    With G = E g₁ of the unbiased kind, E|g − G|² = |E g − G|² + tr Σ. The squared bias is estimated without bias by the
-    mean product of g − g₁ of two different streams, from which each stream's own noise is absent, and so may be negative
-    by chance; the variance by the mean squared norm less the mean product of different streams.
+    With G = E g₁ of the unbiased kind, E|g − G|² = |E g − G|² + tr Σ. Both terms are estimated without bias. The
+    squared bias is the mean inner product of g − g₁ from two different streams, whose noise is independent; it may be
+    negative by chance. The variance is the mean squared norm minus the mean inner product of different streams.
 
     Args:
         grads: One estimate per kind and stream, at least three independent streams.
@@ -24,8 +24,8 @@ def bias_variance(
 
     Returns:
         By name, an interval per kind: `bias` |E g − G|², `variance` tr Σ and `error`, their sum, all over tr Σ₁; and
-        `alignment`, ⟨E g, G⟩ / √(E|g|² |G|²), the cosine of an estimate to G, which a change of scale leaves alone. It
-        has NaN ends where leaving one stream out leaves no signal, and is NaN where no signal is seen.
+        `alignment`, ⟨E g, G⟩ / √(E|g|² |G|²), the cosine of an estimate to G, which does not depend on its scale. It
+        has NaN ends if there is no signal left without one of the streams, and is NaN if there is no signal at all.
     """
     truth = grads[unbiased].astype(np.float64)
     signal, noise = _signal(gram(truth)), _noise(gram(truth))
@@ -43,9 +43,9 @@ def bias_variance(
 
 
 def signal_to_noise(grads: Float[np.ndarray, "stream param"], level: float) -> Interval:
-    """|G|² / tr Σ of one kind of estimate: in the units of `bias_variance` the error of no estimate at all.
+    """|G|² / tr Σ of one kind of estimate: the error of the estimate 0, in the units of `bias_variance`.
 
-    Without bias, and so possibly negative by chance.
+    Unbiased, so it may be negative by chance.
     """
     products = gram(grads)
     values = _signal(products) / _noise(products)
@@ -55,7 +55,7 @@ def signal_to_noise(grads: Float[np.ndarray, "stream param"], level: float) -> I
 def noise_ratio(
     grads: Float[np.ndarray, "stream param"], reference: Float[np.ndarray, "stream param"], level: float
 ) -> Interval:
-    """Tr Σ of one kind of estimate over that of another from the same streams; NaN where the other never varies."""
+    """Tr Σ of one kind of estimate divided by that of another from the same streams; NaN if the other never varies."""
     noise = _noise(gram(reference))
     values = _noise(gram(grads)) / np.where(noise > 0, noise, np.nan)
     if np.isnan(values[0]):
@@ -70,16 +70,16 @@ def _alignment(values: Float[np.ndarray, " which"], level: float) -> Interval:
 
 
 def _signal(products: Float[np.ndarray, "stream stream"]) -> Float[np.ndarray, " which"]:
-    """Mean product of two different streams: of all, then without each in turn."""
+    """Mean inner product of two different streams: of all streams, then without each stream in turn."""
     return np.append(pair_mean(products), pair_mean_leave_one_out(products))
 
 
 def _squared_norm(products: Float[np.ndarray, "stream stream"]) -> Float[np.ndarray, " which"]:
-    """Mean squared norm, likewise."""
+    """Mean squared norm: of all streams, then without each stream in turn."""
     squares = np.diagonal(products)
     return np.append(squares.mean(), (squares.sum() - squares) / (len(squares) - 1))
 
 
 def _noise(products: Float[np.ndarray, "stream stream"]) -> Float[np.ndarray, " which"]:
-    """Tr Cov, likewise."""
+    """Tr Cov: of all streams, then without each stream in turn."""
     return _squared_norm(products) - _signal(products)

@@ -1,4 +1,4 @@
-"""Correlations with intervals on Fisher's scale, which never leave −1 ... 1."""
+"""Correlations with intervals on Fisher's scale, which stay within −1 ... 1."""
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +13,7 @@ FEWEST_POINTS = 4
 def spearman(x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"], level: float) -> Interval:
     """Spearman's ρ of independent pairs (x, y), with the interval of Bonett and Wright (2000).
 
-    On Fisher's scale, with standard error √((1 + ρ²/2)/(n − 3)): what other pairs of the same kind would change.
+    The interval is on Fisher's scale, with standard error √((1 + ρ²/2)/(n − 3)). It covers the sampling of pairs.
 
     Args:
         x: One quantity of each pair; pairs that are not finite are left out.
@@ -42,21 +42,22 @@ def column_rank_correlation(
 ) -> Interval:
     """Mean over columns of Spearman's ρ within each, with an interval for the noise of y.
 
-    Over a plane θ + α·step + β·u the random direction u explains most of the variance, so that a correlation over the
-    whole plane is a statement on u. Within columns of equal β it is one on the step. A whole surface is one column.
+    Over a plane θ + α·step + β·u the random direction u explains most of the variance, so a correlation over the
+    whole plane mostly measures u. Within columns of equal β it measures the step. To correlate over a whole surface,
+    pass it as one column.
 
-    The interval says what measuring the same points again would change, not what another plane would: that is told by
-    planes of other agents. It is a parametric bootstrap: y is drawn towards its column's mean by as much as makes its
-    variance that of a surface without noise, and gets normal errors of its standard errors anew. Noise draws ρ towards 0,
-    and the interval is around the ρ of this much noise, not of none.
+    The interval covers the measurement noise of the same points, not other planes; planes of other agents show that
+    variation. It is a parametric bootstrap: y is shrunk towards its column's mean until its variance is that of a
+    surface without noise, and then gets new normal errors with its standard errors. Noise biases ρ towards 0; the
+    interval is for the ρ at this noise, not for the ρ without noise.
 
     Args:
         x: A quantity without noise at each point, such as the surrogate.
         y: A measured one, such as the reward.
         se: Its standard error; points without one are left out, as are columns in which x or y is constant.
         level: Nominal coverage.
-        rng: Source of the errors.
-        num_resamples: How many times.
+        rng: Generator of the errors.
+        num_resamples: Number of bootstrap resamples.
 
     Returns:
         The mean; NaN without any column, NaN ends if a column has fewer than `FEWEST_POINTS` points.
@@ -75,7 +76,7 @@ def column_rank_correlation(
         centre = some_y.mean() + shrunk * (some_y - some_y.mean())
         errors = some_se * rng.standard_normal((num_resamples, len(some_y)))
         total += _rank_correlations(some_x, centre + errors)
-    # A perfect order has no finite place on Fisher's scale: it counts as halfway to that with one pair of neighbours swapped.
+    # Fisher's z of a perfect order is infinite: it counts as halfway to the order with one pair of neighbours swapped.
     fewest = min(len(some_y) for _, some_y, _ in columns)
     most = 1 - 6 / (fewest * (fewest**2 - 1) * len(columns))
     spread = stretch(np.clip(total / len(columns), -most, most)).std(ddof=1)

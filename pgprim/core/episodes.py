@@ -19,14 +19,14 @@ class Episodes(NamedTuple):
 
 
 class ReturnEstimate(NamedTuple):
-    """A mean return and how far it is to be trusted.
+    """A mean return with its uncertainty.
 
     Attributes:
         mean: Mean return; NaN without an episode.
-        se: Its standard error; NaN with fewer than two. Of two to six episodes, mean ± 2 se covers only .65-.87: give
-            `core.intervals.t_interval` of the returns instead.
+        se: Its standard error; NaN with fewer than two. With two to six episodes, mean ± 2 se covers only .65-.87:
+            use `core.intervals.t_interval` of the returns instead.
         num: Number of episodes.
-        halves: Mean of every other episode, from the first and from the second on; NaN where there is none.
+        halves: Means of the episodes with odd and with even number; NaN without one.
     """
 
     mean: float
@@ -36,7 +36,7 @@ class ReturnEstimate(NamedTuple):
 
 
 def complete_episodes(rew: Float[np.ndarray, " t"], ended: Bool[np.ndarray, " t"]) -> Episodes:
-    """Episodes that ended within a stream; one that is cut at its end is left out.
+    """Episodes that ended within a stream; the one that the stream's end cuts is left out.
 
     Args:
         rew: Raw rewards.
@@ -56,12 +56,11 @@ def within(episodes: Episodes, num_pairs: int) -> Float[np.ndarray, " episode"]:
 def estimate_return(ret: Float[np.ndarray, " episode"]) -> ReturnEstimate:
     """Mean return of the complete episodes of *one* stream, with its standard error.
 
-    Of one stream of M pairs this mean is unbiased whenever no episode can be longer than M. That a stream has n complete
-    episodes, no more and no less, is a statement about their lengths in which their order plays no role; so, given n,
-    each of them is distributed like the first, and the mean of their returns is expected to be E[return of the first |
-    it is no longer than M]. This holds for the first few of them too, however few. It does not hold for several streams
-    whose episodes are thrown together: streams with short episodes then count for more. Hence one stream per point of
-    a landscape, however many pairs.
+    For one stream of M pairs this mean is unbiased if no episode can be longer than M. The event that a stream has
+    exactly n complete episodes depends on their lengths, but not on their order. So, given n, each of them is
+    distributed like the first, and the expected mean return is E[return of the first | it is no longer than M]. The
+    same holds for the first k of them, for any k. It does not hold for the pooled episodes of several streams:
+    streams with short episodes then get more weight. Hence a landscape has one stream per point, however many pairs.
 
     Args:
         ret: Returns in the order of the stream.

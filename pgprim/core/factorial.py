@@ -12,14 +12,15 @@ from pgprim.core.intervals import Interval
 def contrasts(on: Bool[np.ndarray, "cell switch"]) -> dict[tuple[int, ...], Float[np.ndarray, " cell"]]:
     """Coefficients of the cells' means in each main effect and each two-way interaction.
 
-    The effect of a switch is the mean over the cells where it is on less that over those where it is off. The
-    interaction of two is half of what one's effect gains where the other is on; by symmetry it is the other's, too.
+    The effect of a switch is the mean over the cells where it is on, minus the mean over the cells where it is off.
+    The interaction of two switches is half the difference between the effect of one with the other on and with the
+    other off; it is symmetric in the two.
 
     Args:
         on: Which switches are on in each cell; every combination once.
 
     Returns:
-        Coefficients by the switch, or by both switches of a pair.
+        Coefficients, by switch or by pair of switches.
 
     Raises:
         ValueError: A combination is missing or given twice.
@@ -37,8 +38,8 @@ def contrast(
 ) -> Interval:
     """Σ c_i · mean_i over cells, with its interval over independent repeats.
 
-    Cells vary differently, so each cell's own variance counts, and the degrees of freedom are Welch's and
-    Satterthwaite's. Many cells of few repeats make a good interval of it: its coverage is tested down to two repeats.
+    Each cell has its own variance, so the degrees of freedom are Welch's and Satterthwaite's. With many cells the
+    coverage is good even for few repeats (tested down to two).
 
     Args:
         coefficients: c_i.
@@ -46,7 +47,7 @@ def contrast(
         level: Nominal coverage.
 
     Returns:
-        The contrast; open ends where a cell has fewer than two repeats, and not a number where one has none.
+        The contrast; infinite ends if a cell has fewer than two repeats, and NaN if one has none.
     """
     sizes = np.array([len(values) for values in repeats])
     if (sizes == 0).any():
@@ -65,13 +66,13 @@ def contrast(
 def best_choice(
     values: Float[np.ndarray, "cell choice repeat"], chooses: Bool[np.ndarray, " repeat"]
 ) -> Int[np.ndarray, " cell"]:
-    """Each cell's choice, such as a learning rate, with the largest mean over the repeats that choose.
+    """Each cell's choice, such as a learning rate, with the largest mean over the choosing repeats.
 
-    Report it on the others only: a maximum over noisy choices is too large on the repeats that chose it.
+    Report its result on the other repeats only: on the repeats that chose it, the maximum over noisy choices is biased upwards.
 
     Args:
-        values: What each choice earned; a choice that is not a number for any of those that choose is the last one.
-        chooses: Which repeats choose.
+        values: Result of each choice; a choice that is NaN in any choosing repeat ranks last.
+        chooses: Indices of the repeats that choose.
     """
     means = values[:, :, chooses].mean(2)
     return np.where(np.isnan(means), -np.inf, means).argmax(1)

@@ -11,14 +11,14 @@ def final_return(
 ) -> Float[np.ndarray, "*run"]:
     """Mean episode return over the last share of the iterations.
 
-    A run that diverged has no final policy. It counts with the return of its first iteration, that of an untrained
-    agent: leaving it out, or taking its last good iterations, would favour settings that sometimes fail.
+    A diverged run has no final policy. Its first iteration's return, that of an untrained agent, counts instead:
+    leaving the run out, or using its last finite iterations, would favour settings that sometimes fail.
 
     Args:
         returns: Mean return of the episodes that ended in each iteration; NaN where none did, and after the end of a
             run that diverged.
         diverged: Which runs did.
-        share: Of the iterations, at least one.
+        share: Share of the iterations; at least one iteration counts.
     """
     last = max(1, round(share * returns.shape[-1]))
     final = finite_mean(returns[..., -last:], axis=-1)

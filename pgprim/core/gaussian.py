@@ -35,9 +35,9 @@ def kl(
 ) -> Float64[Tensor, "agent pair"]:
     """KL(π_old ‖ π) at each state in closed form, in nats (Eq. 16): the sum of `kl_of_mean` and `kl_of_sigma`.
 
-    Both parts are computed in double precision whatever the arguments' is, in forms that have no negative terms. So the
-    divergence is never below 0, and right to rounding for steps of any size. A step that is too small to change the
-    arguments is not seen: means of small updates have to be computed in double precision, too.
+    Both parts are computed in double precision, whatever the arguments' precision, in forms without negative terms.
+    So the divergence is never below 0 and accurate to rounding for steps of any size. The arguments must resolve the
+    step: for small updates compute the means in double precision, too.
     """
     return kl_of_mean(mu_old, mu, log_sigma) + kl_of_sigma(log_sigma_old, log_sigma).unsqueeze(1)
 
@@ -47,7 +47,7 @@ def kl_of_mean(
     mu: Float[Tensor, "agent pair act"],
     log_sigma: Float[Tensor, "agent act"],
 ) -> Float64[Tensor, "agent pair"]:
-    """The part of the divergence that moving the mean makes: Σ_j (μ_old,j − μ_j)² / (2 σ_j²)."""
+    """The part of the divergence from the change of the mean: Σ_j (μ_old,j − μ_j)² / (2 σ_j²)."""
     z = (mu_old.double() - mu.double()) * (-log_sigma.double().unsqueeze(1)).exp()
     return 0.5 * z.square().sum(-1)
 
@@ -55,7 +55,8 @@ def kl_of_mean(
 def kl_of_sigma(
     log_sigma_old: Float[Tensor, "agent act"], log_sigma: Float[Tensor, "agent act"]
 ) -> Float64[Tensor, " agent"]:
-    """The part that is the same at every state: Σ_j log σ_j/σ_old,j + σ_old,j² / (2 σ_j²) − ½.
+    """The part of the divergence from the change of σ, the same at every state: Σ_j log σ_j/σ_old,j + σ_old,j² / (2
+    σ_j²) − ½.
 
     With y = 2 (log σ_old − log σ) a term is ½ (eʸ − 1 − y).
     """

@@ -8,21 +8,21 @@ from scipy.stats import t as student
 from pgprim.core.intervals import UNKNOWN, Interval
 
 TRIMMED = 0.25
-"""Share of the runs that is left out at either end."""
+"""Share of the runs that is left out at each end."""
 
 
 def interquartile_mean(
     strata: list[Float[np.ndarray, " _"]], level: float, rng: np.random.Generator, num_resamples: int = 2000
 ) -> Interval:
-    """Mean of the middle half of all runs' scores, which neither lucky nor failed runs rule.
+    """Mean of the middle half of all runs' scores, robust against single lucky or failed runs.
 
-    Runs are resampled within each stratum (task). The ends are percentiles of the resampled means, further out than
-    nominal by as much as Student's t and the deviation's own bias ask for with so few runs (Hesterberg 2015): nominal 95 %
-    intervals of ten runs or more cover .94, plain percentiles .91. The interval is within the range of the scores, and so
-    three runs of a single task cover no more than .75 (tested).
+    Runs are resampled within each stratum (task). The ends are percentiles of the resampled means, at levels widened
+    for few runs by Student's t and the bias of the bootstrap's deviation (Hesterberg 2015): nominal 95 % intervals of
+    ten runs or more cover .94, plain percentiles .91. The interval is within the range of the scores, so with three
+    runs of a single task it covers no more than .75 (tested).
 
     Args:
-        strata: Scores of the runs of each task, on a scale that tasks share; not finite ones are left out.
+        strata: Scores of the runs of each task, on a scale that tasks share; NaN and infinite scores are left out.
         level: Nominal coverage, between runs.
         rng: Source of the resamples.
         num_resamples: How many.

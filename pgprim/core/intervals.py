@@ -1,11 +1,11 @@
-"""Confidence intervals: the value and its two ends, and the general ways of making them.
+"""Confidence intervals: a value and its two ends, and the general methods to compute them.
 
-An interval is *within an agent* where more streams or episodes of the same agent would change the value, and *between
-agents* where other training seeds would. The two are never mixed.
+An interval *within an agent* covers the sampling of streams or episodes of one agent; an interval *between agents* covers
+training seeds. The two are never mixed.
 
-No interval leaves the range that its quantity can have: bounded and positive quantities are treated on a scale that has
-no ends, or the interval is clipped. The one exception are squares that are estimated without bias, such as ρ − c² or a
-squared bias: clipping them would bias their means, so that value and ends may fall below 0 by chance.
+No interval leaves the range of its quantity: intervals of bounded and positive quantities are computed on an unbounded scale,
+or clipped. The exception are unbiased estimates of squares, such as ρ − c² or a squared bias: clipping would bias their means,
+so their values and ends may be below 0 by chance.
 """
 
 from typing import NamedTuple
@@ -17,12 +17,12 @@ from scipy.stats import t as student
 LARGEST_COSINE = 1 - 1e-12
 """Cosines and correlations are bounded by this before artanh, so that identical vectors have a finite transform.
 
-Double precision leaves about 1e-15 of error in a cosine of 1, so nothing that was measured is lost.
+Double precision leaves about 1e-15 of error in a cosine of 1, so no measured precision is lost.
 """
 
 
 class Interval(NamedTuple):
-    """A point estimate and the ends of its confidence interval; NaN ends where nothing can be said."""
+    """A point estimate and the ends of its confidence interval; NaN ends if the data do not determine them."""
 
     value: float
     low: float
@@ -36,8 +36,9 @@ UNKNOWN = Interval(np.nan, np.nan, np.nan)
 def t_interval(values: Float[np.ndarray, " repeat"], level: float) -> Interval:
     """Mean of independent values with Student's t interval, t(n − 1).
 
-    Coverage is nominal for normal values, and on the safe side for symmetric heavy tails. It is lower for few skew values:
-    of five, nominal 95 % intervals cover .89 for exponential ones, and .84 where one run in ten fails (tested).
+    Coverage is nominal for normal values and at least nominal for symmetric heavy tails. It is lower for few skewed
+    values: with five values, nominal 95 % intervals cover .89 for exponential values, and .84 if one run in ten fails
+    (tested).
 
     Args:
         values: Independent repeats, e.g. agents that differ in their training seed.
@@ -58,8 +59,8 @@ def jackknife(value: float, left_out: Float[np.ndarray, " trial"], level: float)
     """Jackknife interval with Student's t quantiles, t(n − 1).
 
     The standard error is √((n−1)/n Σ (θ_(i) − mean θ_(·))²) over the leave-one-out values θ_(i). For a mean it is the
-    classical t interval. For a U-statistic its coverage is nominal where a signal is seen; without any signal the
-    standard error is √2 too large (Efron & Stein 1981), so that a 95 % interval covers 98-99 %: on the safe side.
+    classical t interval. For a U-statistic the coverage is nominal if there is signal; without signal the standard
+    error is √2 too large (Efron & Stein 1981), so that a 95 % interval covers 98-99 % (conservative).
 
     Args:
         value: The statistic of all trials.
@@ -76,7 +77,7 @@ def jackknife_cosine(value: float, left_out: Float[np.ndarray, " trial"], level:
 
 
 def jackknife_positive(value: float, left_out: Float[np.ndarray, " trial"], level: float) -> Interval:
-    """`jackknife` of a positive quantity, on the scale of the logarithm; NaN ends where a leave-one-out value is not."""
+    """`jackknife` of a positive quantity, on a log scale; NaN ends if a leave-one-out value is not positive."""
     if not (value > 0 and left_out.min() > 0):
         return Interval(float(value), np.nan, np.nan)
     half = _jackknife_half(np.log(left_out), level)
@@ -84,7 +85,7 @@ def jackknife_positive(value: float, left_out: Float[np.ndarray, " trial"], leve
 
 
 def clip(interval: Interval, lowest: int, highest: int) -> Interval:
-    """The interval without the values that its quantity cannot have, which changes nothing of its coverage."""
+    """The interval restricted to the range of its quantity, which does not change its coverage."""
     return Interval(*(float(np.clip(end, lowest, highest)) for end in interval))
 
 

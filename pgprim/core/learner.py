@@ -1,8 +1,9 @@
 """Networks in training: forward and backward passes over minibatches in arrays that are allocated once.
 
-`core.mlp` says the same in pure functions; a test holds the two together. Here every minibatch writes into the arrays
-of the one before, products and tanh are numpy's, which for 64 pairs take half of torch's time, and gradients land where
-the optimiser reads them. Each agent's products are computed by themselves, so that none depends on its neighbours.
+`core.mlp` has the same passes as pure functions; a test checks that the two agree. Here every minibatch reuses the
+arrays of the previous one, products and tanh are numpy's, which for 64 pairs take half of torch's time, and gradients
+are written where the optimiser reads them. Each agent's products are computed separately, so that none depends on its
+neighbours.
 """
 
 import numpy as np
@@ -61,11 +62,11 @@ class Learner:
         cotangent: Float[Tensor, "agent pair output"],
         extra: Float[Tensor, "agent _"] | None = None,
     ) -> None:
-        """Write into `grad` the gradient of Σ cotangent·output at the last `forward`'s inputs.
+        """Write into `grad` the gradient of Σ cotangent·output at the inputs of the last `forward`.
 
         Args:
             cotangent: Derivative of the loss with respect to each output.
-            extra: Derivative of the loss with respect to the parameters behind the layers'.
+            extra: Derivative of the loss with respect to the parameters after the layers'.
         """
         arrays, signal = self._now, cotangent.numpy()
         if extra is not None:

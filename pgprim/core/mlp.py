@@ -1,7 +1,7 @@
 """Multi-layer perceptrons whose parameters are one flat vector.
 
-Several networks of one shape are computed at once: a leading `agent` axis on parameters and inputs. An agent's result
-does not depend on which others are in the stack, and the output at an input not on the inputs beside it.
+Several networks of one shape are computed at once, along a leading `agent` axis of parameters and inputs. An agent's
+result does not depend on the other agents in the stack, and the output at one input not on the other inputs.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from torch import Tensor
 from pgprim.core.activations import BY_INPUT, activate, slope, slope_at
 
 TILE = 8
-"""Rows of a product within which OpenBLAS treats all alike (12 of 16 are summed in another order than the rest)."""
+"""Rows of a matrix product that OpenBLAS all sums in the same order (of 16 rows, it sums 12 in another order than the
+rest)."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class MLP:
 
     Attributes:
         sizes: Units per layer, inputs first, e.g. (11, 64, 64, 3).
-        extra: Names and lengths of parameters behind the layers', such as ("log_sigma", 3).
+        extra: Names and lengths of parameters after the layers', such as ("log_sigma", 3).
         prefix: Name of the network in parameter names.
         activation: Of the hidden layers (`core.activations`).
     """
@@ -78,7 +79,8 @@ class MLP:
 def policy_net(
     num_obs: int, num_act: int, hidden: tuple[int, ...], activation: str = "tanh", sigma: str = "log"
 ) -> MLP:
-    """The Gaussian policy's mean network with log σ, or σ itself, behind it (Sec. 2: σ is part of θ)."""
+    """The Gaussian policy's mean network, followed by log σ, or σ itself, as further parameters (Sec. 2: σ is part of
+    θ)."""
     name = "log_sigma" if sigma == "log" else "sigma"
     return MLP((num_obs, *hidden, num_act), ((name, num_act),), "policy", activation)
 
@@ -167,9 +169,9 @@ def tangent(
 def product(
     left: Float[Tensor, "*batch row inner"], right: Float[Tensor, "*batch inner column"]
 ) -> Float[Tensor, "*batch row column"]:
-    """Matrix products, one for each network: numpy's, unless there is something to be differentiated.
+    """Matrix products, one per network; numpy's, unless autograd is needed.
 
-    numpy's BLAS takes each product by itself, so that none depends on the other networks, and a third of torch's time.
+    numpy computes each product separately, so that none depends on the other networks, and takes a third of torch's time.
     """
     if _is_differentiated(left, right):
         return left @ right
@@ -179,10 +181,10 @@ def product(
 def product_by_rows(
     rows: Float[Tensor, "batch row inner"], right: Float[Tensor, "batch inner column"]
 ) -> Float[Tensor, "batch row column"]:
-    """Matrix products in which a row's bits depend on nothing but the row, however many others there are and wherever it is.
+    """Matrix products in which a row's bits depend only on that row, not on its place or on the number of rows.
 
-    In a product of many rows they do depend on both, since a BLAS works on blocks of rows and sums some of them in
-    another order. In products of `TILE` rows they do not; the last one is filled up.
+    In a product of many rows they depend on both, since a BLAS works on blocks of rows and sums some of them in another
+    order. In products of `TILE` rows they do not; the last product is padded to `TILE` rows.
     """
     if _is_differentiated(rows, right):
         return rows @ right

@@ -11,8 +11,8 @@ def noise_scale(products: Float[np.ndarray, "trial trial"], budget: int, level: 
     """The gradient noise scale B = tr Σ / |G|², with Σ the covariance per pair, in pairs.
 
     Estimates on N pairs have E|g|² = |G|² + tr Σ / N, so B = N (1/q − 1) with q = |G|² / E|g|². Numerator and
-    denominator of q are each unbiased; the interval is q's jackknife interval, carried over. No signal at all gives
-    B = ∞, and an upper end of ∞ says that the data do not exclude it.
+    denominator of q are each unbiased; the interval is q's jackknife interval, transformed. Without any signal B = ∞;
+    an upper end of ∞ means that the data do not exclude this.
 
     Args:
         products: Gram matrix of the trials.

@@ -11,7 +11,7 @@ def pair_mean(kernel: Float[np.ndarray, "trial trial"]) -> float:
 
 
 def pair_mean_leave_one_out(kernel: Float[np.ndarray, "trial trial"]) -> Float[np.ndarray, " trial"]:
-    """`pair_mean` without each of the trials in turn; needs three trials."""
+    """`pair_mean` without each trial in turn; needs at least three trials."""
     n = len(kernel)
     rows = kernel.sum(1) - np.diagonal(kernel)
     return (rows.sum() - 2 * rows) / ((n - 1) * (n - 2))

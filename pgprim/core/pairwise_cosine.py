@@ -1,7 +1,7 @@
 """Mean pairwise cosine of independent estimates (Figs. 1, 9), within an agent.
 
-The n(n−1)/2 cosines of n trials are dependent, so that a bootstrap over *pairs* covers its target far too rarely. Here
-trials, which are independent, are left out one by one.
+The n(n−1)/2 cosines of n trials are dependent, so a bootstrap over *pairs of trials* covers its target far too
+rarely. The jackknife here leaves out one trial at a time, and trials are independent.
 """
 
 import numpy as np
@@ -24,10 +24,10 @@ def pairwise_cosine(matrix: Float[np.ndarray, "trial trial"], level: float) -> I
 def cosine_difference(
     one: Float[np.ndarray, "trial trial"], other: Float[np.ndarray, "trial trial"], level: float
 ) -> Interval:
-    """Mean pairwise cosine of one kind of estimates less that of the other, where trial k of both is of one stream.
+    """Mean pairwise cosine of one kind of estimates minus that of another; trial k of both is from the same stream.
 
-    A stream is left out of both at once (jackknife), so that what the kinds share, a good or bad stream, cancels: the
-    interval is that of the difference, which two separate intervals would overstate.
+    The jackknife leaves a stream out of both kinds at once. So the noise that they share cancels, and the interval is that of
+    the difference, which is narrower than two separate intervals suggest.
 
     Args:
         one: Cosines between the trials, at least three.

@@ -1,7 +1,7 @@
 """How far an update moved a policy, from plain arrays (Eqs. 16, 18).
 
-`core.gaussian` has the same divergence for stacks of agents in torch, which the study computes with; a test holds the two
-together. This module needs numpy only.
+`core.gaussian` has the same divergence in torch for stacks of agents, which the study uses; a test checks that the
+two agree. This module needs numpy only.
 """
 
 from typing import NamedTuple
@@ -56,7 +56,7 @@ def exp_minus_tangent(y: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "
     bracket = np.ones_like(y)
     for k in range(SERIES_TERMS, 2, -1):
         bracket = 1 + y / k * bracket
-    with np.errstate(over="ignore"):  # of a policy that ran away the divergence is infinite
+    with np.errstate(over="ignore"):  # the divergence of a diverged policy is infinite
         return np.where(np.abs(y) < 1, np.square(y) / 2 * bracket, np.expm1(y) - y)
 
 

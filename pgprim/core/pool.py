@@ -1,8 +1,10 @@
-"""Agreement of gradient estimates from one pool of streams: every stream a trial, the truth made of all others.
+"""Agreement of gradient estimates from one pool of streams: each stream is a trial, and its truth is made of all
+others.
 
 A pool has S independent streams of L pairs. At a budget N ≤ L each stream's first N pairs give an estimate (`prefix_pool`),
-at N = J·L the streams are joined J at a time (`joined_pool`). Each estimate is compared to the "true" gradient of all
-streams that it holds no pair of, in full length. So every pair counts as trial and as truth, but never as both at once.
+at N = J·L the streams are joined J at a time (`joined_pool`). Each estimate is compared to the "true" gradient: the
+gradient of all streams that share no pair with it, in full length. So every pair is used for trials and for truths,
+but never for both in one comparison.
 
 **Only inner products are needed.** A batch U of pairs, of however many streams, has the gradient (Eqs. 1, 15)
 
@@ -14,13 +16,13 @@ P_UV = [⟨a_U, a_V⟩, ⟨a_U, b_V⟩; ⟨b_U, a_V⟩, ⟨b_U, b_V⟩],
 
     ⟨x_U, x_V⟩ = c_Uᵀ P_UV c_V,   P_(U∪U')V = P_UV + P_U'V.
 
-The truth that leaves out the streams R is the batch of all others: P of all less P of R, with the mean μ of what is left.
-It costs a handful of additions for each R, so that a jackknife over trials can compute every truth anew: without
-trial k, trial i is compared to a truth without i and k.
+The truth that leaves out the streams R is the batch of all others: P of all minus P of R, with the mean μ of the
+remaining pairs. It costs a few additions for each R, so that a jackknife over trials can recompute every truth:
+without trial k, trial i is compared to a truth without i and k.
 
-**Why intervals cover.** Cosines to truths that share streams are dependent. The jackknife leaves a stream out as trial
-and out of every truth at once, and so sees all of that dependence. ρ − c² is estimated from pairs i ≠ j with a truth
-that holds neither, which makes it unbiased given that truth.
+**Why intervals cover.** Cosines to truths that share streams are dependent. The jackknife removes a stream both as a
+trial and from every truth, so it accounts for all of that dependence. ρ − c² is estimated from pairs i ≠ j with a
+truth that contains neither, which makes it unbiased given that truth.
 """
 
 from dataclasses import dataclass
@@ -131,26 +133,28 @@ def joined_pool(full: Batches, among_full: Products, num_joined: int) -> Pool:
 def pool_agreement(pool: Pool, level: float) -> dict[str, Interval | float | Float[np.ndarray, "..."]]:
     """Cosines, norms and noise scale of one budget's trials, with jackknife intervals over trials, within the agent.
 
-    Nominal 95 % intervals, of 20 or 60 streams or ten joined trials, cover .95 or more for normal streams and wherever
-    streams agree little. Where they agree and every tenth is ten times as noisy, they cover .93 (ρ), .88 (c), .90
-    (corrected), .86 (ρ − c²) and .87 (noise scale) at least; with Student's t₃ streams .88, .87, .85, .77 and .80 (tested).
+    Nominal 95 % intervals, of 20 or 60 streams or ten joined trials, cover .95 or more for normal streams and
+    wherever agreement is low. If agreement is high and every tenth stream is ten times as noisy, they cover .93 (ρ),
+    .88 (c), .90 (corrected), .86 (ρ − c²) and .87 (noise scale) at least; with Student's t₃ streams .88, .87, .85,
+    .77 and .80 (tested).
 
     Args:
         pool: The trials of the budget.
         level: Nominal coverage.
 
     Returns:
-        By name, an interval where nothing else is said, and NaN throughout if a trial has norm 0 and so no direction:
+        By name, an interval unless stated otherwise; all NaN if a trial has norm 0 and so no direction:
         `pairwise_cosine [trial, trial]`: cosines between trials;
         `cosine`: ρ, their mean;
         `truth_cosine_trial [trial]`: cosine of each trial to the truth of all others;
         `truth_cosine`: c, their mean;
         `truth_cosine_corrected`: c/√r, the mean cosine to the direction of E g;
-        `truth_reliability`: r, share of signal in the truth's squared norm (no interval; NaN where no signal is seen);
+        `truth_reliability`: r, share of signal in the truth's squared norm (no interval; NaN without signal);
         `cosine_excess`: ρ − c², which must not be below zero by more than chance (`core.truth_cosine`);
         `norm [trial]`: |g|;
-        `noise_scale`: tr Σ / |G|² in pairs, from the trials' x = Σ s·(A − μ) (`core.noise_scale`). Not from g: that each is
-        divided by its own σ takes some of the noise along G away, about a tenth of all on a bandit of four dimensions.
+        `noise_scale`: tr Σ / |G|² in pairs, from the trials' x = Σ s·(A − μ) (`core.noise_scale`). Not from g:
+            dividing each trial by its own σ removes some of the noise along G, about a tenth of all noise on a bandit
+            of four dimensions.
     """
     geometry = _Geometry(pool)
     matrix, num_pairs = cosines(geometry.products), round(pool.trials.num_pairs.mean())
@@ -211,11 +215,11 @@ class _Geometry:
     def to_truth(
         self, trial: Int[np.ndarray, "..."], *others: Int[np.ndarray, "..."]
     ) -> Float[np.ndarray, "..."]:
-        """Cosine of trials to truths that leave out themselves and others; 0 where they are not all different.
+        """Cosine of trials to truths that leave out the trial and other streams; 0 where these are not all different.
 
         Args:
             trial: Indices of trials.
-            others: Indices of further streams that the truth leaves out, which broadcast.
+            others: Indices of further streams that the truth leaves out; they broadcast.
         """
         removed = (trial, *others)
         pairs = list(combinations(removed, 2))
@@ -284,9 +288,9 @@ def _corrected(
     trusted: tuple[float, Float[np.ndarray, " trial"]],
     level: float,
 ) -> Interval:
-    """c/√r; every cosine is possible where no signal is seen, or a single stream decides whether it is.
+    """c/√r; the interval is [−1, 1] without signal, or if a single stream decides whether there is signal.
 
-    On Fisher's scale, but clipped where chance brings the quotient without some trial, or of all, beyond 1.
+    The interval is on Fisher's scale; quotients beyond 1, which are possible by chance, are clipped.
     """
     value, left_out = (of / np.sqrt(share) for of, share in zip(cosine, trusted, strict=True))
     if np.isnan(value) or np.isnan(left_out).any():

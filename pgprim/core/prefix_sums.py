@@ -1,12 +1,12 @@
-"""Policy gradient estimates for every prefix of a stream from sums that are kept once, exactly.
+"""Policy gradient estimates for every prefix of a stream, computed exactly from a few running sums.
 
 The batch-normalised estimate (Eqs. 1, 14, 15) on N pairs is a function of n, Σ s, Σ s·A, Σ A and Σ A², with scores
 s = ∇θ log π. But the advantages themselves depend on N: cut at N, they bootstrap with V(s_N), and
-A^(N)_t = A_t − (γλ)^(N−t) A_N for all t of the episode that the cut divides. So a further set of sums is kept over the
-pairs of the unfinished episode, with weights c_t = (γλ)^(N−1−t): Σ c, Σ c², Σ c·A and the eligibility trace Σ c·s. When
-more pairs follow, every A_t of that episode gains x·c_t with the same x = γλ·A_N, and all sums move along in closed form.
-That is the equivalence of TD(λ)'s forward and backward views (Sutton & Barto, Ch. 12), and needs nothing of the past but
-these sums.
+A^(N)_t = A_t − (γλ)^(N−t) A_N for all t of the episode that the cut divides. So a second set of sums covers the pairs
+of the unfinished episode, with weights c_t = (γλ)^(N−1−t): Σ c, Σ c², Σ c·A and the eligibility trace Σ c·s. When
+more pairs follow, every A_t of that episode gains x·c_t with the same x = γλ·A_N, which updates all sums in closed
+form. This is the equivalence of TD(λ)'s forward and backward views (Sutton & Barto, Ch. 12), and needs no past data
+except these sums.
 """
 
 from dataclasses import dataclass, replace
@@ -75,7 +75,7 @@ def append(
 
     Args:
         sums: Over all pairs before.
-        adv: Generalised advantage estimates of the stretch as if nothing came behind: cut at its end.
+        adv: Generalised advantage estimates of the stretch, cut at its end.
         ended: Whether the episode ended with the pair.
         factor: γλ.
         scores: Σ s, Σ s·A and Σ c·s over the stretch (`core.scores`), with A and c = `trace_weights` of the stretch.
@@ -98,11 +98,11 @@ def append(
 
 
 def revalue(sums: PrefixSums, gain: Float64[np.ndarray, " stream"]) -> PrefixSums:
-    """The sums after the value of what follows the last pair has changed: A_t → A_t + gain·c_t.
+    """The sums after a change of the bootstrap value at the end of the stream: A_t → A_t + gain·c_t.
 
     Args:
         sums: Before.
-        gain: Change of the last pair's advantage; without effect where it ended its episode.
+        gain: Change of the last pair's advantage; without effect if that pair ended its episode.
     """
     return replace(
         sums,
@@ -122,7 +122,7 @@ def batch_gradient(
 ) -> Float64[np.ndarray, "*batch param"]:
     """Eqs. 1, 15: mean of s·Â with Â = (A − mean A)/std A over the batch, as `surrogate.normalise_advantage` has it.
 
-    Any union of batches is a batch: add up their arguments.
+    For a union of batches, add their arguments.
 
     Args:
         num_pairs: n.

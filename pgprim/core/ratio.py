@@ -10,10 +10,11 @@ from pgprim.core.intervals import UNKNOWN, Interval
 def ratio_of_means(
     numerators: list[Float[np.ndarray, " _"]], denominators: list[Float[np.ndarray, " _"]], level: float
 ) -> Interval:
-    """Ratio θ of two quantities' means over agents, each kind of agents counting alike, with Fieller's interval.
+    """Ratio θ of two quantities' means over agents, with equal weight per kind of agents and Fieller's interval.
 
-    The interval holds the θ for which the mean of a − θ·b is not told from 0, by Welch's and Satterthwaite's degrees of
-    freedom at the estimated θ. It is right however noisy the denominator; where that may be 0, one end or both are infinite.
+    The interval contains every θ for which the mean of a − θ·b does not differ significantly from 0, with Welch's and
+    Satterthwaite's degrees of freedom at the estimated θ. It is valid for any noise of the denominator; if the denominator may
+    be 0, one or both ends are infinite.
 
     Args:
         numerators: a of the agents of each kind (`core.stratified`).

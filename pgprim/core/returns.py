@@ -1,8 +1,8 @@
 """Returns and advantages of streams of experience.
 
-Time runs along the last axis. A stream may hold many episodes: `terminated` ends one with value 0 behind it,
-`truncated` ends one whose continuation is worth V of its final observation, and the last column is a cut, which is
-worth V of the observation after the last action (Sec. 2; docs/deviations.md for the released code's handling).
+Time runs along the last axis. A stream may hold many episodes: `terminated` ends one with value 0, `truncated` ends
+one and bootstraps with V of its final observation, and the last column is a cut, which bootstraps with V of the
+observation after the last action (Sec. 2; docs/deviations.md for the released code's handling).
 """
 
 import numpy as np
@@ -38,7 +38,7 @@ def gae(
         terminated: Whether the episode ended at t in a terminal state.
         truncated: Whether it ended at t for any other reason, such as a time limit.
         gamma: Discount.
-        lam: λ; 0 gives the TD error, 1 the return less V.
+        lam: λ; 0 gives the TD error, 1 the return minus V.
     """
     delta = td_errors(rew, val, next_val, terminated, gamma)
     return _discounted_sum(delta, terminated | truncated, gamma * lam)
@@ -51,7 +51,8 @@ def returns_to_go(
     truncated: Bool[np.ndarray, "stream t"],
     gamma: float,
 ) -> Float[np.ndarray, "stream t"]:
-    """R_t = Σ_k γ^k r_{t+k}, with γ^K V behind a time limit or cut; give `next_val` zeros for the cut sum itself."""
+    """R_t = Σ_k γ^k r_{t+k}, with the bootstrap γ^K V at a time limit or cut; zeros as `next_val` give the sum
+    without bootstrap."""
     ended = terminated | truncated
     last = np.zeros_like(ended)
     last[:, -1] = True

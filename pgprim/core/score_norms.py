@@ -14,8 +14,8 @@ def squared_score_norms(
 ) -> Float[Tensor, "stream pair"]:
     """‖∇θ log π_θ(a|s)‖² of each pair.
 
-    No pair's gradient is formed: the score with respect to a layer's weight is the outer product h gᵀ of what the layer
-    reads and the score with respect to its output, so that weight and bias together add (‖h‖² + 1)‖g‖².
+    No per-pair gradient is formed: the score with respect to a layer's weight is the outer product h gᵀ of the
+    layer's input and the score with respect to its output, so weight and bias together add (‖h‖² + 1)‖g‖².
 
     Args:
         theta: Parameters of one Gaussian policy.

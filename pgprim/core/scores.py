@@ -1,4 +1,4 @@
-"""Weighted sums of scores ∇θ log π_θ(a|s), the only thing that policy gradient estimates need from the pairs."""
+"""Weighted sums of scores ∇θ log π_θ(a|s), from which policy gradient estimates are computed."""
 
 import torch
 from jaxtyping import Float
@@ -14,9 +14,9 @@ def score_sums(
     act: Float[Tensor, "stream pair act"],
     weights: Float[Tensor, "stream pair weight"],
 ) -> Float[Tensor, "stream weight param"]:
-    """Σ_t w_kt ∇θ log π_θ(a_t|s_t) for several weightings k at once and each stream by itself.
+    """Σ_t w_kt ∇θ log π_θ(a_t|s_t) for several weightings k at once, separately for each stream.
 
-    No pair's gradient is ever formed: where a layer computes h W + b, the score with respect to W is hᵀ g, with g the
+    No per-pair gradient is formed: where a layer computes h W + b, the score with respect to W is hᵀ g, with g the
     score with respect to the layer's output, so that the sum over pairs is the matrix product Hᵀ diag(w_k) G. The work
     is one forward and one backward pass whatever the number of weightings, and a product per layer and weighting.
 

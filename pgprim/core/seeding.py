@@ -1,4 +1,4 @@
-"""Random numbers by purpose: every use names what it is for and gets a stream of its own."""
+"""Random numbers by purpose: every use names its purpose and gets its own stream."""
 
 import hashlib
 

@@ -8,7 +8,7 @@ from pgprim.core.intervals import Interval
 
 
 def share(count: int, total: int, level: float) -> Interval:
-    """Share of cases with Clopper and Pearson's interval: coverage is at least nominal whatever the true share.
+    """Share of cases with Clopper and Pearson's interval, whose coverage is at least nominal for every true share.
 
     Args:
         count: Cases that are counted.
@@ -27,9 +27,9 @@ def performance_profile(
 ) -> Float[np.ndarray, "threshold 3"]:
     """Share of runs that score above each threshold (Agarwal et al. 2021), with pointwise exact intervals.
 
-    Runs of several tasks may be put together, as many of each: the number above a threshold then varies less than a
-    binomial one of the same mean (Hoeffding 1956), and the interval errs on the safe side. A bootstrap, as usual for
-    profiles, has no width at all where every run is above or below.
+    Runs of several tasks may be pooled, with equally many of each: the number above a threshold then varies less than
+    a binomial number of the same mean (Hoeffding 1956), so the interval is conservative. The usual bootstrap has
+    width 0 at thresholds where all runs are above or all below.
 
     Args:
         scores: Of independent runs; NaN counts as above no threshold.

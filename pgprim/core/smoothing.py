@@ -2,9 +2,9 @@
 
 Values are y_i = m + f(x_i) + ε_i with ε_i ~ N(0, se_i²) and f a process with Matérn-5/2 covariance, deviation s and a
 length scale for each axis; m has a flat prior. s and the length scales are averaged over fixed grids by their marginal
-likelihood: the result depends on no start and no stopping rule, and its errors count what the data leave open of them
-(with the best s and length scales alone, nominal 95 % cover .82). A smoothed surface is for the eye: no claim is judged
-on it alone.
+likelihood: the result depends on no starting point and no stopping rule, and its standard errors include the
+    uncertainty of s and the length scales (with only the best s and length scales, nominal 95 % intervals cover .82).
+    A smoothed surface is for the eye: no claim is judged on it.
 """
 
 from typing import NamedTuple
@@ -14,18 +14,18 @@ from jaxtyping import Float
 from scipy.spatial.distance import cdist
 
 LENGTHS = 2.0 ** np.arange(-4, 5)
-"""Length scales that are tried, in extents of the plane along the axis: from a sixteenth to so long that it is linear."""
+"""Grid of length scales, in extents of the plane along the axis: from a sixteenth up to practically linear."""
 
 DEVIATIONS = np.append(0.0, 2.0 ** np.arange(-6, 3.5, 0.5))
-"""Deviations of f that are tried, in deviations of the values: from 0, a flat surface, to 8."""
+"""Grid of the deviation of f, in standard deviations of the values: from 0, a flat surface, to 8."""
 
 NOISE_FLOOR = 1e-4
-"""Least standard error, in deviations of the values: nobody sees it, and decompositions stay well within double precision."""
+"""Least standard error, in standard deviations of the values: invisible, and keeps decompositions well conditioned."""
 
 PRIOR_FREEDOM = 4
-"""Degrees of freedom that the typical episode's variance counts for in a point's own (`moderated_se`).
+"""Degrees of freedom of the prior variance in `moderated_se`.
 
-As many as a point of five episodes has: with fewer the surface's variance decides, with more the point's.
+A point of five episodes has as many: with fewer episodes the surface's variance dominates, with more the point's own.
 """
 
 
@@ -62,15 +62,15 @@ class Posterior(NamedTuple):
 def moderated_se(
     se: Float[np.ndarray, " point"], num: Float[np.ndarray, " point"]
 ) -> Float[np.ndarray, " point"]:
-    """Standard errors of means of few values, with each point's variance drawn towards that of all points.
+    """Standard errors of means of few values, with each point's variance shrunk towards that of all points.
 
-    The standard error of two or three values is often near 0 by chance, and a smoother would trust such points blindly.
+    The standard error of two or three values is often near 0 by chance, and a smoother would give such points too much weight.
     The moderated variance is (d₀ s₀² + d_i s_i²)/(d₀ + d_i), with s_i² the variance of a point's values, d_i = n_i − 1, s₀²
     the mean of all s_i² weighted by d_i, and d₀ = `PRIOR_FREEDOM` (Smyth 2004, with d₀ fixed).
 
     Args:
         se: Standard error of each point's mean; NaN with a single value.
-        num: Number of values behind each.
+        num: Number of values of each.
 
     Returns:
         The moderated ones; NaN where `num` is 0.
@@ -87,7 +87,7 @@ def smooth(
     values: Float[np.ndarray, " point"],
     se: Float[np.ndarray, " point"],
 ) -> Smoothed:
-    """The surface behind noisy values, at all points, also those without a value.
+    """The surface without noise, estimated at all points, including those without a value.
 
     Args:
         points: Coordinates, at least two different ones along each axis.

@@ -8,18 +8,17 @@ from pgprim.core.intervals import UNKNOWN, Interval
 
 
 def stratified_mean(strata: list[Float[np.ndarray, " _"]], level: float) -> Interval:
-    """Mean of the strata's means, each stratum counting alike, with its interval between agents.
+    """Mean of the strata's means, with equal weight per stratum, and its interval between agents.
 
-    The strata are the very ones that are asked about, not a sample of others: their differences are no source of error.
-    What other training seeds would change is estimated within each stratum, and the degrees of freedom are Welch's and
-    Satterthwaite's, since kinds of agents vary differently. Coverage is tested down to three agents per stratum.
+    The strata are fixed, not a sample, so differences between them are no source of error. The variance over training seeds is
+    estimated within each stratum, with Welch's and Satterthwaite's degrees of freedom, since kinds of agents vary differently. Coverage is tested down to three agents per stratum.
 
     Args:
         strata: The values of the agents of each kind; values that are not finite are left out.
         level: Nominal coverage, e.g. 0.95.
 
     Returns:
-        The mean of the strata that have any agents; open ends where one of them has only one.
+        The mean of the strata that have any agents; infinite ends if one of them has only one.
     """
     strata = [values[np.isfinite(values)] for values in strata]
     strata = [values for values in strata if values.size]

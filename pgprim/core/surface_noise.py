@@ -1,8 +1,8 @@
 """Noise of a measured reward surface (Figs. 5-7, 13-20): its variance, and its share in the surface's variance.
 
-With A and B the means of either half of a point's episodes, T = (A + B)/2 is the surface that is drawn and D = (A − B)/2
-has its noise but nothing of its shape. What all points have in common, as with common random numbers, moves neither's
-variance over the points.
+With A and B the means of the two halves of a point's episodes, T = (A + B)/2 is the measured surface, and D = (A −
+B)/2 has the same noise but none of the shape. Errors that all points share, as with common random numbers, do not
+change either variance.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from jaxtyping import Float
 from pgprim.core.intervals import UNKNOWN, Interval, jackknife_positive
 
 FEWEST_POINTS = 4
-"""Fewer points than these give no interval: a variance without one of three has a single degree of freedom."""
+"""Fewer points give no interval: with three points, a leave-one-out variance has a single degree of freedom."""
 
 
 def noise_share(halves: Float[np.ndarray, "point 2"], level: float) -> Interval:
-    """Share of a surface's variance over its points that is noise of its measurement, Var D / Var T.
+    """Share of a surface's variance over its points that is measurement noise, Var D / Var T.
 
-    1 says that the surface's shape is all noise; the estimate may exceed it. The interval, by a jackknife over the points
-    on the scale of the logarithm, says how surely the share is known from so many.
+    1 means that the shape of the surface is all noise; the estimate may exceed 1. The interval is a jackknife over the points, on
+    a log scale.
 
     Args:
         halves: A and B of each point; points without them are left out.
@@ -32,7 +32,7 @@ def noise_share(halves: Float[np.ndarray, "point 2"], level: float) -> Interval:
 
 
 def noise_variance(halves: Float[np.ndarray, "point 2"], level: float) -> Interval:
-    """Variance of the noise that tells a surface's points apart, Var D, in squared units of the reward.
+    """Variance of the independent noise of a surface's points, Var D, in squared units of the reward.
 
     Args:
         halves: A and B of each point; points without them are left out.

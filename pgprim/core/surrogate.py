@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 ADVANTAGE_EPS = 1e-8
-"""Added to the advantages' standard deviation, so that equal advantages give 0."""
+"""Added to the advantages' standard deviation, so that constant advantages normalise to 0."""
 
 
 def normalise_advantage(adv: Float[Tensor, "agent pair"]) -> Float[Tensor, "agent pair"]:
@@ -49,7 +49,7 @@ def value_loss(
     clip: float | None = None,
     larger: bool = True,
 ) -> Float[Tensor, " agent"]:
-    """Eq. 4: mean squared error to the target, of a value that may be clipped around V_old.
+    """Eq. 4: mean squared error to the target, with optional clipping of the value around V_old.
 
     Args:
         val: V_φ(s).
@@ -57,7 +57,8 @@ def value_loss(
         target: V_old + A_GAE.
         weight: Share of each pair in the mean; all pairs alike if absent.
         clip: Half-width of the interval around V_old, or None for the plain error.
-        larger: Whether the larger of plain and clipped squared error counts (PPO's code), or the clipped one alone.
+        larger: Whether the larger of the plain and the clipped squared error counts (PPO's code), or only the clipped
+            one.
     """
     error = (val - target).square()
     if clip is not None:
@@ -73,7 +74,8 @@ def value_loss_weight(
     clip: float | None = None,
     larger: bool = True,
 ) -> Float[Tensor, "agent pair"]:
-    """Derivative of each pair's term of `value_loss` with respect to V: 2 (V − target), or 0 where the clipped error rules."""
+    """Derivative of each pair's term of `value_loss` with respect to V: 2 (V − target), or 0 where the clipped error
+    counts."""
     error = val - target
     if clip is None:
         return 2 * error
@@ -81,5 +83,5 @@ def value_loss_weight(
     if not larger:
         return (2 * error).masked_fill(moved.abs() > clip, 0.0)
     clipped = val_old + moved.clamp(-clip, clip) - target
-    # Within the interval both errors are the same but for rounding, which must not decide.
+    # Within the interval both errors are equal up to rounding, which must not decide.
     return (2 * error).masked_fill((clipped.square() > error.square()) & (moved.abs() > clip), 0.0)

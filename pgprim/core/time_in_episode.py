@@ -1,8 +1,8 @@
-"""Which returns are complete enough to be fitted or compared, by the time in the episode alone.
+"""Selection of pairs with complete returns, by their time in the episode alone.
 
-A return that a time limit or the end of the stream cuts misses what would have followed. Leaving out the pairs whose
-return was cut, and keeping those of the same age whose episode ended in a fall, would favour falls: selection by outcome.
-So a pair is left out by its time in the episode and in the stream, whatever became of it.
+A time limit or the end of the stream cuts returns off. Leaving out only the pairs whose return was cut, and keeping pairs at the
+same time whose episode ended in a fall, would favour falls: a selection by outcome. So a pair is left out by its time in the
+episode and in the stream, whether or not its own return was cut.
 """
 
 from math import ceil, log
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 TAIL = 0.01
-"""Share of a constant reward's value that a sum of rewards may miss."""
+"""Largest share of a constant reward's value that may be missing from a return."""
 
 
 def tail_length(gamma: float) -> int:
@@ -20,7 +20,7 @@ def tail_length(gamma: float) -> int:
 
 
 def elapsed_steps(ended: Bool[np.ndarray, "stream t"]) -> Int[np.ndarray, "stream t"]:
-    """Pairs of the same episode before each pair, of streams that start with an episode.
+    """Pairs of the same episode before each pair; streams start with an episode.
 
     Args:
         ended: Whether the episode ended with the pair, by termination or time limit.
@@ -34,7 +34,7 @@ def elapsed_steps(ended: Bool[np.ndarray, "stream t"]) -> Int[np.ndarray, "strea
 def has_room(
     elapsed: Int[np.ndarray, "stream t"], limit: int | None, length: int
 ) -> Bool[np.ndarray, "stream t"]:
-    """Whether the time limit and the end of the stream leave room for `length` pairs from each pair on, itself included.
+    """Whether at least `length` pairs, from each pair on, fit before the time limit and the end of the stream.
 
     Args:
         elapsed: Pairs of the same episode before each pair.

@@ -24,10 +24,10 @@ def truth_cosine(to_truth: Float[np.ndarray, " trial"], level: float) -> Interva
 def cosine_excess(
     matrix: Float[np.ndarray, "trial trial"], to_truth: Float[np.ndarray, " trial"], level: float
 ) -> Interval:
-    """ρ − c²: mean pairwise cosine less the squared mean cosine to a fixed vector that owes nothing to the trials.
+    """ρ − c²: mean pairwise cosine minus the squared mean cosine to a fixed vector that is independent of the trials.
 
     With u_i the trials' unit vectors and v that of the truth, ρ − c² = |E u|² − ⟨E u, v⟩² = |(I − v vᵀ) E u|² ≥ 0,
-    whatever the number of dimensions and whether or not v is the true direction. Estimated without bias by the mean of
+    for any number of dimensions, and whether or not v is the true direction. The unbiased estimate is the mean of
     ⟨u_i, u_j⟩ − ⟨u_i, v⟩⟨u_j, v⟩ over pairs; the estimate itself may be negative by chance. An interval that lies wholly
     below zero means an error: the truth shares samples with the trials, or the cosines are wrong.
 

@@ -1,25 +1,27 @@
-"""Relative errors of a value network (Figs. 3, 11, 12) in three definitions, and what a perfect one would show.
+"""Relative errors of a value network (Figs. 3, 11, 12) in three definitions, and the error of a perfect one.
 
 For the T pairs of an iteration the paper reports mean |V(s) − target| / |target| with two targets: V_old + A_GAE (Eq. 4)
-and the return. Both are sums over what comes after a state, and in a batch something is always missing: the batch ends
-after T pairs, and a time limit ends episodes that would have gone on. Definitions differ in what they make of it:
+and the return. Both are sums over the rewards after a state, and a batch never has all of them: it ends after T
+pairs, and a time limit ends episodes that would have continued. The definitions treat the missing rewards
+differently:
 
 `as_text`: the formulas of the text on the batch as the released code cuts it (`gae_targets_cut`, `returns_cut`). A time
-limit counts as termination. Returns are cut there and at the end of the batch, and nothing stands for what is missing;
-advantages take V of the batch's last observation itself for the value behind the cut. Even a perfect V shows large errors
-then: the return of a state n pairs before a cut of constant rewards is the share 1 − γⁿ of its value.
+limit counts as termination. Returns are cut there and at the end of the batch, without a bootstrap; advantages
+bootstrap with V of the batch's last observation itself. Even a perfect V has large errors then: with constant
+rewards, the return of a state n pairs before a cut is the share 1 − γⁿ of its value.
 
-`as_code`: what the released code computes from these targets. The last pair of each episode is left out (`not_dones`; a
-cut by the end of the batch ends no episode), and against V_old + A_GAE the *squared* error is divided by |target|, the
-larger of the plain and the clipped one where the agent clips values. So this one has the unit of a reward.
+`as_code`: the errors that the released code computes from these targets. The last pair of each episode is left out
+    (`not_dones`; a cut by the end of the batch ends no episode). Against V_old + A_GAE the *squared* error is divided
+    by |target|; if the agent clips values, it is the larger of the plain and the clipped squared error. So this error
+    has the unit of a reward.
 
-`exact`: the stream is rolled on past the end of the batch, so that no sum is cut there (`gae_targets_rolled`,
-`returns_rolled`). Advantages take V of the observation behind a time limit for what is missing. Returns have no such
-substitute: states of the last `tail_length` pairs before a time limit are left out, and so what is missing in the others
-is below 1 % of a constant reward's value. They are left out by their time alone (`core.time_in_episode`).
+`exact`: the stream is continued past the end of the batch, so that no sum is cut there (`gae_targets_rolled`,
+    `returns_rolled`). At a time limit, advantages bootstrap with V of the final observation. Returns do not
+    bootstrap: states of the last `tail_length` pairs before a time limit are left out, so that the other returns miss
+    less than 1 % of a constant reward's value. States are left out by their time alone (`core.time_in_episode`).
 
-A mean of ratios is ruled by the few pairs whose target is near 0. `ErrorSummary` therefore gives the median and
-Σ |error| / Σ |target| beside it. Time runs along the last axis; arrays are longer than T where pairs past the end of the
+A mean of ratios is dominated by the few pairs whose target is near 0. `ErrorSummary` therefore also has the median
+and Σ |error| / Σ |target|. Time runs along the last axis; arrays are longer than T where pairs past the end of the
 batch are available.
 """
 
@@ -38,12 +40,12 @@ Target = Literal["gae", "returns"]
 
 
 class ErrorSummary(NamedTuple):
-    """Errors of some pairs as single numbers; each pair counts alike, pairs without an error do not.
+    """Errors of some pairs, summarised; all pairs have equal weight, and pairs without an error are left out.
 
     Attributes:
-        mean: Mean of |error| / |target| (Figs. 3, 11, 12), ruled by targets near 0.
+        mean: Mean of |error| / |target| (Figs. 3, 11, 12), dominated by targets near 0.
         median: Its median.
-        total: Σ |error| / Σ |target|, which targets near 0 do not rule.
+        total: Σ |error| / Σ |target|, robust against targets near 0.
     """
 
     mean: Float[np.ndarray, "*stream"]
@@ -87,7 +89,7 @@ def gae_targets_rolled(
     gamma: float,
     lam: float,
 ) -> Float[np.ndarray, "stream pair"]:
-    """V_old + A_GAE of the first `num_pairs` pairs, rolled on past the batch's end, V_old behind time limits.
+    """V_old + A_GAE of the first `num_pairs` pairs, continued past the batch's end, with bootstraps at time limits.
 
     Args:
         rew: Rewards as the value network sees them.
@@ -132,7 +134,7 @@ def returns_rolled(
     num_pairs: int,
     gamma: float,
 ) -> Float[np.ndarray, "stream pair"]:
-    """Returns of the first `num_pairs` pairs, rolled on past the batch's end; NaN shortly before a time limit.
+    """Returns of the first `num_pairs` pairs, continued past the batch's end; NaN shortly before a time limit.
 
     Args:
         rew: Rewards as the value network sees them, at least `tail_length` pairs more than T.
@@ -211,14 +213,14 @@ def perfect_errors(
     target: Float[np.ndarray, " branch"],
     errors: Callable[..., Float[np.ndarray, "many branch"]] = relative_errors,
 ) -> Float[np.ndarray, " branch"]:
-    """Error that V^π itself would show at one state, E |V^π(s) − target| / |target|, on each continuation's target.
+    """Error of V^π itself at one state, E |V^π(s) − target| / |target|, on each continuation's target.
 
-    V^π(s) is not known, but the mean of m continuations' returns is. Its own noise makes its error on any other
-    continuation's target exceed that of V^π by c/m + O(1/m²), whatever the targets' bias. So the error is computed with
-    two numbers m of continuations, of which none is the one that gives the target, and extrapolated to 1/m = 0. For
-    normal returns a bias of 3.5 % is left with 3 branches, of 1.1 % with 5, of 0.5 % with 8; squared errors have none.
+    V^π(s) is unknown; the mean of m continuations' returns estimates it. The noise of this mean makes its error on another
+    continuation's target exceed that of V^π by c/m + O(1/m²), for any bias of the targets. So the error is computed for two
+    values of m, always without the continuation of the target, and extrapolated to 1/m = 0. For normal returns the remaining
+    bias is 3.5 % with 3 branches, 1.1 % with 5 and 0.5 % with 8; squared errors have none.
 
-    A single value may fall below 0 by chance, their mean over continuations hardly.
+    A single value may be below 0 by chance; the mean over continuations hardly ever is.
 
     Args:
         val: Complete return of each continuation, at least three.
@@ -238,9 +240,9 @@ def perfect_errors(
 
 
 def pair_products(values: Float[np.ndarray, "state branch"]) -> Float[np.ndarray, " state"]:
-    """(E x)² of each state without bias: the mean product of two different of its independent branches.
+    """Unbiased estimate of (E x)² for each state: the mean product over pairs of its independent branches.
 
-    Of V(s) − G it is the squared error of V without the returns' noise; it may be negative by chance.
+    For x = V(s) − G it is the squared error of V without the noise of returns; it may be negative by chance.
     """
     count = values.shape[1]
     return (np.square(values.sum(1)) - np.square(values).sum(1)) / (count * (count - 1))

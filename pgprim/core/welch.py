@@ -1,4 +1,4 @@
-"""Means of groups that vary differently: their difference (Welch 1947), and whether any differ at all (Welch 1951)."""
+"""Means of groups with different variances: their difference (Welch 1947), and whether any differ (Welch 1951)."""
 
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ class Omnibus(NamedTuple):
     """A test of the hypothesis that all groups have the same mean.
 
     Attributes:
-        statistic: Welch's F; about 1 where they have.
-        p: Probability of a statistic at least as large if they have.
+        statistic: Welch's F; about 1 under the hypothesis.
+        p: Probability of a statistic at least as large under the hypothesis.
     """
 
     statistic: float
@@ -25,10 +25,10 @@ class Omnibus(NamedTuple):
 def welch_anova(
     mean: Float[np.ndarray, " group"], se: Float[np.ndarray, " group"], num: Float[np.ndarray, " group"]
 ) -> Omnibus:
-    """Welch's test from each group's mean and standard error; groups may vary differently.
+    """Welch's test from each group's mean and standard error; groups may have different variances.
 
-    Whether a surface is flat: groups are its points, values their episodes' returns. Whether implementation choices
-    matter: groups are the cells of the design, values their runs' final returns.
+    Two uses: whether a surface is flat (groups are its points, values their episodes' returns), and whether implementation choices
+    matter (groups are the cells of the design, values their runs' final returns).
 
     Args:
         mean: Mean of each group; groups without a positive standard error are left out.
@@ -50,7 +50,7 @@ def welch_anova(
 def welch_interval(
     one: Float[np.ndarray, " value"], other: Float[np.ndarray, " other_value"], level: float
 ) -> Interval:
-    """Mean of one group less that of another, with Student's interval at Satterthwaite's degrees of freedom.
+    """Mean of one group minus that of another, with Student's interval at Satterthwaite's degrees of freedom.
 
     Args:
         one: Independent values.

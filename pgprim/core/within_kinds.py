@@ -12,10 +12,11 @@ def pooled_spearman(
 ) -> Interval:
     """Spearman's ρ within kinds, from the ranks of all kinds together.
 
-    Ranks are taken within each kind and centred there, so that differences between kinds play no role, and divided by one
-    more than its number of runs, so that kinds of many runs do not rule (van Elteren 1960). Pooled deviations correlate like
-    those of Σ(n − 1) + 1 pairs (Fisher 1925), which makes an interval of kinds that are too small for one of their own
-    (`correlation.spearman` needs four runs). Of few runs, ranks correlate less than the quantities do.
+    Ranks are taken and centred within each kind, so that differences between kinds play no role, and divided by the
+    kind's number of runs plus one, so that kinds of many runs do not dominate (van Elteren 1960). Pooled deviations
+    correlate like those of Σ(n − 1) + 1 pairs (Fisher 1925), which makes an interval of kinds that are too small for
+    one of their own (`correlation.spearman` needs four runs). Of few runs, ranks correlate less than the quantities
+    do.
 
     Args:
         x: One quantity of the runs of each kind; runs that are not finite are left out, as are kinds in which a quantity is
