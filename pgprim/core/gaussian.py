@@ -55,8 +55,7 @@ def kl_of_mean(
 def kl_of_sigma(
     log_sigma_old: Float[Tensor, "agent act"], log_sigma: Float[Tensor, "agent act"]
 ) -> Float64[Tensor, " agent"]:
-    """The part of the divergence from the change of σ, the same at every state: Σ_j log σ_j/σ_old,j + σ_old,j² / (2
-    σ_j²) − ½.
+    """The part from the change of σ, the same at every state: Σ_j log σ_j/σ_old,j + σ_old,j² / (2 σ_j²) − ½.
 
     With y = 2 (log σ_old − log σ) a term is ½ (eʸ − 1 − y).
     """

@@ -1,7 +1,7 @@
-"""How states of a stream might have gone on: independent continuations of one and the same simulator state.
+"""Forks: several independent continuations of a stream from the same simulator state.
 
-Two returns from one state have the same mean V^π(s) and independent noise, which is what it takes to tell an error of a
-value network from the noise of what it is compared to.
+Two returns from one state have the same mean V^π(s) and independent noise. With them, a value network's error can be separated
+from the noise of the returns that it is compared to.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Finals, Rollout
 
 STREAMS = 64
-"""Continuations that run side by side, of as many states as that allows: wide products, and 50 MB of a Humanoid's."""
+"""Continuations that run in parallel, of several states: enough for wide matrix products; 50 MB for Humanoid."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Fork:
     Attributes:
         t: Time in the stream.
         elapsed: Pairs of the same episode before it.
-        branches: Continuations, one per row, that begin at this state and know no time limit. A branch that ended
-            repeats `terminated` for the rest of its row, where everything else is zero. `finals` holds the observations
-            behind those that go on.
+        branches: Continuations, one per row, that begin at this state and have no time limit. After its end, a branch
+            repeats `terminated` for the rest of its row, and everything else is zero. `finals` holds the final
+            observations of branches that did not end.
     """
 
     t: int
@@ -44,22 +44,22 @@ def fork_stream(
     num_pairs: int,
     purpose: Purpose | None = None,
 ) -> Iterator[Fork]:
-    """Run the frozen policy of a checkpoint in one stream, and at some of its states continue it several times.
+    """Run a checkpoint's frozen policy in one stream, and fork it several times at some of its states.
 
-    The stream is an unbroken sequence of episodes with the task's time limit. A branch has the state of the stream's
-    simulator, whose random numbers, where it draws any, and the policy's noise are the branch's own. So it does not
-    depend on how many others there are, nor on the other positions.
+    The stream is an unbroken sequence of episodes with the task's time limit. A branch starts from the simulator
+    state of the stream and has its own random numbers, for the simulator and for the policy's noise. So it does not
+    depend on the number of branches or on the other positions.
 
     Args:
         checkpoint: The agent.
         positions: Times in the stream, ascending.
         num_branches: Continuations of each of these states.
         num_pairs: Pairs of each continuation, fewer if the task ends the episode.
-        purpose: What the stream's random numbers are for, if it is not one of its own: with that of a stream that was run
-            beside those of other policies it is that stream, to the bit.
+        purpose: Purpose of the stream's random numbers, by default its own. With the purpose of a stream that another
+            probe runs, it is the same stream, bit for bit.
 
     Yields:
-        The states in the order of time.
+        The forked states, in order of time.
 
     Raises:
         UserError: The environment fails, or truncates an episode other than by its time limit.
@@ -70,7 +70,7 @@ def fork_stream(
     alone = frozen_policies(checkpoint, checkpoint.state.theta.numpy())  # one stream, so one row to a product
     states, elapsed = [], [0]
     with closing(make_streams(environment, [derive_seed(*purpose, "env")])) as streams:
-        # One pair beyond the last position, so that no position is the end of the run.
+        # One pair after the last position, so that no position is the end of the run.
         edges = [*positions, positions[-1] + 1]
         noises = [generator(*purpose, "noise")]
         blocks = step_streams(environment, streams, streams.reset(), alone, noises, edges, is_exact=True)

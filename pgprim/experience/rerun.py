@@ -1,8 +1,7 @@
-"""Iterations of training done again from their snapshots, and the same policies on held-out pairs.
+"""Re-run training iterations from their snapshots, and run the same policies on held-out pairs.
 
-Training keeps a snapshot every few iterations, and all its random numbers follow from seed, iteration and purpose. So an
-iteration can be done again at any time, bit for bit, by the training code itself, and training need not know what is
-measured about it.
+Training saves a snapshot every few iterations, and all its random numbers are derived from seed, iteration and purpose. So the
+training code itself can repeat an iteration at any time, bit for bit, and training does not need to know what is measured.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,12 +28,12 @@ from pgprim.types.errors import UserError
 Records = Mapping[str, Float64[np.ndarray, " agent"]]
 
 BLOCK = 256
-"""Pairs of a stream that are worked on at a time: 150 Humanoids' observations take 50 MB."""
+"""Pairs of a stream per block: the observations of 150 Humanoid streams take 50 MB."""
 
 
 @dataclass(frozen=True)
 class Update:
-    """Agents before and after an update, not necessarily all at the same iteration, and the normalisers it saw.
+    """Agents before and after an update (their iterations may differ), and the normalisers of the update.
 
     Attributes:
         theta_old: Policy parameters before.
@@ -59,7 +58,7 @@ class Update:
 class Pairs:
     """Consecutive pairs of one stream per agent, as the agent's networks before and after an update see them.
 
-    Log-densities and divergences are those of the policies evaluated in double precision at the same single-precision
+    Policies are evaluated in double precision for log-densities and divergences, at the same single-precision
     observations and actions: a small update moves a mean by less than single precision resolves.
 
     Attributes:
@@ -68,11 +67,11 @@ class Pairs:
         terminated: Gymnasium's flag.
         truncated: Gymnasium's flag.
         val_old: V(s) before the update.
-        next_val_old: V of the true next observation before the update; not a number behind terminated pairs.
+        next_val_old: V of the true next observation before the update; NaN after terminated pairs.
         val_new: V(s) after the update.
         log_prob_old: log π(a|s) before the update [nat].
         log_prob_new: log π(a|s) after the update [nat].
-        kl_of_mean: Part of KL(π_old ‖ π_new) at s that moving the mean makes [nat].
+        kl_of_mean: Part of KL(π_old ‖ π_new) at s from the change of the mean [nat].
     """
 
     rew: Float64[np.ndarray, "agent t"]
@@ -95,19 +94,19 @@ def rerun_iteration(
     iteration: int,
     beyond: int,
 ) -> tuple[AgentState, Records, Update, Pairs]:
-    """Do one training iteration again, and look at its pairs and at what came after them.
+    """Repeat one training iteration, and evaluate the networks before and after it on its pairs and the pairs that follow.
 
-    The update is made from the iteration's T pairs by `train.train_iteration`. The environment streams are then run
-    once more and `beyond` pairs longer by the policy before the update: their first T pairs are those of training, to
-    the bit, because no random number depends on how many follow.
+    `train.train_iteration` makes the update from the iteration's T pairs. The policy before the update then runs the environment
+    streams once more, `beyond` pairs longer. Their first T pairs equal those of training bit for bit, because no random number
+    depends on the length of a stream.
 
     Args:
         environment: The task.
         state: The agents before the iteration.
         settings: Shared by all agents.
-        purposes: What each agent's random numbers are for in training, without the iteration.
+        purposes: Purposes of each agent's random numbers in training, without the iteration.
         iteration: Which.
-        beyond: Pairs past the cut.
+        beyond: Pairs after the cut.
 
     Returns:
         The agents after the iteration, the iteration's records, the update, and T + `beyond` pairs of each agent.
@@ -122,7 +121,7 @@ def rerun_iteration(
 def check_records(
     environment: Environment, iteration: int, seeds: Sequence[int], records: Records, recorded: Records
 ) -> None:
-    """Refuse a re-run that is not the training it repeats.
+    """Check that a re-run equals the training that it repeats.
 
     Args:
         environment: The task, for the message.
@@ -132,7 +131,7 @@ def check_records(
         recorded: Of training.
 
     Raises:
-        UserError: A number differs, as where the environment draws from a generator that its seed does not set.
+        UserError: A number differs, for example because the environment uses a generator that its seed does not set.
     """
     for name, numbers in records.items():
         same = (numbers == recorded[name]) | (np.isnan(numbers) & np.isnan(recorded[name]))
@@ -153,7 +152,7 @@ def held_out_pairs(
     purposes: Sequence[Purpose],
     num_pairs: int,
 ) -> Iterator[Pairs]:
-    """Held-out pairs of the policies before their updates, with the normalisers that the updates saw.
+    """Held-out pairs of the policies before their updates, with the updates' normalisers.
 
     Args:
         environment: The task.
@@ -163,7 +162,7 @@ def held_out_pairs(
         num_pairs: Pairs of each.
 
     Yields:
-        Blocks of pairs in the order of time, each once the values behind it are known.
+        Blocks of pairs in order of time, each as soon as the values after it are known.
     """
     normaliser = Normaliser(update.obs_mean, update.obs_scale, settings.obs_clip)
     policies = Policies(update.theta_old.numpy(), settings, normaliser, rows=1)
@@ -173,7 +172,7 @@ def held_out_pairs(
 
 
 def join_updates(updates: Sequence[Update]) -> Update:
-    """The agents of several updates side by side."""
+    """Several updates joined into one, with all their agents."""
     columns = {field.name: [getattr(update, field.name) for update in updates] for field in fields(Update)}
     return Update(
         **{
@@ -184,18 +183,18 @@ def join_updates(updates: Sequence[Update]) -> Update:
 
 
 def sigma_divergence(update: Update, settings: Settings, num_act: int) -> Float64[np.ndarray, " agent"]:
-    """The part of KL(π_old ‖ π_new) that the change of σ makes, the same at every state [nat]."""
+    """The part of KL(π_old ‖ π_new) from the change of σ, the same at every state [nat]."""
     net = make_policy(settings, update.obs_mean.shape[1], num_act)
     old, new = (net.log_sigma(net.split(theta.double())) for theta in (update.theta_old, update.theta_new))
     return kl_of_sigma(old, new).numpy()
 
 
 def update_between(old: AgentState, new: AgentState, settings: Settings) -> Update:
-    """The update that made `new` of `old`, whoever made it: two checkpoints of another's training will do.
+    """The update between two checkpoints, `old` and `new`, which may come from other software.
 
     Args:
         old: The agents before the update.
-        new: The agents after it; their normalisers are those that the update saw.
+        new: The agents after it; their normalisers are the update's.
         settings: Shared by all agents.
     """
     seen_by, scale = Normaliser.of(new.obs_moments, settings), rew_scale(new.rew_moments, settings)

@@ -1,7 +1,7 @@
 """The one stepping loop: many policies in many streams, their normalisers frozen or running.
 
-Training, sampling, landscapes, held-out pairs and continuations of a state all run through it. A stream does not depend
-on which other streams and policies run beside it, nor on the length of the blocks.
+Training, sampling, landscapes, held-out pairs and forks all use it. A stream does not depend on the other streams and
+policies that run in parallel, nor on the length of the blocks.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,14 +30,14 @@ Purpose = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Policies:
-    """Policies that act side by side, and how each sees observations.
+    """Policies that act in parallel, and their observation normalisers.
 
     Attributes:
         theta: Parameters of each.
         settings: The networks' shapes, of all of them.
         normaliser: Of their observations; one agent for all policies, or one for each.
-        rows: Rows per matrix product: `core.mlp.TILE`, so that neither the number of streams nor a stream's place among
-            them is seen in the last bits, or 1 for policies that never have more than one stream.
+        rows: Rows per matrix product: `core.mlp.TILE`, so that the last bits depend neither on the number of streams
+            nor on a stream's place, or 1 for policies that always have exactly one stream.
     """
 
     theta: Float32[np.ndarray, "policy param"]
@@ -53,7 +53,7 @@ def frozen_policies(
 
     Args:
         checkpoint: The agent.
-        theta: Policies with other parameters and the same normaliser, one stream each, in place of its own.
+        theta: Parameters of other policies with the same normaliser, one stream each, instead of the checkpoint's.
     """
     settings = make_settings(checkpoint.settings)
     normaliser = Normaliser.of(checkpoint.state.obs_moments, settings)
@@ -75,19 +75,19 @@ def run_policies(
     Args:
         environment: The task.
         policies: Who acts.
-        purposes: What each stream's random numbers are for, the streams of the first policy first; their number is a
-            multiple of the policies'. Streams of one purpose have common random numbers.
+        purposes: Purpose of each stream's random numbers, the streams of the first policy first; their number is a
+            multiple of the number of policies. Streams with the same purpose have common random numbers.
         num_pairs: Pairs per stream.
         block: Pairs per stream and block; the last block may be shorter.
         is_exact: See `step_streams`.
 
     Yields:
-        Blocks in the order of time.
+        Blocks in order of time.
 
     Raises:
-        UserError: The environment cannot be made, fails, or gives or gets something that is not finite; or its spaces
-            are not those of the policies.
-        ValueError: The streams cannot be shared out among the policies.
+        UserError: The environment cannot be made, fails, or gives or gets NaN or infinity; or its spaces do not fit the
+            policies.
+        ValueError: The number of streams is not a multiple of the number of policies.
     """
     seeds = [derive_seed(*purpose, "env") for purpose in purposes]
     noises = [generator(*purpose, "noise") for purpose in purposes]
@@ -101,11 +101,11 @@ def run_policies(
 def sample_streams(
     checkpoint: Checkpoint, purpose: Purpose, num_streams: int, num_pairs: int, block: int, first: int = 0
 ) -> Iterator[Rollout]:
-    """Run the frozen policy of a checkpoint in streams that are seeded by their number behind `purpose`.
+    """Run the frozen policy of a checkpoint in streams that are seeded by `purpose` and their number.
 
     Args:
         checkpoint: The agent.
-        purpose: What their random numbers are for.
+        purpose: Purpose of their random numbers.
         num_streams: Streams.
         num_pairs: Pairs per stream.
         block: Pairs per stream and block; the last block may be shorter.
@@ -136,20 +136,20 @@ def collect(
     purposes: Sequence[Purpose],
     num_pairs: int | None = None,
 ) -> tuple[Rollout, AgentState]:
-    """Run every agent of a stack for T pairs of an iteration, its normalisers running.
+    """Run every agent of a stack for the T pairs of an iteration, with running normalisers.
 
-    An agent's streams, `settings.envs` of them, are seeded by its own purpose, anew in every iteration, so its experience depends on nothing but its
-    own state: not on the other agents of the stack, nor on what was sampled before.
+    An agent has `settings.envs` streams. Each iteration seeds them again from the agent's own purpose, so its experience depends
+    only on its own state: not on the other agents of the stack, nor on earlier samples.
 
     Args:
         environment: The task.
         state: The agents.
         settings: T, normalisation.
-        purposes: What each agent's random numbers are for, iteration included.
-        num_pairs: Pairs of a stream instead of T / `settings.envs`; fewer or more do not change those in common.
+        purposes: Purpose of each agent's random numbers, iteration included.
+        num_pairs: Pairs per stream, by default T / `settings.envs`; the number does not change the pairs in common.
 
     Returns:
-        The streams in the order of their agents, and the agents with the moments of observations and rewards brought up to date.
+        The streams in order of their agents, and the agents with updated moments of observations and rewards.
     """
     normaliser = RunningNormaliser(state.obs_moments, settings)
     policies = Policies(state.theta.numpy(), settings, normaliser, rows=1)
@@ -171,18 +171,18 @@ def step_streams(
     is_single_episode: bool = False,
     is_exact: bool = False,
 ) -> Iterator[Rollout]:
-    """Step streams from the state they are in; between two blocks they may be saved.
+    """Step streams from their current state; they may be saved between two blocks.
 
     Args:
         environment: The task, for messages.
         streams: The streams, not closed here.
-        raw: Their present observations.
+        raw: Their current observations.
         policies: Who acts.
         noises: Source of each stream's noise.
         edges: Times, ascending, at which blocks end.
-        is_single_episode: Whether a stream stops where its task ends the episode. The rest of its row repeats
-            `terminated`, and everything else is zero.
-        is_exact: Whether an episode may be truncated by nothing but the known time limit.
+        is_single_episode: Whether a stream stops at the first termination. The rest of its row repeats `terminated`,
+            and everything else is zero.
+        is_exact: Whether only the known time limit may truncate an episode.
 
     Yields:
         Blocks in the order of time.
@@ -251,10 +251,10 @@ def _check(
     values: Float64[np.ndarray, "stream ..."] | Float32[np.ndarray, "stream ..."],
     going: Bool[np.ndarray, " stream"],
 ) -> None:
-    """Refuse numbers that are not finite where experience enters, for every environment and purpose."""
+    """Refuse NaN and infinity in all experience, for every environment and purpose."""
     if isfinite(
         np.vdot(values, values)
-    ):  # the quickest that raises no warning; too large a sum is looked at below
+    ):  # the fastest check without a warning; a sum that overflows is examined below
         return
     bad = going & ~np.isfinite(values).reshape(len(values), -1).all(1)
     if bad.any():
@@ -278,7 +278,7 @@ def _check_limit(environment: Environment, limit: int | None, elapsed: np.ndarra
 
 
 def _make_finals(ends: list[tuple[int, int, np.ndarray]], num_obs: int) -> Finals:
-    """Final observations in their order, from stream, time and observation of each."""
+    """Final observations in order, from the stream, time and observation of each."""
     ends = sorted(ends, key=lambda end: end[:2])
     stream, t = (np.array([end[k] for end in ends], np.int32) for k in (0, 1))
     return Finals(stream, t, np.array([end[2] for end in ends], np.float32).reshape(-1, num_obs))

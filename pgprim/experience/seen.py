@@ -1,9 +1,8 @@
-"""Experience that a value network has seen: normalised rewards, values, advantages.
+"""Experience as a value network sees it: normalised rewards, values, advantages.
 
-What a time limit and a cut are worth is decided here and nowhere else. With `semantics: exact`, V of the true next
-observation stands for what a time limit or a cut leaves out. With `semantics: paper`, as in the released code, a time
-limit counts as termination, a cut is worth V of the last observation itself, and pairs that end an episode do not count
-in the value loss.
+This module alone decides how time limits and cuts bootstrap. With `semantics: exact`, a time limit or a cut bootstraps with V of
+the true next observation. With `semantics: paper`, as in the released code, a time limit counts as termination, a cut bootstraps
+with V of the last observation itself, and pairs that end an episode do not count in the value loss.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,7 +24,7 @@ from pgprim.types.checkpoint import AgentState, Checkpoint
 from pgprim.types.rollouts import Finals, Rollout
 
 ROWS = 4096
-"""Pairs evaluated at once: few enough for the processor's cache, enough for the overhead not to matter."""
+"""Pairs evaluated at once: few enough for the processor's cache, enough to make the overhead negligible."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Seen(Rollout):
     Attributes:
         rew_norm: Rewards as the value network sees them.
         val: V(s).
-        next_val: V of the true next observation; NaN behind terminated pairs, and behind the last pair if unknown.
+        next_val: V of the true next observation; NaN after terminated pairs, and after the last pair if unknown.
     """
 
     rew_norm: Float64[np.ndarray, "stream t"]
@@ -43,7 +42,7 @@ class Seen(Rollout):
     next_val: Float64[np.ndarray, "stream t"]
 
     def piece(self, columns: slice) -> "Seen":
-        """Some consecutive pairs, without the observations behind them."""
+        """Some consecutive pairs, without the final observations."""
         start = columns.indices(self.rew.shape[1])[0]
         arrays = {
             name: getattr(self, name)[:, columns]
@@ -57,19 +56,19 @@ class Seen(Rollout):
 def see(
     checkpoint: Checkpoint, rollouts: Iterable[Rollout], phi: Float32[Tensor, "1 param"] | None = None
 ) -> Iterator[Seen]:
-    """Rollouts as the agent of a checkpoint sees them, its normaliser of rewards frozen.
+    """Rollouts as the agent of a checkpoint sees them, with its reward normaliser frozen.
 
     Args:
         checkpoint: The agent.
         rollouts: Consecutive blocks of the same streams. The last pairs' next values are known if `finals` has their
             observations.
-        phi: Another value network's parameters in place of the agent's.
+        phi: Another value network's parameters, instead of the agent's.
 
     Yields:
-        Each block once the first values of the next are known.
+        Each block, as soon as the first values of the next are known.
 
     Raises:
-        ValueError: The observation behind a truncated pair is missing.
+        ValueError: The final observation of a truncated pair is missing.
     """
     settings = make_settings(checkpoint.settings)
     scale = rew_scale(checkpoint.state.rew_moments, settings)
@@ -108,7 +107,7 @@ def see_agents(
 
 
 def see_iteration(rollout: Rollout, state: AgentState, settings: Settings) -> Seen:
-    """The pairs of a training iteration as its agents see them, the normaliser of rewards running.
+    """The pairs of a training iteration as its agents see them, with running reward normalisers.
 
     Args:
         rollout: From `rollout.collect`, one stream per agent.
@@ -120,12 +119,13 @@ def see_iteration(rollout: Rollout, state: AgentState, settings: Settings) -> Se
 
 
 def revalue(seen: Seen, phi: Float32[Tensor, "agent param"], settings: Settings) -> Seen:
-    """The same pairs by other value networks; next values are known where `finals` or a next pair tells."""
+    """The same pairs with other value networks; next values are known where `finals` or the next pair has the
+    observation."""
     return _see(seen, seen.rew_norm, phi, settings)
 
 
 def join(parts: Iterable[Seen], num_pairs: int | None = None) -> Seen:
-    """Consecutive blocks of the same streams as one, and of that the first pairs."""
+    """Join consecutive blocks of the same streams, and keep the first pairs."""
     parts = list(parts)
     finals = [part.finals for part in parts]
     arrays = {
@@ -142,7 +142,7 @@ def join(parts: Iterable[Seen], num_pairs: int | None = None) -> Seen:
 def episode_ends(
     seen: Rollout, settings: Settings
 ) -> tuple[Bool[np.ndarray, "stream t"], Bool[np.ndarray, "stream t"]]:
-    """Masks of the pairs behind which the value is 0, and of those where an episode ends and the value is V."""
+    """Masks of the pairs that end an episode with value 0, and of those that end one and bootstrap with V."""
     if settings.semantics == "paper":
         return seen.ended, np.zeros_like(seen.ended)
     return seen.terminated, seen.truncated
@@ -151,14 +151,14 @@ def episode_ends(
 def advantages(
     seen: Seen, settings: Settings, *, lam: float | None = None, cut: bool
 ) -> Float64[np.ndarray, "stream t"]:
-    """Generalised advantage estimates of pairs as if nothing came behind them.
+    """Generalised advantage estimates of the pairs, cut after the last one.
 
     Args:
         seen: The pairs.
         settings: Discount, λ and semantics.
-        lam: λ in place of the agent's.
-        cut: Whether the batch ends with the last pair; otherwise the estimates go on with the pairs behind it, and V of
-            the next observation stands for them until `core.prefix_sums.append` adds them.
+        lam: λ, by default the agent's.
+        cut: Whether the batch ends with the last pair. If not, the estimates bootstrap with V of the next observation
+            until `core.prefix_sums.append` adds the following pairs.
     """
     lam = settings.lam if lam is None else lam
     ends = episode_ends(seen, settings)
@@ -166,7 +166,7 @@ def advantages(
 
 
 def returns(seen: Seen, settings: Settings, *, cut: bool) -> Float64[np.ndarray, "stream t"]:
-    """Discounted returns of normalised rewards, continued by V behind a time limit and the last pair.
+    """Discounted returns of normalised rewards, with bootstraps by V at a time limit and after the last pair.
 
     Args:
         seen: The pairs.
@@ -179,7 +179,7 @@ def returns(seen: Seen, settings: Settings, *, cut: bool) -> Float64[np.ndarray,
 
 
 def cut_gain(seen: Seen, last: int, settings: Settings) -> Float64[np.ndarray, " stream"]:
-    """Difference to γV(s') that advantages cut behind a pair have instead; 0 where an episode ends."""
+    """Difference between the bootstrap of advantages that are cut after a pair and γV(s'); 0 where an episode ends."""
     last_pair = seen.piece(slice(last, last + 1))
     gain = settings.gamma * (_behind(last_pair, settings, True) - last_pair.next_val)[:, 0]
     return np.where(last_pair.ended[:, 0], 0.0, gain)
@@ -194,7 +194,7 @@ def make_batch(seen: Seen, settings: Settings) -> Batch:
 
 
 def _behind(seen: Seen, settings: Settings, cut: bool) -> Float64[np.ndarray, "stream t"]:
-    """The value behind each pair."""
+    """The bootstrap value after each pair."""
     if cut and settings.semantics == "paper":
         return np.concatenate([seen.next_val[:, :-1], seen.val[:, -1:]], axis=1)
     return seen.next_val

@@ -45,17 +45,17 @@ RECORDS = {
     "value_lr": ("learning rate of the value network", "1"),
     "sigma_mean": ("mean over action dimensions of σ, before the update", "action"),
 }
-"""What is recorded per iteration: long name and unit. Not a number where an algorithm has no such quantity."""
+"""Quantities recorded per iteration: long name and unit. NaN if an algorithm has no such quantity."""
 
 CLIP_RANGE = 0.2
-"""The ε by which `clip_fraction` is counted for every algorithm, so that they compare (Table 1)."""
+"""The ε of `clip_fraction` for every algorithm, so that they can be compared (Table 1)."""
 
 
 MUST_BE_FINITE = ("value_loss", "surrogate", "kl_mean", "step_norm")
-"""Records by which an agent counts as diverged once one is not finite.
+"""Records that must be finite; otherwise the agent counts as diverged.
 
-No bound is set on their size: what is large depends on the unit of the rewards, and an agent whose losses are finite may
-recover. One that does not overflows single precision within some iterations.
+There is no bound on their size: it depends on the unit of the rewards, and an agent with finite losses may recover. An agent
+that does not recover overflows single precision within some iterations.
 """
 
 
@@ -72,14 +72,14 @@ def train(
         environment: The task.
         state: The agents before iteration `iterations.start`.
         settings: Shared by all agents.
-        purposes: What each agent's random numbers are for; the iteration is added here.
+        purposes: Purpose of each agent's random numbers; the iteration is added here.
         iterations: Iterations to run.
 
     Yields:
         After every iteration, the agents and the iteration's records (`RECORDS`), one number per agent.
 
     Raises:
-        UserError: A loss or step is no longer finite; names iteration, agent and quantity.
+        UserError: A loss or step is NaN or infinite; the message names iteration, agent and quantity.
     """
     for iteration in iterations:
         state, records = train_iteration(
@@ -97,12 +97,12 @@ def train(
 
 
 def is_sound(records: dict[str, Float[np.ndarray, " agent"]]) -> Bool[np.ndarray, " agent"]:
-    """Whether every record that must be finite is, agent by agent (`MUST_BE_FINITE`)."""
+    """Whether every record of `MUST_BE_FINITE` is finite, per agent."""
     return np.all([np.isfinite(records[name]) for name in MUST_BE_FINITE], axis=0)
 
 
 OVERFLOW = np.errstate(over="ignore", invalid="ignore")
-"""An update that overflows is told by its records (`is_sound`), without a warning."""
+"""Suppresses overflow warnings: an update that overflows shows in its records (`is_sound`)."""
 
 
 @OVERFLOW
@@ -134,7 +134,8 @@ def train_iteration(
 def update_agent(
     state: AgentState, batch: Batch, settings: Settings, purposes: list[Purpose], iteration: int
 ) -> AgentState:
-    """Update both networks from a batch: the algorithm's step, and the value network's fit where that is not part of it."""
+    """Update both networks from a batch: the algorithm's update, then the value fit if the algorithm does not include
+    it."""
     new = update_policy(state, batch, settings, purposes, iteration)
     if new.phi is not state.phi:
         return new
@@ -148,7 +149,7 @@ def update_agent(
 def update_policy(
     state: AgentState, batch: Batch, settings: Settings, purposes: Sequence[Purpose], iteration: int
 ) -> AgentState:
-    """Take the algorithm's step from a batch: PPO's whole sequence of minibatches, or TRPO's accepted step."""
+    """Make the algorithm's update from a batch: all minibatches of PPO, or TRPO's accepted step."""
     rngs = [generator(*purpose, "policy update") for purpose in purposes]
     return algorithm(settings.algorithm).update(state, batch, settings, iteration, rngs)
 
@@ -156,12 +157,12 @@ def update_policy(
 def take_steps(
     checkpoint: Checkpoint, batch: Batch, purposes: Sequence[Purpose]
 ) -> Float[Tensor, "agent param"]:
-    """θ_new − θ by the whole update of the checkpoint's next iteration, from its optimiser state, for each agent's pairs.
+    """θ_new − θ of the whole update of the next iteration, from the checkpoint's optimiser state, per batch.
 
     Args:
         checkpoint: The agent.
         batch: Pairs, one agent per update.
-        purposes: What each update's random numbers are for.
+        purposes: Purpose of each update's random numbers.
     """
     state = stack_agents([checkpoint.state] * len(purposes))
     new = update_policy(state, batch, make_settings(checkpoint.settings), purposes, checkpoint.iteration)
@@ -189,7 +190,7 @@ def episode_records(rollout: Rollout, envs: int) -> dict[str, Float[np.ndarray, 
 def update_records(
     old: AgentState, new: AgentState, batch: Batch, settings: Settings
 ) -> dict[str, Float[np.ndarray, " agent"]]:
-    """Losses after an update and how far it went, on its own batch."""
+    """Losses after an update, its divergences and ratios, on its own batch."""
     num_obs, num_act = batch.obs.shape[2], batch.act.shape[2]
     policy, value = make_policy(settings, num_obs, num_act), make_value(settings, num_obs)
     parts_old, parts = policy.split(old.theta), policy.split(new.theta)

@@ -1,8 +1,8 @@
-"""Updates between two snapshots of one agent, as re-run iterations have them, without training again.
+"""Updates between two snapshots of one agent, in the form of re-run iterations, without training again.
 
-Who trained the agent elsewhere has its checkpoints but not the pairs of its updates. An update is given by the agent before
-and after it; how it moved policy and values shows on fresh pairs of the policy before it. Where no checkpoint after an
-update is there, the update can be made here by the agent's own algorithm, from its optimiser state.
+An agent that was trained elsewhere has checkpoints, but not the pairs of its updates. An update is given by the agent before and
+after it, and is evaluated on fresh pairs of the policy before it. If there is no checkpoint after an update, the agent's own
+algorithm can make the update here, from its optimiser state.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,14 +27,14 @@ from pgprim.types.checkpoint import AgentState, Checkpoint
 from pgprim.types.environment import Environment
 
 PARTS = ("held_out",)
-"""The update's own pairs are not known, so the held-out part is the only one."""
+"""The update's own pairs are unknown, so there is only the held-out part."""
 
 GROUP = 10
-"""Updates whose pairs are sampled side by side. No result depends on it."""
+"""Updates whose pairs are sampled in parallel. No result depends on it."""
 
 
 def given_updates(checkpoints: Sequence[Checkpoint]) -> list[tuple[Checkpoint, AgentState]]:
-    """The updates that a series holds: each checkpoint whose successor is there, and the agent after its update.
+    """The updates of a series: each checkpoint that has a successor, and the agent after its update.
 
     Args:
         checkpoints: Of one agent, by rising iteration.
@@ -49,13 +49,13 @@ def given_updates(checkpoints: Sequence[Checkpoint]) -> list[tuple[Checkpoint, A
 def next_update(checkpoint: Checkpoint) -> tuple[AgentState, dict[str, float]]:
     """The agent after its next update, made by its own algorithm from fresh pairs.
 
-    The random numbers are those of training, so that it is the update that `probes.floors` makes, too.
+    It has the random numbers of training, so it is the same update as in `probes.floors`.
 
     Args:
         checkpoint: The agent before it.
 
     Returns:
-        The agent after it, and what `experience.train.RECORDS` says of it, on the update's own pairs.
+        The agent after it, and the update's records (`experience.train.RECORDS`) on its own pairs.
     """
     purpose = ("train", checkpoint.task, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
     settings = make_settings(checkpoint.settings)
@@ -66,7 +66,7 @@ def next_update(checkpoint: Checkpoint) -> tuple[AgentState, dict[str, float]]:
 
 
 def series_updates(checkpoints: Sequence[Checkpoint]) -> list[tuple[Checkpoint, AgentState]]:
-    """The updates that a series holds, or where it holds none, the next update of each checkpoint, made here.
+    """The updates of a series; if it has none, the next update of each checkpoint, made here.
 
     Args:
         checkpoints: Of one agent, by rising iteration.
@@ -89,19 +89,19 @@ def look_at_updates(
     num_act: int,
     advance: Callable[[int], object] = lambda num_pairs: None,
 ) -> dict[str, np.ndarray]:
-    """Fresh pairs of the policies before some updates, as the networks before and after see them.
+    """Evaluate the networks before and after some updates on fresh pairs of the policies before them.
 
     Args:
         environment: The task.
-        updates: Each agent before and after its update, stacks of one; the latter's normalisers are those it saw.
+        updates: Each agent before and after its update, as stacks of one; the normalisers are those after it.
         settings: Shared by all agents.
-        purposes: What each stream's random numbers are for.
+        purposes: Purpose of each stream's random numbers.
         num_pairs: Pairs of each stream.
         num_act: Length of an action.
-        advance: Told of pairs as they come.
+        advance: Called with the number of new pairs, for the progress bar.
 
     Returns:
-        What `store.reruns` stores: every field of `Pairs`, `[update, part, t]`, and `kl_of_sigma`, `[update]`.
+        The variables of `store.reruns`: every field of `Pairs`, `[update, part, t]`, and `kl_of_sigma`, `[update]`.
     """
     parts: list[dict[str, np.ndarray]] = []
     for start in range(0, len(updates), GROUP):

@@ -1,3 +1,3 @@
-"""One folder per probe: what is measured (`estimate`) and how it is drawn (`plot`)."""
+"""One folder per probe: its record (`record`), its measurement (`measure`) and its figures (`plot`)."""
 
 import pgprim.kernels  # noqa: F401  before any module of this package loads numpy or torch

@@ -1,6 +1,6 @@
-"""Actions of frozen or training policies at the pace of the simulator.
+"""Actions of policies, as fast as the simulator needs them.
 
-numpy in single precision: for a handful of observations its calls cost a third of torch's.
+In numpy and single precision: with few observations its calls take a third of torch's time.
 """
 
 from collections.abc import Callable
@@ -19,11 +19,10 @@ Actor = Callable[
 
 
 def make_actor(net: MLP, theta: Float32[np.ndarray, "policy param"], num_streams: int, rows: int) -> Actor:
-    """A function that acts for streams of several policies, the same number of streams for each.
+    """A function that computes actions for streams of several policies, with equally many streams each.
 
-    Streams are in the order of their policies. A policy's streams go through its network in products of `rows` rows, the
-    last one filled up with rows that nobody reads: the last bits of a product depend on its shape, and a stream must not
-    depend on how many others there are.
+    Streams are in order of their policies. A policy's streams pass its network in matrix products of `rows` rows, the last one
+    padded: the last bits of a product depend on its shape, and a stream must not depend on the number of streams.
 
     Args:
         net: Shape of the policies.

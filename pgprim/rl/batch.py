@@ -14,7 +14,7 @@ from pgprim.types.agent import Settings
 
 @dataclass(frozen=True)
 class Batch:
-    """One iteration's pairs for a stack of agents; of an agent with several environments, one after the other.
+    """One iteration's pairs for a stack of agents; several environments of an agent are concatenated.
 
     Attributes:
         obs: Normalised observations.
@@ -22,7 +22,7 @@ class Batch:
         adv: Advantages A, not normalised; fixed before either network is updated.
         target: Value targets V_old + A (Eq. 4).
         val_old: V_old(s).
-        weight: 1 for pairs that count in the value loss, else 0; None where all do.
+        weight: 1 for pairs that count in the value loss, else 0; None if all count.
     """
 
     obs: Float[Tensor, "agent pair obs"]
@@ -39,7 +39,7 @@ class Batch:
 
 
 def join_agents(parts: Sequence[Batch]) -> Batch:
-    """Batches of as many pairs side by side, the agents of the first one first."""
+    """Join batches of equally many pairs along the agents, the agents of the first batch first."""
     columns = {
         name: [getattr(part, name) for part in parts]
         for name, value in vars(parts[0]).items()
@@ -49,7 +49,7 @@ def join_agents(parts: Sequence[Batch]) -> Batch:
 
 
 def group_streams(batch: Batch, each: int) -> Batch:
-    """All pairs of every `each` consecutive streams as those of one agent, stream by stream."""
+    """Group every `each` consecutive streams as one agent; its pairs are concatenated stream by stream."""
     columns = {name: value for name, value in vars(batch).items() if value is not None}
     return Batch(
         **{
@@ -60,7 +60,7 @@ def group_streams(batch: Batch, each: int) -> Batch:
 
 
 def as_one_agent(batch: Batch, agents: slice = slice(None)) -> Batch:
-    """All pairs of some agents of a batch as those of one."""
+    """Concatenate all pairs of some agents of a batch as one agent."""
     some = Batch(**{name: value[agents] for name, value in vars(batch).items() if value is not None})
     return group_streams(some, len(some.act))
 
@@ -68,7 +68,7 @@ def as_one_agent(batch: Batch, agents: slice = slice(None)) -> Batch:
 def minibatch_edges(num_pairs: int, settings: Settings) -> list[int]:
     """First and last index of each minibatch among shuffled pairs.
 
-    Of a given size, the last holds what is left; of a given number, sizes differ by at most one and none is empty.
+    With a given size, the last minibatch has the remainder. With a given number, sizes differ by at most one, and none is empty.
     """
     if settings.minibatch_size is not None:
         return [*range(0, num_pairs, settings.minibatch_size), num_pairs]
@@ -87,13 +87,13 @@ def minibatches(
 
     Args:
         obs: Observations.
-        columns: Numbers that go with them.
+        columns: Further numbers of each pair.
         settings: Size or number of the minibatches.
         num_epochs: Passes over the pairs.
         rngs: One generator per agent.
 
     Yields:
-        The epoch, the minibatch's observations, which the next ones overwrite, and its columns.
+        The epoch, the minibatch's observations (overwritten by the next minibatch), and its columns.
     """
     num_agents, num_pairs, num_obs = obs.shape
     edges = minibatch_edges(num_pairs, settings)

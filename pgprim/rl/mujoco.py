@@ -1,12 +1,13 @@
-"""Streams of Gymnasium's MuJoCo tasks at the pace of the simulator.
+"""Fast streams of Gymnasium's MuJoCo tasks, without the overhead of `step`.
 
 All streams share one model and one `MjData`. The full state of each (`mjSTATE_INTEGRATION`: positions, velocities,
-controls, the solver's warm start, ...) is a row of one array, which is put into the data, stepped, and read back. So
-positions, velocities and controls of all streams are slices of that array, a state is saved by copying a row, and the
-simulator's memory stays in the processor's cache. Observations, rewards and flags of all streams are computed at once.
+controls, the solver's warm start, ...) is a row of one array; a step writes the row into the data, advances it, and
+reads it back. So positions, velocities and controls of all streams are slices of that array, a state is saved by
+copying a row, and the simulator's memory stays in the processor's cache. Observations, rewards and flags of all
+streams are computed at once.
 
 Resets run Gymnasium's own code. Weights, ranges and switches are read from the Gymnasium environment. Observations,
-rewards and flags equal those of its `step` to the bit, which is why each formula below keeps its order of operations.
+rewards and flags equal those of its `step` bit for bit, so each formula below keeps Gymnasium's order of operations.
 """
 
 from collections.abc import Callable, Sequence
@@ -279,7 +280,7 @@ TASKS: dict[type, tuple[type[Task], bool]] = {
 
 
 def is_supported(env: object) -> bool:
-    """Whether an environment, without wrappers, is exactly of one of the classes that the tests hold to Gymnasium."""
+    """Whether an unwrapped environment is exactly of one of the classes that tests compare with Gymnasium."""
     return type(env) in TASKS and env.render_mode is None
 
 
@@ -300,7 +301,7 @@ class MujocoStreams:
         """One stream per seed.
 
         Args:
-            env: The environment without wrappers, of a class in `TASKS`; it is used up.
+            env: The environment without wrappers, of a class in `TASKS`; do not use it afterwards.
             seeds: 31-bit seeds.
             limit: Pairs after which an episode is truncated; None for never.
             bound: Casts and clips the actions.
@@ -385,7 +386,7 @@ class MujocoStreams:
         self._env.close()
 
     def _advance(self, going: Bool[np.ndarray, " stream"] | None) -> None:
-        """Simulate the streams that are going for the time of one step."""
+        """Simulate the active streams for one step."""
         model, data, num_steps = self._env.model, self._env.data, self._env.frame_skip
         put, step, get = mujoco.mj_setState, mujoco.mj_step, mujoco.mj_getState
         rows, derived_rows = self._rows, self._derived_rows
@@ -420,10 +421,10 @@ class MujocoStreams:
 
 
 def _powers(values: Array) -> Array:
-    """x² as Gymnasium computes it of single numbers, by `pow`: not always the last bit of x·x, which arrays get."""
+    """x² by `pow`, as Gymnasium computes it for scalars: its last bit can differ from x·x, which arrays use."""
     return np.array([value**2 for value in values])
 
 
 def _clip(values: Array, low: float | int, high: float | int) -> Array:
-    """`numpy.clip` in a third of its time."""
+    """`numpy.clip`, three times as fast."""
     return np.minimum(np.maximum(values, low), high)

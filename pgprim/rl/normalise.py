@@ -9,18 +9,18 @@ from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import Moments
 
 ROUNDING = 64 * np.finfo(np.float64).eps
-"""A deviation below this share of the mean counts as rounding error, so that a constant is centred and not divided by it.
+"""A standard deviation below this share of the mean counts as rounding error: the coordinate is centred but not scaled.
 
-It is a share, not a number: observations in units of 1e-5 are as good as any."""
+The threshold is relative, so observations in units of 1e-5 work as well."""
 
 
 def make_moments(num_agents: int, dim: int) -> Moments:
-    """Moments of nothing yet."""
+    """Moments without any values."""
     return Moments(0, np.zeros((num_agents, dim)), np.zeros((num_agents, dim)))
 
 
 def push(moments: Moments, values: Float[np.ndarray, "agent value dim"]) -> Moments:
-    """Moments with a few more values per agent, one after the other (Welford 1962)."""
+    """Moments after a few more values per agent, added one by one (Welford 1962)."""
     count, mean, m2 = moments.count, moments.mean, moments.m2
     for value in values.swapaxes(0, 1):
         count += 1
@@ -31,7 +31,8 @@ def push(moments: Moments, values: Float[np.ndarray, "agent value dim"]) -> Mome
 
 
 def std(moments: Moments) -> Float[np.ndarray, "agent dim"]:
-    """Unbiased standard deviation; 1 where nothing has varied, so that an identity is the normaliser of nothing seen."""
+    """Unbiased standard deviation; 1 where values have not varied, so that without data the normaliser is the
+    identity."""
     return _deviation(moments.m2 / max(moments.count - 1, 1), moments.mean)
 
 
@@ -41,7 +42,7 @@ def _deviation(var: Float[np.ndarray, "..."], mean: Float[np.ndarray, "..."]) ->
 
 @dataclass
 class Normaliser:
-    """Observations as the networks of some agents see them: (obs − mean) / deviation, bounded.
+    """Observations as the networks of some agents see them: (obs − mean) / standard deviation, clipped.
 
     Centred and divided in double precision and only then cast to single, so that observations of any offset and unit
     keep their digits.
@@ -62,10 +63,10 @@ class Normaliser:
         return Normaliser(*_location_and_scale(moments, settings), settings.obs_clip)
 
     def push(self, raw: Float64[np.ndarray, "stream obs"]) -> None:
-        """Take notice of observations before the policy sees them; a frozen normaliser does not."""
+        """Count observations before the policy sees them; a frozen normaliser ignores them."""
 
     def __call__(self, raw: Float64[np.ndarray, "stream obs"]) -> Float32[np.ndarray, "stream obs"]:
-        """Normalise observations of as many streams of each agent, in the order of the agents."""
+        """Normalise observations of streams in order of their agents, equally many for each."""
         rows = raw.reshape(len(self.mean), -1, raw.shape[1])
         return normalise_obs(rows, self.mean[:, None], self.scale[:, None], self.clip).reshape(raw.shape)
 
@@ -78,7 +79,7 @@ class RunningNormaliser(Normaliser):
     """
 
     def __init__(self, moments: Moments, settings: Settings) -> None:
-        """Go on from the moments of the observations so far."""
+        """Continue from the moments of the observations so far."""
         super().__init__(*_location_and_scale(moments, settings), settings.obs_clip)
         self.moments, self._settings = moments, settings
 
@@ -119,14 +120,14 @@ def normalise_obs(
 
 
 def rew_scale(moments: Moments, settings: Settings) -> Float64[np.ndarray, " agent"]:
-    """Deviation of the discounted reward sum, which rewards are divided by; 1 where they are not normalised."""
+    """Standard deviation of the discounted reward sum, by which rewards are divided; 1 without normalisation."""
     return (
         _with_eps(moments, settings.rew_eps, "var")[:, 0] if settings.rew_norm else np.ones(len(moments.mean))
     )
 
 
 def bounded(scaled: Float[np.ndarray, "*batch"], settings: Settings) -> Float[np.ndarray, "*batch"]:
-    """Normalised rewards within the agents' bound."""
+    """Normalised rewards, clipped to the agents' bound."""
     return scaled if settings.rew_clip is None else np.clip(scaled, -settings.rew_clip, settings.rew_clip)
 
 
@@ -136,13 +137,14 @@ def normalise_rew_running(
     moments: Moments,
     settings: Settings,
 ) -> tuple[Float[np.ndarray, "stream t"], Moments]:
-    """Rewards of one iteration, each divided by the deviation of all discounted sums up to it, and the new moments.
+    """Rewards of one iteration, each divided by the deviation of all discounted sums so far, and the new moments.
 
-    The discounted sum starts at 0 in every episode. Algebra instead of a loop: with y the distance from the old mean (at first, from the first sum),
-    the sums Σy and Σy² up to a step give mean and squared deviation of everything seen up to it.
+    The discounted sum starts at 0 in every episode. No loop is needed: with y the distance from the old mean (without
+    one, from the first sum), the cumulative sums Σy and Σy² give mean and squared deviation of all values up to each
+    step.
 
     Args:
-        rew: Raw rewards of an iteration that starts with a reset, as many streams for each agent.
+        rew: Raw rewards of an iteration that starts with a reset, equally many streams for each agent.
         ended: Whether an episode ended at the step.
         moments: Before the iteration.
         settings: Whether to divide, the bound, and γ.

@@ -1,8 +1,8 @@
 """Streams of experience: independent environments of one task, stepped together.
 
-The environments of `rl.mujoco` are stepped by a lean loop over the simulator; every other one by its own `step`. Both
-give the same thing: Gymnasium's two flags, never merged; the true next observation of every step, also where an episode
-ends; and a new episode at once where one has ended, so that a step of all streams is one pair of each.
+The environments of `rl.mujoco` are stepped by a fast loop over the simulator, all others by their own `step`. Both
+return the same: Gymnasium's two flags, never merged, and the true next observation of every step, also at the end of
+an episode. A new episode starts immediately after the end of one, so a step of all streams is one pair of each.
 """
 
 import importlib
@@ -26,7 +26,7 @@ PLAIN_WRAPPERS = (OrderEnforcing, PassiveEnvChecker, TimeLimit)
 """Wrappers of `gymnasium.make` that change nothing but when an episode ends."""
 
 SKIPPING_WRAPPERS = ("AtariPreprocessing", "MaxAndSkipObservation")
-"""Gymnasium's wrappers one step of which is several of the environment's."""
+"""Gymnasium's wrappers whose step takes several steps of the environment."""
 
 SHARED = frozenset(("model", "data", "mujoco_renderer", "observation_space", "action_space", "spec"))
 """Parts of a MuJoCo environment that are not copied with its state: MuJoCo copies `data` itself."""
@@ -40,7 +40,7 @@ class Transition(NamedTuple):
         rew: Raw reward.
         terminated: The task ended the episode (a fall, a goal).
         truncated: A time limit ended the episode; both flags may be set.
-        obs: Observation that the next step starts from: `next_obs`, or the first of a new episode where one ended.
+        obs: Observation from which the next step starts: `next_obs`, or the first of a new episode.
     """
 
     next_obs: Float64[np.ndarray, "stream obs"]
@@ -67,7 +67,7 @@ class Streams(Protocol):
     time_limit: int | None
 
     def reset(self) -> Float64[np.ndarray, "stream obs"]:
-        """Start the first episode of every stream from its seed; the first observations."""
+        """Start the first episode of every stream from its seed, and return the first observations."""
 
     def step(
         self, act: Float32[np.ndarray, "stream act"], going: Bool[np.ndarray, " stream"] | None = None
@@ -76,11 +76,11 @@ class Streams(Protocol):
 
         Args:
             act: Actions.
-            going: Which streams are stepped, all by default; the others' rows of the transition mean nothing.
+            going: Which streams are stepped, all by default; the other rows of the transition are undefined.
         """
 
     def save(self, stream: int) -> Any:
-        """The full state of a stream: whoever restores it goes on bit for bit alike."""
+        """The full state of a stream; after `restore` the stream continues identically, bit for bit."""
 
     def restore(
         self, states: Sequence[Any], rngs: Sequence[np.random.Generator] | None = None
@@ -89,7 +89,7 @@ class Streams(Protocol):
 
         Args:
             states: From `save`, one per stream.
-            rngs: The environments' generators from there on; by default those of the states, too.
+            rngs: The environments' generators from then on; by default those of the states.
 
         Returns:
             The observations of the states.
@@ -128,7 +128,7 @@ class GymnasiumStreams:
         """See `Streams.step`.
 
         Raises:
-            UserError: The environment fails, or gives something that is no observation, reward or flag.
+            UserError: The environment fails, or returns an invalid observation, reward or flag.
         """
         act = self._bound(act)
         rew = np.zeros(self.num_streams)
@@ -194,7 +194,7 @@ class GymnasiumStreams:
     def _restart(self, stream: int, seed: int | None) -> None:
         env = self._envs[stream]
         try:
-            obs, _ = env.reset(seed=seed)  # without a seed the stream goes on that the first one began
+            obs, _ = env.reset(seed=seed)  # without a seed, the generator of the first reset continues
         except Exception as error:
             raise self._failure(f"reset of stream {stream} before step {self._steps}", error) from error
         self._lift_limit(_levels(env))
@@ -269,12 +269,12 @@ def make_streams(environment: Environment, seeds: Sequence[int], is_limited: boo
 
 
 def time_limit(environment: Environment) -> int | None:
-    """Pairs after which the task's time limit ends an episode; None if there is none.
+    """Pairs after which the task's time limit ends an episode; None without a limit.
 
-    It is what the environment that `make_env` gives does, whatever its id's entry says.
+    Read from the environment that `make_env` makes, not from its registry entry.
 
     Raises:
-        UserError: A wrapper with a `step` of its own lies around the time limit, so that its steps may not be the
+        UserError: A wrapper with its own `step` is around the time limit, so its steps may differ from the
             environment's.
     """
     env = make_env(environment)
@@ -340,7 +340,7 @@ def _limit(env: gymnasium.Env) -> int | None:
 
 
 def _is_one_to_one(wrapper: gymnasium.Wrapper) -> bool:
-    """Whether a step of the wrapper is a step of what it wraps, as far as its class shows."""
+    """Whether a step of the wrapper is one step of the wrapped environment, as far as its class shows."""
     bases = (
         gymnasium.Wrapper,
         gymnasium.ActionWrapper,

@@ -54,7 +54,7 @@ def fit_value(
 
 
 def value_columns(batch: Batch) -> Float[Tensor, "agent pair 3"]:
-    """Numbers of each pair that `value_gradient` reads: target, V_old, weight."""
+    """The columns that `value_gradient` reads: target, V_old, weight."""
     weight = torch.ones_like(batch.target) if batch.weight is None else batch.weight
     return torch.stack([batch.target, batch.val_old, weight], dim=-1)
 
@@ -65,7 +65,7 @@ def value_gradient(
     columns: Float[Tensor, "agent pair 3"],
     settings: Settings,
 ) -> None:
-    """Leave in the learner the gradient of a minibatch's value loss, times its coefficient."""
+    """Store in the learner the gradient of a minibatch's value loss, times its coefficient."""
     target, val_old, weight = columns.unbind(-1)
     slope = value_loss_weight(
         learner.forward(obs)[..., 0], val_old, target, settings.value_clip, settings.value_clip_max

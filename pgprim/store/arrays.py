@@ -1,4 +1,4 @@
-"""Safetensors files: arrays and one JSON header, sealed; nothing that could run code when loaded."""
+"""Safetensors files: arrays and one JSON header, sealed; loading one cannot run code."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from pgprim.store.files import UNSEALED, read_sealed, seal, write_bytes
 from pgprim.store.provenance import require_same_kernels
 
 HEADER = "pgprim"
-"""The only metadata key: safetensors writes several in no fixed order, and files must be the same bytes every time."""
+"""The only metadata key: safetensors writes several keys in no fixed order, and files must be reproducible."""
 
 
 def save_arrays(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints as safetensors files: arrays and one JSON header, nothing that could run code when loaded."""
+"""Checkpoints as safetensors files: arrays and one JSON header; loading one cannot run code."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -28,7 +28,7 @@ HEADER_TYPES = {
 KINDS = {str: "text", int: "a whole number", dict: "a mapping"}
 
 COUNTED = ("policy_adam", "value_adam", "obs_moments", "rew_moments")
-"""Parts of an agent that count what they have seen."""
+"""Parts of an agent with a count of values."""
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -52,7 +52,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        UserError: The file is missing, is no checkpoint, or one of its fields is not what the others demand.
+        UserError: The file is missing or is no checkpoint, or its fields contradict each other.
     """
     header, tensors = load_arrays(path, KIND)
     try:
@@ -66,11 +66,11 @@ class _FieldError(Exception):
 
 
 def _make_checkpoint(header: Any, tensors: dict[str, torch.Tensor]) -> Checkpoint:
-    """The checkpoint that a file's header and arrays stand for.
+    """The checkpoint in a file's header and arrays.
 
     Raises:
-        _FieldError: A field is missing, unknown, or not what the others demand.
-        UserError: So is a setting.
+        _FieldError: A field is missing, unknown, or contradicts another.
+        UserError: The same of a setting.
     """
     if not isinstance(header, dict):
         raise _FieldError("its header is not a mapping")

@@ -1,7 +1,8 @@
 """Labelled results: small datasets as NetCDF-3 files, large arrays and training records as Zarr v3 stores.
 
-The same content is always the same bytes, a file or store appears whole or not at all, and it is sealed (`store.files`): one
-flipped bit, and it is refused. NetCDF-3 because it is one file without timestamps, which anything can read.
+The same content gives the same bytes. A file or store appears complete or not at all, and it is sealed
+(`store.files`): after one flipped bit it is refused. NetCDF-3 is one file without time stamps, and every tool can
+read it.
 """
 
 import io
@@ -26,7 +27,7 @@ from pgprim.store.files import (
 from pgprim.store.provenance import require_same_kernels
 
 SHARD_BYTES = 1 << 30
-"""Zarr puts a shard together in memory: what is larger is written chunk by chunk, a file each."""
+"""Largest shard, since Zarr assembles a shard in memory; larger arrays are written as one file per chunk."""
 
 KIND = "dataset"
 
@@ -37,13 +38,13 @@ def save_dataset(path: str | Path, ds: xr.Dataset) -> None:
     Args:
         path: The file; its folder is made if need be.
         ds: Every data variable must have `units` and `long_name`. Attributes come out in the order of their names.
-            64-bit integers must fit into 32 bits, which is all the format knows; parameters are bounded accordingly.
+            64-bit integers must fit into 32 bits, the limit of the format; parameters are bounded accordingly.
 
     Raises:
         ValueError: A variable is not described, or an integer does not fit.
     """
     _require_description(ds)
-    # Without this, a missing value attribute would be added to some variables only.
+    # Without this, xarray would add a missing-value attribute to some variables only.
     encoding = {name: {"_FillValue": None} for name in ds.variables}
     sealed = _in_order(ds.assign_attrs(seal=UNSEALED))
     data = sealed.to_netcdf(engine="scipy", format="NETCDF3_64BIT", encoding=encoding)
@@ -63,7 +64,7 @@ def load_dataset(path: str | Path) -> xr.Dataset:
 
 
 def save_store(path: str | Path, ds: xr.Dataset) -> None:
-    """Write a dataset of large arrays as a Zarr v3 store, one file of data per variable, chunks with checksums.
+    """Write a dataset of large arrays as a Zarr v3 store, one file of data per variable, whose chunks have checksums.
 
     Args:
         path: The store.
@@ -73,9 +74,9 @@ def save_store(path: str | Path, ds: xr.Dataset) -> None:
         ValueError: A variable is not described.
     """
     _require_description(ds)
-    blosc.use_threads = False  # more would lay a chunk's parts in the order in which they finish
+    blosc.use_threads = False  # more threads would write a chunk's parts in the order in which they finish
     with writing(path) as partial, warnings.catch_warnings():
-        # Zarr's remark that other implementations may not read consolidated metadata, which is but a copy.
+        # Zarr warns that other implementations may not read consolidated metadata; it is only a copy.
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         encoding = {name: _encoding(array) for name, array in ds.variables.items()}
         plain = _in_order(ds.assign(_texts(ds)))
@@ -104,7 +105,7 @@ def open_store(path: str | Path, kind: str = KIND, names: Iterable[str] = ()) ->
 
 
 def _texts(ds: xr.Dataset) -> dict[str, xr.Variable]:
-    """Texts of a fixed width, which Zarr v3 does not know, as texts of any."""
+    """Fixed-width texts as variable-width texts, since Zarr v3 has no fixed-width type."""
     return {name: array.astype(object) for name, array in ds.variables.items() if array.dtype.kind == "U"}
 
 

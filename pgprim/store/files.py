@@ -1,9 +1,9 @@
-"""Files and folders that appear whole or not at all, carry their own checksum, and never replace what pgprim did not make.
+"""Atomic, sealed files and folders that never replace files of other programs.
 
-An artifact is *sealed*: somewhere in it stand the words `pgprim sha256` and the digest of all its bytes, taken with zeros in
-the digest's place. The same mechanism serves NetCDF (an attribute), safetensors (the header) and Zarr (an attribute of
-the root, beside a list of the store's files with their sizes and digests). A seal that holds says two things: these are
-the bytes that were written, and pgprim wrote them.
+An artifact is *sealed*: it contains the words `pgprim sha256` and the SHA-256 of all its bytes, computed with zeros in the
+digest's place. The same mechanism serves NetCDF (an attribute), safetensors (the header) and Zarr (an attribute of the root,
+beside a list of the store's files with their sizes and digests). A valid seal means that the bytes are unchanged and that pgprim
+wrote them.
 """
 
 import hashlib
@@ -25,19 +25,19 @@ from pgprim.types.errors import UserError
 
 SEAL = "pgprim sha256 "
 UNSEALED = SEAL + 64 * "0"
-"""What a writer puts where the seal is to be."""
+"""Placeholder that a writer puts in the seal's place."""
 
 FIGURES = (".pdf", ".png")
-"""Figures are read by nobody but people. They have no seal, but the word `pgprim` among what they say of themselves."""
+"""Mark of figures, which have no seal: the word `pgprim` in their metadata."""
 
 SMALL = 1 << 20
-"""Files of a store up to so many bytes are always compared by their digest."""
+"""Files of a store up to this size [bytes] are always verified by their digest."""
 
 UNFINISHED = Path("data/unfinished")
-"""Where pieces are kept, below the path of the result that they are of; neither DVC nor figures look there."""
+"""Folder of the partial results, beside the result; DVC and figures ignore it."""
 
 TIMESTAMP = ".snakemake_timestamp"
-"""Snakemake puts this file into folders that its jobs make."""
+"""File that Snakemake puts into its jobs' output folders."""
 
 DIGEST_BYTES = 32
 """Length of a SHA-256."""
@@ -50,10 +50,10 @@ def seal(data: bytes) -> bytes:
     """The same bytes with the digest in its place.
 
     Args:
-        data: What is to be sealed; `UNSEALED` stands in it once.
+        data: Bytes to seal; they contain `UNSEALED` exactly once.
 
     Raises:
-        ValueError: It stands there another number of times.
+        ValueError: `UNSEALED` is missing, or there more than once.
     """
     if (places := data.count(UNSEALED.encode())) != 1:
         raise ValueError(f"a seal has one place, not {places}")
@@ -61,14 +61,14 @@ def seal(data: bytes) -> bytes:
 
 
 def seal_holds(data: bytes) -> bool:
-    """Whether a seal is there and these are the bytes that were sealed."""
+    """Whether the bytes have a seal and are unchanged."""
     if (stamp := _SEALED.search(data)) is None:
         return False
     return hashlib.sha256(data.replace(stamp[0], UNSEALED.encode(), 1)).hexdigest().encode() == stamp[1]
 
 
 def seal_store(folder: Path) -> None:
-    """Put the list of its files and a seal into a Zarr store that is otherwise whole.
+    """Write the list of its files and a seal into an otherwise complete Zarr store.
 
     Raises:
         ValueError: The folder is no Zarr store.
@@ -84,7 +84,7 @@ def seal_store(folder: Path) -> None:
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 of a file; of a Zarr store, that of its root, which holds the digests of all its files."""
+    """SHA-256 of a file, or of a Zarr store's root, which contains the digests of all its files."""
     path = Path(path)
     with (path / _ROOT if path.is_dir() else path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -98,7 +98,7 @@ def read_sealed(path: str | Path, kind: str) -> bytes:
         kind: What it should be, such as `checkpoint`.
 
     Raises:
-        UserError: The file is missing, or these are not the bytes that pgprim wrote.
+        UserError: The file is missing, or its bytes changed.
     """
     try:
         data = Path(path).read_bytes()
@@ -117,16 +117,16 @@ def read_sealed(path: str | Path, kind: str) -> bytes:
 
 
 def check_store(path: str | Path, kind: str, contents: bool) -> None:
-    """Make sure that a Zarr store is whole.
+    """Check that a Zarr store is complete and unchanged.
 
     Args:
         path: The store.
         kind: What it should be, such as `store of rollouts`.
-        contents: Whether to compare the digests of large files, too, and not only their sizes. Chunks have checksums of
-            their own, by which they can be checked as they are read.
+        contents: Whether to verify the digests of large files, too, and not only their sizes. Chunks also have their
+            own checksums, which are verified on reading.
 
     Raises:
-        UserError: It is missing, or a file of it is missing, too many, or not what pgprim wrote.
+        UserError: The store or one of its files is missing, a file was added, or a file changed.
     """
     path = Path(path)
     if not path.exists():
@@ -150,21 +150,21 @@ def _why_not(data: bytes) -> str:
 
 
 def missing(path: str | Path, kind: str) -> UserError:
-    """The error of something that is not there."""
+    """The error for a missing artifact."""
     return UserError(f"{path}: no such {kind}; make it with `snakemake {path}`")
 
 
 def unusable(path: str | Path, kind: str, reason: str) -> UserError:
-    """The error of something that must not be read as data."""
+    """The error for an artifact that is damaged or of another kind."""
     return UserError(
         f"{path}: not a {kind} as pgprim wrote it: {reason}; `snakemake {path}` restores it or makes it again"
     )
 
 
 def is_own(path: Path) -> bool:
-    """Whether pgprim made a file or everything in a folder, and nobody changed it since.
+    """Whether pgprim made a file, or everything in a folder, and it is unchanged.
 
-    Of a Zarr store the contents of chunks are not looked at.
+    The contents of a Zarr store's chunks are not checked.
     """
     if path.is_dir():
         if (path / _ROOT).exists():
@@ -180,7 +180,7 @@ def is_own(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> None:
-    """Give what is in an output's place another name, NAME.foreign-1 or the next free one, and say so on stderr."""
+    """Rename a file in an output's place to NAME.foreign-1, or the next free number, and report it on stderr."""
     number = 1
     while (other := path.with_name(f"{path.name}.foreign-{number}")).exists():
         number += 1
@@ -190,17 +190,17 @@ def set_aside(path: Path) -> None:
 
 @contextmanager
 def writing(path: str | Path, is_own: Callable[[Path], bool] = is_own) -> Iterator[Path]:
-    """Write a file or folder that is there whole or not at all, even after a power cut.
+    """Write a file or folder atomically: complete or not at all, even after a power cut.
 
     Args:
-        path: Where it is to be. What pgprim made is replaced; anything else there is moved aside.
-        is_own: Whether what is there may be replaced.
+        path: Its final path. An older output of pgprim is replaced; anything else is renamed (`set_aside`).
+        is_own: Whether the existing file or folder may be replaced.
 
     Yields:
-        Where to write it. It takes its place when the block ends without an error, and is removed otherwise.
+        Temporary path to write to. It is moved to `path` if the block ends without an error, and removed otherwise.
 
     Raises:
-        UserError: Nothing can be written there.
+        UserError: The path is not writable.
     """
     path = Path(path)
     partial, old = (path.with_name(f".{path.name}.{end}") for end in ("partial", "old"))
@@ -233,7 +233,7 @@ def write_bytes(path: str | Path, data: bytes, is_own: Callable[[Path], bool] = 
 
 
 def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object in lines. An object with some of the same keys counts as an older version of it."""
+    """Write an indented JSON object. An existing object with some of the same keys counts as an older version."""
 
     def is_older(there: Path) -> bool:
         with suppress(OSError, ValueError):
@@ -245,17 +245,17 @@ def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
 
 
 class Pieces:
-    """Finished pieces of one result, from which a killed run goes on, until the result is whole.
+    """Partial results of one result, from which a killed run resumes.
 
-    Use it as a context manager: left without an error, the pieces are removed, since the result is there. A piece is a few
-    arrays under a name, or whatever else is written into `folder`, whole or not at all.
+    Use it as a context manager: if the block ends without an error, the result exists and the pieces are removed. A piece is some
+    arrays under a name, or any file that is written atomically into `folder`.
 
     Attributes:
-        folder: Where the pieces are.
+        folder: Folder of the pieces.
     """
 
     def __init__(self, result: str | Path, identity: Mapping[str, Any]) -> None:
-        """Look for the pieces of an earlier run; those of another identity are removed.
+        """Find the pieces of an earlier run; pieces with another identity are removed.
 
         Args:
             result: Path of the result.
@@ -268,7 +268,7 @@ class Pieces:
             write_bytes(file, text.encode())
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
-        """A piece, or None if it is not there or not as it was saved."""
+        """A piece; None if it is missing or damaged."""
         try:
             data = (self.folder / f"{name}.npz").read_bytes()
         except FileNotFoundError:
@@ -279,26 +279,26 @@ class Pieces:
         return dict(np.load(io.BytesIO(data)))
 
     def save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep a piece, with its digest at its end."""
+        """Save a piece, with its digest at its end."""
         file = io.BytesIO()
         np.savez(file, **arrays)
         data = file.getvalue()
         write_bytes(self.folder / f"{name}.npz", data + hashlib.sha256(data).digest(), lambda _: True)
 
     def __enter__(self) -> "Pieces":
-        """Nothing is to be prepared."""
+        """Return the pieces."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Remove the pieces if all went well."""
+        """Remove the pieces unless there was an error."""
         if kind is None:
             remove(self.folder)
 
 
 class Scratch(dict[str, Mapping[str, np.ndarray]]):
-    """Pieces that are kept in memory alone, of a result that nobody will go on with."""
+    """Pieces that are kept in memory only, for a result that is never resumed."""
 
     load = dict.get
     save = dict.__setitem__
@@ -318,7 +318,7 @@ def _files_of(folder: Path) -> list[str]:
 
 
 def _flush(path: Path) -> None:
-    """Have the disk hold a file, or a folder and all in it."""
+    """Flush a file, or a folder and its content, to the disk."""
     if not path.is_dir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -330,7 +330,7 @@ def _flush(path: Path) -> None:
 
 
 def _flush_folder(path: Path) -> None:
-    with suppress(OSError):  # not every file system knows this
+    with suppress(OSError):  # not every file system supports this
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

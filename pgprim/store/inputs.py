@@ -1,4 +1,4 @@
-"""Inputs of a probe, opened and checked to belong together, and the form of its result."""
+"""Inputs of a probe, opened and checked to be of the same agent, and the form of its result."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from pgprim.types.errors import UserError
 from pgprim.types.fit import Fit
 
 IDENTITY = ("task", "env_id", "algo", "seed", "iteration")
-"""What the checkpoint and all that was made from it have in common."""
+"""Attributes that a checkpoint and all results made from it share."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Measured:
     """A probe's result.
 
     Attributes:
-        numbers: What figures read.
-        vectors: Large arrays, for who wants to look closer; None if the probe keeps none.
+        numbers: The numbers that figures read.
+        vectors: Large arrays for closer analysis; None if the probe keeps none.
     """
 
     numbers: xr.Dataset | Fit
@@ -37,16 +37,16 @@ class Measured:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Inputs of one job of a probe; None for those that it does not read.
+    """Inputs of one job of a probe; an input that the probe does not read is None.
 
     Attributes:
         checkpoint: The agent.
         rollouts: Its rollouts, the first streams of its pool.
         sample: The section `sample` of the parameter file.
-        rerun: Iterations of its training that were run again.
-        results: By probe, what that probe found here.
-        case: Which of the probe's cases is to be measured; empty if it has none.
-        pieces: Finished pieces of the result, from which a killed job goes on.
+        rerun: Re-run iterations of its training.
+        results: Results of other probes on the same agent, by probe.
+        case: Which of the probe's cases to measure; empty if it has none.
+        pieces: Partial results, from which a killed job resumes.
     """
 
     checkpoint: Checkpoint | None = None
@@ -59,16 +59,16 @@ class Inputs:
 
     @property
     def trials(self) -> int:
-        """Number of the rollouts' streams, the first ones, that are trials; the others make large samples."""
+        """Number of trials: the first streams of the rollouts. The other streams make the large sample."""
         return int(self.sample["trials"])
 
     @property
     def time_limit(self) -> int | None:
-        """Pairs after which the rollouts' episodes are truncated; None where no limit is known."""
+        """Pairs after which the rollouts' episodes are truncated; None if no limit is known."""
         return self.rollouts.attrs["time_limit"]
 
     def with_semantics(self, semantics: str) -> "Inputs":
-        """The same with another meaning of time limits and cuts."""
+        """The same inputs with other semantics of time limits and cuts."""
         checkpoint = self.checkpoint
         return replace(
             self, checkpoint=replace(checkpoint, settings=checkpoint.settings | {"semantics": semantics})
@@ -85,7 +85,7 @@ def open_inputs(paths: Mapping[str, str], sample: Mapping[str, Any], case: str =
         case: The probe's case.
 
     Raises:
-        UserError: An input is missing, is not whole, or is of another agent than the others.
+        UserError: An input is missing or damaged, or inputs are of different agents.
     """
     given = {name: path for name, path in paths.items() if path}
     checkpoint = load_checkpoint(given["checkpoint"]) if "checkpoint" in given else None

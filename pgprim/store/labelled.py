@@ -1,7 +1,7 @@
 """Arrays to labelled datasets: names, dimensions, coordinates, long names, units, and intervals as a dimension.
 
-An estimate with an interval is two variables: `cosine` over its dimensions, and `cosine_ci` over these and `bound`, whose
-labels are `low` and `high`. Everything that pgprim stores gets its labels here.
+An estimate with an interval is two variables: `cosine` over its dimensions, and `cosine_ci` over these and `bound`,
+whose labels are `low` and `high`. All datasets that pgprim stores are labelled by this module.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from pgprim.core.intervals import Interval
 
 BOUNDS = ("low", "high")
 AGENT = ("task", "algo", "seed", "iteration")
-"""Dimensions of what is estimated at a checkpoint, each of length 1 in a file: those of the path."""
+"""Dimensions of an estimate at a checkpoint, those of its path; each has length 1 in a file."""
 
 COORDS = {
     "task": ("task", "1"),
@@ -29,7 +29,7 @@ COORDS = {
     "part": ("the update's own pairs, or held-out ones", "1"),
     "bound": ("end of an interval", "1"),
 }
-"""Long name and unit of dimensions that mean the same everywhere."""
+"""Long name and unit of dimensions with the same meaning everywhere."""
 
 
 def label(
@@ -43,10 +43,11 @@ def label(
 
     Args:
         variables: By name, dimensions and values; values may be an `Interval` of numbers or of arrays.
-        described: Long name and unit by variable, and by coordinate where `COORDS` does not have it or says less.
-        coords: Values by dimension; those of dimensions that no variable has are left out.
-        attrs: Attributes; `level`, the intervals' nominal coverage, enters their long names.
-        where: Coordinates of one value each, whose dimensions come before all others: those of an agent, for instance.
+        described: Long name and unit by variable, and by coordinate where it is not in `COORDS` or needs a more
+            specific name.
+        coords: Values by dimension; dimensions that no variable has are left out.
+        attrs: Attributes; `level`, the intervals' nominal coverage, is added to their long names.
+        where: Coordinates of one value each, such as those of an agent; their dimensions come first.
 
     Raises:
         KeyError: A variable or coordinate is not described.
@@ -86,12 +87,12 @@ def agent_of(checkpoint: Any) -> dict[str, Any]:
 
 
 def stack(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Numbers of the same names, such as those of each budget, as arrays; intervals stay intervals."""
+    """Stack dicts with the same names, such as one per budget, to arrays; intervals stay intervals."""
     return {name: stack_values([row[name] for row in rows]) for name in rows[0]}
 
 
 def stack_values(values: Any) -> Any:
-    """A nested list of numbers, arrays or intervals as an array or an interval of arrays; an interval as it is."""
+    """A nested list of numbers, arrays or intervals as an array or an interval of arrays."""
     if isinstance(values, Interval):
         return values
     first = values[0]
@@ -104,7 +105,7 @@ def stack_values(values: Any) -> Any:
 
 
 def interval(ds: xr.Dataset, name: str) -> tuple[xr.DataArray, xr.DataArray] | None:
-    """The ends of a variable's interval, or None where the dataset has no interval of it."""
+    """The ends of a variable's interval; None if the dataset has none."""
     if f"{name}_ci" not in ds:
         return None
     return tuple(ds[f"{name}_ci"].sel(bound=end, drop=True) for end in BOUNDS)

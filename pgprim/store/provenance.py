@@ -1,4 +1,4 @@
-"""Provenance of an artifact: nothing that changes with the code, or between machines of one kind."""
+"""Provenance of an artifact; independent of the code and of the machine (of one kind)."""
 
 import hashlib
 import json
@@ -12,11 +12,11 @@ from pgprim.store.files import digest, unusable
 from pgprim.types.environment import Environment
 
 KEYS = ("params", "environment", "semantics", "kernels", "versions")
-"""Attributes that say where a dataset comes from, beside the digests `*_sha256` of what it was made from."""
+"""Attributes of a dataset's provenance, beside the digests `*_sha256` of its inputs."""
 
 
 def versions() -> dict[str, str]:
-    """Versions that can change numbers: the simulator's, and as far as it matters those of the array libraries."""
+    """Versions that can change numbers: of the simulator and of the array libraries."""
     numpy, torch = (".".join(version(name).split("+")[0].split(".")[:2]) for name in ("numpy", "torch"))
     return {"mujoco": version("mujoco"), "numpy": numpy, "torch": torch}
 
@@ -32,8 +32,8 @@ def provenance(
     Args:
         params: The parameters that were used, as they are nested in the parameter file.
         inputs: Files and stores that were read, by name.
-        agent: The checkpoint whose environment and semantics they are, if it is one's.
-        environment: The environment, where there is no checkpoint.
+        agent: The checkpoint, whose environment and semantics are recorded; None without one.
+        environment: The environment, if there is no checkpoint.
     """
     environment = environment if agent is None else agent.environment
     whose = {} if environment is None else {"environment": json.dumps(environment.as_dict(), sort_keys=True)}
@@ -51,10 +51,11 @@ def union(parts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Combined provenance of many artifacts.
 
     Args:
-        parts: Attributes of each; those that are no provenance are left out.
+        parts: Attributes of each; other attributes are left out.
 
     Returns:
-        `params` nested as in the parameter file, with a list where parts differ; digests as one; else all that occurs.
+        `params` nested as in the parameter file, with a list where parts differ; one digest of all digests; of other
+        attributes all values.
     """
     values: dict[str, set[str]] = {}
     for part in parts:
@@ -65,13 +66,13 @@ def union(parts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def require_same_kernels(path: str | Path, kind: str, attrs: Mapping[str, Any]) -> None:
-    """Refuse what another kind of processor made.
+    """Refuse an artifact that another kind of processor made.
 
-    A process whose libraries were loaded before pgprim, a notebook for instance, may read everything: it is commands that
-    compute, and they refuse to do so there.
+    A process that loaded the libraries before pgprim, such as a notebook, may read every artifact: only commands compute, and they
+    refuse to run in such a process.
 
     Raises:
-        UserError: Its last bits are not this processor's.
+        UserError: Its kernels differ from this processor's.
     """
     ours = kernels()
     if ours != "unknown" and (theirs := attrs.get("kernels", ours)) != ours:
@@ -97,14 +98,14 @@ def _merge(values: list[Any]) -> Any:
 
 
 class Used(Mapping):
-    """The parameter file, which remembers which of its sections were looked at.
+    """The parameter file; records which of its sections were read.
 
     Attributes:
         used: Those sections.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        """Nothing is used yet."""
+        """Start without used sections."""
         self._params = params
         self.used: dict[str, Any] = {}
 

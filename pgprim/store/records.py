@@ -1,4 +1,4 @@
-"""Training records: what was measured in every iteration, of agents as they are and of those with settings changed."""
+"""Training records: measurements in every iteration, for the study's agents and for agents with changed settings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ LABELS = {
     "pairs": ("state-action pairs per iteration", "pairs"),
     "multiple": ("policy's learning rate, or TRPO's δ, in multiples of the task's own", "1"),
 }
-"""Long name and unit of what tells runs with changed settings apart."""
+"""Long name and unit of the labels of runs with changed settings."""
 
 DIVERGED = ("whether training ended because a loss or step was no longer finite", "1")
 
@@ -38,9 +38,9 @@ def records_dataset(
         task: Name of the task.
         algo: Name of the algorithm.
         seeds: The agents' seeds.
-        attrs: Where the records come from.
-        labels: What tells the run from others with other settings.
-        diverged: Which agents' training ended early, where that is no error.
+        attrs: Provenance of the records.
+        labels: Labels that distinguish the run from runs with other settings.
+        diverged: Which agents' training diverged, in studies where that is not an error.
     """
     variables = {name: (("seed", "iteration"), column.T) for name, column in columns.items()}
     if diverged is not None:
@@ -51,7 +51,7 @@ def records_dataset(
 
 
 def as_other(ds: xr.Dataset) -> xr.Dataset:
-    """The same with `other_` before each variable, to stand beside the records of training itself."""
+    """The same with the prefix `other_` before each variable, to combine it with the records of training itself."""
     for array in ds.data_vars.values():
         array.attrs["long_name"] += ", other semantics"
     return ds.rename({name: f"other_{name}" for name in ds.data_vars})

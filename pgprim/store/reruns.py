@@ -1,4 +1,4 @@
-"""Re-run iterations of training as Zarr stores: pairs of each update, seen by the networks before and after it."""
+"""Re-run iterations of training as Zarr stores: each update's pairs, evaluated by the networks before and after it."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from pgprim.store.datasets import open_store
 from pgprim.store.labelled import label
 
 PARTS = ("train", "held_out")
-"""The pairs that the update was made from, and held-out pairs of the same policy; both rolled on past the cut."""
+"""The update's own pairs, and held-out pairs of the same policy; both continue past the cut."""
 
 VARIABLES = {
     "rew": ("reward", "reward"),
@@ -43,9 +43,9 @@ def reruns_dataset(
         task: Name of the task.
         algo: Name of the algorithm.
         seeds: The agents' seeds.
-        iterations: Training iterations that were run again.
-        attrs: Where they come from; `num_pairs` is T, of which an update is made, and `time_limit` the pairs after which
-            an episode is ended.
+        iterations: Re-run training iterations.
+        attrs: Provenance; `num_pairs` is T, the pairs of an update, and `time_limit` the pairs after which an episode
+            is truncated.
     """
     dims = ("seed", "iteration", "part", "t")
     variables = {name: (dims[: array.ndim], array) for name, array in arrays.items()}
@@ -57,6 +57,6 @@ def open_reruns(path: str | Path) -> xr.Dataset:
     """Open a store lazily.
 
     Raises:
-        UserError: It is missing, or is none of re-run iterations.
+        UserError: It is missing, or does not hold re-run iterations.
     """
     return open_store(path, "store of re-run iterations", VARIABLES)

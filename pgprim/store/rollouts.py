@@ -1,9 +1,9 @@
-"""Rollouts as Zarr v3 stores with dimensions `(stream, t, ...)`: written in a stream, read lazily, a few files each.
+"""Rollouts as Zarr v3 stores with dimensions `(stream, t, ...)`: written block by block, read lazily, a few files each.
 
-Each array is one shard: a file of compressed inner chunks that ends in an index of where they lie. The zarr package
-builds a shard in memory, which at 10⁷ pairs of a Humanoid would be 14 GB; the format allows to append chunks as they
-come and to write the index last, which is what `RolloutWriter` does. Reading is left to zarr. Each chunk ends in its
-CRC-32C, so that a reader of a part need not read the whole to be sure of it.
+Each array is one shard: a file of compressed inner chunks that ends with an index of their places. The zarr package
+builds a shard in memory, which would take 14 GB for 10⁷ Humanoid pairs. The format allows appending chunks and
+writing the index last, as `RolloutWriter` does. Reading uses zarr. Each chunk ends with its CRC-32C, so that a part
+can be verified without reading the whole shard.
 """
 
 import warnings
@@ -27,7 +27,7 @@ from pgprim.types.rollouts import Finals, Rollout
 KIND = "store of rollouts"
 
 BLOCK = 512
-"""Pairs of one stream per chunk, and per block that a writer takes."""
+"""Pairs of one stream per chunk, and per block of a writer."""
 
 CODEC = {"cname": "zstd", "clevel": 2, "shuffle": "shuffle"}
 """On Humanoid rollouts of a random policy, by level: 1 wrote 450 MB/s to 0.64 of their size, 2 390 MB/s to 0.62, 3
@@ -49,7 +49,7 @@ FINALS = {
     "final_obs": "normalised observation after the last step of a truncated episode or of a stream",
 }
 UNITS = "1"
-"""The simulators' observations mix metres, radians and their rates, so no common unit but the number exists."""
+"""Unit of observations: they mix metres, radians and their rates, so only the number remains."""
 
 
 class _Shard:
@@ -79,7 +79,7 @@ class _Shard:
             self._end += len(chunk) + 4
 
     def finish(self) -> None:
-        """Write the index, without which the file is no shard."""
+        """Write the index, which completes the shard."""
         index = self._index.tobytes()
         self._file.write(index + crc32c(index).to_bytes(4, "little"))
         self._file.close()
@@ -90,7 +90,7 @@ class _Shard:
 
 
 class RolloutWriter:
-    """Writes one store; it appears under its name when it is whole, or not at all.
+    """Writes one store, which appears under its name when it is complete, or not at all.
 
     Use it as a context manager and append the blocks in the order of time.
     """
@@ -112,7 +112,7 @@ class RolloutWriter:
             num_pairs: Pairs per stream.
             num_obs: Length of an observation.
             num_act: Length of an action.
-            attrs: What the rollouts are and what made them, as JSON.
+            attrs: Description and provenance of the rollouts, as JSON.
         """
         self._path = Path(path)
         self._stack = ExitStack()
@@ -123,9 +123,9 @@ class RolloutWriter:
         self._finals: list[Finals] = []
 
     def __enter__(self) -> "RolloutWriter":
-        """Start the partial store, over one that a killed run may have left."""
+        """Start the partial store; one that a killed run left is overwritten."""
         self._partial = self._stack.enter_context(writing(self._path))
-        # More threads would lay a chunk's parts in the order in which they finish: other bytes every time.
+        # More threads would write a chunk's parts in the order in which they finish, so bytes would differ.
         blosc.use_threads = False
         self._root = zarr.open_group(self._partial, mode="w", zarr_format=3, attributes=self._attrs)
         self._shards = {name: self._make_shard(name) for name in VARIABLES}
@@ -182,7 +182,7 @@ class RolloutWriter:
             "t", np.arange(self._shape[1], dtype=np.int32), ("t",), "time in the stream", "environment steps"
         )
         with warnings.catch_warnings():
-            # xarray looks for consolidated metadata, which zarr knows but the Zarr v3 text does not yet.
+            # xarray reads consolidated metadata, which zarr supports but the Zarr v3 specification does not have yet.
             warnings.filterwarnings("ignore", message="Consolidated metadata")
             zarr.consolidate_metadata(self._partial)
         seal_store(self._partial)
@@ -192,7 +192,8 @@ class RolloutWriter:
         tail = (self._widths[last],) if last else ()
         chunk_bytes = BLOCK * int(np.prod(tail)) * np.dtype(dtype).itemsize
         group = min(max(1, CHUNK_BYTES // chunk_bytes), self._shape[0])
-        # Time runs fastest inside a chunk: neighbours in time resemble each other, neighbours in an observation do not.
+        # Time is the fastest axis inside a chunk: values at neighbouring times are similar, neighbours in an
+        # observation are not.
         order = (0, 2, 1) if last else (0, 1)
         array = self._root.create_array(
             name,
@@ -226,13 +227,13 @@ class RolloutReader:
     """One store of rollouts, read block by block.
 
     Attributes:
-        attrs: What the rollouts are and what made them.
+        attrs: Description and provenance of the rollouts.
         num_streams: Streams.
         num_pairs: Pairs per stream.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Make sure that the store is whole; the arrays stay on disk.
+        """Check that the store is complete; the arrays stay on disk.
 
         Raises:
             UserError: It is missing, is not what pgprim wrote, or is of another kind of processor.
@@ -253,7 +254,7 @@ class RolloutReader:
         """The pairs of some streams in the order of time.
 
         Args:
-            streams: Which; the rows of the blocks, and of their finals, count from the first of them.
+            streams: Which streams; rows of the blocks, and of their finals, are counted from the first of these.
             stop: Pairs per stream; all by default.
             size: Pairs per stream and block, best a multiple of `BLOCK`; the last block may be shorter.
         """

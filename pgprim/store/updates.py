@@ -1,4 +1,4 @@
-"""Updates on fresh pairs as datasets that look like those of re-run iterations (`store.reruns`)."""
+"""Updates on fresh pairs as datasets, in the form of re-run iterations (`store.reruns`)."""
 
 import hashlib
 import json
@@ -29,10 +29,10 @@ def updates_dataset(
     Args:
         arrays: The variables, `[iteration, part, t]`, and `kl_of_sigma` `[iteration]`.
         agent: Its task, name, seed and settings.
-        iterations: Of the agent before each update.
-        parts: Which of `store.reruns.PARTS` the arrays have.
+        iterations: Iterations of the agent before each update.
+        parts: The parts of `store.reruns.PARTS` in the arrays.
         time_limit: Pairs after which an episode is ended.
-        attrs: Where they come from.
+        attrs: Provenance.
     """
     dims = ("iteration", "part", "t")
     variables = {name: (dims[: array.ndim], array) for name, array in arrays.items()}
@@ -52,7 +52,7 @@ def load_series(folder: Path) -> list[Checkpoint]:
     """All snapshots of a folder, by rising iteration.
 
     Raises:
-        UserError: There is none, or one is damaged.
+        UserError: There is no snapshot, or one is damaged.
     """
     checkpoints = [load_checkpoint(file) for file in folder.glob("*.safetensors") if file.name[0] != "."]
     if not checkpoints:

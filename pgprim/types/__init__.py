@@ -1,1 +1,1 @@
-"""Plain data that every layer may hold: parameters, checkpoints, errors."""
+"""Plain data that every layer may use: parameters, checkpoints, errors."""

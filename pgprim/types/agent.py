@@ -1,4 +1,4 @@
-"""Settings: all that one agent's training is told, each declared once with its meaning, its range and its default."""
+"""Settings of one agent's training, each declared once with its meaning, range and default."""
 
 from dataclasses import MISSING, dataclass, field, fields
 from types import NoneType
@@ -22,13 +22,13 @@ def setting(
     """A field of settings.
 
     Args:
-        meaning: What it is, with its unit.
-        default: Value while it is absent; a setting without one must be given.
+        meaning: Its meaning, with its unit.
+        default: Value if it is absent; a setting without default must be given.
         at_least: Smallest value.
-        above: Bound that is itself no value.
+        above: Exclusive lower bound.
         at_most: Largest value.
-        below: Bound that is itself no value.
-        off: What null means, where the setting may be null.
+        below: Exclusive upper bound.
+        off: Meaning of null, if the setting may be null.
     """
     bounds = {"minimum": at_least, "exclusiveMinimum": above, "maximum": at_most, "exclusiveMaximum": below}
     bounds = {name: bound for name, bound in bounds.items() if bound is not None}
@@ -37,10 +37,10 @@ def setting(
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Settings that every algorithm has; an algorithm's own are a subclass beside its update.
+    """Settings that every algorithm has; a subclass beside each algorithm's update has its own settings.
 
-    A setting with a default is absent from checkpoints, keys and records until somebody gives it, so that a new one
-    changes nothing that exists.
+    A setting at its default is absent from checkpoints, keys and records unless it is given explicitly, so a new setting does not
+    invalidate existing results.
     """
 
     algorithm: str = setting("module of pgprim.rl.algorithms")
@@ -100,7 +100,7 @@ class Settings:
 
 
 TRAINING_ONLY = ("iterations", "snapshot_every")
-"""Keys of the `train` section that say how long to train and which snapshots to keep, not how to train."""
+"""Keys of the section `train` that are not settings of agents: the length of training and the snapshots to keep."""
 
 
 def settings_of(params: dict, task: str, algo: str) -> dict:

@@ -42,15 +42,15 @@ class Moments:
 
 @dataclass(frozen=True)
 class AgentState:
-    """A stack of agents before an iteration's update. Every array has a leading `agent` axis, of length 1 for one agent.
+    """A stack of agents before an iteration's update. Every array has a leading axis `agent`.
 
     Attributes:
         theta: Policy parameters, log σ included, in the order of `core.mlp.policy_net(...).layout`.
         phi: Value network parameters, in the order of `core.mlp.value_net(...).layout`.
         policy_adam: Optimiser of θ; TRPO leaves it at zero.
         value_adam: Optimiser of φ.
-        obs_moments: Of the observations the policy acted on.
-        rew_moments: Of the discounted reward sum (one dimension).
+        obs_moments: Moments of the observations that the policy acted on.
+        rew_moments: Moments of the discounted reward sum (one dimension).
     """
 
     theta: Float[Tensor, "agent policy_param"]
@@ -62,11 +62,11 @@ class AgentState:
 
     @property
     def num_agents(self) -> int:
-        """How many agents are in the stack."""
+        """Number of agents in the stack."""
         return self.theta.shape[0]
 
     def agent(self, index: int) -> "AgentState":
-        """One agent of the stack, as a stack of one with memory of its own."""
+        """One agent of the stack, copied, as a stack of one."""
         return AgentState(*(_take(getattr(self, name), index) for name in self.__dataclass_fields__))
 
 
@@ -109,13 +109,13 @@ class Checkpoint:
 
     Attributes:
         task: Name of the task in the parameter file.
-        environment: How its environment is made.
+        environment: The task's environment.
         algo: Name of the algorithm in the parameter file.
         seed: The agent's seed.
         iteration: Number of updates made.
         num_obs: Length of an observation.
         num_act: Length of an action.
-        settings: What the parameters say of the agent, as `rl.algorithms.make_settings` reads it.
+        settings: The agent's settings, in the form that `rl.algorithms.make_settings` reads.
         state: The agent, as a stack of one.
     """
 

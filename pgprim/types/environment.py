@@ -1,4 +1,4 @@
-"""How a task's environment is made: what `params.yaml` says under `env` and a checkpoint carries with it."""
+"""Specification of a task's environment, as in `env` of `params.yaml` and in checkpoints."""
 
 import json
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from pgprim.types.errors import UserError
 
 @dataclass(frozen=True)
 class Environment:
-    """A Gymnasium environment by name; equal and of one hash where it is made in the same way.
+    """A Gymnasium environment by name; equal specifications have equal hashes.
 
     Attributes:
         id: Gymnasium's id; `module:Name-v0` imports `module` first.
         kwargs: Keyword arguments of `gymnasium.make`.
         wrappers: Wrappers from the inside out, each `module:Class` or a mapping of `class` and its keyword arguments.
-        clip_actions: Whether actions are clipped to the action space before the environment sees them. The policy's
-            log π and the stored action are of the action as drawn in either case.
+        clip_actions: Whether actions are clipped to the action space before the environment sees them. log π and the
+            stored action are always those of the unclipped action.
     """
 
     id: str
@@ -26,7 +26,7 @@ class Environment:
     clip_actions: bool = True
 
     def as_dict(self) -> dict[str, Any]:
-        """The block of `params.yaml` that stands for it, without what is at its default."""
+        """Its block of `params.yaml`, without values at their defaults."""
         block = {"id": self.id}
         if self.kwargs:
             block["kwargs"] = dict(self.kwargs)

@@ -21,12 +21,13 @@ NUMBERS = {
         "1",
     ),
 }
-"""Long name and unit of what is told about a fit."""
+"""Long name and unit of the numbers that describe a fit."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Two networks of the value network's shape, fitted to returns of kept streams of one checkpoint that are no trials.
+    """Two networks of the value network's shape, fitted to returns of one checkpoint's stored streams that are not
+    trials.
 
     Attributes:
         task: Name of the task in the parameter file.
@@ -35,8 +36,8 @@ class Fit:
         seed: The agent's seed.
         iteration: Training iteration of the checkpoint.
         true: Parameters of V*, which predicts the return.
-        optimal: Parameters of b*, which weighs each pair by its squared score, and so leaves the least variance.
-        numbers: What the fit came to, by name: `NUMBERS`.
+        optimal: Parameters of b*, whose fit weights each pair by its squared score; it gives the least variance.
+        numbers: Numbers that describe the fit, by name (`NUMBERS`).
         made_from: Parameters and digests, as text.
     """
 

@@ -1,4 +1,4 @@
-"""The parameter file, read as it stands; `pgprim.commands.params` checks what it says."""
+"""Reading the parameter file, without checks; `pgprim.commands.params` checks it."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from pgprim.types.errors import UserError
 
 
 def read(path: str | Path) -> Any:
-    """Read a YAML file with the safe loader, without checking what it says.
+    """Read a YAML file with the safe loader, without checking its content.
 
     Args:
         path: The file. It is read as YAML 1.2, like DVC does, so that `1e-5` is a number.
@@ -41,16 +41,16 @@ def parse(text: str, path: str | Path, yaml: YAML | None = None, skipped: int = 
     """Parse YAML.
 
     Args:
-        text: What the file says.
-        path: The file, for the message.
+        text: Content of the file.
+        path: The file's path, for the message.
         yaml: A loader; the safe one by default.
-        skipped: Lines at the beginning of the text that the file does not have.
+        skipped: Number of lines at the beginning of the text that are not in the file.
 
     Raises:
         UserError: The text is not YAML.
     """
     try:
-        # The C-free loader is the one that knows YAML 1.2 and refuses a key given twice.
+        # The pure Python loader reads YAML 1.2 and refuses duplicate keys.
         return (yaml or YAML(typ="safe", pure=True)).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

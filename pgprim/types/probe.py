@@ -1,7 +1,7 @@
-"""Records of probes: what the parameter file's check, the prices and the pipeline must know without running one.
+"""Records of probes: the description of a probe for the parameter check, the cost estimate and the pipeline.
 
 `pgprim/probes/NAME/record.py` holds `PROBE`, beside `measure.py`, which measures, and `plot.py`, which draws. No
-measurement imports a record, so that a better question, price or check recomputes nothing.
+measurement imports a record, so a change of its question, cost or check recomputes nothing.
 """
 
 import importlib
@@ -18,7 +18,7 @@ from pgprim.types.schema import Schema, mapping
 PROBES = Path(__file__).parents[1] / "probes"
 
 SHARE_BEYOND = 0.01
-"""Most of a return that may lie beyond the pairs that it is followed for: far below the errors that are looked for."""
+"""Largest share of a return after the pairs that it is followed for: far below the errors of interest."""
 
 Params = Mapping[str, Any]
 
@@ -27,17 +27,18 @@ FAMILIES: dict[tuple[str, ...], str] = {
     ("checkpoint",): "checkpoints",
     ("rerun",): "reruns",
 }
-"""Where the block of a probe stands in params.yaml, below `probes`, by what it reads: one stage of dvc.yaml runs all of a family."""
+"""Families of probes, by their inputs: the key of their blocks below `probes` in params.yaml. One stage of dvc.yaml
+runs a family."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """Amount of work in one job of a probe, for its price.
+    """Amount of work in one job of a probe, for the cost estimate.
 
     Attributes:
-        pairs: State-action pairs that it simulates or goes through.
-        units: How many of what its artifacts hold most of: vectors, points, updates.
-        simulated: Pairs that it simulates beside these, at the pace of sampling.
+        pairs: State-action pairs that it simulates or reads.
+        units: Number of the items that dominate the size of its artifacts: vectors, points or updates.
+        simulated: Further pairs that it simulates, at the rate of sampling.
     """
 
     pairs: int
@@ -51,19 +52,20 @@ class Probe:
 
     Attributes:
         name: Its folder.
-        question: What it asks, in a sentence.
-        reads: The inputs of a job: `checkpoint`, `rollouts`, `rerun`, or the probes whose results it reads; `case` says
-            that the probe which the case names is measured again.
-        work: What a job does, from the parameters, the length of an observation, and the case.
-        settings: JSON schema of each parameter that measuring depends on.
-        grid: JSON schema of each parameter that says where it is measured; without any it is measured at all agents (and
-            checkpoints) of the parameter file.
-        check: Complaints about its parameters that no schema can make, each a sentence without the file's name.
-        cases: Values that set apart several results of one checkpoint: the parameter that lists them, if there are any.
-        vectors: Which large arrays are kept beside the numbers, if any.
-        paced_as: The kind of job whose pace it has, if that is not its own.
-        extra: Pairs of all jobs of a task, an algorithm and a case beyond `work`, where some are larger than the others.
-        sample: Parameters of `sample` that measuring depends on, if it reads rollouts.
+        question: Its question, in a sentence.
+        reads: The inputs of a job: `checkpoint`, `rollouts`, `rerun`, or the probes whose results it reads; `case`
+            means that it measures the probe that the case names once more.
+        work: Work of a job, from the parameters, the length of an observation, and the case.
+        settings: JSON schema of each parameter that the measurement depends on.
+        grid: JSON schema of each parameter that selects agents and checkpoints; without any it measures all those of
+            the parameter file.
+        check: Complaints about its parameters beyond the schema, each a sentence without the file's name.
+        cases: Name of the parameter that lists the cases, which distinguish several results of one checkpoint, if
+            there are any.
+        vectors: Name of the large arrays that are kept beside the numbers, if any.
+        paced_as: The kind of job whose rate it has, if not its own.
+        extra: Further pairs of all jobs of a task, algorithm and case, if some jobs are larger than `work`.
+        sample: Parameters of `sample` that the measurement depends on, if it reads rollouts.
     """
 
     name: str
@@ -81,7 +83,7 @@ class Probe:
 
     @property
     def family(self) -> str:
-        """The part of `probes` in params.yaml that holds its block; empty if it has a block and a stage of its own."""
+        """The key below `probes` in params.yaml that has its block; empty if it has its own block and stage."""
         return "" if self.grid else FAMILIES.get(self.reads, "")
 
     @property
@@ -108,7 +110,7 @@ class Probe:
         return dict(used)
 
     def used(self, params: Params, case: str = "") -> dict[str, Any]:
-        """The parameters that a job's measuring depends on.
+        """The parameters that a job's measurement depends on.
 
         Raises:
             UserError: The parameter file does not have this probe, or not this case of it.
@@ -168,12 +170,12 @@ def probes() -> list[Probe]:
 
 
 def probes_of(params: Params) -> list[Probe]:
-    """The records of the probes that a parameter set has."""
+    """The records of the probes that a parameter set uses."""
     return [one for one in probes() if one.block(params) is not None]
 
 
 def long_enough(key: str, block: Params, params: Params) -> Iterator[str]:
-    """Complain of a `beyond` that holds too little of a return.
+    """Complain about a `beyond` that covers too little of a return.
 
     Args:
         key: The parameter.

@@ -1,4 +1,4 @@
-"""Experience as the stepping loop makes it, the store keeps it and every probe reads it."""
+"""Experience, as the stepping loop returns it, the store saves it and probes read it."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float32, Float64, Int
 
 @dataclass(frozen=True)
 class Finals:
-    """Observations that no later pair holds: behind every truncated pair, and behind the last pair of each stream.
+    """Observations after truncated pairs and after the last pair of each stream, which are in no pair.
 
-    They are what a bootstrap needs; a terminated episode needs none. Sorted by stream, then time.
+    Bootstraps need them; a terminated episode needs none. Sorted by stream, then time.
 
     Attributes:
         stream: Row of the rollout.
@@ -29,12 +29,12 @@ class Rollout:
 
     Attributes:
         start: Time in the streams of the first column.
-        obs: Observations as the networks see them: normalised, centred in double precision before the cast.
+        obs: Observations as the networks see them: normalised in double precision, then cast to single.
         act: Actions as the policy drew them, not clipped.
         rew: Raw rewards.
         terminated: The task ended the episode with this pair.
         truncated: A time limit ended the episode with this pair.
-        finals: Observations behind truncated pairs, and behind the last pair of the run.
+        finals: Observations after truncated pairs, and after the last pair of the run.
     """
 
     start: int

@@ -1,9 +1,9 @@
 """The pool of a checkpoint's streams, as the section `sample` of the parameter file has it.
 
-A pool has `streams` streams. They are `pairs` pairs long, or `deep.pairs` for the agents of `deep.seeds`, and a budget that
-they give fewer than `estimates` estimates of is passed over. The first `kept` of them are stored as rollouts, `pairs` pairs
-of each, for the probes that read pairs again and again; of these the first `trials` are the trials of such probes, and the
-others make their large sample.
+A pool has `streams` streams. They are `pairs` pairs long, or `deep.pairs` for the agents of `deep.seeds`. Budgets for
+which they give fewer than `estimates` estimates are skipped. The first `kept` streams are stored as rollouts, `pairs`
+pairs of each, for the probes that read pairs repeatedly. Of these, the first `trials` are the trials, and the others
+make the large sample.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,5 +25,5 @@ def num_estimates(num_streams: int, length: int, budget: int) -> int:
 
 
 def budgets_of(sample: Sample, length: int, budgets: Sequence[int]) -> list[int]:
-    """The budgets of which streams of a length give at least `estimates` estimates."""
+    """The budgets for which streams of a given length give at least `estimates` estimates."""
     return [n for n in budgets if num_estimates(sample["streams"], length, n) >= sample["estimates"]]

@@ -1,4 +1,4 @@
-"""Pieces of JSON schema that the parameter file's schema is put together from.
+"""Pieces of the JSON schema of the parameter file.
 
 Every description completes the sentence "KEY is VALUE, but must be ...".
 """
@@ -43,7 +43,7 @@ ITERATION: Schema = {
 
 
 def at_least(least: int, noun: str = "", because: str = "") -> Schema:
-    """A whole number from `least` up."""
+    """A whole number, at least `least`."""
     text = f"a whole number{f' of {noun}' if noun else ''}, at least {least}"
     return {
         "description": text + (f", because {because}" if because else ""),
@@ -59,7 +59,7 @@ def different(items: Schema, noun: str, example: str = "", rising: bool = False,
         items: What each must be.
         noun: What they are, in the plural.
         example: A list that would be right.
-        rising: Whether they must rise from left to right, which the check of the file sees to.
+        rising: Whether they must be in ascending order, which the check of the file tests.
         fewest: How many there must be.
     """
     order = " that rise from left to right" if rising else ", at least one" if fewest else ""

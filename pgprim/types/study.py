@@ -1,4 +1,4 @@
-"""Records of studies that train agents with settings changed: their parameters, and what they cost.
+"""Records of studies that train agents with changed settings: their parameters and cost.
 
 `pgprim/studies/NAME/record.py` holds `STUDY`, beside `plot.py`, which draws.
 """
@@ -43,10 +43,10 @@ class Study:
 
     Attributes:
         name: Its folder, and its block in params.yaml.
-        question: What it asks, in a sentence.
+        question: Its question, in a sentence.
         settings: JSON schema of each parameter.
-        trainings: What it trains, from the parameters.
-        check: Complaints about its parameters that no schema can make, each a sentence without the file's name.
+        trainings: Its trainings, from the parameters.
+        check: Complaints about its parameters beyond the schema, each a sentence without the file's name.
     """
 
     name: str
@@ -63,5 +63,5 @@ def studies() -> list[Study]:
 
 
 def processes(params: Params, seeds: int) -> int:
-    """How many processes carry so many seeds in lock step."""
+    """Number of processes for some number of seeds in lock step."""
     return -(-seeds // params["lockstep"])

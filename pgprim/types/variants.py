@@ -1,4 +1,4 @@
-"""Studies that train agents with some settings changed: which runs a variant consists of."""
+"""The runs of each variant of the studies that train agents with changed settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,23 +9,24 @@ from pgprim.types.agent import settings_of
 from pgprim.types.errors import UserError
 
 STUDIED = "ppo"
-"""The algorithm of `ablation` and `regime`: only PPO has all four switches, and a learning rate for its policy."""
+"""The algorithm of `ablation` and `regime`: only PPO has all four switches and a policy learning rate."""
 
 KNOBS = ("policy_lr", "delta")
-"""How far an update goes: the learning rate of PPO's policy, or TRPO's δ, with whose root the length of a step grows."""
+"""The setting that scales a step: the learning rate of PPO's policy, or TRPO's δ, of which the step's length is the
+root."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training of a variant, for as many seeds as there are.
+    """One training of a variant, for all its seeds.
 
     Attributes:
         algo: Name of the algorithm.
-        labels: What tells the run's records from those of other runs of its study: coordinates beside task, algorithm,
-            seed and iteration.
+        labels: Labels that distinguish the run from other runs of its study: coordinates beside task, algorithm, seed
+            and iteration.
         values: All settings, as a plain dict.
         iterations: Iterations to train.
-        purpose: What the runs' random numbers are for; the seed follows.
+        purpose: Purpose of the runs' random numbers; the seed follows.
         agreement_at: Iterations in which the halves of the batch are compared.
     """
 
@@ -54,19 +55,19 @@ def make_runs(params: dict[str, Any], study: str, task: str, variant: str) -> li
 
 
 def other_semantics(semantics: str) -> str:
-    """The one of `exact` and `paper` that is not given."""
+    """The other one of `exact` and `paper`."""
     return "paper" if semantics == "exact" else "exact"
 
 
 def regime_iterations(block: dict[str, Any], pairs: int) -> int:
-    """Iterations of so many pairs in a run of `regime`."""
+    """Number of iterations of a run of `regime` with a given number of pairs per iteration."""
     return round(block["total_pairs"] / pairs)
 
 
 def _ablation_runs(params: dict[str, Any], task: str, rate: str) -> list[Run]:
-    """A learning rate; one run per cell of the factorial design.
+    """Runs at one learning rate, one per cell of the factorial design.
 
-    Every cell and rate has random numbers of its own, so that intervals may take them for independent.
+    Every cell and rate has its own random numbers, so that intervals may treat them as independent.
     """
     block = params["ablation"]
     multiple = _find(rate, "ablation.rates", block["rates"])
@@ -82,7 +83,7 @@ def _ablation_runs(params: dict[str, Any], task: str, rate: str) -> list[Run]:
 
 
 def _regime_runs(params: dict[str, Any], task: str, pairs: str) -> list[Run]:
-    """A number of pairs per iteration, for as many pairs in all as any other; one run per learning rate."""
+    """Runs with one number of pairs per iteration, one per learning rate; all have the same total number of pairs."""
     block = params["regime"]
     number = _find(pairs, "regime.pairs", block["pairs"])
     iterations = regime_iterations(block, number)
@@ -101,7 +102,7 @@ def _regime_runs(params: dict[str, Any], task: str, pairs: str) -> list[Run]:
 
 
 def _semantics_runs(params: dict[str, Any], task: str, algo: str) -> list[Run]:
-    """Training with the other semantics, from the same new agents and with the very random numbers of training."""
+    """Training with the other semantics, from the same initial agents and with the same random numbers as training."""
     block = params["semantics"]
     _find(algo, "semantics.algos", block["algos"])
     values = settings_of(params, task, algo)
@@ -110,7 +111,7 @@ def _semantics_runs(params: dict[str, Any], task: str, algo: str) -> list[Run]:
 
 
 def _reliability_runs(params: dict[str, Any], task: str, algo: str) -> list[Run]:
-    """An algorithm; one run per multiple of how far its updates go (`KNOBS`), each with random numbers of its own."""
+    """Runs of one algorithm, one per multiple of its step size (`KNOBS`), each with its own random numbers."""
     block = params["reliability"]
     _find(algo, "reliability.algos", block["algos"])
     values = settings_of(params, task, algo) | {"anneal_over": block["iterations"]}

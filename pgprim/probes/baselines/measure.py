@@ -1,21 +1,21 @@
-"""Effect of a baseline: Fig. 4, bias and variance over λ, and the least variance that any baseline could leave.
+"""Effect of a baseline: Fig. 4, bias and variance over λ, and the least variance that a baseline can achieve.
 
-The trials, the first kept streams of a checkpoint's pool, give one gradient estimate per budget N for each of three baselines, all from the very
-same pairs, through sums that are kept (`core.prefix_sums`):
+The trials, the first stored streams of a checkpoint's pool, give one gradient estimate per budget N for each of three baselines,
+all from the same pairs, computed from prefix sums (`core.prefix_sums`):
 
-* `zero`: advantages are returns, A = R, "replacing advantages with returns" as the paper has it (Fig. 4 caption);
+* `zero`: advantages are returns, A = R, "replacing advantages with returns" (Fig. 4 caption);
 * `value`: the agent's V, generalised advantage estimates with the agent's λ, as in training;
-* `true`: the same with V* in place of V, values behind cuts included (`probes.fit`; fitted on the other kept streams, so it
-  knows nothing of the trials).
+* `true`: the same with V* in place of V, also for bootstraps (`probes.fit`; fitted on the other stored streams, so it
+  is independent of the trials).
 
-A return that a cut or a time limit ends is continued by the agent's V there, as `value` does: what the baselines differ
-by is what they subtract and, for `zero`, λ = 1. Agreement of estimates says nothing of their bias: that is what the
-second part is for, estimates over a grid of λ on the other streams, where λ = 1 has no bias but the cut's.
+At a cut or a time limit returns bootstrap with the agent's V, as `value` does. So the kinds differ only in what they
+subtract and, for `zero`, in λ = 1. Agreement does not show bias. The second part therefore compares estimates over a
+grid of λ on the other streams; λ = 1 has no bias except the cut's.
 
-The third part asks for the floor. The variance of a mean of s·(R − b(s)) is, pair by pair, E‖s‖²(R − b)², and b* of
-`probes.fit` makes it least among functions of the state. What V and V* reach of the way from no baseline to b* is
-measured on the trial streams. b* is itself a fit to other streams, so that what it leaves lies a little above the floor
-and shares are a little too large, by as much as its fit misses.
+The third part measures the least possible variance. The variance per pair of a mean of s·(R − b(s)) is E‖s‖²(R − b)²,
+and b* of `probes.fit` minimises it over functions of the state. The trial streams show which share of the reduction
+from no baseline to b* V and V* achieve. b* is itself a fit to other streams, so its variance is slightly above the
+minimum, and the shares are slightly too large, depending on the error of the fit.
 """
 
 from collections.abc import Iterator
@@ -52,16 +52,17 @@ from pgprim.types.levels import LEVEL
 BASELINES = ("zero", "value", "true")
 DIFFERENCES = (("value", "zero"), ("true", "value"), ("true", "zero"))
 SUBTRACTED = (*BASELINES, "optimal")
-"""What is subtracted from returns for the floor: b* as well."""
+"""Baselines of the third part: b* as well."""
 
 ROUNDING = 1e-9
-"""Variance of returns, relative to their second moment, below which it is rounding and they count as constant."""
+"""Variance of returns relative to their second moment below which returns count as constant, up to rounding."""
 
 BLOCK = 2048
-"""Most pairs of a stream whose sums are taken at a time. Fixed, because it decides how sums are rounded."""
+"""Largest number of pairs of a stream that are summed at a time. Fixed, because it determines the rounding of sums."""
 
 GROUP = 32
-"""Streams that are worked on at a time: chunks of narrow arrays hold several, and are unpacked whole each time."""
+"""Streams that are processed at a time: chunks of narrow arrays hold several streams and are decompressed as a
+whole."""
 
 VECTORS = {
     "grad": ("policy gradient estimate, Eqs. 1 and 15", "1"),
@@ -79,7 +80,7 @@ VECTORS = {
         "1",
     ),
 }
-"""Long name and unit of what is kept of the pairs."""
+"""Long name and unit of the vectors."""
 
 ESTIMATES = {
     "pairwise_cosine": ("cosine between two estimates", "1"),
@@ -95,7 +96,7 @@ ESTIMATES = {
     "return_variance": ("variance of estimates with this baseline and λ = 1, in that without any", "1"),
     **NUMBERS,
 }
-"""Long name and unit of what the figures read."""
+"""Long name and unit of the numbers that the figures read."""
 
 BUDGET_DIMS = {
     "pairwise_cosine": ("baseline", "budget", "trial", "trial_b"),
@@ -131,7 +132,7 @@ def measure(inputs: Inputs, params: dict) -> Measured:
 
 
 Views = dict[str, Seen]
-"""The same pairs by several value functions; the agent's own is `value`."""
+"""The same pairs as several value functions see them; the agent's own is `value`."""
 
 
 def read_views(
@@ -141,7 +142,7 @@ def read_views(
     streams: slice,
     num_pairs: int,
 ) -> Views:
-    """The first pairs of some streams as several value functions see them; values behind the last pair are known.
+    """The first pairs of some streams as several value functions see them, with the values after the last pair.
 
     Args:
         checkpoint: The agent that made them.
@@ -151,7 +152,7 @@ def read_views(
         num_pairs: Pairs of each.
     """
     settings, first = make_settings(checkpoint.settings), slice(0, num_pairs)
-    # One pair more, whose value the cut bootstraps with.
+    # One more pair, with whose value the cut bootstraps.
     own = join(see(checkpoint, rollouts.blocks(streams, num_pairs + 1, BLOCK)))
     others = {name: revalue_seen(own, phi, settings).piece(first) for name, phi in networks.items()}
     return {"value": own.piece(first)} | others
@@ -160,12 +161,12 @@ def read_views(
 def baseline_advantages(
     views: Views, baseline: str, lam: float, piece: slice, settings: Settings, cut: bool = True
 ) -> Float64[np.ndarray, "stream t"]:
-    """A of the pairs of a piece as if nothing came behind it: returns for `zero`, else generalised advantage estimates.
+    """A of a piece's pairs, cut at its end: returns for `zero`, else generalised advantage estimates.
 
     Args:
         views: The pairs.
         baseline: One of `BASELINES`.
-        lam: λ; of no meaning for `zero`.
+        lam: λ; not used for `zero`.
         piece: Which pairs.
         settings: Discount and semantics.
         cut: Whether the estimate ends with the piece.
@@ -199,10 +200,10 @@ def weighted_scores(
 def prefix_sums(
     theta: Float[Tensor, "1 param"], net: MLP, views: Views, budgets: list[int], settings: Settings
 ) -> dict[str, dict[int, PrefixSums]]:
-    """Of each baseline and budget N, the sums over the first N pairs with advantages cut there.
+    """For each baseline and budget N, the sums over the first N pairs, with advantages cut there.
 
-    `core.prefix_sums` moves advantages by γλ·A_N when pairs follow, for A_N is the change of what V(s_N) stood for. The
-    return that `zero` has in place of A_N still holds V(s_N), which is therefore taken off first.
+    When pairs follow, `core.prefix_sums` changes advantages by γλ·A_N, since A_N is the change of the bootstrap value V(s_N). For
+    `zero`, the return in place of A_N still contains V(s_N), which is therefore subtracted first.
     """
     factors = {name: settings.gamma * (1.0 if name == "zero" else settings.lam) for name in BASELINES}
     own = views["value"]
@@ -232,9 +233,9 @@ def prefix_sums(
 def centred_gradients(
     theta: Float[Tensor, "1 param"], net: MLP, seen: Seen, advs: list[Float64[np.ndarray, "stream t"]]
 ) -> Float64[np.ndarray, "kind stream param"]:
-    """Σ s·(A − mean A)/(n − 1) over all pairs of each stream: without bias for E s·A if pairs were independent.
+    """Σ s·(A − mean A)/(n − 1) over all pairs of each stream: unbiased for E s·A if pairs were independent.
 
-    Not divided by the deviation of A, unlike Eq. 15: its expectation would then depend on the noise.
+    Not divided by the standard deviation of A, unlike Eq. 15: the expectation would then depend on the noise.
     """
     num_pairs = advs[0].shape[1]
     columns = [np.ones_like(advs[0]), *(adv - adv.mean(1, keepdims=True) for adv in advs)]
@@ -250,7 +251,7 @@ def residual_sums(
     limit: int | None,
     beyond: int,
 ) -> Float64[np.ndarray, "subtracted stream sum"]:
-    """n, Σ e, Σ w, Σ w e, Σ w e² over pairs with settled returns, with e = R − b(s) and w = ‖s‖².
+    """n, Σ e, Σ w, Σ w e, Σ w e² over pairs with complete returns, with e = R − b(s) and w = ‖s‖².
 
     Args:
         theta: Parameters of the policy.
@@ -258,7 +259,7 @@ def residual_sums(
         views: The pairs.
         settings: Discount.
         limit: Pairs after which the time limit ends an episode; None where there is no limit.
-        beyond: Pairs that a time limit and the stream's end must leave room for (`core.time_in_episode`).
+        beyond: Pairs that must fit before a time limit and the stream's end (`core.time_in_episode`).
     """
     own = views["value"]
     ret, obs, act = returns(own, settings, cut=True), torch.from_numpy(own.obs), torch.from_numpy(own.act)
@@ -276,13 +277,13 @@ def residual_sums(
 
 
 def collect(inputs: Inputs, fit: Fit, chosen: dict, progress: tqdm) -> xr.Dataset:
-    """All vectors and sums of the probe, from one pass over the trial streams and one over the other streams' beginnings.
+    """All vectors and sums of the probe, from one pass over the trial streams and one over the start of the others.
 
     Args:
         inputs: A checkpoint and its rollouts, trial streams first.
         fit: V* and b* of the checkpoint.
         chosen: The block `baselines` of the parameter file.
-        progress: Told of the pairs that are done.
+        progress: Called with the number of finished pairs.
     """
     checkpoint, rollouts = inputs.checkpoint, inputs.rollouts
     num_trials, limit = inputs.trials, inputs.time_limit
@@ -317,11 +318,11 @@ def collect(inputs: Inputs, fit: Fit, chosen: dict, progress: tqdm) -> xr.Datase
 
 
 def compare(checkpoint: Checkpoint, fit: Fit, vectors: xr.Dataset, level: float) -> xr.Dataset:
-    """Cosines and their differences, bias and variance over λ, shares of the possible gain; from vectors and sums alone.
+    """Cosines, their differences, bias and variance over λ, and shares of the possible gain, from vectors and sums.
 
     Args:
         checkpoint: The agent.
-        fit: V* and b*; of it the numbers that tell how good it is are kept.
+        fit: V* and b*; its numbers on the quality of the fit are included.
         vectors: From `collect`.
         level: Nominal coverage of the intervals.
     """
@@ -364,22 +365,22 @@ def compare(checkpoint: Checkpoint, fit: Fit, vectors: xr.Dataset, level: float)
 def floor(
     sums: Float64[np.ndarray, "subtracted trial sum"], level: float
 ) -> tuple[list[Interval], list[Interval]]:
-    """The variance per pair under each baseline, and what it reaches of the way from none to b*.
+    """The variance per pair with each baseline, and its share of the reduction from no baseline to b*.
 
-    Estimates are made with advantages less their mean (Eq. 15), so that a baseline is as good as any other that differs
-    by a constant: E‖s‖²(e − mean e)² with e = R − b(s). Only b*, which stands for the floor, is taken as it is. That the
-    terms of different pairs also vary together is left out here: see `return_variance` for what it amounts to.
+    Estimates subtract the mean advantage (Eq. 15), so baselines that differ by a constant are equivalent: E‖s‖²(e − mean e)² with
+    e = R − b(s). Only b*, which gives the least variance, is used as it is. Covariances between pairs are left out here;
+    `return_variance` includes them.
 
     Args:
         sums: From `residual_sums`.
         level: Nominal coverage of the intervals.
 
     Returns:
-        For each of `SUBTRACTED`: variance in units of that without a baseline, and (none − it)/(none − floor).
+        For each of `SUBTRACTED`: variance in units of that without a baseline, and (none − it)/(none − b*).
     """
     total = sums.sum(1)
     left_out = np.stack([total, *(total - own for own in sums.swapaxes(0, 1))], axis=-1)
-    with np.errstate(invalid="ignore", divide="ignore"):  # no settled return: NaN
+    with np.errstate(invalid="ignore", divide="ignore"):  # no complete return: NaN
         pairs, error, weight, weighted, squared = left_out.swapaxes(0, 1)
         mean = error / pairs
         mean[SUBTRACTED.index("optimal")] = 0.0

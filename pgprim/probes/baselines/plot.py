@@ -1,4 +1,4 @@
-"""Effect of a baseline: Fig. 4, bias and variance over λ, and the share of the possible gain."""
+"""Effect of a baseline: Fig. 4, bias and variance over λ, and shares of the possible variance reduction."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,7 +53,7 @@ _DRAWN = {
     "fig4": ("cosine", "cosine_difference"),
     "gae": (*_ERRORS, "lam_alignment", "signal", "gain_share", "return_variance", *_EXPLAINED.values()),
 }
-"""What a figure draws."""
+"""Variables of each figure."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
@@ -187,14 +187,14 @@ def draw_medians(panel: Axes, lines: xr.DataArray, look: Look, label: str) -> No
 def plot_errors(ds: xr.Dataset) -> Figure:
     """Squared bias, variance and their sum against λ, in variances of λ = 1: a row per task and algorithm.
 
-    The y axis is a signed root: it has a place for estimates of a squared bias that come out at 0 or below.
+    The y axis is a signed root, since unbiased estimates of a squared bias can be 0 or below.
     """
     rows, iterations, names = _rows(ds), ds.iteration.values, tuple(_ERRORS)
     figure, axes = panel_grid(len(rows), iterations.size, height=1.25, extra=0.85, sharey="row")
     places = np.arange(ds.lam.size)
     for row, (task, algo) in enumerate(rows):
         low, high = _limits(ds.sel(task=task, algo=algo), *names, "signal")
-        limits = (1.1 * low, 1.1 * high)  # the root draws what is near the ends together
+        limits = (1.1 * low, 1.1 * high)  # the root compresses values near the ends
         for column, iteration in enumerate(iterations):
             panel, one = axes[row, column], ds.sel(task=task, algo=algo, iteration=iteration)
             hues = shades(colour(algo, _algos(ds)), len(names))
@@ -227,7 +227,7 @@ def plot_errors(ds: xr.Dataset) -> Figure:
 
 
 def root_axis(panel: Axes, limits: tuple[float, float]) -> None:
-    """A y axis on which the distance from 0 is the root of a value, on both sides of 0.
+    """A y axis with a signed square-root scale.
 
     Args:
         panel: The axes.
@@ -280,10 +280,10 @@ def plot_alignment(ds: xr.Dataset) -> Figure:
 
 
 def plot_shares(ds: xr.Dataset) -> Figure:
-    """How far V and V* come: a row per task, against the checkpoint.
+    """Variance reduction of V and V* against the checkpoint, a row per task.
 
-    Left the share of the reduction of variance that the best baseline would bring; in the middle the variance of whole
-    estimates at λ = 1, in that without a baseline; right the share of the variance of held-out returns that is explained.
+    Left: share of the variance reduction of the best baseline. Middle: variance of whole estimates at λ = 1, relative to that without
+    a baseline. Right: explained share of the variance of held-out returns.
     """
     tasks = ds.task.values
     titles = ("share of the possible gain", "variance left", "explained variance of returns")
@@ -349,7 +349,7 @@ def draw_points(
     limits: tuple[float, float],
     **more: Any,
 ) -> None:
-    """A line with a bar at each point per seed; bars that leave the frame end at it, and no point does.
+    """A line per seed with a bar at each point; all points are inside the frame, and bars are cut at it.
 
     Args:
         panel: The axes.
@@ -385,7 +385,7 @@ def _draw_growth(panel: Axes, ds: xr.Dataset, name: str, which: str) -> None:
 
 
 def _rows(ds: xr.Dataset) -> list[tuple[str, str]]:
-    """Tasks and algorithms that there is anything of, in order."""
+    """Tasks and algorithms with any values, in order."""
     return [(task, algo) for task in ds.task.values for algo in _algos(ds)]
 
 
@@ -394,14 +394,14 @@ def _algos(ds: xr.Dataset) -> tuple[str, ...]:
 
 
 def _lambda_axis(panel: Axes, ds: xr.Dataset, is_last: bool) -> None:
-    """Each λ of the grid at the same distance from the next."""
+    """An x axis with equally spaced λ of the grid."""
     panel.set_xlim(-0.5, ds.lam.size - 0.5)
     panel.set_xticks(range(ds.lam.size), [f"{lam:g}" for lam in ds.lam.values], rotation=60)
     panel.tick_params(labelbottom=is_last)
 
 
 def _limits(ds: xr.Dataset, *names: str) -> tuple[float, float]:
-    """Limits of the y axis: all values, 0, and intervals that do not reach further than half as far again."""
+    """Limits of the y axis: all values, 0, and intervals up to 1.5 times this range."""
     low, high = _around(np.concatenate([ds[name].values.ravel() for name in names]), (0.0,))
     reach = 0.5 * (high - low)
     lows, highs = np.concatenate([ends_of(ds, name).reshape(2, -1) for name in names], axis=1)

@@ -1,6 +1,6 @@
-"""Fit the "true" value function of one checkpoint, and the best baseline, to the returns of kept streams of its pool.
+"""Fit the "true" value function of one checkpoint, and the best baseline, to returns of its stored streams.
 
-The streams of the trials are left alone: what is fitted here is used on them.
+The trial streams are not used, because the fit is later applied to them.
 """
 
 from math import ceil
@@ -27,20 +27,20 @@ BLOCK = 1024
 """Pairs of a stream that are read at a time."""
 
 GROUP = 32
-"""Streams that are read at a time: chunks of narrow arrays hold several, and are unpacked whole each time."""
+"""Streams that are read at a time: chunks of narrow arrays hold several streams and are decompressed as a whole."""
 
 IDENTITY = ("task", "env_id", "algo", "seed", "iteration")
 
 
 def measure(inputs: Inputs, params: dict) -> Measured:
-    """The probe: V* and b*, and how well they predict.
+    """The probe: V* and b*, and their errors.
 
     Args:
         inputs: A checkpoint and its rollouts.
         params: The fields of `FitSettings`.
 
     Raises:
-        UserError: There are too few streams, or no return in them is settled.
+        UserError: There are too few streams, or none of their returns is complete.
     """
     checkpoint, rollouts, chosen = inputs.checkpoint, inputs.rollouts, FitSettings(**params)
     trials, streams = inputs.trials, rollouts.num_streams
@@ -81,7 +81,7 @@ def _read(inputs: Inputs, streams: range, num_pairs: int, beyond: int, progress:
     parts = []
     for start in range(streams.start, streams.stop, GROUP):
         some = slice(start, min(start + GROUP, streams.stop))
-        # One pair more, whose value continues what the last one cuts.
+        # One more pair, with whose value the return of the last one bootstraps.
         blocks = inputs.rollouts.blocks(some, num_pairs + 1, BLOCK)
         parts.append(read_returns(inputs.checkpoint, blocks, num_pairs, inputs.time_limit, beyond))
         progress.update((some.stop - some.start) * num_pairs)

@@ -1,9 +1,10 @@
-"""The "true" value function V* (Fig. 4), and the best baseline b*: the value network's shape, fitted to returns.
+"""The "true" value function V* (Fig. 4) and the best baseline b*: networks of the value network's shape, fitted to
+returns.
 
-V* minimises the mean of (R − V*(s))². The variance of a sum of scores times (R − b(s)) is, pair by pair, least for
-b*(s) = E[‖s‖²R | s] / E[‖s‖² | s], with s = ∇θ log π (Greensmith, Bartlett & Baxter 2004): the same regression with weights
-‖s‖². Both are fitted side by side, as a stack of two networks, on the same minibatches, and both start as the agent's own
-value network: a tenth of the passes that a fresh network needs then leave about as small an error.
+V* minimises the mean of (R − V*(s))². The variance per pair of scores times (R − b(s)) is least for b*(s) = E[‖s‖²R |
+s] / E[‖s‖² | s], with s = ∇θ log π (Greensmith, Bartlett & Baxter 2004): the same regression with weights ‖s‖². Both
+are fitted as a stack of two networks on the same minibatches. Both start from the agent's value network, which
+reaches about the same error with a tenth of the passes of a new network.
 """
 
 from collections.abc import Iterable
@@ -27,10 +28,11 @@ from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Rollout
 
 STEPS = 512
-"""Pairs of a stream whose scores are taken at once."""
+"""Pairs of a stream whose scores are computed at once."""
 
 SMALLEST_SHARE = 1e-6
-"""Returns whose deviation is a smaller share of their mean, rounding in single precision, are only centred."""
+"""If the returns' standard deviation is a smaller share of their mean (single-precision rounding), they are only
+centred."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,12 @@ class FitSettings:
     """How V* is fitted.
 
     Attributes:
-        pairs: At most so many pairs of all streams together.
-        held_out: Share of the streams, the last ones, that tell when to stop.
-        beyond: Pairs that a time limit and the stream's end must leave room for, from a pair on.
+        pairs: Largest number of pairs, of all streams together.
+        held_out: Share of the streams, the last ones, for early stopping.
+        beyond: Pairs that must fit before a time limit and the stream's end, from a pair on.
         batch: Pairs per minibatch.
         lr: Adam's learning rate, annealed linearly to 0 over the epochs.
-        epochs: Passes over the pairs at most.
+        epochs: Largest number of passes over the pairs.
         patience: Epochs without improvement after which the fit stops.
     """
 
@@ -58,14 +60,14 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class Returns:
-    """Pairs whose return is settled, in the order of streams and time.
+    """Pairs with complete returns, in order of streams and time.
 
     Attributes:
         obs: Observations as the networks see them, normalised.
         ret: Discounted return of the rewards that the value network sees.
         val: V(s) of the agent.
         norm: ‖∇θ log π(a|s)‖².
-        num_left_out: Pairs whose return is not settled.
+        num_left_out: Number of pairs without a complete return.
     """
 
     obs: Float32[Tensor, "pair obs"]
@@ -77,12 +79,12 @@ class Returns:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Networks at the epoch at which each was best on the held-out pairs.
+    """Networks, each at its best epoch on the held-out pairs.
 
     Attributes:
         phi: Their parameters.
         errors: Weighted mean squared error on the held-out pairs, before the fit and after each epoch.
-        epoch: Passes made when each was best; 0 where none was better than the start.
+        epoch: Best epoch of each; 0 if none was better than the start.
     """
 
     phi: Float[Tensor, "fit param"]
@@ -93,18 +95,18 @@ class Fitted:
 def read_returns(
     checkpoint: Checkpoint, blocks: Iterable[Rollout], num_pairs: int, limit: int | None, beyond: int
 ) -> Returns:
-    """The settled pairs of some streams.
+    """The pairs of some streams with complete returns.
 
-    Returns go on to the end of the episode or stream. Behind a time limit or the stream's end they are continued by the
-    agent's V, and pairs for which that could count more than γ^beyond are left out by their time, whether or not their
-    episode ended before: no fit could tell V's error there from a property of the state.
+    Returns reach to the end of the episode or stream, and bootstrap with the agent's V at a time limit or the stream's end. Pairs for
+    which this bootstrap could have a weight above γ^beyond are left out by their time, whether or not their episode ended before: a
+    fit could not separate V's error there from a property of the state.
 
     Args:
         checkpoint: The agent that made the streams.
-        blocks: Their consecutive blocks, one pair beyond `num_pairs` if the streams go on.
+        blocks: Their consecutive blocks, one pair beyond `num_pairs` if the streams continue.
         num_pairs: Pairs of each stream at which returns are cut.
         limit: Pairs after which the time limit ends an episode; None where there is no limit.
-        beyond: Pairs that a time limit and the stream's end must leave room for (`core.time_in_episode`).
+        beyond: Pairs that must fit before a time limit and the stream's end (`core.time_in_episode`).
     """
     settings = make_settings(checkpoint.settings)
     net = make_policy(settings, checkpoint.num_obs, checkpoint.num_act)
@@ -125,13 +127,13 @@ def read_returns(
 
 
 def merge_returns(parts: list[Returns]) -> Returns:
-    """The pairs of several groups of streams, one after the other."""
+    """Concatenate the pairs of several groups of streams."""
     arrays = (torch.cat([getattr(part, name) for part in parts]) for name in ("obs", "ret", "val", "norm"))
     return Returns(*arrays, sum(part.num_left_out for part in parts))
 
 
 def weights(returns: Returns) -> Float[Tensor, "fit pair"]:
-    """How much each pair counts: the same for V*, and by its squared score for b*."""
+    """Weight of each pair: equal for V*, its squared score for b*."""
     return torch.stack([torch.ones_like(returns.norm), returns.norm])
 
 
@@ -145,10 +147,10 @@ def fit_returns(
     rng: np.random.Generator,
     label: str,
 ) -> Fitted:
-    """V* and b* by minibatch Adam, each taken as it was after the epoch that was best on the held-out pairs.
+    """V* and b* by minibatch Adam, each at its best epoch on the held-out pairs.
 
-    The networks are fitted to returns of mean 0 and deviation 1; the last layer takes them there from the returns' own scale
-    and back, which leaves them networks of the same shape.
+    The networks are fitted to returns of mean 0 and standard deviation 1. Their last layer is rescaled before and after the fit, so
+    they stay networks of the same shape.
 
     Args:
         net: Shape of the networks.
@@ -210,14 +212,14 @@ def predict(
 
 
 def weighted_errors(predicted: Float[Tensor, "fit pair"], returns: Returns) -> Float64[np.ndarray, " fit"]:
-    """Mean squared error of V*, and that of b* weighted as its fit weighs it."""
+    """Mean squared errors of V* and b*, each with the weights of its fit."""
     weight = weights(returns).double()
     squares = (predicted.double() - returns.ret.double()).square()
     return ((weight * squares).sum(1) / weight.sum(1)).numpy()
 
 
 def describe(net: MLP, fitted: Fitted, train: Returns, held_out: Returns) -> dict[str, float]:
-    """Quality of a fit: `NUMBERS`. The held-out error chose the epoch, so it is slightly too small."""
+    """Quality of a fit: `NUMBERS`. The held-out error also selects the epoch, so it is slightly too small."""
     ret = held_out.ret.double()
     predicted = torch.stack([predict(net, fitted.phi[:1], held_out.obs)[0], held_out.val]).double()
     error, value_error = (predicted - ret).square().mean(1).tolist()

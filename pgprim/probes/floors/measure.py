@@ -1,12 +1,12 @@
-"""Errors that a perfect value network would show in Figs. 3, 11 and 12, and V's distance from it without noise.
+"""Floors: errors of a perfect value network in Figs. 3, 11 and 12, and the noise-free distance of V from V^π.
 
-The iteration's update is made again as training made it. Then some states of the very stream that the probe `value` takes
-for held-out pairs are continued several times (`experience.fork`). The mean of the other continuations' complete returns
-stands for V^π(s) where one continuation gives the target (`core.value_errors.perfect_errors`). Floor and error of the
-updated V are of the same pairs, left out by the same rules: a pair is a state with one of its continuations.
+The probe repeats the iteration's update as training made it. Then it forks some states of the stream that the probe `value` uses
+for held-out pairs several times (`experience.fork`). One continuation gives the target, and the mean of the other continuations'
+complete returns estimates V^π(s) (`core.value_errors.perfect_errors`). Floor and error of the updated V are over the same pairs,
+selected by the same rules; a pair is a state with one of its continuations.
 
-The value targets V_old + A_GAE are made with the agent's own V_old, as the agent makes them. So the floor against them is
-not noise alone: where V_old is biased, so are its targets, and a network may come nearer to them than V^π does.
+The value targets V_old + A_GAE contain the agent's own V_old. So the floor against them is not only noise: if V_old
+is biased, its targets are, too, and a network may be nearer to them than V^π is.
 """
 
 from collections.abc import Iterable
@@ -56,7 +56,7 @@ ESTIMATES = {
     "squared_value": ("mean (V^π)², free of the returns' noise", "normalised reward²"),
     "squared_noise": ("mean variance of a return given its state", "normalised reward²"),
 }
-"""Long name and unit. V is that after the update."""
+"""Long name and unit. V is the network after the update."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class View:
         val: V(s) after the update.
         val_old: V(s) before it.
         complete: Complete return of each continuation.
-        targets: What each definition compares V to; NaN where it leaves the pair out.
+        targets: Target of each definition; NaN where it leaves the pair out.
     """
 
     val: float
@@ -81,11 +81,11 @@ def measure(inputs: Inputs, params: dict) -> Measured:
 
     Args:
         inputs: A checkpoint.
-        params: `states` of a batch to be continued, in `branches` each, of `beyond` pairs.
+        params: Number of `states` of a batch to fork, of `branches` of each, and of pairs per branch (`beyond`).
     """
     agent, phi = updated(inputs.checkpoint)
     own = ("floor", agent.environment.id, agent.algo, agent.seed, agent.iteration)
-    # Equally far apart, so that every part of the batch is seen, from a random first one on.
+    # Equally spaced, so that they cover the whole batch, from a random first one on.
     width, first = agent.settings["pairs"] / params["states"], generator(*own, "positions").random()
     positions = [int(width * (k + first)) for k in range(params["states"])]
     forks = fork_stream(agent, positions, params["branches"], params["beyond"], held_out_purpose(agent))
@@ -95,7 +95,7 @@ def measure(inputs: Inputs, params: dict) -> Measured:
 
 
 def updated(checkpoint: Checkpoint) -> tuple[Checkpoint, Float32[Tensor, "1 param"]]:
-    """The checkpoint with the normalisers that its update sees, and the value network after the update."""
+    """The checkpoint with the normalisers of its update, and the value network after the update."""
     settings, old = make_settings(checkpoint.settings), checkpoint.state
     purpose = ("train", checkpoint.task, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
     new, _ = train_iteration(checkpoint.environment, old, settings, [purpose], checkpoint.iteration)

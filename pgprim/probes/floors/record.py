@@ -8,7 +8,7 @@ from pgprim.types.schema import COUNT, at_least
 
 def _work(params: Params, num_obs: int, case: str) -> Work:
     block = params["probes"]["checkpoints"]["floors"]
-    # The update is made again, and then the stream is run whose states are continued.
+    # The update is repeated, and then the stream with the forked states is run.
     return Work(2 * params["train"]["pairs"] + block["states"] * block["branches"] * block["beyond"], 1)
 
 
@@ -29,5 +29,5 @@ PROBE = Probe(
         "beyond": COUNT,
     },
     check=_check,
-    paced_as="sample",  # the untrained agents that rates are measured with fall at once
+    paced_as="sample",  # rates are measured with untrained agents, which fall immediately
 )

@@ -1,9 +1,9 @@
 """Gradient estimates from a pool of streams: Figs. 1, 2, 9, 10 and the gradient noise scale.
 
-Each stream gives one estimate per budget N up to its length L, Eq. 1 on its first N pairs with the advantages cut and
-normalised there; beyond L the streams are joined. The "true" gradient that an estimate is compared to is made of all
-streams that it has no pair of (`core.pool`). A stream is gone through once, and only sums over its pairs stay
-(`core.prefix_sums`), whatever its length: streams that no store holds are simulated here and forgotten.
+Each stream gives one estimate per budget N up to its length L: Eq. 1 on its first N pairs, with advantages cut and
+normalised there. For larger budgets, streams are joined. An estimate is compared to the "true" gradient of all
+streams that share no pair with it (`core.pool`). Each stream is read once, and only sums over its pairs are kept
+(`core.prefix_sums`), whatever its length. Streams that are not stored are simulated here and not saved.
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,11 +44,11 @@ from pgprim.types.rollouts import Finals, Rollout
 from pgprim.types.sample import budgets_of, stream_pairs
 
 BLOCK = 2048
-"""Pairs of a stream that are worked on at a time. Fixed, because it decides how sums are rounded."""
+"""Pairs of a stream per block. Fixed, because it determines the rounding of sums."""
 
 GROUP = 25
-"""Streams that are worked on at a time, and that a killed run loses at most: enough for the overhead of a simulator's step
-to be small. Fixed, because it decides how values are rounded."""
+"""Streams per group, of which a killed run loses at most one: enough to make the overhead of a simulator step small.
+Fixed, because it determines the rounding of values."""
 
 VECTORS = {
     "score_sum": ("Σ s, the score summed over the pairs of a stream", "1"),
@@ -57,7 +57,7 @@ VECTORS = {
     "adv_sq_sum": ("Σ A², the squared advantage summed over the pairs of a stream", "1"),
     "stream": ("stream of the pool", "1"),
 }
-"""Long name and unit of what is kept of the streams in full length; n is the attribute `stream_pairs`."""
+"""Long name and unit of the sums over whole streams; n is the attribute `stream_pairs`."""
 
 GRADIENTS = {
     "grad": ("policy gradient estimate, Eqs. 1 and 15", "1"),
@@ -82,17 +82,18 @@ ESTIMATES = {
     "mean_episode_length": ("mean length of the completed episodes", "pairs"),
     "mean_return": ("mean undiscounted raw return of the completed episodes", "reward"),
 }
-"""Long name and unit of what the figures read. Where streams are joined, the trials that there are not are NaN."""
+"""Long name and unit of the numbers that the figures read. Joined streams give fewer trials; the missing ones are
+NaN."""
 
 BUDGET_DIMS = {"truth_cosine_trial": ("budget", "trial"), "norm": ("budget", "trial")}
 
 
 def measure(inputs: Inputs, params: dict) -> Measured:
-    """The probe: the sums of the streams in full length, and the numbers the figures read.
+    """The probe: the sums over whole streams, and the numbers that the figures read.
 
     Args:
-        inputs: A checkpoint, its rollouts, and what its pool is.
-        params: `budgets`, of which those are taken that the pool gives enough estimates of.
+        inputs: A checkpoint, its rollouts, and the parameters of its pool.
+        params: `budgets`; those with too few estimates from the pool are skipped.
     """
     checkpoint, sample = inputs.checkpoint, inputs.sample
     length = stream_pairs(sample, checkpoint.seed)
@@ -102,11 +103,11 @@ def measure(inputs: Inputs, params: dict) -> Measured:
 
 
 def measure_kept(inputs: Inputs, params: dict) -> Measured:
-    """The same from the rollouts alone, with the gradients of every stream and budget and that of all streams.
+    """The same from the rollouts alone, with the gradients of every stream and budget and of all streams together.
 
     Args:
         inputs: A checkpoint and its rollouts.
-        params: `budgets`, of which those are taken that a stream holds.
+        params: `budgets`; those beyond the length of a stream are skipped.
     """
     checkpoint, rollouts = inputs.checkpoint, inputs.rollouts
     length = rollouts.num_pairs
@@ -129,7 +130,7 @@ class PoolSums:
     """Sums over the first N pairs of every stream of a pool, read group by group and N by N.
 
     Attributes:
-        pieces: Where they are.
+        pieces: The finished pieces, which hold the sums.
         groups: The streams of each group.
         length: L, pairs per stream.
     """
@@ -142,7 +143,7 @@ class PoolSums:
         """n, Σ A and Σ A², and [Σ s·A, Σ s], over the first N pairs of each stream.
 
         Args:
-            budget: N, one of the edges that sums were collected for.
+            budget: N, one of the edges for which sums were collected.
         """
         parts = [self.pieces.load(_name(group, budget)) for group in self.groups]
         adv, adv_sq, sums = (
@@ -168,15 +169,16 @@ def collect_sums(
     budgets: list[int],
     pieces: Pieces | Scratch,
 ) -> PoolSums:
-    """Sums over the first N pairs of each stream of a pool, for every budget N that a stream holds and for all its pairs.
+    """Sums over the first N pairs of each stream of a pool, for every budget N up to a stream's length, and that
+    length.
 
     Args:
         checkpoint: The agent.
         rollouts: Streams of the pool that are stored, the first ones.
         num_streams: S.
         num_pairs: L, pairs per stream.
-        budgets: In ascending order; those above L are passed over.
-        pieces: Sums of the groups that were finished before, and a place for the others.
+        budgets: In ascending order; those above L are skipped.
+        pieces: Finished groups of an earlier run; receives the others.
     """
     net = make_policy(make_settings(checkpoint.settings), checkpoint.num_obs, checkpoint.num_act)
     edges = sorted({num_pairs, *(n for n in budgets if n <= num_pairs)})
@@ -199,7 +201,7 @@ def collect_sums(
 def pool_blocks(
     checkpoint: Checkpoint, rollouts: RolloutReader, streams: slice, num_pairs: int
 ) -> Iterator[Rollout]:
-    """Pairs of some streams of a pool: from the store where it holds whole streams, else simulated, to the bit the same.
+    """Pairs of some streams of a pool, read from the store if it has whole streams, else simulated with the same bits.
 
     Args:
         checkpoint: The agent.
@@ -218,7 +220,7 @@ def pool_blocks(
 
 
 def _side_by_side(blocks: tuple[Rollout, ...]) -> Rollout:
-    """The same pairs of several sets of streams as one block."""
+    """Join blocks of several sets of streams into one."""
     if len(blocks) == 1:
         return blocks[0]
     arrays = {
@@ -242,7 +244,7 @@ def prefix_sums(
     Args:
         checkpoint: The agent.
         net: Shape of its policy.
-        seen: The streams' pairs in the order of time, beyond the last edge if the streams go on.
+        seen: The streams' pairs in order of time, past the last edge if the streams continue.
         streams: Which streams they are.
         edges: N in ascending order.
     """
@@ -266,7 +268,7 @@ def compare(checkpoint: Checkpoint, sums: PoolSums, budgets: list[int], level: f
     Args:
         checkpoint: The agent.
         sums: Of its pool.
-        budgets: N in ascending order: such as sums were collected for, and multiples of the streams' length.
+        budgets: N in ascending order: those of the sums, and multiples of the streams' length.
         level: Nominal coverage of the intervals.
     """
     full, full_sums = sums.until(sums.length)
@@ -297,7 +299,7 @@ def _pool(
 
 
 def _describe(pool: Pool, num_streams: int, means: dict[str, float], level: float) -> dict[str, object]:
-    """The numbers of one budget; of as many trials as there are streams, those that there are not are NaN."""
+    """The numbers of one budget, padded with NaN to one trial per stream."""
     numbers = pool_agreement(pool, level)
     del numbers["pairwise_cosine"]  # a hundred trials have thousands of pairs, which no figure shows
     num_trials = len(numbers["norm"])
@@ -310,13 +312,13 @@ def _describe(pool: Pool, num_streams: int, means: dict[str, float], level: floa
 def _gradients(
     batches: Batches, sums: Float[np.ndarray, "batch 2 param"]
 ) -> Float[np.ndarray, "batch param"]:
-    """The batch-normalised gradients that sums stand for, in single precision."""
+    """The batch-normalised gradients of some sums, in single precision."""
     score_adv, score = sums[:, 0], sums[:, 1]
     return batch_gradient(batches.num_pairs, score, score_adv, batches.adv, batches.adv_sq).astype(np.float32)
 
 
 def _label_sums(checkpoint: Checkpoint, sums: PoolSums) -> xr.Dataset:
-    """The sums of the streams in full length, the vectors in single precision."""
+    """The sums over whole streams, vectors in single precision."""
     net = make_policy(make_settings(checkpoint.settings), checkpoint.num_obs, checkpoint.num_act)
     batches, vectors = sums.until(sums.length)
     variables = {
@@ -366,15 +368,15 @@ def _append(
 
 @dataclass
 class _Tally:
-    """Completed episodes, and the pairs and raw rewards within them."""
+    """Completed episodes, and their pairs and raw rewards."""
 
     episodes: int = 0
     pairs: int = 0
     reward: float = 0.0
 
     def count(self, blocks: Iterator[Rollout], progress: tqdm) -> Iterator[Rollout]:
-        """The blocks of some streams as they are, counted on the way."""
-        begun = gained = np.zeros(())  # pairs and rewards of the episodes that go on
+        """Yield blocks unchanged, and count their episodes."""
+        begun = gained = np.zeros(())  # pairs and rewards of unfinished episodes
         for block in blocks:
             num_pairs = block.rew.shape[1]
             ended = block.ended

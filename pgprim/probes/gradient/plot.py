@@ -60,8 +60,8 @@ def plot_noise_scale(ds: xr.Dataset) -> Figure:
 
     A row per task. First a column per algorithm: the measured mean pairwise cosine of estimates from N pairs (points)
     and the curve N / (N + B) with B from the largest budget, darker for later checkpoints, one per seed. Then B
-    against the checkpoint, in pairs and in trajectories, with its interval within the agent; a line that ends at the
-    frame is open on that side.
+    against the checkpoint, in pairs and in trajectories, with its interval within the agent; a bar that ends at the
+    frame is unbounded on that side.
     """
     algos = tuple(order_algos(ds.algo.values.tolist()))
     tasks = ds.task.values
@@ -127,12 +127,12 @@ def draw_growth(
 ) -> None:
     """The noise scale against the checkpoint on one task, a line per algorithm and seed, moved apart sideways.
 
-    Where estimates show no common signal the noise scale is infinite: an arrowhead stands at the lower end of its interval.
+    If estimates show no common signal the noise scale is infinite: an arrowhead marks the lower end of its interval.
 
     Args:
         panel: The axes to draw into.
         ds: The noise scales that `select` adds, over `(algo, seed, iteration)`.
-        algos: The algorithms in the order in which they share out colours.
+        algos: The algorithms in the order of their colours.
         name: Which scale: `noise_scale` or `noise_scale_episodes`.
         limits: The y axis; intervals beyond it end at the frame.
     """
@@ -162,7 +162,7 @@ def draw_growth(
 def _scale_limits(ds: xr.Dataset, name: str) -> tuple[float, float]:
     """Limits of the axis of a noise scale, the same for all tasks.
 
-    All values are inside, and the ends of intervals that are within a factor of ten of them.
+    Includes all values, and ends of intervals within a factor of ten of them.
     """
     scale = ds[f"curve_{name}"].values
     scale = scale[np.isfinite(scale) & (scale > 0)]

@@ -1,4 +1,4 @@
-"""How far surrogate and reward agree, and how much of the reward is noise, drawn from what `alignment` finds."""
+"""Figures of the agreement of surrogate and reward and of the reward's noise, from the results of `alignment`."""
 
 import numpy as np
 import xarray as xr
@@ -28,7 +28,7 @@ PAGES = (
     ("fresh_correlation", ("slice_few", "slice_many"), "along slices,\nsurrogate on fresh batches"),
     ("correlation", ("slice_few", "slice_many", "steps"), "along slices,\nsurrogate on own batches"),
 )
-"""Statistic, kinds of points and words of each page of correlations. Planes lead."""
+"""Statistic, kinds of points and words of each page of correlations, planes first."""
 
 CAP = {"alpha": 0.22, "linewidth": 0, "zorder": 0.8}
 
@@ -50,13 +50,13 @@ def draw_pages(ds: xr.Dataset) -> list[Figure]:
 def draw_correlations(ds: xr.Dataset, name: str, kinds: tuple[str, ...], words: str) -> Figure:
     """One statistic against the checkpoint, each agent at its own place: a row per algorithm, a column per task.
 
-    A shaded cap stands where noise lets no correlation reach: beyond ± the ceiling.
+    Shaded caps cover the correlations beyond ± the ceiling, which noise makes impossible.
 
     Args:
         ds: What `alignment.align` gives.
         name: The statistic.
         kinds: The points that it is over.
-        words: What they are called at the axis.
+        words: Their name at the axis.
     """
     figure, panels = _grid(ds, f"rank correlation\n{words}", "Training iteration")
     iterations = ds.iteration.values.astype(float)
@@ -116,7 +116,7 @@ def draw_noise(ds: xr.Dataset) -> Figure:
 
 
 def _draw_caps(panel: Axes, x: np.ndarray, ceiling: np.ndarray, width: float, hue: str) -> None:
-    """Shade what noise keeps from being reached, at both ends of the axis."""
+    """Shade the correlations that noise makes impossible, at both ends of the axis."""
     known = np.isfinite(ceiling)
     for sign in (1, -1):
         panel.bar(

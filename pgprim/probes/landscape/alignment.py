@@ -1,4 +1,4 @@
-"""How far surrogate and true reward agree around checkpoints, and how much of the latter is noise, as numbers."""
+"""Statistics of the agreement of surrogate and true reward around checkpoints, and of the noise of the reward."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ from pgprim.plotting.choose import choose
 from pgprim.store.labelled import label, stack
 
 KINDS = ("few", "many", "slice_few", "slice_many", "steps")
-"""What points lie on: planes of a step by few and by many pairs, slices along these steps, ends of independent steps."""
+"""Kinds of points: planes of a step by few and by many pairs, slices along these steps, ends of independent steps."""
 
 NAMES = ("surrogate", "reward", "reward_se", "reward_half", "num_trajectories")
-"""Variables of a landscape that this looks at."""
+"""Variables of a landscape that are used here."""
 
 DIMS = ("task", "algo", "seed", "iteration")
 
@@ -47,11 +47,11 @@ DESCRIBED = {
 def align(ds: xr.Dataset | None, level: float) -> xr.Dataset:
     """Rank correlations of surrogate and reward, and shares of noise, of every checkpoint and kind of points.
 
-    The random direction explains most of a plane's variance, so that a correlation over the whole plane is a statement on
-    it. Within columns of equal β, and along slices, it is one on the step.
+    The random direction explains most of a plane's variance, so a correlation over the whole plane mostly measures
+    that direction. Within columns of equal β, and along slices, it measures the step.
 
     Args:
-        ds: All landscapes that are to be looked at.
+        ds: All landscapes.
         level: Nominal coverage of the intervals.
 
     Returns:

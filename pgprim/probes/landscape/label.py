@@ -20,7 +20,7 @@ REWARDS = {
     "num_trajectories": ("complete episodes", "episodes"),
     "reward_half": ("mean return of every other complete episode", "reward"),
 }
-"""Measured at a point for each number of pairs; with `first_` before the name, for each number of first trajectories."""
+"""Measurements at a point for each number of pairs; with the prefix `first_`, for each number of first trajectories."""
 
 NORMS = {
     "step_norm": ("Euclidean norm of the update step", "1"),
@@ -48,7 +48,7 @@ SLICE = {
         "reward",
     ),
 }
-"""Of a slice; `promised` and `kept` are at α = 1."""
+"""Variables of a slice; `promised` and `kept` are at α = 1."""
 
 DESCRIBED = {
     **REWARDS,
@@ -82,8 +82,8 @@ def plane_dataset(
     """One landscape.
 
     Args:
-        checkpoint: Around which agent.
-        kind: `few` or `many`, by how many pairs its step is.
+        checkpoint: The agent at its origin.
+        kind: `few` or `many`, after the number of pairs of its step.
         axis: Values of α and of β.
         surrogate: Over α and β.
         rewards: For `budget` and `trajectories` each variable of `REWARDS`, `[alpha, beta, size]`.
@@ -110,8 +110,8 @@ def slice_dataset(
     """One slice.
 
     Args:
-        checkpoint: Around which agent.
-        kind: `few` or `many`, by how many pairs its step is.
+        checkpoint: The agent at its origin.
+        kind: `few` or `many`, after the number of pairs of its step.
         along: Values of α.
         numbers: `SLICE`, and `NORMS` of the step with `slice_` before the name.
         rewards: Each variable of `REWARDS`, `[point, budget]`.
@@ -136,7 +136,7 @@ def steps_dataset(
     """Independent update steps of one checkpoint.
 
     Args:
-        checkpoint: From which agent.
+        checkpoint: The agent before the steps.
         surrogate: Of each step on its own batch.
         norms: Euclidean norm of each.
         rewards: Each variable of `REWARDS` where the step ends, `[step, budget]`.

@@ -32,11 +32,11 @@ ARROW = {
     "shrinkB": 0,
     "mutation_scale": 7,
 }
-"""White with a black outline, so that it is seen on every colour, in grey print, too."""
+"""White with a black outline, visible on every colour and in grey print."""
 
 
 def draw_pages(ds: xr.Dataset) -> list[Figure]:
-    """Raw maps, maps with smoothed rewards, the rewards' standard errors, and one surface.
+    """Pages of raw maps, maps with smoothed rewards, the rewards' standard errors, and one surface.
 
     Args:
         ds: What `plot.select` gives for a figure of surfaces.
@@ -84,8 +84,8 @@ def draw_maps(ds: xr.Dataset, smoothed: bool = False) -> Figure:
 def draw_errors(ds: xr.Dataset) -> Figure:
     """Standard errors of the rewards: white for none, black where they reach a quarter of the range of the row's rewards.
 
-    About that much is the standard error on a surface of noise alone: 49 normal numbers span about 4.5 standard deviations. Points
-    with fewer than two complete episodes have none, and are blank.
+    On a surface of pure noise it is about a quarter: 49 normal numbers span about 4.5 standard deviations. Points
+    with fewer than two complete episodes have no standard error and are blank.
     """
     rewards = ds.isel(panel=np.flatnonzero((ds.is_reward > 0).any("row")))
     figure, axes = _maps_grid(rewards, "standard error of the reward; black: a quarter of the row's range")
@@ -103,8 +103,8 @@ def draw_errors(ds: xr.Dataset) -> Figure:
 def draw_surface(ds: xr.Dataset) -> Figure:
     """One large surface: the raw reward around the last checkpoint, coloured by the surrogate of the same step.
 
-    Of several planes it is that of the step by few pairs; of several numbers of pairs, the largest. Without a surrogate beside
-    it, the reward colours itself. The step is the arrow along the front edge.
+    Of several planes it shows that of the step by few pairs; of several numbers of pairs, the largest. Without a
+    surrogate, the colour repeats the height. The step is the arrow along the front edge.
     """
     row, (column, beside) = ds.row.size - 1, _largest(ds)
     shown = ds.shown.values[row, column]
@@ -119,7 +119,7 @@ def draw_surface(ds: xr.Dataset) -> Figure:
         alpha, beta, shown, facecolors=paint, linewidth=0.2, edgecolor="0.3", rstride=1, cstride=1, shade=False
     )  # fmt: skip
     along = np.linspace(0, 1, 21)
-    # Where no episode ended there is no height: the arrow then lies at the bottom.
+    # Points without a complete episode have no height: there the arrow lies at the bottom.
     height = np.interp(along, ds.alpha.values, np.nan_to_num(shown[:, 0], nan=np.nanmin(shown)))
     for width, hue in ((4.0, "black"), (2.2, "white")):
         panel.plot(
@@ -181,7 +181,7 @@ def scales(ds: xr.Dataset) -> Iterator[tuple[int, int, Normalize]]:
 
 
 def plain(value: float) -> str:
-    """Two digits that count, never as a power of ten: 128.3 -> `130`, 0.0234 -> `0.023`."""
+    """Two significant digits without a power of ten: 128.3 -> `130`, 0.0234 -> `0.023`."""
     return np.format_float_positional(value, 2, fractional=False, trim="-").replace("-", "−")
 
 
@@ -191,7 +191,7 @@ def _limits(values: np.ndarray) -> Normalize:
 
 
 def _largest(ds: xr.Dataset) -> tuple[int, int | None]:
-    """The panel of the last row that is drawn large, and that of its surrogate if there is one."""
+    """The panel of the last row that is drawn as a surface, and that of its surrogate, if any."""
     shows = np.isfinite(ds.shown.values[-1]).any((1, 2))
     is_reward = ds.is_reward.values[-1] > 0
     rewards, others = np.flatnonzero(shows & is_reward), np.flatnonzero(shows & ~is_reward)

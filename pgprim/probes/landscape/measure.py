@@ -1,9 +1,9 @@
 """Measure one landscape around a checkpoint: surrogate and true reward over a plane, a slice, or at the ends of steps.
 
-`few` and `many` are planes, spanned by a random direction and the update step from as many pairs as training uses, or
-from many more. `slice_few` and `slice_many` follow the same steps alone, with many more pairs per point, and judge them on
-fresh batches, too. `steps` are the ends of independent update steps. The reward takes hours at large sizes: points are
-measured side by side, in groups, and a killed run goes on with the first group that is not whole.
+`few` and `many` are planes, spanned by a random direction and the update step from 2K pairs (as in training) or from
+many more. `slice_few` and `slice_many` are the lines along the same steps, with many more pairs per point and the
+surrogate also on fresh batches. `steps` are the ends of independent update steps. The reward takes hours at large
+sizes: points are measured in parallel, in groups, and a killed run resumes at the first incomplete group.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,22 +37,22 @@ from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.levels import LEVEL
 
 SLICE = "slice_"
-"""Begins the name of a case that is a slice; the rest is that of the plane with the same step."""
+"""Prefix of a case that is a slice; the rest is the name of the plane with the same step."""
 
 GROUP = 64
-"""Points that are measured side by side, at most: enough for the overhead of a step to be small, few enough that a killed
-run loses little. No result depends on it."""
+"""Largest number of points measured in parallel: enough to make the overhead of a step small, few enough that a
+killed run loses little. No result depends on it."""
 
 STREAMS = 64
-"""Streams of a batch of many pairs, at most."""
+"""Largest number of streams of a batch of many pairs."""
 
 
 def measure(inputs: Inputs, params: dict) -> Measured:
-    """The probe: one landscape, from the pieces of it that are there.
+    """The probe: one landscape; finished pieces of an earlier run are used.
 
     Args:
         inputs: A checkpoint and the case: `few`, `many`, `slice_few`, `slice_many` or `steps`.
-        params: `plane`, `common_random_numbers`, and by the case's name what it is measured with.
+        params: `plane`, `common_random_numbers`, and under the case's name its own parameters.
     """
     checkpoint, case, pieces = inputs.checkpoint, inputs.case, inputs.pieces
     block = params[case]
@@ -109,7 +109,7 @@ def _assemble_slice(
     fresh: np.ndarray,
     returns: list[list[np.ndarray]],
 ) -> xr.Dataset:
-    """A slice, with what its step promises and what it keeps."""
+    """A slice, with the surrogate that its step promises and the gain that it keeps."""
     along, budgets = _along(block), _budgets(checkpoint, block)
     start, end = (int(np.flatnonzero(along == alpha)[0]) for alpha in (0, 1))
     over_batches = [t_interval(gains, LEVEL) for gains in fresh]
@@ -134,8 +134,8 @@ def _axis(settings: dict) -> np.ndarray:
 
 
 def _along(block: dict) -> np.ndarray:
-    """Points of a slice: equally far apart, and the checkpoint and the step's end among them."""
-    # Rounded, so that no number of points has the end twice.
+    """Points of a slice: equally spaced, plus the checkpoint and the step's end."""
+    # Rounded, so that the end is never there twice.
     return np.unique(np.round(np.append(_axis(block), [0.0, 1.0]), 9))
 
 
@@ -146,7 +146,7 @@ def _num_points(case: str, params: dict) -> int:
 
 
 def _budgets(checkpoint: Checkpoint, block: dict) -> list[int]:
-    """Pairs per point; some landscapes are measured more closely than others."""
+    """Pairs per point; some landscapes have more (`closer`)."""
     for one in block.get("closer", ()):
         is_agent = (one["task"], one["seed"]) == (checkpoint.task, checkpoint.seed)
         if is_agent and checkpoint.iteration in one["iterations"]:
@@ -155,9 +155,9 @@ def _budgets(checkpoint: Checkpoint, block: dict) -> list[int]:
 
 
 def _shape_of_batch(checkpoint: Checkpoint, case: str, block: dict) -> tuple[int, int]:
-    """Streams, and pairs of each: one stream per step, or for one step streams at least as long as training's.
+    """Streams, and pairs of each: one stream per step, or for one step several streams at least as long as training's.
 
-    Streams of one step are all of a length, which may make its pairs a few less than asked for.
+    Streams of one step have equal length, so it may have slightly fewer pairs than requested.
     """
     few = checkpoint.settings["pairs"]
     if case == "steps":
@@ -251,7 +251,7 @@ def _measure(
 
 
 def _skip(progress: tqdm, num_pairs: int) -> None:
-    """Count pairs of an earlier run as done, but not into the pace."""
+    """Count pairs of an earlier run as done, without counting them in the rate."""
     progress.initial += num_pairs
     progress.update(num_pairs)
 
@@ -259,7 +259,7 @@ def _skip(progress: tqdm, num_pairs: int) -> None:
 def _rewards(
     returns: Sequence[Sequence[np.ndarray]], shape: tuple[int, ...]
 ) -> dict[str, np.ndarray | Interval]:
-    """The estimates of each point and size as arrays by variable.
+    """The estimates of each point and size, as arrays by variable.
 
     Args:
         returns: Of the episodes of each point, by size.

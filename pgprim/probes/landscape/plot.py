@@ -1,7 +1,7 @@
-"""Landscapes: what the panels of Figs. 5-7 and 13-20 show, and which module draws which figure.
+"""Landscapes: the data of the panels of Figs. 5-7 and 13-20, and which module draws which figure.
 
-Heat maps and surfaces are drawn in `maps`, slices along the step and what a step promises and keeps in `slices`, agreement of
-surrogate and reward and the share of noise in `agreement`.
+`maps` draws heat maps and surfaces, `slices` slices along the step and promises, `agreement` the agreement of
+surrogate and reward and the share of noise.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 
 CONCENTRATION = {"fig5": (150,), "fig19": None, "fig20": None}
-"""Iterations of each figure of true reward by the budget; None for all that there are."""
+"""Iterations of each figure of true reward by budget; None for all."""
 
 SURROGATE = {"fig6": (0, 300), "fig7": (0, 300)} | {f"fig{number}": None for number in range(13, 19)}
 """The same for the figures of surrogate beside true reward."""
@@ -148,7 +148,7 @@ def _reward_panel(title: str, one: xr.Dataset, prefix: str, level: float) -> dic
 
 
 def _smooth(one: xr.Dataset, reward: np.ndarray, se: np.ndarray, num: np.ndarray) -> np.ndarray:
-    """The surface behind the noise; not a number where no point has two episodes."""
+    """The smoothed surface; NaN if no point has two episodes."""
     if not (num > 1).any():
         return np.full_like(reward, np.nan)
     axes = np.meshgrid(one.alpha.values, one.beta.values, indexing="ij")

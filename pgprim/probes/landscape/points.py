@@ -1,7 +1,8 @@
 """Landscapes around a checkpoint (Figs. 5-7, 13-20): points in parameter space, their surrogate and their true reward.
 
-A point is θ + α·step + β·u: `step` is the whole update that the algorithm would make, u a random direction. A slice is the
-line β = 0. The surrogate is what the algorithm maximises, the true reward what the policy of the point earns.
+A point is θ + α·step + β·u: `step` is the algorithm's whole next update, u a random direction. A slice is the line β
+= 0. The surrogate is the objective that the algorithm maximises, the true reward the mean return of the point's
+policy.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +26,11 @@ from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Rollout
 
 BLOCK = 512
-"""Pairs of a stream that are simulated before the next noise is drawn."""
+"""Pairs of a stream per block of noise."""
 
 BLOCKS = 16
-"""Blocks of consecutive pairs whose means tell the error of a mean over a batch: 128 pairs of 2048 each."""
+"""Number of blocks of consecutive pairs, from whose means the error of a batch mean is estimated: 128 pairs each of
+2048."""
 
 ROWS = 16384
 """Pairs whose log-densities are computed at once."""
@@ -46,16 +48,16 @@ def run_points(
     purposes: Sequence[Purpose],
     num_pairs: int,
 ) -> Iterator[Rollout]:
-    """Run policies with other parameters than the checkpoint's, but its frozen normalisers, one stream each.
+    """Run policies with other parameters and the checkpoint's frozen normalisers, one stream each.
 
     Args:
         checkpoint: The agent.
         theta: Parameters of each point, single precision.
-        purposes: What each point's random numbers are for. Points of one purpose have common random numbers.
+        purposes: Purpose of each point's random numbers. Points with the same purpose have common random numbers.
         num_pairs: Pairs of each point.
 
     Yields:
-        Blocks in the order of time. A point does not depend on the others.
+        Blocks in order of time. A point does not depend on the others.
     """
     return run_policies(
         checkpoint.environment, frozen_policies(checkpoint, theta), purposes, num_pairs, BLOCK
@@ -77,8 +79,8 @@ def sample_batch(
         checkpoint: The agent.
         num_streams: Streams.
         num_pairs: Pairs of each.
-        purpose: What the pairs are for.
-        advance: Told of pairs as they come.
+        purpose: Purpose of the pairs' random numbers.
+        advance: Called with the number of new pairs, for the progress bar.
     """
     parts = []
     for seen in see(checkpoint, sample_streams(checkpoint, purpose, num_streams, num_pairs, BLOCK)):
@@ -115,15 +117,15 @@ def line(
 def surrogate_gain(
     checkpoint: Checkpoint, theta: Float[Tensor, "point param"], batch: Batch
 ) -> Float[np.ndarray, " point"]:
-    """The objective that the algorithm maximises at some points, less that at the checkpoint: exactly 0 there.
+    """The algorithm's objective at some points minus that at the checkpoint, so exactly 0 there.
 
-    Eq. 14, or with PPO's ε Eq. 17, in either case with the advantages normalised over the whole batch (Eq. 15); PPO's
-    updates normalise them in each minibatch. What is subtracted is 0 but for rounding.
+    Eq. 14, or Eq. 17 with PPO's ε; advantages are normalised over the whole batch (Eq. 15), while PPO's updates normalise them in
+    each minibatch. The value at the checkpoint is 0 up to rounding.
 
     Args:
         checkpoint: The agent that made the pairs, π_old.
         theta: The points.
-        batch: The pairs of one agent, on which all points are judged, or of as many as there are points.
+        batch: The pairs of one agent, for all points, or of one agent per point.
     """
     settings = make_settings(checkpoint.settings)
     adv = normalise_advantage(batch.adv.double())
@@ -142,8 +144,8 @@ def surrogate_gain(
 def own_gain(checkpoint: Checkpoint, theta: Float[Tensor, "1 param"], batch: Batch, level: float) -> Interval:
     """`surrogate_gain` at one point, with Student's interval of the means over `BLOCKS` blocks of consecutive pairs.
 
-    The interval says what other pairs at the same point would change if the step had not been made from these. Advantages
-    of neighbouring pairs depend on each other over some 1/(1 − γλ) pairs, far fewer than a block has.
+    The interval covers the sampling of pairs at a fixed point; it ignores that the step was made from these pairs.
+    Advantages are dependent over about 1/(1 − γλ) pairs, far fewer than a block has.
 
     Args:
         checkpoint: The agent.

@@ -1,7 +1,6 @@
-"""Slices along the step: true reward beside the surrogate, and what a step promises and what it keeps.
+"""Slices along the step: true reward beside the surrogate, and the step's promise.
 
-A surrogate on the batch that the step was made from is a promise; on batches that it was not made from, and in the true
-reward, it shows what is kept.
+The surrogate on the step's own batch is its promise; the surrogate on fresh batches and the true reward show what it keeps.
 """
 
 import numpy as np
@@ -53,7 +52,7 @@ def select(figure: str, ds: xr.Dataset | None) -> xr.Dataset:
             "episodes; raise landscape.slice_few.budgets and landscape.slice_many.budgets, or give the task a time limit"
         )
     budget = budgets[-1]
-    # Budgets and points of planes, kinds and iterations without slices.
+    # Drop budgets and points of planes, and kinds and iterations without slices.
     chosen = chosen.sel(budget=budget).dropna("iteration", how="all", subset=[reward.name])
     chosen = chosen.dropna("kind", how="all", subset=[reward.name])
     return chosen.assign_attrs(figure=figure, budget=budget)
@@ -140,9 +139,9 @@ ROWS = {
 
 
 def plot_promises(ds: xr.Dataset) -> Figure:
-    """One kind of step: surrogate of the whole step on its own and on fresh batches, and the change of the true reward.
+    """One kind of step: its surrogate on its own and on fresh batches, and the change of the true reward.
 
-    A column per task; each agent has a point at each checkpoint. Both surrogates have one scale.
+    A column per task; each agent has a point at each checkpoint. Both surrogates share a scale.
 
     Args:
         ds: What `select` gives, for one kind.

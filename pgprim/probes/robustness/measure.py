@@ -1,8 +1,8 @@
 """Returns of trained agents, unchanged, in perturbed tasks (the talk's robustness to the environment).
 
-Masses, friction, gravity and actuator gains are multiplied by some factors, and sensors get noise of some strengths. Policy and
-normalisers are frozen. Every stream runs one episode, so that long and short ones count alike, and an episode of a number
-has the same initial state and the same noise of the policy in every task: differences are paired.
+Masses, friction, gravity and actuator gains are multiplied by factors, or sensors get noise. Policy and normalisers
+are frozen. Every stream runs one episode, so long and short episodes have equal weight. Episode i has the same
+initial state and the same policy noise in every task, so differences are paired.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.levels import LEVEL
 
 BLOCK = 100
-"""Steps after which it is seen whether all episodes have ended."""
+"""Steps between checks whether all episodes have ended."""
 
 Episodes = dict[str, np.ndarray]
 """`ret` and `length` of each episode."""
@@ -52,7 +52,7 @@ def measure(inputs: Inputs, params: dict) -> Measured:
     Args:
         inputs: A checkpoint.
         params: `factors` of each of the quantities `perturb.SCALED`, strengths of sensor `noise`, and the number of `episodes`.
-            Noise of strength 1 has the standard deviation that the agent's normaliser has seen, or 1 if it has none.
+            Noise of strength 1 has the standard deviation of the agent's normaliser, or 1 if the agent has none.
     """
     agent = inputs.checkpoint
     where = (agent.environment.id, agent.algo, agent.seed, agent.iteration)
@@ -92,7 +92,7 @@ def perturbed(agent: Checkpoint, quantity: str, strength: float, purposes: Seque
         agent: The agent.
         quantity: One of `perturb.SCALED`, or `noise`.
         strength: The quantity's factor, or the noise of the sensors.
-        purposes: What each episode's random numbers are for.
+        purposes: Purpose of each episode's random numbers.
     """
     seeds = [derive_seed(*purpose, "env") for purpose in purposes]
     if quantity != "noise":
@@ -108,7 +108,7 @@ def run_episodes(agent: Checkpoint, streams: Streams, purposes: Sequence[Purpose
     Args:
         agent: The agent.
         streams: Streams with a time limit that have not been reset.
-        purposes: What each stream's random numbers are for.
+        purposes: Purpose of each stream's random numbers.
     """
     limit = streams.time_limit
     noises = [generator(*purpose, "noise") for purpose in purposes]
@@ -135,11 +135,11 @@ def run_episodes(agent: Checkpoint, streams: Streams, purposes: Sequence[Purpose
 
 
 def summarise(episodes: Episodes, plain: Episodes) -> dict[str, Interval | float]:
-    """Returns of the episodes of one task, beside those of the same numbers in the unperturbed task.
+    """Returns of the episodes in one task, with those of the same episodes in the unperturbed task.
 
     Args:
         episodes: Of the perturbed task.
-        plain: Of the task as it is.
+        plain: Episodes of the unperturbed task.
     """
     return {
         "return": t_interval(episodes["ret"], LEVEL),
@@ -150,7 +150,7 @@ def summarise(episodes: Episodes, plain: Episodes) -> dict[str, Interval | float
 
 
 def paired_ratio(above: Float[np.ndarray, " episode"], below: Float[np.ndarray, " episode"]) -> Interval:
-    """Ratio of the means of pairs, with a jackknife interval over pairs; unknown where the lower mean is not positive."""
+    """Ratio of means of paired values, with a jackknife interval over pairs; NaN if the denominator is not positive."""
     if not below.mean() > 0:
         return UNKNOWN
     left_out = (above.sum() - above) / (below.sum() - below)

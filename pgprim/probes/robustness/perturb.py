@@ -1,7 +1,7 @@
-"""Tasks that are not quite the agent's own: scaled quantities of the simulator, and noisy sensors.
+"""Perturbed tasks: scaled quantities of the simulator, and noisy sensors.
 
-The model of one of Gymnasium's MuJoCo tasks is changed after the task is made and before its first episode, so that reset,
-reward and end of an episode stay Gymnasium's own.
+The model of one of Gymnasium's MuJoCo tasks is changed after the task is made and before its first episode, so reset, reward and
+end of an episode stay Gymnasium's own.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from pgprim.types.errors import UserError
 
 
 def scale_mass(model: mujoco.MjModel, data: mujoco.MjData, factor: float) -> None:
-    """Multiply the masses and inertias of all bodies, and bring up to date what MuJoCo derives from them."""
+    """Multiply the masses and inertias of all bodies, and update the values that MuJoCo derives from them."""
     model.body_mass *= factor
     model.body_inertia *= factor
     inertia = model.dof_M0.sum()
@@ -40,7 +40,7 @@ def scale_gravity(model: mujoco.MjModel, data: mujoco.MjData, factor: float) -> 
 
 
 def scale_gain(model: mujoco.MjModel, data: mujoco.MjData, factor: float) -> None:
-    """Multiply what each motor makes of its control; what is charged for the control stays the same."""
+    """Multiply each motor's gain; the control cost stays the same."""
     model.actuator_gainprm[:, 0] *= factor
 
 
@@ -50,13 +50,14 @@ SCALED: dict[str, Callable[[mujoco.MjModel, mujoco.MjData, float], None]] = {
     "gravity": scale_gravity,
     "gain": scale_gain,
 }
-"""What is multiplied by a factor."""
+"""Quantities that a factor multiplies."""
 
 
 def scaled_streams(
     environment: Environment, seeds: Sequence[int], quantity: str, factor: float
 ) -> MujocoStreams:
-    """Streams of a task in whose simulator one quantity is scaled; to the bit those of the task itself for a factor of 1.
+    """Streams of a task with one scaled quantity of the simulator; a factor of 1 gives the task's own streams bit for
+    bit.
 
     Args:
         environment: One of Gymnasium's MuJoCo tasks.
@@ -80,7 +81,7 @@ def scaled_streams(
 
 
 class NoisySensors:
-    """Streams whose observations have independent normal errors at each step; reward and end of an episode do not see them.
+    """Streams with independent normal errors in the observations at each step; rewards and ends of episodes have none.
 
     See `rl.streams.Streams`.
     """

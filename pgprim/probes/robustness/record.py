@@ -15,7 +15,7 @@ NOISE: Schema = {"description": "a number, at least 0", "type": "number", "minim
 
 
 def _work(params: Params, num_obs: int, case: str) -> Work:
-    """At most: an episode that ends early costs less."""
+    """Upper bound: an episode that ends early costs less."""
     block = params["robustness"]
     points = NUM_SCALED * len(set(block["factors"]) - {1}) + len(set(block["noise"]) - {0}) + 1
     return Work(points * block["episodes"] * LONGEST, points)
@@ -41,5 +41,5 @@ PROBE = Probe(
     },
     grid={"tasks": TASKS, "algos": ALGOS, "seeds": SEEDS, "iterations": ITERATIONS},
     check=_check,
-    paced_as="sample",  # the untrained agents that rates are measured with fall at once
+    paced_as="sample",  # rates are measured with untrained agents, which fall immediately
 )

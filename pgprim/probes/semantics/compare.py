@@ -1,7 +1,7 @@
-"""The same vectors estimated with both semantics from the same pairs: how far apart they are, and how well each agrees.
+"""Compare vectors that are estimated with both semantics from the same pairs: their differences, and the agreement of each.
 
-What differs is what the released code makes of time limits and of the end of a sample (`docs/deviations.md`); states,
-actions, rewards and the value network are the same.
+Only the handling of time limits and of the end of a sample differs (`docs/deviations.md`); states, actions, rewards and the value
+network are the same.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ COMPARISONS = {
 def compare(
     vectors: dict[str, xr.Dataset], numbers: dict[str, xr.Dataset], probe: str, level: float
 ) -> xr.Dataset:
-    """Differences between the semantics in one probe's findings at one checkpoint.
+    """Differences between the semantics in one probe's results at one checkpoint.
 
     Args:
         vectors: Vectors of trials and of a large sample, by semantics, from the same pairs.
@@ -48,7 +48,7 @@ def compare(
     trials = [trial_vectors(vectors[name], probe) for name in SEMANTICS]
     truths = [truth_vector(vectors[name], probe) for name in SEMANTICS]
     between, norms = cosine(*trials), [norm(each) for each in trials]
-    both = np.isfinite(between)  # trials in which a step was taken with both
+    both = np.isfinite(between)  # trials that have a step with both
     means = [_mean(row[taken], level) for row, taken in zip(between, both, strict=True)]
     ratio = np.divide(norms[1], norms[0], out=np.full(both.shape, np.nan), where=both)
     variables = {
@@ -76,7 +76,7 @@ def _estimate(numbers: xr.Dataset, name: str) -> Interval:
 
 
 def trial_vectors(vectors: xr.Dataset, probe: str) -> Float[np.ndarray, "budget trial param"]:
-    """The vectors of all trials, whatever the probe calls them, in double precision."""
+    """The vectors of all trials, under any name of the probe's, in double precision."""
     return _only(vectors, ("budget", "trial", "param"), probe)
 
 
@@ -86,7 +86,7 @@ def truth_vector(vectors: xr.Dataset, probe: str) -> Float[np.ndarray, " param"]
 
 
 def _mean(cosines: Float[np.ndarray, " trial"], level: float) -> Interval:
-    """Their mean with its interval, which takes two trials."""
+    """Mean over trials with its interval, which needs two trials."""
     if len(cosines) < 2:
         return Interval(cosines.mean() if len(cosines) else np.nan, np.nan, np.nan)
     return truth_cosine(cosines, level)
@@ -105,7 +105,7 @@ def _only(vectors: xr.Dataset, dims: tuple[str, ...], probe: str) -> np.ndarray:
 def cosine(
     one: Float[np.ndarray, "*batch param"], other: Float[np.ndarray, "*batch param"]
 ) -> Float[np.ndarray, "*batch"]:
-    """Cosines along the last axis; not a number where a vector is zero, as a step that TRPO did not take."""
+    """Cosines along the last axis; NaN where a vector is zero, such as a step that TRPO rejected."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray((one * other).sum(-1) / (norm(one) * norm(other)))
 

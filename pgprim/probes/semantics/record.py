@@ -7,7 +7,7 @@ from pgprim.types.schema import ALGOS, NAME, SEEDS, TASKS, different
 
 
 def _work(params: Params, num_obs: int, case: str) -> Work:
-    # With both semantics, and from what is kept alone; a comparison is smaller than one vector.
+    # With both semantics, from the stored streams alone; a comparison is smaller than one vector.
     sample = params["sample"] | {"streams": params["sample"]["kept"], "deep": {"seeds": [], "pairs": 0}}
     return Work(2 * probe(case).work(params | {"sample": sample}, num_obs, "").pairs, 1)
 

@@ -1,4 +1,4 @@
-"""How far the update steps the algorithms take agree with each other and with the step from a large sample."""
+"""Agreement of the algorithms' update steps with each other and with the step from a large sample."""
 
 from collections.abc import Mapping
 from typing import Any

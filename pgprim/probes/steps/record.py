@@ -6,7 +6,7 @@ from pgprim.types.probe import Params, Probe, Work
 from pgprim.types.schema import BUDGETS
 
 HELD_BYTES = 3 << 27
-"""Most that the observations of one batch may take, unless a budget alone needs more; an update takes four times as much."""
+"""Largest size of one batch's observations, unless a budget needs more; an update takes four times as much."""
 
 
 def _work(params: Params, num_obs: int, case: str) -> Work:

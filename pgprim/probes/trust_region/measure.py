@@ -1,7 +1,7 @@
 """How far each update moved the policy: closed-form KL divergence and the ratios of Eq. 18.
 
-On the pairs that the update was made from, which its rules look at, and on as many held-out pairs of the same policy. Always on
-the same number of pairs, because a maximum grows with the sample.
+Measured on the update's own pairs, on which the algorithm's bounds hold, and on held-out pairs of the same policy.
+The numbers of pairs are equal, because a maximum grows with the sample.
 """
 
 import json
@@ -28,14 +28,14 @@ ESTIMATES = {
     "delta": ("TRPO's bound δ on the mean KL", "nat"),
     "ratio_bound": ("PPO's bound 1 + ε on the ratio", "1"),
 }
-"""Long name and unit. A bound is not a number where an algorithm has none."""
+"""Long name and unit. A bound is NaN if an algorithm has none."""
 
 
 def measure(inputs: Inputs, params: dict) -> Measured:
     """The probe: one number per agent, iteration and part (the update's own pairs, or held-out ones).
 
     Args:
-        inputs: Iterations of training that were run again; of each stream its first T pairs are used.
+        inputs: Re-run iterations of training; the first T pairs of each stream are used.
         params: Empty.
     """
     rerun = inputs.rerun
@@ -44,7 +44,7 @@ def measure(inputs: Inputs, params: dict) -> Measured:
     dims = ("seed", "iteration", "part")
     kl_of_mean = pairs.kl_of_mean.transpose(*dims, "t").values
     kl_of_sigma = pairs.kl_of_sigma.transpose(*dims[:2]).values[..., None]
-    with np.errstate(over="ignore"):  # of a policy that ran away the largest ratio is infinite
+    with np.errstate(over="ignore"):  # the largest ratio of a diverged policy is infinite
         ratio = np.exp((pairs.log_prob_new - pairs.log_prob_old).transpose(*dims, "t").values)
     numbers = {
         "return_mean": _mean_returns(pairs.transpose(*dims, "t", ...)),

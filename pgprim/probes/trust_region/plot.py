@@ -1,4 +1,4 @@
-"""Do trust regions hold? Return, KL divergence and ratios of every update, as in the talk and the paper's first version."""
+"""Trust regions: return, KL divergence and ratios of every update, as in the talk and the paper's first version."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ from pgprim.store.labelled import BOUNDS as ENDS
 
 FIGURES = ("trust_region",)
 PAGES = (("return_mean", "kl_mean", "ratio_max"), ("kl_of_mean", "kl_of_sigma", "ratio_q99", "clip_fraction"))
-"""What each page shows, a row each."""
+"""Quantities of each page, one row each."""
 
 BOUNDS = {
     "kl_mean": ("delta", "δ"),
@@ -36,7 +36,7 @@ PARTS = {"train": DASHES["train"], "held_out": DASHES["measured"]}
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
     """The dataset that the figure draws: every agent's numbers, and over its seeds their median and range.
 
-    The median, because a maximum ratio can be 10⁶ in one iteration of one seed.
+    The median is used because a maximum ratio can be 10⁶ in one iteration of one seed.
 
     Args:
         figure: One of `FIGURES`.
@@ -61,7 +61,7 @@ def plot(ds: xr.Dataset) -> list[Figure]:
     """Two pages, a column per task, a line per algorithm on the update's own pairs (dashed) and on fresh ones (solid, markers).
 
     The first page shows return, mean KL with δ, and the largest ratio with 1 + ε; the second the two parts of the KL,
-    the 99 % quantile of the ratio, and how many ratios lie outside of 1 ± ε. Lines are medians over seeds and bands
+    the 99 % quantile of the ratio, and the share of ratios outside 1 ± ε. Lines are medians over seeds and bands
     reach from the least to the largest seed on fresh pairs. Dotted lines are TRPO's δ and PPO's 1 + ε.
     """
     with style():
@@ -133,7 +133,7 @@ def log_axis(panel: Axes, median: float) -> None:
 
     Args:
         panel: The axes.
-        median: The largest median over seeds; a band that goes further than ten times as high leaves the frame.
+        median: The largest median over seeds; bands are cut at ten times this value.
     """
     panel.set_yscale("log")
     low, high = panel.get_ylim()

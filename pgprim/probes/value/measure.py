@@ -1,7 +1,7 @@
 """Value prediction error after an iteration's value update: Figs. 3, 11, 12.
 
-On the pairs that the update was made from and on as many held-out pairs of the same policy, against value targets (Eq. 4)
-and against returns, in the three definitions of `core.value_errors`.
+Measured on the update's own pairs and on equally many held-out pairs of the same policy, against value targets (Eq.
+4) and against returns, in the three definitions of `core.value_errors`.
 """
 
 import json
@@ -37,10 +37,10 @@ DIMS = ("seed", "iteration", "part")
 
 
 def measure(inputs: Inputs, params: dict) -> Measured:
-    """The probe: errors of each agent at each iteration that was run again.
+    """The probe: errors of each agent at each re-run iteration.
 
     Args:
-        inputs: Iterations of training that were run again.
+        inputs: Re-run iterations of training.
         params: Empty.
     """
     rerun = inputs.rerun
@@ -58,7 +58,7 @@ def measure(inputs: Inputs, params: dict) -> Measured:
 
 
 def _errors(one: xr.Dataset) -> list[list[ErrorSummary]]:
-    """Errors of one iteration, [target][definition]; each over its streams, seeds the slower, then parts."""
+    """Errors of one iteration, [target][definition]; streams are ordered by seed, then part."""
     settings, limit = json.loads(one.attrs["settings"]), one.attrs["time_limit"]
     num_pairs, gamma, lam = settings["pairs"], settings["gamma"], settings["lam"]
 

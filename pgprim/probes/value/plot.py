@@ -1,4 +1,4 @@
-"""How well value networks predict: Figs. 3, 11 and 12 in three definitions, with what a perfect one would show."""
+"""Errors of value networks: Figs. 3, 11 and 12 in three definitions, with the floors of a perfect network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,21 +19,21 @@ from pgprim.plotting.style import ALL, FLOOR, GREY, NOISE_FREE, ONE, colour, loo
 PARTS = {"fig3": "held_out", "fig11": "train", "fig12": "held_out"}
 FIGURES = tuple(PARTS)
 ELSEWHERE = {"fig12": "walker2d"}
-"""The task that a figure leaves to another, Fig. 3, unless there is no other task."""
+"""The task that Fig. 12 leaves to Fig. 3, unless it is the only task."""
 
 PAGES = {
     "as_text": "As in the text: sums cut at time limits and at the end of the batch",
     "as_code": "As in the released code: the same without each episode's last pair, the error to GAE's target squared",
     "exact": "Exact: rolled on past the end of the batch, states shortly before a time limit left out",
 }
-"""Definitions, the paper's first: each has a page of mean relative errors."""
+"""Definitions, the paper's first; each has a page of mean relative errors."""
 
 ROBUST = ("as_text", "exact")
-"""Definitions that also have a page of what outliers do not rule."""
+"""Definitions that also have a page of robust statistics."""
 
 TARGETS = {"gae": "GAE", "returns": "returns"}
 AT_FLOOR = {"mre": ("floor", "error"), "total_re": ("floor_total", "error_total")}
-"""What V^π would show of a statistic, and what V shows at the very pairs at which that was measured."""
+"""The floor of a statistic (its value for V^π), and its value for V on the same pairs."""
 
 MEANS = [(target, "mre", f"{words[0].upper()}{words[1:]} MRE") for target, words in TARGETS.items()]
 """Columns of a page of means: target, statistic and title."""
@@ -43,7 +43,7 @@ OUTLIERS_APART = [
     for target, words in TARGETS.items()
     for name, title in (("median_re", "median"), ("total_re", "Σ|error| / Σ|target|"))
 ]
-"""Columns of a page of what outliers do not rule."""
+"""Columns of a page of robust statistics."""
 
 PART_LABELS = {"train": "the update's own pairs", "held_out": "held-out pairs of the same policy"}
 
@@ -79,12 +79,12 @@ def plot(ds: xr.Dataset) -> list[Figure]:
     """A page of mean relative errors per definition, then pages of medians and of ratios of sums.
 
     A row per task, errors against value targets and against returns, on a binary logarithm. Thin lines are agents, thick
-    ones their median. At the checkpoints at which it was measured, a short bar is what V^π itself would show and a large
-    marker what V shows at the same pairs: against returns the bar is the returns' noise and what cuts leave out; against
-    value targets, which the agent's own V_old enters, it is their noise and their bias, and no bound. Crosses on the page of
-    exact returns are how far V is from V^π after the update, the returns' noise taken out.
+    ones their median. At checkpoints with floors, a short bar is the error of V^π itself, and a large marker the
+    error of V on the same pairs. Against returns the bar comes from the returns' noise and the cuts. Against value
+    targets, which contain the agent's own V_old, it comes from their noise and bias and is no lower bound. Crosses on
+    the page of exact returns are the distance of V from V^π after the update, without the returns' noise.
 
-    Floors are of held-out pairs in every figure: the update's own come from the same policy.
+    All figures show the floors of held-out pairs; the update's own pairs come from the same policy.
     """
     with style():
         means = [plot_page(ds, definition, MEANS) for definition in PAGES]
@@ -119,7 +119,7 @@ def plot_page(ds: xr.Dataset, definition: str, columns: list[tuple[str, str, str
 
 
 def _has_crosses(target: str, name: str, definition: str) -> bool:
-    """Whether V − V^π, free of noise, can stand beside this error."""
+    """Whether the noise-free V − V^π is comparable with this error."""
     return (target, name, definition) == ("returns", "mre", "exact")
 
 
@@ -166,7 +166,7 @@ def draw_errors(panel: Axes, ds: xr.Dataset, name: str, definition: str) -> None
 
 
 def _known(line: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
-    """Iterations and values of a line at which it has a number that a logarithmic axis has a place for."""
+    """Iterations and values of a line where it is finite and positive, as a logarithmic axis needs."""
     is_known = np.isfinite(line.values) & (line.values > 0)
     return line.iteration.values[is_known], line.values[is_known]
 

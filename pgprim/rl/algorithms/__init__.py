@@ -1,14 +1,14 @@
-"""Algorithms, one module or folder each, and the record by which the rest of pgprim knows them.
+"""Algorithms, one module or folder each, and the record that describes each to the rest of pgprim.
 
 `agents.NAME.all.algorithm` in params.yaml names the module. The module holds `ALGORITHM`, its settings, and, there or in
 a module that is imported when first needed, two functions:
 
 * `update(state, batch, settings, iteration, rngs) -> AgentState`: the agents after the algorithm's update from one batch,
-  with one random generator per agent. An algorithm that trains the value network, too, returns it changed; where φ
-  stays the same array, the value network is fitted by `rl.value.fit_value`.
-* `objective(rho, adv, settings) -> [agent]`: what the algorithm maximises, from the ratios ρ and normalised advantages.
+  with one random generator per agent. An algorithm that also trains the value network returns a new φ; if φ is the
+  same array, `rl.value.fit_value` then fits the value network.
+* `objective(rho, adv, settings) -> [agent]`: the objective that the algorithm maximises, from the ratios ρ and normalised advantages.
 
-This module and the records import no torch, so that a parameter file is checked without it.
+This module and the records do not import torch, so that a parameter file is checked without it.
 """
 
 import importlib
@@ -46,7 +46,7 @@ class Algorithm:
 
 
 def algorithm_names() -> list[str]:
-    """Names of all algorithms there are."""
+    """Names of all algorithms."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
@@ -62,7 +62,7 @@ def algorithm(name: str) -> Algorithm:
 
 
 def settings_schema(name: str) -> dict[str, Any]:
-    """JSON schema of all settings of one algorithm, those that every algorithm has included."""
+    """JSON schema of all settings of one algorithm, including the common ones."""
     schema = schema_of(algorithm(name).settings)
     names = algorithm_names()
     schema["properties"]["algorithm"] |= {"enum": names, "description": f"one of {', '.join(names)}"}
@@ -77,7 +77,7 @@ def common_schema() -> dict[str, Any]:
 
 
 def make_settings(values: dict[str, Any], source: str = "params.yaml") -> Settings:
-    """Settings from a plain dict, such as a checkpoint holds; what is absent has its default.
+    """Settings from a plain dict, such as that of a checkpoint; absent settings have their defaults.
 
     Args:
         values: Settings by name, `algorithm` among them.

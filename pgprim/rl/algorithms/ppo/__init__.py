@@ -30,7 +30,7 @@ class PPOSettings(Settings):
     )
 
     def __post_init__(self) -> None:
-        """Refuse one optimiser that would pass over the batch two different numbers of times."""
+        """Refuse one optimiser with different numbers of policy and value epochs."""
         super().__post_init__()
         if self.one_optimiser and self.value_epochs != self.policy_epochs:
             raise UserError(

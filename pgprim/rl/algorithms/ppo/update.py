@@ -25,7 +25,7 @@ KL_MARGIN = 1.5
 def update(
     state: AgentState, batch: Batch, settings: PPOSettings, iteration: int, rngs: list[np.random.Generator]
 ) -> AgentState:
-    """Pass over the batch `policy_epochs` times; with `one_optimiser` the value network is trained on the way.
+    """Pass over the batch `policy_epochs` times; with `one_optimiser` the same passes train the value network.
 
     Args:
         state: The agents, left as they are.
@@ -96,9 +96,9 @@ def _policy_gradient(
     logp_old: Float[Tensor, "agent pair"],
     settings: PPOSettings,
 ) -> Float[Tensor, "agent pair"]:
-    """Leave in the actor the gradient of the loss −(surrogate + entropy_coef · entropy), and return the ratios ρ.
+    """Store in the actor the gradient of the loss −(surrogate + entropy_coef · entropy), and return the ratios ρ.
 
-    The entropy of a Gaussian is Σ log σ and a constant.
+    The entropy of a Gaussian is Σ log σ plus a constant.
     """
     mu, log_sigma = actor.forward(obs), actor.net.log_sigma(actor.parts)
     logp, by_mu, by_log_sigma = log_prob_and_grad(mu, log_sigma, act)
@@ -114,7 +114,7 @@ def _policy_gradient(
 
 
 def _stops(settings: PPOSettings, at: str, divergence: float) -> bool:
-    """Whether a divergence estimated on a minibatch ends the update at this point."""
+    """Whether the divergence, estimated on a minibatch, ends the update."""
     if settings.target_kl is None or settings.target_kl_at != at:
         return False
     return divergence > settings.target_kl * (KL_MARGIN if at == "minibatch" else 1)

@@ -20,13 +20,13 @@ from pgprim.types.checkpoint import AgentState
 def update(
     state: AgentState, batch: Batch, settings: TRPOSettings, iteration: int, rngs: list[np.random.Generator]
 ) -> AgentState:
-    """Take the accepted step of every agent of the stack; where the line search accepts none, θ stays.
+    """Take the accepted step of every agent of the stack; if the line search accepts none, θ stays.
 
     Args:
         state: The agents, left as they are.
         batch: Pairs; the surrogate is over all of them, advantages normalised over all.
         settings: δ, Fisher fraction, conjugate gradient and line search.
-        iteration: Has no influence.
+        iteration: Not used.
         rngs: One generator per agent, for the states of the Fisher matrix.
     """
     net = make_policy(settings, batch.obs.shape[2], batch.act.shape[2])
