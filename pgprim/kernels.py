@@ -1,9 +1,9 @@
-"""The kernels that compute: the same on every x86-64 processor with AVX2 and FMA, whatever the environment says.
+"""Selects the same numerical kernels on every x86-64 processor with AVX2 and FMA.
 
-numpy, OpenBLAS, torch and MKL look at the processor and at the environment when they are loaded, and choose kernels that
-round differently from one processor to the next. This module chooses for them. Every package of pgprim that computes for the
-study imports it before anything else; `pgprim` itself does not, so that a program that uses it as a library stays as it is.
-`docs/determinism.md` says what is promised, and where the promise ends.
+numpy, OpenBLAS, torch and MKL select kernels by processor and environment when they are loaded, and kernels round differently.
+This module fixes the selection. Every package of pgprim that computes for the study imports it before anything else; `pgprim`
+itself does not, so that a program that uses the library keeps its own kernels. `docs/determinism.md` has the guarantee and its
+limits.
 """
 
 import os
@@ -17,12 +17,12 @@ from pgprim.types.errors import UserError
 NAME = "x86-64-avx2"
 
 LIBRARIES = ("numpy", "scipy", "torch")
-"""Choose their kernels when they are loaded, and keep them."""
+"""Libraries that select their kernels once, when they are loaded."""
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
-"""Results must not depend on a machine's cores, and jobs run side by side."""
+"""One thread, because results must not depend on the number of cores, and jobs run in parallel."""
 
 CHOICES = {
     "OPENBLAS_CORETYPE": "Haswell",  # in numpy and in scipy: Intel's first processor with AVX2; AMD's run it as well
@@ -37,11 +37,11 @@ CHOICES = {
 }
 
 CONTRARY = ("NPY_ENABLE_CPU_FEATURES", "MKL_DOMAIN_NUM_THREADS")
-"""Would overrule these choices, or be an error beside them."""
+"""Variables that override these choices or conflict with them."""
 
 
 def kernels() -> str:
-    """Name of the kernels that compute in this process.
+    """Name of the kernels in this process.
 
     Two artifacts can be compared byte by byte only if it is the same for both. Other architectures have names of their
     own, and so has a process whose libraries were loaded before this package.
@@ -52,7 +52,7 @@ def kernels() -> str:
 
 
 def require_kernels() -> None:
-    """Refuse to compute with kernels that were not chosen here.
+    """Refuse to compute with kernels that this module did not select.
 
     Raises:
         UserError: A library was loaded before this package, or glibc was told not to use what the processor can do.
@@ -70,7 +70,7 @@ def _has_avx2() -> bool:
 
 
 def _choose(choices: dict[str, str]) -> str | None:
-    """Put the choices into the environment; returns the reason in a sentence if they come too late."""
+    """Set the environment variables; returns a sentence with the reason if it is too late."""
     late = any(os.environ.get(name) != value for name, value in choices.items())
     os.environ.update(choices)
     for name in CONTRARY:

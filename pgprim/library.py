@@ -1,18 +1,18 @@
-"""pgprim as a library: judge gradients, values, updates and surfaces of any agent from plain arrays.
+"""Statistics of gradients, values, updates and surfaces of any agent, from plain arrays.
 
-`import pgprim` offers all of this; numpy and scipy are all it needs. Arguments may be lists or arrays of any framework that numpy
-can read, results are numpy arrays and named tuples in double precision. Nothing here draws random numbers, so the same arrays
-give the same numbers.
+`import pgprim` provides all functions; they need only numpy and scipy. Arguments may be lists or arrays of any framework that
+numpy can read; results are numpy arrays and named tuples in double precision. No function uses random numbers, so the same arrays
+give the same results.
 
 Conventions:
 
-* Time runs along the **last** axis, `[..., t]`: axes before it are independent streams of one environment each. Rollout
-  buffers that are `[t, environment]` are transposed first.
-* `terminated` and `truncated` are Gymnasium's two flags. A termination ends an episode for good: nothing is behind it. A
-  truncation, such as a time limit, ends an episode that would have gone on, and what is behind it is worth V of its final
-  observation. The end of the arrays is such a cut, too.
-* An `Interval` is `value, low, high`. All of them are *within* one agent: what more samples of the same agent would change.
-  They say nothing of other training seeds.
+* Time runs along the **last** axis, `[..., t]`: axes before it are independent streams of one environment each.
+  Transpose rollout buffers of shape `[t, environment]`.
+* `terminated` and `truncated` are Gymnasium's two flags. A termination is a terminal state, whose value is 0. A
+  truncation, such as a time limit, ends an episode that would have continued; returns then bootstrap with V of the
+  final observation. So does the end of the arrays.
+* An `Interval` is `value, low, high`. All intervals are *within* one agent: they cover its sampling noise, not the
+  variation over training seeds.
 
 Gradients and their noise scale:
 
@@ -23,7 +23,7 @@ Gradients and their noise scale:
     >>> agreement = pgprim.gradient_agreement(gradients, pairs=2048)
     >>> round(agreement.cosine.value, 3)
     0.041
-    >>> round(pgprim.pairs_for_cosine(0.5, agreement.noise_scale.value), -3)  # per estimate, to agree at 0.5
+    >>> round(pgprim.pairs_for_cosine(0.5, agreement.noise_scale.value), -3)  # pairs per estimate for a cosine of 0.5
     48000.0
 """
 
@@ -45,7 +45,7 @@ from pgprim.core.time_in_episode import elapsed_steps, has_room, tail_length
 from pgprim.core.value_errors import ErrorSummary, relative_errors, summarise_errors
 
 FEWEST_TRIALS = 3
-"""A jackknife over pairs of estimates leaves one out and needs a pair."""
+"""A jackknife of pairwise cosines leaves out one estimate and needs two more."""
 
 __all__ = [
     "ErrorSummary",
@@ -68,15 +68,15 @@ __all__ = [
 
 
 class GradientAgreement(NamedTuple):
-    """How far independent gradient estimates agree.
+    """Agreement of independent gradient estimates.
 
     Attributes:
         cosine: Mean pairwise cosine ρ of the estimates, with its interval. The paper's Fig. 1.
-        noise_scale: Gradient noise scale B = tr Σ / |G|² [pairs], ∞ where no signal is seen.
+        noise_scale: Gradient noise scale B = tr Σ / |G|² [pairs], ∞ without signal.
         truth_cosine: Mean cosine to `truth` with its interval, the paper's Fig. 2; NaN without a truth.
-        cosine_excess: ρ − c² with c the mean cosine to `truth`; NaN without one. It is never below 0 but by chance: an interval
-            wholly below 0 says that the truth shares samples with the estimates.
-        pairwise: Cosine of each two estimates [trial, trial].
+        cosine_excess: ρ − c² with c the mean cosine to `truth`; NaN without one. Its expectation is at least 0: an
+            interval wholly below 0 means that the truth shares samples with the estimates.
+        pairwise: Cosine of every two estimates [trial, trial].
         norm: Euclidean norm of each estimate [trial].
     """
 
@@ -91,28 +91,29 @@ class GradientAgreement(NamedTuple):
 def gradient_agreement(
     gradients: ArrayLike, *, pairs: int, truth: ArrayLike | None = None, level: float = 0.95
 ) -> GradientAgreement:
-    """Agreement of independent gradient estimates, and the noise scale that it means.
+    """Agreement of independent gradient estimates, and their noise scale.
 
-    Estimates on N pairs each have E|g|² = |G|² + tr Σ/N. So with q = |G|² / E|g|², both estimated without bias from the
-    inner products ⟨g_i, g_j⟩, the noise scale is B = N (1/q − 1). The mean pairwise cosine is about q, N/(N + B). Intervals
-    are jackknife intervals over the estimates on Fisher's scale: a bootstrap over the *pairs* of estimates, which are
-    dependent, covers far too rarely.
+    Estimates on N pairs each have E|g|² = |G|² + tr Σ/N. So the noise scale is B = N (1/q − 1) with q = |G|² / E|g|²,
+    whose numerator and denominator are estimated without bias from the inner products ⟨g_i, g_j⟩. The mean pairwise
+    cosine is about q = N/(N + B). Intervals are jackknife intervals over the estimates on Fisher's scale; a bootstrap
+    over *pairs* of estimates, which are dependent, covers far too rarely.
 
-    Estimates must be independent: each from its own pairs, best from its own environments. Minibatches of one rollout share
-    episodes, and agree more than estimates from fresh rollouts would. Use the optimiser's gradient before clipping, of the
-    policy's parameters alone.
+    Estimates must be independent: each from its own pairs, preferably from its own environments. Minibatches of one
+    rollout share episodes and agree more than estimates from separate rollouts. Use the gradient before clipping,
+    with respect to the policy's parameters only.
 
     Args:
-        gradients: Estimates of one agent's policy gradient [trial, param], three at least; ten or more give useful intervals.
-        pairs: N, state-action pairs that each estimate is made from.
-        truth: The same gradient from many other pairs [param], which no estimate shares.
+        gradients: At least three estimates of one agent's policy gradient [trial, param]; ten or more give useful
+            intervals.
+        pairs: N, state-action pairs per estimate.
+        truth: The same gradient from many pairs that are in no estimate [param].
         level: Nominal coverage of the intervals, within the agent.
 
     Returns:
         Cosines, noise scale and norms.
 
     Raises:
-        ValueError: Too few estimates, shapes that do not fit, or numbers that are not finite.
+        ValueError: Too few estimates, wrong shapes, or NaN or infinite values.
 
     References:
         Ilyas et al., A Closer Look at Deep Policy Gradients, ICLR 2020, Sec. 2.1.
@@ -192,23 +193,23 @@ def pairs_for_cosine(cosine: float, noise_scale: float) -> float:
 
 
 def next_values(val: ArrayLike, behind: ArrayLike, ended: ArrayLike) -> Float64[np.ndarray, "*stream t"]:
-    """V of what the environment showed after each action, from V of what it showed before.
+    """V of the observation after each action, from V of the observation before it.
 
-    Within an episode that is V(s_{t+1}), the next entry of `val`. Where an episode ends the next entry belongs to another
-    episode, and at the end of the arrays there is none: there it is taken from `behind`. This is the place where many
-    training loops go wrong, by taking the first value of the next episode or none at all.
+    Within an episode that is V(s_{t+1}), the next entry of `val`. Where an episode ends, the next entry belongs to
+    another episode, and at the end of the arrays there is none: there the value comes from `behind`. Many training
+    loops are wrong here: they use the first value of the next episode, or no value.
 
     Args:
         val: V(s_t) [..., t].
         behind: V of the final observation where an episode ended, and in the last column V of the observation after the last
-            action [..., t]; not looked at elsewhere. What stands at terminations plays no role in `gae` and `returns_to_go`.
+            action [..., t]; ignored elsewhere. Values at terminations do not matter in `gae` and `returns_to_go`.
         ended: Whether the episode ended with the pair, `terminated | truncated` [..., t].
 
     Raises:
         ValueError: Shapes differ.
 
     Examples:
-        A time limit at t = 1, whose final observation is worth 7; 9 behind the end of the arrays.
+        A time limit at t = 1, with V = 7 at its final observation; V = 9 after the end of the arrays.
 
         >>> next_values([1, 2, 3, 4], [0, 7, 0, 9], [False, True, False, False])
         array([2., 7., 4., 9.])
@@ -231,13 +232,13 @@ def gae(
 ) -> Float64[np.ndarray, "*stream t"]:
     """Generalised advantage estimates A_t = Σ_k (γλ)^k δ_{t+k}, δ_t = r_t + γ V(s'_t) − V(s_t), to the episode's end or the cut.
 
-    V(s'_t) counts as 0 where the episode terminated. Where it was truncated, and in the last column, it counts in full.
-    λ = 0 gives the TD error, λ = 1 the return less V. V + A is the target that PPO and TRPO fit their value network to (Eq. 4).
+    V(s'_t) is replaced by 0 where the episode terminated, but not where it was truncated or in the last column. λ = 0
+    gives the TD error, λ = 1 the return minus V. PPO and TRPO fit their value network to V + A (Eq. 4).
 
     Args:
         rew: Rewards [..., t].
         val: V(s_t) [..., t].
-        next_val: V of what the environment showed after the action, such as from `next_values` [..., t].
+        next_val: V of the observation after the action, for example from `next_values` [..., t].
         terminated: Whether the task ended the episode [..., t].
         truncated: Whether anything else did, such as a time limit [..., t].
         gamma: Discount γ.
@@ -250,7 +251,8 @@ def gae(
         Schulman et al., High-Dimensional Continuous Control Using Generalized Advantage Estimation, ICLR 2016.
 
     Examples:
-        A reward of 1 a step and V = 10 = 1/(1 − γ) is right: a time limit leaves no advantage, a termination costs γ V.
+        With a reward of 1 per step, V = 10 = 1/(1 − γ) is exact: a time limit gives no advantage, a termination costs
+        γ V.
 
         >>> ten = [10, 10]
         >>> gae([1, 1], ten, ten, [False, False], [False, True], gamma=0.9, lam=0.5).round(12)
@@ -265,12 +267,12 @@ def gae(
 def returns_to_go(
     rew: ArrayLike, next_val: ArrayLike, terminated: ArrayLike, truncated: ArrayLike, *, gamma: float
 ) -> Float64[np.ndarray, "*stream t"]:
-    """Returns R_t = Σ_k γ^k r_{t+k} to the episode's end, with γ^K V behind a truncation and behind the end of the arrays.
+    """Returns R_t = Σ_k γ^k r_{t+k} to the episode's end, with the bootstrap γ^K V at truncations and at the end.
 
     Args:
         rew: Rewards [..., t].
-        next_val: V of what the environment showed after the action; looked at where an episode was truncated, and in the last
-            column. Zeros give the sums of the rewards that were seen, which are not returns where something was cut.
+        next_val: V of the observation after the action; used where an episode was truncated, and in the last column.
+            Zeros give sums of the observed rewards, which are too small before a cut.
         terminated: Whether the task ended the episode [..., t].
         truncated: Whether anything else did, such as a time limit [..., t].
         gamma: Discount γ.
@@ -279,7 +281,7 @@ def returns_to_go(
         ValueError: Shapes differ.
 
     Examples:
-        A time limit at t = 1, whose final observation is worth 8; V = 4 behind the end of the arrays.
+        A time limit at t = 1, with V = 8 at its final observation; V = 4 after the end of the arrays.
 
         >>> returns_to_go([1, 2, 3], [0, 8, 4], [False] * 3, [False, True, False], gamma=0.5)
         array([4., 6., 5.])
@@ -291,19 +293,19 @@ def returns_to_go(
 def complete_returns(
     rew: ArrayLike, terminated: ArrayLike, truncated: ArrayLike, *, gamma: float, time_limit: int | None
 ) -> Float64[np.ndarray, "*stream t"]:
-    """Returns of rewards alone, NaN where a cut may take more than 1 % of them: what a value network is fairly compared to.
+    """Returns without bootstrap; NaN where a cut may remove more than 1 % of the return.
 
-    The return of a state n pairs before a cut misses what would have followed, the share γⁿ of a constant reward's value.
-    Compared to such sums even a perfect value network seems far off. So a pair counts only if the time limit and the end of the
-    arrays leave it n pairs with γⁿ ≤ 0.01, 459 for γ = 0.99. Pairs are left out by their time alone, whether or not the
-    episode fell before: to keep those whose episode fell would select.
+    Use these returns to measure a value network's error. The return of a state n pairs before a cut lacks the share γⁿ of a constant
+    reward's value, so even a perfect value network would have a large error. A pair therefore counts only if at least n pairs with
+    γⁿ ≤ 0.01 (459 for γ = 0.99) fit before the time limit and the end of the arrays. Pairs are left out by their time alone, whether
+    or not their episode terminated: keeping those that terminated would be a selection by outcome.
 
     Args:
         rew: Rewards [..., t]. Streams start with an episode.
         terminated: Whether the task ended the episode [..., t].
         truncated: Whether anything else did, such as a time limit [..., t].
         gamma: Discount γ, below 1.
-        time_limit: Pairs after which the time limit ends an episode, such as 1000; None where there is no limit.
+        time_limit: Pairs after which the time limit ends an episode, such as 1000; None without a limit.
 
     Raises:
         ValueError: Shapes differ, or γ is not below 1.
@@ -328,16 +330,17 @@ def complete_returns(
 def value_errors(val: ArrayLike, target: ArrayLike) -> ErrorSummary:
     """Relative errors |V(s) − target| / |target| of a value network, as mean, median and total.
 
-    The target is V_old + A_GAE, which the network is fitted to, or the return (`complete_returns`): the paper finds small errors
-    to the first and large ones to the second (Figs. 3, 11, 12). Give pairs that the network was not fitted to.
+    The target is V_old + A_GAE, to which the network is fitted, or the return (`complete_returns`): the paper finds
+    small errors against the first and large errors against the second (Figs. 3, 11, 12). Use pairs to which the
+    network was not fitted.
 
     Args:
         val: V(s), of any shape.
-        target: What V is compared to, of the same shape; NaN where a pair is left out.
+        target: Target, of the same shape; NaN where a pair is left out.
 
     Returns:
-        `mean`, ruled by targets near 0; `median`; `total`, Σ |V − target| / Σ |target|, which no single pair rules. NaN where no
-        pair counts.
+        `mean`, dominated by targets near 0; `median`; `total`, Σ |V − target| / Σ |target|, robust against them. NaN
+        if no pair counts.
 
     Raises:
         ValueError: Shapes differ, or V is not finite where there is a target.
@@ -366,8 +369,8 @@ def gaussian_kl(
 ) -> Float64[np.ndarray, "*state"]:
     """KL(π_old ‖ π) of diagonal Gaussian policies at each state, in closed form, in nats.
 
-    Σ_j log(σ_j/σ_old,j) + (σ²_old,j + (μ_old,j − μ_j)²)/(2σ_j²) − ½, computed so that it is never below 0 and right to rounding for
-    updates of any size (Eq. 16).
+    Σ_j log(σ_j/σ_old,j) + (σ²_old,j + (μ_old,j − μ_j)²)/(2σ_j²) − ½, computed so that it is never below 0 and
+    accurate to rounding for updates of any size (Eq. 16).
 
     Args:
         mu_old: Means before the update [..., act].
@@ -400,19 +403,20 @@ def gaussian_kl(
 def trust_region(
     logp_old: ArrayLike, logp: ArrayLike, *, kl: ArrayLike | None = None, eps: float = 0.2
 ) -> TrustRegion:
-    """How far an update moved a policy: divergence, ratios ρ = π(a|s)/π_old(a|s) (Eq. 18), and the share that PPO would clip.
+    """Divergence and ratios ρ = π(a|s)/π_old(a|s) (Eq. 18) of an update, and the share of pairs that PPO would clip.
 
-    On the pairs that the update was made from, and again on fresh pairs of the old policy: the two differ. The maximum grows with
-    the number of pairs, so compare it at equal numbers only.
+    Compute them on the update's own pairs and on fresh pairs of the old policy; the two differ. The maximum grows with the number of
+    pairs, so compare it only at equal numbers.
 
     Args:
         logp_old: log π_old(a|s) of the actions taken, of any shape [nat].
         logp: log π(a|s) of the same actions, of the same shape [nat].
-        kl: KL(π_old ‖ π) at the states, of any shape, such as from `gaussian_kl`. Without it `approx_kl` is what is known.
+        kl: KL(π_old ‖ π) at the states, of any shape, such as from `gaussian_kl`. Without it only `approx_kl` is
+            available.
         eps: Half-width ε of PPO's clip range.
 
     Raises:
-        ValueError: Shapes differ, or there are no pairs, or numbers that are not finite.
+        ValueError: Shapes differ, or there are no pairs, or values are NaN or infinite.
 
     References:
         Schulman et al., Proximal Policy Optimization Algorithms, arXiv:1707.06347.
@@ -437,8 +441,8 @@ def trust_region(
 def noise_share(halves: ArrayLike, level: float = 0.95) -> Interval:
     """Share of a measured surface's variance over its points that is noise: Var D / Var T.
 
-    With A and B the means of either half of a point's episodes, such as every other one, T = (A + B)/2 is the surface that is
-    drawn, and D = (A − B)/2 has its noise but nothing of its shape. 1 says that the shape is all noise; the estimate may exceed it.
+    With A and B the means of two halves of a point's episodes, such as those with odd and even number, T = (A + B)/2 is the measured
+    surface, and D = (A − B)/2 has the same noise but none of the shape. 1 means that the shape is all noise; the estimate may exceed 1.
     A surface is a plane of rewards around an agent, a slice along its step, or any other set of points that is compared.
 
     Args:

@@ -1,6 +1,6 @@
-"""The pipeline's hooks: what `dvcsnake`, which runs the stages of dvc.yaml, must know about pgprim.
+"""The pipeline's hooks, which connect pgprim to `dvcsnake`.
 
-`[tool.dvcsnake]` in pyproject.toml names them. Jobs import this module, so it imports the rest when it is needed.
+`[tool.dvcsnake]` in pyproject.toml names them. Every job imports this module, so it imports other modules only when needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ CAPTIONS = "workflow/report/figures.rst"
 ALGORITHMS = Path("pgprim/rl/algorithms")
 
 Work = tuple[str, str, str, str]
-"""Kind, task, algorithm and case; no task where it makes no difference."""
+"""Kind, task, algorithm and case; without a task if the cost does not depend on it."""
 
 
 def check() -> None:
@@ -35,7 +35,7 @@ def check() -> None:
 
 
 def seconds(stages: Sequence[Stage]) -> list[float | None]:
-    """CPU time of one core that each stage takes at the measured rates, None where no rate was measured [s]."""
+    """CPU time of each stage on one core at the measured rates [s]; None without a measured rate."""
     from pgprim.commands.cost import RATES, jobs, taking
     from pgprim.commands.params import load
     from pgprim.types.params import read
@@ -70,8 +70,8 @@ def labels(path: str) -> dict[str, str]:
 def extra_digests(params: Mapping[str, Any]) -> dict[str, list[Path]]:
     """Digest files beyond one per module of the package: of each algorithm's code, and of each task's own code.
 
-    A task's code is that of the modules that its id (`module:Name-v0`) and its wrappers (`module:Class`) name, as far as
-    they are in the project; Gymnasium's own tasks have none.
+    A task's code is in the project's modules that its id (`module:Name-v0`) and its wrappers (`module:Class`) name;
+    Gymnasium's own tasks have none.
     """
     digests = {}
     named = {algo: agent["all"]["algorithm"] for algo, agent in params["agents"].items()}
@@ -95,7 +95,7 @@ def _file_of(module: str) -> Path | None:
 
 
 def _work(stage: Stage) -> Work:
-    """Kind, task, algorithm and case of a stage, which decide its cost."""
+    """Kind, task, algorithm and case of a stage, which determine its cost."""
     words, parts = stage.cmd.split(), stage.outs[0].path.split("/")
     command = words[2].removeprefix("pgprim.commands.")
     if command == "vary":

@@ -1,4 +1,4 @@
-"""Of everything that was estimated, what one figure draws."""
+"""Selection of the variables that one figure draws."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ def choose(ds: xr.Dataset | None, names: Sequence[str]) -> xr.Dataset:
     """The variables a figure draws with their intervals, tasks and algorithms in the paper's order.
 
     Args:
-        ds: All that the input directories hold, or None if there are none.
-        names: The variables to keep; the interval of each is kept, too, if there is one.
+        ds: The union of the input directories' results; None without inputs.
+        names: The variables to keep; their intervals are kept, too.
 
     Raises:
         UserError: If there is no input, or a variable is not in it.

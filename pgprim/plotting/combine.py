@@ -1,4 +1,4 @@
-"""Many small datasets, one per agent or checkpoint, as one."""
+"""Combining many small datasets, one per agent or checkpoint, into one."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,19 +9,19 @@ from pgprim.types.errors import UserError
 
 
 def combine(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """The union of labelled datasets: each value goes where its coordinates say, and what no part holds is NaN.
+    """The union of labelled datasets: each value at its coordinates, NaN where no part has a value.
 
-    One pass over arrays of the final size, because merging datasets one by one takes quadratic time.
+    Values are written into arrays of the final size, because merging datasets one by one takes quadratic time.
 
     Args:
-        parts: At least one dataset, by the name of the file it came from. Every dimension has a coordinate.
+        parts: At least one dataset, by file name. Every dimension has a coordinate.
 
     Returns:
-        The union, coordinates ascending where parts have different ones. Attributes are those on which all parts agree.
+        The union, with ascending coordinates where parts differ, and with the attributes that are equal in all parts.
 
     Raises:
-        UserError: Two parts say different things about the same coordinates, or a part has no coordinate for a
-            dimension.
+        UserError: Two parts have different values at the same coordinates, or a dimension of a part has no
+            coordinate.
     """
     for file, part in parts.items():
         if bare := [dim for dim in part.dims if dim not in part.coords]:

@@ -1,4 +1,4 @@
-"""Cosines against budget, as in Figs. 1, 2, 9 and 10: the common part of the gradient's and the steps' figures."""
+"""Cosines against budget, as in Figs. 1, 2, 9 and 10: the common part of the figures of gradients and steps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Cosine:
     Attributes:
         name: The cosine, which may have an interval within an agent.
         corrected: For cosines to a truth, the cosine corrected for the noise of that truth.
-        power: To which power the cosine is N / (N + B), with the gradient noise scale B.
+        power: Exponent of N / (N + B) in the cosine's prediction, with the gradient noise scale B.
         formula: That power in words.
     """
 
@@ -71,7 +71,7 @@ def select_cosines(
         extra: Further variables to keep.
 
     Raises:
-        UserError: If the estimates do not have these cosines.
+        UserError: The estimates do not have these cosines.
     """
     names = [name for kind in kinds for name in kind.names] + ["truth_pairs"] * any(
         k.corrected for k in kinds
@@ -85,8 +85,8 @@ def select_cosines(
 def at_largest_budget(ds: xr.Dataset, name: str) -> xr.DataArray:
     """A variable of each agent and checkpoint at the largest budget that has a noise scale.
 
-    That budget knows the noise scale best. It is infinite where those estimates show no common signal; to take a smaller
-    budget there would be to select by result.
+    The largest budget estimates the noise scale best. If its estimates show no common signal, the noise scale is
+    infinite; using a smaller budget then would be a selection by result.
 
     Args:
         ds: `noise_scale` and the variable, along `budget`.
@@ -103,9 +103,9 @@ def at_largest_budget(ds: xr.Dataset, name: str) -> xr.DataArray:
 
 
 def with_guide(ds: xr.Dataset) -> xr.Dataset:
-    """The dataset of a figure of cosines with `guide` [pairs], the noise scale whose curve is drawn, instead of `noise_scale`.
+    """The dataset of a figure of cosines, with `guide` [pairs] instead of `noise_scale`.
 
-    It is the median over seeds of the noise scale at each agent's largest budget.
+    `guide` is the noise scale of the drawn curve: the median over seeds, at each agent's largest budget.
     """
     guide = over_seeds(at_largest_budget(ds, "noise_scale"))
     return ds.drop_vars(["noise_scale", "noise_scale_ci"], errors="ignore").assign(guide=guide)
@@ -115,8 +115,8 @@ def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) 
     """Panels of cosines against pairs per estimate: a row per task and kind, a column per checkpoint.
 
     In each panel a line per algorithm and seed with the interval within that agent, the curve that the noise scale
-    predicts, and a labelled vertical line at the pairs that training uses per iteration. A task or checkpoint without any
-    number has no row or column; other combinations that the dataset does not have stay blank.
+    predicts, and a labelled vertical line at the pairs that training uses per iteration. A task or checkpoint without
+    values has no row or column; other missing combinations stay blank.
 
     Args:
         ds: `kinds`' variables over `DIMS`, the scalar `marked` [pairs], and the attribute `level` of the intervals; with
@@ -196,7 +196,7 @@ def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:
 def cosine_limits(ds: xr.Dataset, kinds: Sequence[Cosine]) -> tuple[float, float]:
     """Limits of a cosine axis: 0 to 1, and as far down as the cosines go.
 
-    Bands are followed down to −0.2; below that a wide band would squeeze everything else.
+    The limits include bands down to −0.2; a wider band would compress everything else.
     """
     lines = min(float(np.nanmin(ds[kind.name].values, initial=0)) for kind in kinds)
     bands = min(float(np.nanmin(ends_of(ds, kind.name)[0], initial=0)) for kind in kinds)

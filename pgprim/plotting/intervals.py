@@ -1,4 +1,4 @@
-"""Intervals as bands and bars. Nothing is drawn, and nothing fails, where a dataset has none."""
+"""Intervals as bands and bars. If a dataset has no intervals, nothing is drawn, without an error."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ BAND = {"alpha": 0.15, "linewidth": 0}
 
 
 def ends_of(ds: xr.Dataset, name: str) -> Float[np.ndarray, "bound *rest"]:
-    """Lower and upper ends of a variable's interval; not numbers where there is no interval."""
+    """Lower and upper ends of a variable's interval; NaN without an interval."""
     ends = interval(ds, name)
     if ends is None:
         return np.full((2, *ds[name].shape), np.nan)
@@ -28,7 +28,7 @@ def ends_of(ds: xr.Dataset, name: str) -> Float[np.ndarray, "bound *rest"]:
 
 
 def reach_of(ds: xr.Dataset, name: str) -> Float[np.ndarray, "bound *rest"]:
-    """How far the interval reaches below and above the value, 0 where it is open: what `Axes.errorbar` takes."""
+    """Distances from the value to the interval's ends, for `Axes.errorbar`; 0 for an open end."""
     return np.nan_to_num(np.abs(ends_of(ds, name) - ds[name].values))
 
 
@@ -55,7 +55,7 @@ def draw_bars(
     limits: tuple[float, float] = (-np.inf, np.inf),
     **look: Any,
 ) -> None:
-    """A vertical bar at each point of one dimension that has both ends; bars that leave the limits end there."""
+    """A vertical bar at each point of one dimension whose interval has both ends; bars are cut at the limits."""
     ends = ends_of(ds, name)
     has_both = ~np.isnan(ends).any(0)
     if has_both.any():
@@ -63,21 +63,21 @@ def draw_bars(
 
 
 def band_handles(ds: xr.Dataset, whose: str) -> list[Artist]:
-    """The legend's entry for bands, if the dataset has any; `whose` says what the interval is over."""
+    """The legend's entry for bands, if the dataset has any; `whose` names the source of variation."""
     return [band_handle(_words(ds, whose))] if _has_intervals(ds) else []
 
 
 def bar_handles(ds: xr.Dataset, whose: str) -> list[Artist]:
-    """The legend's entry for bars, if the dataset has any; `whose` says what the interval is over."""
+    """The legend's entry for bars, if the dataset has any; `whose` names the source of variation."""
     bar = Line2D([], [], color=GREY, marker="|", markersize=6, linestyle="", label=_words(ds, whose))
     return [bar] if _has_intervals(ds) else []
 
 
 def require_one_level(ds: xr.Dataset, source: str) -> None:
-    """Make sure that the intervals of combined datasets, if there are any, are all of one level.
+    """Check that all intervals of combined datasets have the same level.
 
     Raises:
-        UserError: They are not.
+        UserError: They do not.
     """
     if _has_intervals(ds) and "level" not in ds.attrs:
         raise UserError(f"{source}: the intervals are of different levels; estimate all with the same one")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import xarray as xr
 
-# The order of the paper's Table 1; what the paper does not have follows in alphabetical order.
+# The order of the paper's Table 1; names that are not in the paper follow alphabetically.
 _TASKS = ("humanoid", "walker2d", "hopper")
 _ALGOS = ("ppo", "ppo_m", "trpo")
 _DIMENSIONLESS = ("", "1", "dimensionless")

@@ -44,7 +44,7 @@ def name_row(axes: Axes, text: str) -> None:
 def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], marked: int) -> None:
     """A logarithmic x axis over the budgets with a labelled vertical line at the pairs that training uses per iteration.
 
-    Where it spans five decades or more, every other one has its number.
+    If it spans five decades or more, every other decade has a label.
 
     Args:
         axes: The panel.
@@ -68,7 +68,7 @@ def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], marked: int) ->
 
 
 def mark(axes: Axes, marked: int, bottom: bool = False) -> None:
-    """A vertical line at the pairs that training uses per iteration, with their number beside it as the paper writes it.
+    """A vertical line at the pairs that training uses per iteration, with their number as in the paper.
 
     Args:
         axes: The panel, with its x axis set.
@@ -83,7 +83,7 @@ def mark(axes: Axes, marked: int, bottom: bool = False) -> None:
 
 
 def marked_handle(marked: int) -> Line2D:
-    """The legend's words for the line of `mark`, which has its number written at it."""
+    """The legend's entry for the line of `mark`."""
     return text_handle(f"{count_label(marked)}: pairs per training iteration")
 
 
@@ -100,7 +100,7 @@ def band_handle(label: str) -> Patch:
 
 
 def legend_above(figure: Figure, columns: Sequence[Sequence[Artist]]) -> None:
-    """One legend above all panels and outside of them, column by column; empty columns are left out."""
+    """One legend above all panels, column by column; empty columns are left out."""
     filled = [list(column) for column in columns if column]
     rows = max(map(len, filled))
     handles = [handle for column in filled for handle in column + [text_handle(" ")] * (rows - len(column))]

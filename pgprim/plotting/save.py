@@ -1,4 +1,4 @@
-"""Figures as files: the same figure gives the same bytes, and a file is either whole or not there."""
+"""Saving figures: the same figure gives the same bytes, and files appear complete or not at all."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from pgprim.plotting.style import style
 from pgprim.store.files import writing
 from pgprim.store.provenance import KEYS
 
-# Time stamps and the drawing library's version are left out, so that equal figures are equal files. The name of this
-# package is how `store.files` knows its own figures.
+# No time stamps or version of the drawing library, so that equal figures are equal files. `store.files` recognises
+# figures by the name of this package.
 _METADATA = {
     ".pdf": {"CreationDate": None, "ModDate": None, "Creator": "pgprim", "Producer": None},
     ".png": {"Software": "pgprim"},
@@ -29,7 +29,7 @@ def about(ds: xr.Dataset) -> dict[str, str]:
     """Metadata of a figure's file: name and coordinates of its data as title, their provenance as keywords.
 
     Args:
-        ds: The data; anything that it does not have is left out.
+        ds: The data; missing attributes are left out.
     """
     parts = [f"{name} {', '.join(map(str, np.atleast_1d(ds[name])))}" for name in _SHOWN if name in ds.coords]
     title = "; ".join([figure_label(str(ds.attrs["figure"]))] * ("figure" in ds.attrs) + parts)
@@ -44,8 +44,8 @@ def save(
 
     Args:
         figure: One, or several.
-        paths: Where to; a half-written figure never has the figure's name.
-        said: Texts that the file says of itself, such as `about` gives.
+        paths: Output files, which appear complete or not at all.
+        said: Metadata of the file, for example from `about`.
     """
     pages = [figure] if isinstance(figure, Figure) else list(figure)
     for path in map(Path, paths):

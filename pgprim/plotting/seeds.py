@@ -1,4 +1,4 @@
-"""Numbers over training seeds, of those seeds that have one."""
+"""Statistics over training seeds, of the seeds with a value."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,12 @@ import xarray as xr
 def over_seeds(
     array: xr.DataArray, reduce: Callable[[np.ndarray], float] = np.median, words: str = "median"
 ) -> xr.DataArray:
-    """A number per place of the other dimensions, over the seeds that have one there; NaN where none has.
+    """A statistic over seeds at each place of the other dimensions, of the seeds with a value; NaN without any.
 
     Args:
         array: Values along `seed`; an infinite one counts, NaN does not.
         reduce: From the seeds' values to one number.
-        words: What `reduce` is, for the name of the result.
+        words: Name of `reduce`, for the long name of the result.
     """
 
     def one(values: np.ndarray) -> float:

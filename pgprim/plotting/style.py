@@ -1,12 +1,12 @@
 """The one place for how figures look: fonts, line widths, page widths, and one colour, marker and dash per meaning.
 
-A colour says whose a curve is (an algorithm, a baseline, surrogate or reward, few or many pairs), a dash how it came about
-(measured, on the update's own pairs, from a formula), and a shade which of several ordered things it is. No colour, marker
-or dash has two meanings on any figure. Colours were chosen by maximising the least distance between any two of them under
-the usual colour vision and three deficiencies, with different lightness within each group (tests/plotting/test_palette.py).
+Colour shows the subject of a curve (an algorithm, a baseline, surrogate or reward, few or many pairs), the dash its
+origin (measured, on the update's own pairs, from a formula), and the shade its place in an order. No colour, marker
+or dash has two meanings in one figure. The colours maximise the smallest distance between any two under normal colour
+vision and three deficiencies, with different lightness within each group (tests/plotting/test_palette.py).
 
-The style is a Python dictionary and not an `.mplstyle` file because figures depend on the code of the modules they
-import: a changed style then rebuilds the figures, a changed data file would not.
+The style is a Python dictionary, not an `.mplstyle` file, because figures depend on the code that they import: a
+change of the style rebuilds the figures, while a change of a data file would not.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ COLUMN = 3.25
 """Width of one of two columns [inch]."""
 
 GREY = "0.45"
-"""Colour of what belongs to nobody: guides, marked places, and the legend's entries for a dash or a marker alone."""
+"""Neutral colour: guides, marked places, and legend entries for a dash or a marker alone."""
 
 
 class Look(NamedTuple):
@@ -43,7 +43,7 @@ ALGOS = {
 """The paper's algorithms."""
 
 OTHERS = (Look("#9600FF", "D"), Look("#87B44B", "v"), Look("#6978F0", "P"))
-"""What any other algorithm takes, in this order."""
+"""Colours and markers of other algorithms, in this order."""
 
 BASELINES = {
     "zero": Look("#F0B42D", "X"),
@@ -53,7 +53,7 @@ BASELINES = {
 """No baseline, the agent's value function, and one fitted to returns."""
 
 SURFACES = {"surrogate": Look("#962D3C", "d"), "reward": Look("#000000", "p")}
-"""What is measured around a checkpoint: the objective that the algorithm maximises, and the true reward."""
+"""The surfaces around a checkpoint: the objective that the algorithm maximises, and the true reward."""
 
 BATCHES = {"few": Look("#C369B4", "<"), "many": Look("#694B78", ">")}
 """A step by few pairs, as in training, and by many."""
@@ -62,8 +62,8 @@ ERRORS = {"lam_bias": "1", "lam_variance": "2", "lam_error": "3"}
 """Markers of squared bias, variance and their sum, which are three shades of the algorithm's colour."""
 
 FLOOR, NOISE_FREE, PUBLISHED, ABOVE = "_", "x", 4, 6
-"""Markers of what a perfect value function would show, of an error without noise, of published numbers, and of values that lie
-further up than it stands."""
+"""Markers of a perfect value function's error, of an error without noise, of published numbers, and of values above
+the frame."""
 
 DASHES = {
     "measured": "-",
@@ -73,7 +73,7 @@ DASHES = {
     "paper": (0, (7, 2)),
     "corrected": (0, (4, 1.2, 1, 1.2, 1, 1.2)),
 }
-"""How a line came about.
+"""Dashes by the origin of a line.
 
 Measured, on held-out pairs and with exact semantics unless said otherwise; on the update's own pairs; a level that is given
 or bounds something; a formula's prediction; with the semantics of the released code; corrected for noise.
@@ -89,7 +89,7 @@ ALL: Mapping[str, Any] = {"linewidth": 1.4, "zorder": 2.5}
 """A median or mean over seeds."""
 
 STYLE = {
-    # Fonts that come with matplotlib, so that every machine draws the same glyphs; Times-like, as the paper's text.
+    # Fonts that matplotlib includes, so that every machine draws the same glyphs; Times-like, as in the paper.
     "font.family": "STIXGeneral",
     "mathtext.fontset": "stix",
     "font.size": 8.5,
@@ -137,7 +137,7 @@ STYLE = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw and save with exactly this style: a user's own matplotlib settings are out of force inside."""
+    """Context with exactly this style, without the user's own matplotlib settings."""
     with matplotlib.style.context(STYLE, after_reset=True):
         yield
 

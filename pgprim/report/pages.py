@@ -1,6 +1,6 @@
-"""Generated parts of the README and of the docs' pages: figures, results, and a line on what has been computed.
+"""Generated parts of README and docs: figures, results, and a sentence on how much is computed.
 
-A part stands between two marks, which are comments of Markdown and name what goes between them:
+A part is between two marks, which are Markdown comments and name its content:
 
 * `<!-- figure fig3: ALT TEXT -->` ... `<!-- /figure -->`: the figure, or the command that makes it;
 * `<!-- results NAME, NAME -->` ... `<!-- /results -->`: the verdicts on these claims, a line each;
@@ -80,11 +80,11 @@ def shown(pages: Mapping[str, str]) -> list[str]:
 
 
 def fill(path: str, text: str, state: State) -> str:
-    """A page with all its generated parts brought up to date.
+    """A page with all its generated parts updated.
 
     Args:
-        path: Of the page, from the root of the repository.
-        text: Of the page.
+        path: Path of the page, relative to the root of the repository.
+        text: Text of the page.
         state: Results.
 
     Raises:
@@ -97,7 +97,7 @@ def fill(path: str, text: str, state: State) -> str:
 
 
 def computed(state: State) -> str:
-    """Sentences on how much of the default set is computed, and on what stands in for the rest."""
+    """Sentences on how much of the default set is computed, and on what replaces the rest."""
     current = [name for name in state.declared if name in state.figures and state.figures[name].current]
     if not current:
         figures = f"None of the second edition's {len(state.declared)} figures is computed yet"
@@ -138,5 +138,5 @@ def _results(mark: re.Match[str], folder: str, state: State) -> str:
 
 
 def _short(summary: str) -> str:
-    """A claim's summary without the names of tasks where they differ: the table of claims has them."""
+    """A claim's summary without the names of tasks, which the table of claims has."""
     return re.sub(r"^(reproduced on \d+ of \d+ [a-z ]+?)(?: \(|;).*$", r"\1", summary)

@@ -1,3 +1,3 @@
-"""Training with settings changed: one folder per study."""
+"""Training with changed settings: one folder per study."""
 
 import pgprim.kernels  # noqa: F401  before any module of this package loads numpy or torch

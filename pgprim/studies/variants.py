@@ -1,4 +1,4 @@
-"""Training in which an agent may come to grief without stopping the others, and what its batches agree on."""
+"""Training in which an agent may diverge without stopping the others, and the agreement of its batches."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ from pgprim.types.checkpoint import AgentState, stack_agents
 from pgprim.types.environment import Environment
 
 AGREEMENT = ("half_cosine", ("cosine between the gradients of a batch's two halves", "1"))
-"""Name, long name and unit of what `half_cosine` finds."""
+"""Name, long name and unit of `half_cosine`."""
 
 PIECE = 4096
 """Pairs whose scores are summed at once."""
@@ -32,22 +32,22 @@ def train_while_sound(
     num_iterations: int,
     agreement_at: tuple[int, ...] = (),
 ) -> Iterator[tuple[Bool[np.ndarray, " agent"], dict[str, Float[np.ndarray, " agent"]]]]:
-    """Train a stack of agents; one whose loss or step is no longer finite (`train.is_sound`) is left out from then on.
+    """Train a stack of agents; drop an agent when its loss or step is no longer finite (`train.is_sound`).
 
-    A study of settings must go on where some of them fail, since that they fail is what it finds. The others' results
-    do not change, because no agent's depend on its neighbours.
+    A study of settings must continue when some settings fail, because failing is one of its results. The other agents' results do not
+    change, since agents do not depend on each other.
 
     Args:
         environment: The task.
         state: New agents.
         settings: Shared by all agents.
-        purposes: What each agent's random numbers are for; the iteration is added here.
+        purposes: Purpose of each agent's random numbers; the iteration is added here.
         num_iterations: Iterations to run.
-        agreement_at: Iterations in which `half_cosine` is recorded; not a number in the others.
+        agreement_at: Iterations in which `half_cosine` is recorded; NaN in the others.
 
     Yields:
         After every iteration, which agents are sound, and the iteration's records; those of an agent end with the
-        iteration in which it diverged, and are not numbers afterwards. Nothing more once no agent is left.
+        iteration in which it diverged, and are NaN afterwards. Stops when no agent is left.
     """
     alive = np.arange(len(purposes))
     for iteration in range(num_iterations):
@@ -73,15 +73,15 @@ def half_cosine(
 ) -> Float[np.ndarray, " agent"]:
     """Cosine between the policy gradients (Eqs. 1, 15) of the first and the second half of an iteration's pairs.
 
-    The pairs are those that the iteration is about to train on, sampled once more from the same random numbers. Each
-    half is a batch of its own, with advantages cut and normalised there, so no pair counts in both; but the second
-    half starts where the first one stopped, within an episode, so that their states are not quite independent.
+    The pairs are those that the iteration trains on, sampled once more with the same random numbers. Each half is a
+    separate batch, with advantages cut and normalised there, so the halves share no pair. But the second half starts
+    within the last episode of the first, so their states are not fully independent.
 
     Args:
         environment: The task.
         state: The agents before the iteration.
         settings: T, normalisation.
-        purposes: What each agent's random numbers are for, iteration included.
+        purposes: Purpose of each agent's random numbers, iteration included.
     """
     rollout, _ = collect(environment, state, settings, purposes)
     seen = see_iteration(rollout, state, settings)
@@ -104,6 +104,6 @@ def half_cosine(
 
 
 def halves(seen: Seen) -> tuple[Seen, Seen]:
-    """The pairs before and after the middle of every stream, each as a batch that is cut at its end."""
+    """The first and second half of every stream, each as a batch that is cut at its end."""
     middle = seen.rew.shape[1] // 2
     return seen.piece(slice(0, middle)), seen.piece(slice(middle, None))

@@ -1,10 +1,9 @@
-"""A claim: a statement of the paper, an effect per task or agent kind that speaks for or against it, and a verdict.
+"""A claim: a statement of the paper, an effect per task or kind of agents that tests it, and a verdict.
 
-The paper judges task by task, and so does a claim: each row is one task, or one task and algorithm where the paper speaks of
-an algorithm. A row's effect is a mean over its agents with an interval between agents; where a row holds several algorithms
-they are strata, never draws. A row is reproduced where its whole interval lies on the claimed side of the rule's bound, not
-reproduced where the whole interval lies on the other side, and inconclusive otherwise. The rows of a claim are counted, never
-averaged, so that no task outvotes another.
+Each row of a claim is one task, or one task and algorithm if the paper names an algorithm. A row's effect is a mean over its agents
+with an interval between agents; several algorithms in a row are strata, not random draws. A row is reproduced if its whole interval
+lies on the claimed side of the rule's bound, not reproduced if the whole interval lies on the other side, and inconclusive
+otherwise. The rows of a claim are counted, never averaged, so that no task dominates.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ Strata = list[np.ndarray]
 Verdict = Literal["reproduced", "not reproduced", "inconclusive", "mixed"]
 
 COSINE, SHARE = (-1, 1), (0, 1)
-"""Ranges of quantities whose intervals must not leave them."""
+"""Ranges of bounded quantities; intervals are clipped to them."""
 
 
 class Evidence(NamedTuple):
@@ -36,7 +35,7 @@ class Evidence(NamedTuple):
         task: The task, or "" for all.
         algo: The algorithm, or "" for all that were probed.
         effect: Value and interval between agents.
-        agents: Number of agents behind it.
+        agents: Number of agents.
     """
 
     task: str
@@ -50,12 +49,12 @@ class Claim:
     """One statement of the paper, and how it is measured here.
 
     Attributes:
-        statement: The claim in our words.
+        statement: The claim, paraphrased.
         source: Where the paper makes it.
-        effect: What is measured.
+        effect: The measured effect.
         units: Its unit.
-        reads: The results that it is computed from, by the name of their folder or file.
-        figures: The figure that shows it, by task; the entry "" is that of every other task.
+        reads: Its input results, by the name of their folder or file.
+        figures: The figure that shows it, by task; "" is the entry of all other tasks.
         evidence: (results, parameters, level) ↦ its rows.
     """
 
@@ -71,13 +70,13 @@ class Claim:
 def judge(
     claims: Mapping[str, Claim], results: Results, params: Params, block: str = "rules"
 ) -> dict[str, dict[str, Any]]:
-    """All claims with their rows and verdicts, as plain values by the claims' names.
+    """All claims with their rows and verdicts, as plain values by name.
 
     Args:
         claims: By name.
-        results: Datasets by what claims read.
+        results: Datasets by the names in `Claim.reads`.
         params: The parameter file.
-        block: Key under `claims` that has the rules.
+        block: Key of the rules under `claims`.
 
     Raises:
         UserError: A claim has no rule, or a rule no claim.
@@ -118,7 +117,7 @@ def judge(
 
 
 def verdict(effect: Interval, rule: Mapping[str, float]) -> Verdict:
-    """Verdict by the interval's place: on the claimed side of the bound, on the other, or on both.
+    """Verdict from the interval: on the claimed side of the bound, on the other side, or on both.
 
     Args:
         effect: The effect and its interval.
@@ -139,7 +138,7 @@ def combined(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Which rows came out how: "reproduced on 2 of 3 tasks (hopper, walker2d); inconclusive: humanoid"."""
+    """The rows by verdict: "reproduced on 2 of 3 tasks (hopper, walker2d); inconclusive: humanoid"."""
     if not rows:
         return "not measured"
     by_algo = any(row["algo"] for row in rows)
@@ -161,9 +160,9 @@ def per_task(values: xr.DataArray, level: float, bounds: tuple[int, int] | None 
     """A row per task: the mean over algorithms of the mean over their agents.
 
     Args:
-        values: The effect over (task, algo, seed); NaN where there is no such agent.
+        values: The effect over (task, algo, seed); NaN without such an agent.
         level: Nominal coverage.
-        bounds: The range that the effect can have.
+        bounds: Range of the effect.
     """
     for task in values.task.values:
         strata = [values.sel(task=task, algo=algo).values.astype(float) for algo in values.algo.values]
@@ -202,10 +201,10 @@ def per_agent_kind(
 
 
 def share_of_agents(holds: xr.DataArray, level: float) -> Iterator[Evidence]:
-    """A row per task and algorithm: the share of agents for which something holds, with Clopper and Pearson's interval.
+    """A row per task and algorithm: the share of agents with a property, with Clopper and Pearson's interval.
 
     Args:
-        holds: 1 where it does, 0 where not, NaN where there is no such agent, over (task, algo, seed).
+        holds: 1 for agents with the property, 0 for others, NaN without such an agent, over (task, algo, seed).
         level: Least coverage.
     """
     for task in holds.task.values:
@@ -217,7 +216,7 @@ def share_of_agents(holds: xr.DataArray, level: float) -> Iterator[Evidence]:
 
 
 def trained(ds: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
-    """The checkpoints of agents that have learned."""
+    """The checkpoints of trained agents."""
     return ds.sel(iteration=ds.iteration > 0)
 
 
@@ -238,5 +237,5 @@ def _evidence(task: str, algo: str, strata: Strata, level: float, bounds: tuple[
 
 
 def _plain(value: float) -> float | None:
-    """JSON has no NaN; four digits are more than any interval here is good for."""
+    """Plain numbers for JSON, which has no NaN, rounded to four significant digits."""
     return float(f"{value:.4g}") if np.isfinite(value) else None

@@ -1,7 +1,7 @@
-"""The first edition's claims and rules, kept so that nobody can say that rules were bent to the data.
+"""The first edition's claims and rules, kept so that the effect of changing the rules is visible.
 
-Each averages its effect over all tasks and algorithms, which is what the second edition does no longer: a mean in which one task
-can outvote two. They are judged on the second edition's data by the bounds of the first.
+Each claim averages its effect over all tasks and algorithms, so that one task can dominate the mean; the second edition judges
+tasks separately. These claims use the second edition's data and the first edition's bounds.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from pgprim.core.stratified import stratified_mean
 from pgprim.report.claims.claim import Claim, Evidence, Params, Results, Strata, at_budget, trained
 
 CLEAR = 0.5
-"""A rank correlation says something of the surrogate where the noise in the reward lets at least this much through."""
+"""Smallest ceiling (the highest correlation that noise allows) at which a rank correlation is used."""
 
 
 def _agreement(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
@@ -91,7 +91,7 @@ def _breaks_eps(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
 
 
 def _ppo_m_beyond_delta(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    """PPO-M has no δ of its own: it is held against the one that TRPO has on the task."""
+    """PPO-M has no δ of its own: TRPO's δ of the task is used."""
     if not {"ppo_m", "trpo"} <= set(ds.algo.values):
         return []
     ppo_m, delta = ds.sel(algo=["ppo_m"], part="train"), ds.delta.sel(algo="trpo", drop=True)
@@ -108,7 +108,7 @@ def _ppo_m_kl_growth(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
 def _over_kinds(values: xr.DataArray) -> Strata:
     """One number per task and algorithm as one array, so that intervals are between kinds of agents.
 
-    Landscapes are of one agent of each kind, whose seeds have no spread to tell.
+    Landscapes have one agent of each kind, so there is no spread over seeds.
     """
     return [values.mean([dim for dim in values.dims if dim not in ("task", "algo")]).values.ravel()]
 
@@ -123,7 +123,7 @@ def _noise_at_most(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
 
 
 def _correlation(kind: str, algos: tuple[str, ...], is_trained: bool):
-    """Rank correlation of surrogate and reward, less what noise takes from it, where noise leaves enough."""
+    """Rank correlation of surrogate and reward, corrected for noise, where the noise is small enough."""
 
     def correlation(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
         found = ds.sel(kind=kind, algo=ds.algo.isin(algos), iteration=(ds.iteration > 0) == is_trained)
@@ -136,7 +136,7 @@ def _correlation(kind: str, algos: tuple[str, ...], is_trained: bool):
 
 
 def _all_choices(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    """Final return with all switches on less with all off, of each seed that chose no learning rate."""
+    """Final return with all switches on minus that with all off, of each seed that did not choose learning rates."""
     num, reported = ds.switch.size, ~ds.seed.isin(params["ablation"]["choose"])
     on, off = (
         ds.final_return.sel(cell=digit * num).sel(rate=ds.best_rate.sel(cell=digit * num)) for digit in "10"

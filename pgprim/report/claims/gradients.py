@@ -20,7 +20,7 @@ from pgprim.report.claims.claim import (
 )
 
 NEAR = 0.9
-"""Cosine to the true gradient from which on an estimate counts as near it."""
+"""Smallest cosine to the true gradient at which an estimate counts as near it."""
 
 MOST = 1_000_000
 """The paper's largest budget (Figs. 1, 2)."""
@@ -30,7 +30,7 @@ TRUTH = {"humanoid": "fig2", "hopper": "fig10", "walker2d": "fig10", "": "fig2"}
 
 
 def _noise_scale(results: Results) -> xr.DataArray:
-    """log₂ of the gradient noise scale of whole pools; NaN where no signal is seen."""
+    """log₂ of the gradient noise scale of whole pools; NaN without signal."""
     scale = results["gradient"].truth_noise_scale
     return np.log2(scale.where(scale > 0))
 

@@ -11,7 +11,7 @@ from pgprim.report.claims.claim import Claim, Evidence, Params, Results
 
 
 def _choices(results: Results, params: Params, level: float) -> Iterator[Evidence]:
-    """Welch's test over the cells of the design, on the seeds that chose no learning rate."""
+    """Welch's test over the cells of the design, on the seeds that did not choose learning rates."""
     ds = results["ablation"]
     final = ds.final_return.sel(seed=~ds.seed.isin(params["ablation"]["choose"]))
     for task in ds.task.values:

@@ -8,13 +8,13 @@ import xarray as xr
 from pgprim.report.claims.claim import Claim, Evidence, Params, Results, per_agent_kind, share_of_agents
 
 NEARLY_ALL = 0.95
-"""Share of its iterations in which an agent keeps a bound that it is said to keep."""
+"""Share of iterations in which an agent must keep a bound, for claims that it keeps it."""
 
 MOSTLY = 0.5
-"""Share of its iterations in which an agent breaks a bound that it is said to break."""
+"""Share of iterations in which an agent must break a bound, for claims that it breaks it."""
 
 SLACK = 1e-4
-"""Relative excess of a KL divergence over δ that rounding of the backtracked step may leave."""
+"""Relative excess of a KL divergence over δ that counts as rounding of the backtracked step."""
 
 FIGURE = {"": "trust_region"}
 
@@ -52,7 +52,7 @@ def _keeps_delta(only: tuple[str, ...]):
 
 def _breaks_eps(results: Results, params: Params, level: float) -> Iterator[Evidence]:
     ds = _train(results)
-    bound = ds.ratio_bound.max("algo")  # 1 + ε is the same for PPO and PPO-M, and TRPO is held against it
+    bound = ds.ratio_bound.max("algo")  # 1 + ε is the same for PPO and PPO-M, and is also used for TRPO
     return share_of_agents(_holds(ds.ratio_max > bound, ds.ratio_max, MOSTLY), level)
 
 

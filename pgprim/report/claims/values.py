@@ -21,7 +21,7 @@ BASELINES = {"": "fig4"}
 
 
 def _errors(results: Results, params: Params, target: str, definition: str = "as_text") -> xr.DataArray:
-    """Σ|V − target| / Σ|target| on held-out pairs, which targets near 0 do not rule, at trained agents' iterations."""
+    """Σ|V − target| / Σ|target| on held-out pairs (robust against targets near 0), at trained agents' iterations."""
     ds = probed(results["value"], params)
     return trained(ds.total_re.sel(part="held_out", target=target, definition=definition))
 

@@ -58,7 +58,7 @@ _GROUPS = {
 }
 # Clips to [-x, x].
 _SYMMETRIC = ("rew_clip", "obs_clip", "value_clip")
-# How often a run is written down is no property of an agent.
+# The interval of snapshots is not a property of an agent.
 _LEFT_OUT = ("snapshot_every",)
 
 _LABEL_WIDTH, _COLUMN_WIDTH, _ROW_HEIGHT = 1.95, 0.59, 0.165  # inch

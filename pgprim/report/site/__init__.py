@@ -1,1 +1,1 @@
-"""The page of the whole study: one HTML file that needs no network, from the results of all probes."""
+"""The interactive page of the study: one HTML file that works offline, from the results of all probes."""

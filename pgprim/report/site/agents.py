@@ -1,4 +1,4 @@
-"""Every agent with the files that hold what was found in it, their digests, and the command that makes each again."""
+"""Every agent with its result files, their hashes, and the commands that make them."""
 
 from collections.abc import Mapping
 from typing import Any

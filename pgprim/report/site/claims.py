@@ -27,7 +27,7 @@ def evidence(claims: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def counts(told: list[dict[str, Any]]) -> dict[str, int]:
-    """How many claims have each verdict, by the second edition's rules."""
+    """Number of claims with each verdict, by the second edition's rules."""
     judged = [claim["verdict"] for claim in told if not claim["first_rule"]]
     return {verdict: judged.count(verdict) for verdict in dict.fromkeys((*VERDICTS, *judged))}
 

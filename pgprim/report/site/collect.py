@@ -59,7 +59,7 @@ class Estimates:
 
 
 def load(folder: Path) -> Estimates:
-    """Read what a folder holds, which may be nothing.
+    """Read all results in a folder, which may be empty or missing.
 
     Raises:
         UserError: A file is damaged, or is not what pgprim wrote.
@@ -82,7 +82,7 @@ def labelled(estimates: Mapping[str, Estimates]) -> dict[str, dict]:
 
 
 def _landscapes(estimates: Estimates, kinds: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
-    """One agent's landscape of one kind after the other: its labels, and the dataset without those dimensions."""
+    """Yield each agent's landscape of each kind: its labels, and the dataset without those dimensions."""
     for name, ds in sorted(estimates.parts.items()):
         stem = Path(name).stem
         if stem not in kinds:
@@ -144,7 +144,7 @@ def _plane(labels: dict[str, Any], one: xr.Dataset, level: float) -> dict[str, A
 
 
 def slices(estimates: Estimates) -> list[dict[str, Any]]:
-    """Surrogate and true reward along every step, with what the whole step promised and kept.
+    """Surrogate and true reward along every step, with the promise of the whole step and what it kept.
 
     Returns:
         A list with the agent's labels, `along`, `surrogate`, `fresh`, `fresh_ci`, and for the largest number of pairs

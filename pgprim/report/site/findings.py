@@ -28,7 +28,7 @@ class Finding:
     """One of the front page's findings.
 
     Attributes:
-        headline: A conclusion that the numbers have, or the bare subject where there are none.
+        headline: The conclusion from the numbers, or only the subject without data.
         text: The numbers; a plain note where there are none.
         svg: The picture, None where there are no data.
         figure: The figure of the study that shows more.
@@ -45,7 +45,7 @@ class Finding:
 def findings(
     results: Mapping[str, xr.Dataset | None], slices: list[Mapping[str, Any]], pairs: int
 ) -> list[Finding]:
-    """Finding by finding, from the results as far as they are there.
+    """The three findings, from the available results.
 
     Args:
         results: Datasets of the probes `gradient`, `value` and `floors`.

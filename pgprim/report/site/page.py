@@ -106,7 +106,7 @@ class Study:
 
 
 def render(study: Study) -> str:
-    """The page as HTML that loads nothing and is no larger than `LIMIT`; the same study is always the same text.
+    """The page as HTML that loads nothing else and is at most `LIMIT` large; the same study gives the same text.
 
     Raises:
         UserError: It would be larger even with the smallest pictures.
@@ -164,7 +164,7 @@ def render(study: Study) -> str:
 
 
 def _markup_of(study: Study) -> int:
-    """Bytes that the gallery's words take, from above."""
+    """Upper bound of the size of the gallery's text [bytes]."""
     return sum(len(one["caption"].encode()) + 2000 for one in _gallery(study, {}))
 
 

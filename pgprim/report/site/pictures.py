@@ -1,4 +1,4 @@
-"""Pictures of the figures, as large as the page's limit lets them be."""
+"""Pictures of the figures, as large as the page's limit allows."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ def pictures(files: Mapping[str, Path], limit: int) -> dict[str, dict]:
 
     Args:
         files: PNG files by the figure's name.
-        limit: Bytes that all pictures may take as base64; the smallest size is taken where none fits.
+        limit: Bytes that all pictures may take as base64; the smallest size is used if none fits.
 
     Returns:
         For each figure `data`, a data URI, and `width` and `height` [pixel].

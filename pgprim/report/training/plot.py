@@ -22,21 +22,21 @@ FIGURES = ("fig8",)
 LEVEL = 0.95
 COLUMNS = 3
 FEWEST = 5
-"""Seeds from which on a mean over them has an interval: that of fewer covers too seldom."""
+"""Smallest number of seeds for an interval: with fewer seeds its coverage is too low."""
 
 FAR = 1.5
-"""A published return is inside the frame if it is below so many times the highest return, and else at its upper end."""
+"""A published return is drawn inside the frame up to this multiple of the highest return, else at its upper end."""
 
 POINTS = 50
-"""Points along a curve at most: an iteration has a handful of episodes, whose returns vary more than agents do."""
+"""Largest number of points of a curve: an iteration has only a few episodes, whose returns vary more than agents."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
     """The dataset that the figure draws: the return of every seed, and its interquartile mean over seeds with an interval.
 
     Neighbouring iterations are averaged so that at most `POINTS` points are left. The interval is between agents: a bootstrap
-    over the seeds that completed an episode there (`core.interquartile_mean`), if they are at least `FEWEST`. It says how
-    well the mean over seeds is known, and nothing about how well one agent's return is.
+    over the seeds that completed an episode there (`core.interquartile_mean`), if they are at least `FEWEST`. It
+    covers the variation over seeds, not the noise of one agent's return.
 
     Args:
         figure: One of `FIGURES`.
@@ -57,7 +57,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         vectorize=True,
     )
     units = {"units": ds.return_mean.attrs["units"]}
-    # An axis has no room for the whole definition, so it moves to where CF conventions want definitions.
+    # The definition is too long for an axis, so it moves to the attribute that CF conventions have for definitions.
     short = {"long_name": "mean episode return", "comment": ds.return_mean.attrs["long_name"]}
     between = f"{100 * LEVEL:g} % interval between agents of the interquartile mean over seeds"
     return ds.assign(
@@ -90,8 +90,8 @@ def plot(ds: xr.Dataset) -> Figure:
     """Fig. 8: mean episode return against iteration, a panel per task.
 
     Thin lines are seeds, at most `drawn_seeds` of them per algorithm; the thick line is the interquartile mean over all seeds
-    and the band its interval between agents. Arrowheads at the right are the returns that were published for the -v2 tasks,
-    which differ from ours (docs/deviations.md): for orientation, not for comparison to the digit.
+    and the band its interval between agents. Arrowheads at the right are the returns published for the -v2 tasks,
+    which differ from ours (docs/deviations.md), so they are only roughly comparable.
     """
     with style():
         tasks = ds.task.values

@@ -27,24 +27,24 @@ SWITCHES = {
     "anneal": "annealing",
     "value_clip": "value clipping",
 }
-"""What switching on means; a switch that is not here goes by its own name."""
+"""Label of each switch that is on; a switch that is not here keeps its own name."""
 
 RULES = {
     "best": (*ALGOS["ppo"], "each cell's best rate"),
     "mean": (ALGOS["ppo"].colour, "+", "mean over rates"),
 }
-"""How a cell's learning rates become one number: PPO's colour, a marker, and words."""
+"""Treatments of a cell's learning rates: PPO's colour, a marker, and words."""
 
 LEVELS = {"off": (GREY, 0.8), "on": (ALGOS["ppo"].colour, 1.5)}
-"""Colour and width of the lines of the two halves of the design that a switch makes."""
+"""Colour and width of the lines with a switch off and on."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
     """The dataset that the figure draws: final returns of all runs, and effects with their intervals.
 
-    With `best`, each cell counts with the learning rate that earned most over the seeds `ablation.choose`, and is
-    reported on the others only. With `mean`, a seed counts with its mean over all rates, and all seeds do, because
-    none of them chose anything. Intervals say what other seeds would change (`core.factorial.contrast`).
+    With `best`, each cell uses the learning rate with the highest return over the seeds `ablation.choose`, and is
+    reported on the other seeds only. With `mean`, each seed counts with its mean over all rates, and all seeds are
+    reported, since none of them selected a rate. Intervals are between seeds (`core.factorial.contrast`).
 
     Args:
         figure: One of `FIGURES`.
@@ -115,7 +115,7 @@ def plot(ds: xr.Dataset) -> list[Figure]:
 
 
 def plot_effects(ds: xr.Dataset) -> Figure:
-    """A row per effect, a panel per task: what switching on changes, under both ways to treat learning rates."""
+    """A row per effect, a panel per task: the effect of switching on, for both treatments of learning rates."""
     height = 0.19 * ds.effect.size + 0.4
     figure, axes = panel_grid(1, ds.task.size, height=height, extra=0.75)
     rows = np.arange(ds.effect.size, dtype=float)
@@ -142,9 +142,9 @@ def plot_effects(ds: xr.Dataset) -> Figure:
 
 
 def plot_distributions(ds: xr.Dataset) -> Figure:
-    """A row per task, a panel per switch: the share of runs that earned no more than so much, with it on and off.
+    """A row per task, a panel per switch: the distribution function of returns, with the switch on and off.
 
-    All cells, learning rates and seeds count, as in the paper's first version.
+    All cells, learning rates and seeds are included, as in the paper's first version.
     """
     figure, axes = panel_grid(ds.task.size, ds.switch.size, height=1.35, extra=0.65)
     for line, task in zip(axes, ds.task.values, strict=True):
@@ -163,7 +163,7 @@ def plot_distributions(ds: xr.Dataset) -> Figure:
 
 
 def draw_split(panel: Axes, ds: xr.Dataset, switch: str) -> None:
-    """The final returns' distribution functions with a switch off and on.
+    """Distribution functions of final returns with a switch off and on.
 
     Args:
         panel: The axes to draw into.

@@ -1,4 +1,4 @@
-"""Training with more pairs per iteration: what better gradients buy, and at which learning rate (the paper's text)."""
+"""Training with more pairs per iteration, at several learning rates (the paper's text)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,11 +23,11 @@ from pgprim.types.variants import regime_iterations
 
 FIGURES = ("sample_regime",)
 SMOOTH = 25
-"""Points along a curve of returns at most: neighbouring iterations are averaged."""
+"""Largest number of points of a curve: neighbouring iterations are averaged."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
-    """The dataset that the figure draws: curves of every number of pairs and rate, and what runs came to.
+    """The dataset that the figure draws: curves of every number of pairs and rate, and final returns.
 
     Curves are means over seeds, along the iterations of each run. The interval of the final return is between agents.
 

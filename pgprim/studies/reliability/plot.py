@@ -1,6 +1,7 @@
-"""How reliable the algorithms are, and whether their primitives foretell it: the talk's opening, in four pages.
+"""Reliability of the algorithms, and its prediction by their primitives (the opening of the talk).
 
-Repeated runs, runs with other step sizes, trained agents in perturbed tasks, and rank correlations of primitives with returns.
+Four pages: repeated runs, runs with other step sizes, trained agents in perturbed tasks, and rank correlations of primitives with
+returns.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from pgprim.studies.reliability.summary import perturbed_tasks, relations, repea
 
 FIGURES = ("reliability",)
 SIDE = 0.13
-"""Seeds beside the interquartile mean are spread over so much of a row."""
+"""Share of a row's height over which seeds are spread."""
 
 FEW = f"fewer than {FEWEST_POINTS} seeds, which have no interval"
 
@@ -35,7 +36,7 @@ PERTURBED = {
     "gain": "Actuator gain",
     "noise": "Sensor noise",
 }
-"""Quantities and their titles; those of other names go by these."""
+"""Quantities and their titles; quantities that are not here keep their names."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
@@ -43,7 +44,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 
     Args:
         figure: One of `FIGURES`.
-        ds: Seeds beside their primitives, records of the study, and what agents earn in perturbed tasks.
+        ds: Final returns and primitives of seeds, records of the study, and returns in perturbed tasks.
         params: The parameter file: `reliability.final`, `plot.level` and `plot.published`.
 
     Raises:
@@ -78,20 +79,20 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 
 
 def _with_values(ds: xr.Dataset, name: str, dims: tuple[str, ...]) -> xr.Dataset:
-    """The coordinates at which a variable has values: a union of results has those of all of them."""
+    """The coordinates at which a variable has values, since a union of results has the coordinates of all."""
     for dim in dims:
         ds = ds.dropna(dim, how="all", subset=[name])
     return ds
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
-    """Four pages: repeated runs, other step sizes, perturbed tasks, and what foretells a run's return."""
+    """Four pages: repeated runs, other step sizes, perturbed tasks, and predictors of a run's return."""
     with style():
         return [plot_runs(ds), plot_steps(ds), plot_tried(ds), plot_relations(ds)]
 
 
 def plot_runs(ds: xr.Dataset) -> Figure:
-    """A column per task and one of all tasks, in multiples of published returns; seeds above performance profiles."""
+    """A column per task, and one for all tasks in multiples of published returns; seeds above performance profiles."""
     tasks, algos = _tasks(ds, "seed_return"), _algos(ds, "seed_return")
     has_scores = bool(np.isfinite(ds.score_iqm).any())
     figure, axes = panel_grid(2, len(tasks) + has_scores, height=1.25, extra=0.75, sharey="row")
@@ -226,7 +227,7 @@ def draw_steps(panel: Axes, ds: xr.Dataset, algo: str, algos: tuple[str, ...], b
         ds: What `select` gives, of one algorithm and task.
         algo: The algorithm.
         algos: All that are drawn.
-        beside: Factor by which its points stand beside their places.
+        beside: Factor that moves its points sideways.
     """
     hue, at = colour(algo, algos), ds.multiple.values * beside
     for seed in ds.tuned_return.transpose("seed", "multiple").values:

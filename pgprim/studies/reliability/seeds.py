@@ -13,7 +13,7 @@ PRIMITIVES = {
     "seed_promised": "promise, own batch",
     "seed_promised_fresh": "promise, fresh batches",
 }
-"""Variables, and the words for them on figures."""
+"""Variables, and their words on figures."""
 
 DESCRIBED = {
     "seed_return": ("final return", "reward"),
@@ -24,7 +24,7 @@ DESCRIBED = {
     "seed_promised": ("surrogate of a step on its own batch, mean over trained checkpoints", "1"),
     "seed_promised_fresh": ("surrogate of a step on fresh batches, mean over trained checkpoints", "1"),
 }  # fmt: skip
-"""Long name and unit. Trained are checkpoints and iterations after the first."""
+"""Long name and unit. Trained means checkpoints and iterations after the first."""
 
 VALUE_ERROR = {"part": "held_out", "target": "returns", "definition": "exact"}
 
@@ -37,15 +37,15 @@ def relate_seeds(
     budget: int,
     share: float,
 ) -> xr.Dataset:
-    """Final return and primitives of every trained agent; not a number where a primitive was not measured.
+    """Final return and primitives of every trained agent; NaN if a primitive was not measured.
 
     Args:
         records: Of training.
-        gradient: What the probe `gradient` estimated.
-        value: What the probe `value` estimated.
-        landscape: What the probe `landscape` estimated; of it slices along steps as training makes them.
+        gradient: Results of the probe `gradient`.
+        value: Results of the probe `value`.
+        landscape: Results of the probe `landscape`, of which slices along steps from 2K pairs are used.
         budget: Pairs per gradient estimate.
-        share: Of the iterations, whose mean return is the final one.
+        share: Share of the iterations whose mean return is the final return.
 
     Returns:
         `DESCRIBED` over task, algorithm and seed.

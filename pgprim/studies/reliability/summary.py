@@ -1,6 +1,6 @@
-"""Statistics of the figure `reliability`: of repeated runs, other step sizes, perturbed tasks, and what foretells a return.
+"""Statistics of the figure `reliability`: repeated runs, step sizes, perturbed tasks, and predictors of returns.
 
-All intervals are between agents. Tasks and algorithms are kinds of agents, never draws.
+All intervals are between agents. Tasks and algorithms are strata, not random draws.
 """
 
 from collections.abc import Callable, Mapping
@@ -57,9 +57,9 @@ def repeated_runs(
 ) -> xr.Dataset:
     """Distributions, performance profiles and interquartile means of trained agents' final returns.
 
-    A score is a return over the highest published one of its task, so that tasks share a scale; it is not a number where
-    none is published. The bootstrap of interquartile means resamples seeds within tasks; intervals of profiles are exact at
-    each threshold.
+    A score is a return over the highest published one of its task, so that tasks share a scale; it is NaN if no
+    return is published. The bootstrap of interquartile means resamples seeds within tasks; intervals of profiles are
+    exact at each threshold.
 
     Args:
         ds: `seed_return`, over task, algorithm and seed.
@@ -100,7 +100,7 @@ def step_sizes(ds: xr.Dataset, share: float, level: float) -> xr.Dataset:
 
     Args:
         ds: `return_mean` and `diverged`, of the study's runs.
-        share: Of the iterations, whose mean return is the final one.
+        share: Share of the iterations whose mean return is the final return.
         level: Nominal coverage.
     """
     dims = (*KIND, "multiple")
@@ -119,7 +119,7 @@ def step_sizes(ds: xr.Dataset, share: float, level: float) -> xr.Dataset:
 
 
 def perturbed_tasks(ds: xr.Dataset, level: float) -> xr.Dataset:
-    """Share of their returns that agents keep in perturbed tasks: each agent's, and the mean over seeds.
+    """Return in perturbed tasks relative to the unperturbed task: of each agent, and the mean over seeds.
 
     Args:
         ds: `scaled_retained` and `noisy_retained`, of one checkpoint of each agent.
@@ -167,7 +167,7 @@ def relations(ds: xr.Dataset, level: float) -> xr.Dataset:
 def over(
     values: Float[np.ndarray, "..."], statistic: Callable[[np.ndarray], Interval], axes: int = 1
 ) -> Interval:
-    """A statistic of the last axes, at each place of the others, as an interval of arrays."""
+    """Apply a statistic over the last axes, at each index of the others, as an interval of arrays."""
     shape = values.shape[:-axes]
     found = np.array([statistic(values[place]) for place in np.ndindex(shape)], np.float64)
     return Interval(*(found[:, end].reshape(shape) for end in range(3)))
@@ -179,7 +179,7 @@ def finite(values: Float[np.ndarray, " run"]) -> Float[np.ndarray, " finite"]:
 
 
 def thresholds(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, " threshold"]:
-    """Equally distant thresholds from 0, or the least value if that is lower, to just above the largest value."""
+    """Equally spaced thresholds from 0, or the least value if that is negative, to just above the largest value."""
     known = values[np.isfinite(values)]
     if not known.size:
         return np.full(THRESHOLDS, np.nan)

@@ -34,7 +34,7 @@ TRAINING = {
 
 COMPARED = ("between_cosine", "norm_ratio", "cosine_by_semantics", "truth_cosine_by_semantics")
 POINTS = 50
-"""Points along a curve of training at most: neighbouring iterations are averaged."""
+"""Largest number of points of a training curve: neighbouring iterations are averaged."""
 
 DEFINITIONS = {"exact": "exact", "paper": "as_text"}
 """Which definition of `probes.value` belongs to which semantics."""
@@ -45,12 +45,12 @@ _LABEL_WIDTH, _ROW_HEIGHT = 2.3, 0.165  # inch
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
     """The dataset that the figure draws: curves of training, comparisons of estimates, and a table of both.
 
-    Training with the other semantics starts from the same new agents as training itself, and what is estimated with
-    both is estimated from the same pairs, so differences are within seeds; their interval is between seeds.
+    Training with the other semantics starts from the same initial agents as training itself, and probes estimate with
+    both semantics from the same pairs. So differences are within seeds; their interval is between seeds.
 
     Args:
         figure: One of `FIGURES`.
-        ds: Training records, records with the other semantics, and comparisons; value prediction errors if there are.
+        ds: Training records, records with the other semantics, and comparisons; optionally value prediction errors.
         params: The parameter file: `semantics`, `train.semantics` and `plot.budget`.
 
     Raises:
@@ -99,7 +99,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 
 
 def _training(ds: xr.Dataset, own: str, num_iterations: int) -> xr.Dataset:
-    """Records of both semantics along `semantics`, of the iterations that both have."""
+    """Records of both semantics along `semantics`, for the iterations that both have."""
     iterations = [k for k in ds.iteration.values if k < num_iterations]
     if not iterations:
         raise UserError(
@@ -210,7 +210,8 @@ def draw_curves(panel: Axes, array: xr.DataArray, hue: str) -> None:
 
 
 def plot_estimates(ds: xr.Dataset) -> Figure:
-    """A column per task; for each probe how near both semantics' vectors are, and how well the vectors of each agree."""
+    """A column per task; for each probe the cosine between both semantics' vectors, and the agreement within each
+    semantics."""
     algos = tuple(order_algos(ds.algo.values.tolist()))
     figure, axes = panel_grid(2 * ds.probe.size, ds.task.size, height=1.3, extra=0.75, sharey="row")
     for place, probe in enumerate(ds.probe.values):
@@ -294,7 +295,7 @@ def row_text(exact: float, paper: float, difference: float, low: float, high: fl
 
 
 def _short(number: float, sign: str = "") -> str:
-    """Three digits, and all of those before the point."""
+    """Three significant digits, and all digits before the decimal point."""
     text = f"{number:{sign}.0f}" if abs(number) >= 1000 else f"{number:{sign}.3g}"
     return text.replace("-", "−")
 
