@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
 import yaml
 from ruamel.yaml import YAML
 
@@ -15,12 +16,17 @@ from pgprim.commands.command import load_params, make_parser, run
 from pgprim.commands.cost import RATES, costs, drawing, table
 from pgprim.commands.scale import find_set, render, write
 from pgprim.report.claims.table import BEGIN, insert
-from pgprim.report.pages import IMAGES, State, fill, recorded, shown
+from pgprim.report.pages import IMAGES, State, fill, recorded, shared_data, shown
+from pgprim.report.tables import TABLES, markdown
+from pgprim.store.datasets import load_dataset
 from pgprim.types.errors import UserError
 from pgprim.types.params import read
 
 CLAIMS = Path("data/claims.json")
 LOCK, PIPELINE = Path("dvc.lock"), Path("dvc.yaml")
+REMOTE = Path("remote/files/md5")
+"""Shared results by their hashes, in the repository itself."""
+
 SET = "default"
 """The parameter set whose results pages show."""
 
@@ -101,14 +107,16 @@ def state_of(root: Path, claims: dict[str, Any] | None) -> State:
     figures = recorded(lock)
     names = frozenset(path.removeprefix("figures/").removesuffix(".png") for path in declared["plots"])
     images = frozenset(path.stem for path in (root / IMAGES).glob("*.png") if path.stem in figures)
-    return State(names, figures, images, claims)
+    data = {name: _data(root, name, digest) for name, digest in shared_data(lock).items()}
+    params = params_of_set(root)
+    return State(names, figures, images, claims, {name: markdown(name, data, params) for name in TABLES})
 
 
 def filled(pages: dict[str, str], state: State) -> dict[str, str]:
     """All pages with their generated parts brought up to date.
 
     Raises:
-        UserError: A mark names a figure or a claim that does not exist.
+        UserError: A mark names a figure, a claim or a table that does not exist.
     """
     result = {}
     for path, text in pages.items():
@@ -128,9 +136,7 @@ def priced(text: str, root: Path) -> str:
         text: Of the page.
         root: Of the repository.
     """
-    yaml_of_set = YAML(typ="safe", pure=True).load(
-        render(find_set(str(root / f"workflow/scales/{SET}.yaml")))
-    )
+    yaml_of_set = params_of_set(root)
     rates, num_figures = read(root / RATES), len(read(root / PIPELINE)["plots"])
     for row, (tasks, kinds) in FIGURES.items():
         params = yaml_of_set | {"tasks": tasks}
@@ -142,6 +148,22 @@ def priced(text: str, root: Path) -> str:
     before, begin, rest = text.partition("<!-- stages -->")
     _, end, after = rest.partition("<!-- /stages -->")
     return f"{before}{begin}\n```\n{printed}\n```\n{end}{after}"
+
+
+def _data(root: Path, name: str, digest: str) -> xr.Dataset:
+    """Data of a figure as dvc.lock records them: those that are here, or else the repository's own."""
+    here = root / f"data/figures/{name}.nc"
+    is_same = here.exists() and hashlib.md5(here.read_bytes()).hexdigest() == digest
+    return load_dataset(here if is_same else root / REMOTE / digest[:2] / digest[2:])
+
+
+def params_of_set(root: Path) -> dict[str, Any]:
+    """The parameters of the set whose results pages show.
+
+    Args:
+        root: Of the repository.
+    """
+    return YAML(typ="safe", pure=True).load(render(find_set(str(root / f"workflow/scales/{SET}.yaml"))))
 
 
 def copy_figures(names: list[str]) -> None:

@@ -4,13 +4,14 @@ A part is between two marks, which are Markdown comments and name its content:
 
 * `<!-- figure fig3: ALT TEXT -->` ... `<!-- /figure -->`: the figure, or the command that makes it;
 * `<!-- results NAME, NAME -->` ... `<!-- /results -->`: the verdicts on these claims, a line each;
+* `<!-- table NAME -->` ... `<!-- /table -->`: numbers from the figures' data (`report.tables`);
 * `<!-- computed -->` ... `<!-- /computed -->`: how much of the default set is computed.
 """
 
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 IMAGES = "docs/images"
@@ -20,6 +21,7 @@ FIGURE = re.compile(
     r"<!-- figure (?P<name>\w+): (?P<alt>[^\n]*?) -->\n(?:.*?\n)??<!-- /figure -->", re.DOTALL
 )
 RESULTS = re.compile(r"<!-- results (?P<names>[\w, \n]+?) -->\n(?:.*?\n)??<!-- /results -->", re.DOTALL)
+TABLE = re.compile(r"<!-- table (?P<name>\w+) -->\n(?:.*?\n)??<!-- /table -->", re.DOTALL)
 COMPUTED = re.compile(r"<!-- computed -->\n(?:.*?\n)??<!-- /computed -->", re.DOTALL)
 
 
@@ -45,12 +47,14 @@ class State:
         figures: Figures that are recorded, by name.
         images: Names of the figures that `IMAGES` has.
         claims: Judged claims by name (`data/claims.json`); None where they are not judged yet.
+        tables: Tables of numbers as Markdown, by name.
     """
 
     declared: frozenset[str]
     figures: Mapping[str, Recorded]
     images: frozenset[str]
     claims: Mapping[str, Mapping[str, Any]] | None
+    tables: Mapping[str, str] = field(default_factory=dict)
 
 
 def recorded(lock: Mapping[str, Any]) -> dict[str, Recorded]:
@@ -68,6 +72,18 @@ def recorded(lock: Mapping[str, Any]) -> dict[str, Recorded]:
                     out["md5"], stage["cmd"].startswith(f"python -m pgprim.commands.plot {name} ")
                 )
     return figures
+
+
+def shared_data(lock: Mapping[str, Any]) -> dict[str, str]:
+    """MD5 of the data of each figure of `dvc.lock` that today's stage made, by name.
+
+    Args:
+        lock: The parsed file.
+    """
+    current = {name for name, figure in recorded(lock).items() if figure.current}
+    outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
+    found = [(re.fullmatch(r"data/figures/(\w+)\.nc", out["path"]), out) for out in outs]
+    return {match[1]: out["md5"] for match, out in found if match and match[1] in current}
 
 
 def shown(pages: Mapping[str, str]) -> list[str]:
@@ -88,11 +104,12 @@ def fill(path: str, text: str, state: State) -> str:
         state: Results.
 
     Raises:
-        ValueError: A mark names a figure or a claim that does not exist.
+        ValueError: A mark names a figure, a claim or a table that does not exist.
     """
     folder = posixpath.dirname(path) or "."
     text = FIGURE.sub(lambda mark: _figure(mark, folder, state), text)
     text = RESULTS.sub(lambda mark: _results(mark, folder, state), text)
+    text = TABLE.sub(lambda mark: _table(mark["name"], state), text)
     return COMPUTED.sub(f"<!-- computed -->\n{computed(state)}\n<!-- /computed -->", text)
 
 
@@ -135,6 +152,12 @@ def _results(mark: re.Match[str], folder: str, state: State) -> str:
             f"* {claim['statement']}: **{_short(claim['summary'])}** ([claims]({page}))." for claim in claims
         ]
     return "\n".join([f"<!-- results {mark['names']} -->", *lines, "<!-- /results -->"])
+
+
+def _table(name: str, state: State) -> str:
+    if name not in state.tables:
+        raise ValueError(f"the table {name} does not exist; there are {', '.join(state.tables)}")
+    return f"<!-- table {name} -->\n\n{state.tables[name]}\n\n<!-- /table -->"
 
 
 def _short(summary: str) -> str:

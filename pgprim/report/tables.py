@@ -1,0 +1,209 @@
+"""The numbers behind docs/findings.md: a table per section, from the data of the figures that are computed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pgprim.core.final_return import final_return
+from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
+
+Figures = Mapping[str, xr.Dataset]
+Params = Mapping[str, Any]
+Row = list[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        figures: The figures whose data it shows; rows of a figure that is not computed are left out.
+        columns: Headings.
+        rows: (data of the computed ones of these figures, parameters) ↦ rows.
+    """
+
+    figures: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: Callable[[Figures, Params], Iterator[Row]]
+
+
+def markdown(name: str, figures: Figures, params: Params) -> str:
+    """A table of `TABLES` as Markdown, or a sentence if none of its figures is computed.
+
+    Args:
+        name: One of `TABLES`.
+        figures: Data of all figures that are computed, by name.
+        params: The parameter file.
+    """
+    table = TABLES[name]
+    rows = list(table.rows(figures, params))
+    if not rows:
+        commands = " ".join(f"figures/{figure}.pdf" for figure in table.figures)
+        return f"*Not computed yet; `snakemake {commands}` computes it.*"
+    lines = [list(table.columns), ["---"] * len(table.columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def spread(values: xr.DataArray, digits: int = 2) -> str:
+    """Median and range of all finite values: `0.31 (0.2 to 0.45)`; a dash without any.
+
+    Args:
+        values: Of agents.
+        digits: Significant digits.
+    """
+    known = values.values[np.isfinite(values.values)]
+    if not known.size:
+        return "–"
+    middle, low, high = (_number(value, digits) for value in (np.median(known), known.min(), known.max()))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def _number(value: float, digits: int) -> str:
+    if abs(value) >= 1e4:
+        return count_label(float(f"{value:.{digits}g}"))
+    text = f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
+    return text.replace("-", "−")
+
+
+def _kinds(ds: xr.Dataset) -> Iterator[tuple[list[str], xr.Dataset]]:
+    """Labels and data of each task and algorithm."""
+    for task in order_tasks(ds.task.values):
+        for algo in order_algos(ds.algo.values):
+            yield [task_label(task), algo_label(algo)], ds.sel(task=task, algo=algo)
+
+
+def _trained(ds: xr.Dataset) -> xr.Dataset:
+    return ds.sel(iteration=ds.iteration > 0)
+
+
+def _gradients(figures: Figures, params: Params) -> Iterator[Row]:
+    for agreement, truth in (("fig1", "fig2"), ("fig9", "fig10")):
+        if not {agreement, truth} <= figures.keys():
+            continue
+        ds = figures[agreement].merge(figures[truth].drop_vars(["guide", "marked"]))
+        for labels, kind in _kinds(ds):
+            for iteration in kind.iteration.values:
+                one = kind.sel(iteration=iteration)
+                budgets = [one.sel(budget=one.marked), one.isel(budget=-1)]
+                cells = [spread(at[name]) for name in ("cosine", "truth_cosine_corrected") for at in budgets]
+                yield [*labels, str(iteration), *cells, spread(one.guide)]
+
+
+def _values(figures: Figures, params: Params) -> Iterator[Row]:
+    for figure in ("fig3", "fig12"):
+        if figure in figures:
+            for labels, kind in _kinds(_trained(figures[figure])):
+                gae, published = (
+                    kind.sel(target=target, definition="as_text") for target in ("gae", "returns")
+                )
+                exact = kind.sel(target="returns", definition="exact")
+                cells = [gae.total_re, published.mre, published.total_re, exact.total_re, exact.floor_total]
+                yield [*labels, *(spread(cell) for cell in cells)]
+
+
+def _baselines(figures: Figures, params: Params) -> Iterator[Row]:
+    if "fig4" in figures:
+        ds = _trained(figures["fig4"])
+        for labels, kind in _kinds(ds):
+            for at in (kind.sel(budget=kind.marked, method="nearest"), kind.isel(budget=-1)):
+                cells = [spread(at.cosine.sel(baseline=name)) for name in ("zero", "value", "true")]
+                yield [*labels, count_label(int(at.budget)), *cells]
+
+
+def _landscapes(figures: Figures, params: Params) -> Iterator[Row]:
+    if "alignment" in figures:
+        ds = figures["alignment"]
+        for labels, kind in _kinds(ds):
+            for name, some in (
+                ("untrained", kind.sel(iteration=kind.iteration == 0)),
+                ("trained", _trained(kind)),
+            ):
+                few, many = (some.sel(kind=case) for case in ("few", "many"))
+                noise = [spread(few.noise_share.isel(budget=place)) for place in (0, -1)]
+                yield [*labels, name, *noise, spread(few.correlation), spread(many.correlation)]
+
+
+def _promises(figures: Figures, params: Params) -> Iterator[Row]:
+    if "promise" in figures:
+        for labels, kind in _kinds(_trained(figures["promise"])):
+            for case in kind.kind.values:
+                one = kind.sel(kind=case)
+                cells = [spread(one[name]) for name in ("promised", "promised_fresh", "kept")]
+                yield [*labels, count_label(float(one.slice_batch_pairs.max())), *cells]
+
+
+def _trust_regions(figures: Figures, params: Params) -> Iterator[Row]:
+    if "trust_region" in figures:
+        for labels, kind in _kinds(figures["trust_region"]):
+            own, fresh = (kind.sel(part=part) for part in ("train", "held_out"))
+            cells = [own.kl_mean, fresh.kl_mean, own.ratio_max, own.clip_fraction]
+            yield [*labels, spread(kind.delta), *(spread(cell) for cell in cells)]
+
+
+def _returns(figures: Figures, params: Params) -> Iterator[Row]:
+    if "fig8" in figures:
+        for labels, kind in _kinds(figures["fig8"]):
+            runs = kind.return_mean.transpose("seed", "iteration")
+            final = final_return(runs.values, np.zeros(len(runs), bool), params["reliability"]["final"])
+            yield [*labels, spread(xr.DataArray(final), 4), spread(kind.published, 4)]
+
+
+AGENT = ("task", "algorithm")
+
+TABLES = {
+    "gradients": Table(
+        ("fig1", "fig2", "fig9", "fig10"),
+        (
+            *AGENT,
+            "iteration",
+            "cosine of two estimates of 2K pairs",
+            "of 1M pairs",
+            "cosine to the true gradient of 2K pairs",
+            "of 1M pairs",
+            "noise scale [pairs]",
+        ),
+        _gradients,
+    ),
+    "values": Table(
+        ("fig3", "fig12"),
+        (
+            *AGENT,
+            "error to targets, Σ\\|e\\|/Σ\\|y\\|",
+            "to returns as published, mean of ratios",
+            "Σ\\|e\\|/Σ\\|y\\|",
+            "to uncut returns, Σ\\|e\\|/Σ\\|y\\|",
+            "the same of V^π",
+        ),
+        _values,
+    ),
+    "baselines": Table(
+        ("fig4",), (*AGENT, "pairs", "cosine without a baseline", "with the agent's V", "with V*"), _baselines
+    ),
+    "landscapes": Table(
+        ("alignment",),
+        (
+            *AGENT,
+            "checkpoints",
+            "share of noise in the reward, fewest pairs per point",
+            "most pairs per point",
+            "correlation along the step, step by few pairs",
+            "by many pairs",
+        ),
+        _landscapes,
+    ),
+    "promises": Table(
+        ("promise",),
+        (*AGENT, "pairs of the step", "promised on its own batch", "on fresh batches", "kept by the return"),
+        _promises,
+    ),
+    "trust_regions": Table(
+        ("trust_region",),
+        (*AGENT, "δ", "mean KL, own pairs", "fresh pairs", "largest ratio", "share of clipped ratios"),
+        _trust_regions,
+    ),
+    "returns": Table(("fig8",), (*AGENT, "final return", "published, -v2"), _returns),
+}
+"""By name."""

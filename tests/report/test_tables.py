@@ -1,0 +1,155 @@
+"""Tables of findings: medians and ranges by hand, rows of what is computed, and the sentence where nothing is."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pgprim.commands.pages import params_of_set
+from pgprim.report.tables import TABLES, markdown, spread
+from tests.dag.checkouts import PROJECT
+
+PARAMS = params_of_set(PROJECT)
+
+
+def array(dims: dict, values) -> xr.DataArray:
+    shape = [len(coordinate) for coordinate in dims.values()]
+    return xr.DataArray(np.broadcast_to(np.asarray(values, float), shape).copy(), dims, tuple(dims))
+
+
+def cells(text: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([0.3, 0.2, 0.456], "0.3 (0.2 to 0.46)"),
+        ([0.3, np.nan], "0.3"),
+        ([np.nan], "–"),
+        ([-1.0, 2.0, 123.4], "2 (−1 to 123)"),
+        ([512_345.0, 1_234_567.0], "870K (510K to 1.2M)"),
+    ],
+)
+def test_a_cell_is_the_median_with_the_range(values, text):
+    assert spread(xr.DataArray(values)) == text
+
+
+def test_every_table_says_how_it_is_computed():
+    for name in TABLES:
+        text = markdown(name, {}, PARAMS)
+        assert text.startswith("*Not computed yet; `snakemake figures/") and text.endswith("computes it.*")
+
+
+def gradients(task: str, cosine: float) -> dict[str, xr.Dataset]:
+    dims = {
+        "task": [task],
+        "algo": ["trpo", "ppo"],
+        "iteration": [0, 150],
+        "seed": [0, 1],
+        "budget": [2048, 10**6],
+    }
+    by_agent = {name: dims[name] for name in ("task", "algo", "iteration")}
+    common = {"marked": 2048, "guide": array(by_agent, 5e5)}
+    agreement = array(dims, [cosine, 0.9])
+    agreement.loc[{"seed": 1, "budget": 10**6}] = np.nan  # only one seed has so many pairs
+    agreement.loc[{"seed": 1, "budget": 2048}] = 3 * cosine
+    truth = np.sqrt(agreement)
+    return {
+        "agreement": xr.Dataset({"cosine": agreement, **common}),
+        "truth": xr.Dataset({"truth_cosine_corrected": truth, **common}),
+    }
+
+
+def test_gradients_of_what_is_computed_have_a_row_per_agent_kind_and_checkpoint():
+    humanoid, hopper = gradients("humanoid", 0.01), gradients("hopper", 0.04)
+    figures = {"fig1": humanoid["agreement"], "fig2": humanoid["truth"], "fig9": hopper["agreement"]}
+    rows = cells(markdown("gradients", figures, PARAMS))
+    assert [row[:3] for row in rows] == [
+        ["Humanoid", algo, at] for algo in ("PPO", "TRPO") for at in ("0", "150")
+    ]
+    assert rows[0][3:] == ["0.02 (0.01 to 0.03)", "0.9", "0.14 (0.1 to 0.17)", "0.95", "500K"]
+    figures["fig10"] = hopper["truth"]
+    assert len(cells(markdown("gradients", figures, PARAMS))) == 8
+
+
+def test_value_errors_of_trained_agents_stand_beside_the_floor():
+    dims = {"task": ["walker2d"], "algo": ["ppo"], "iteration": [0, 10, 20], "target": ["gae", "returns"]}
+    dims |= {"definition": ["as_text", "exact"]}
+    floor = array(dims, 0.1)
+    total = array(dims | {"seed": [0]}, 0.2)
+    total.loc[{"iteration": 0}] = 99  # untrained
+    total.loc[{"target": "gae"}] = 0.05
+    total.loc[{"definition": "exact"}] = 0.15
+    ds = xr.Dataset({"total_re": total, "mre": total + 0.3, "floor_total": floor})
+    (row,) = cells(markdown("values", {"fig3": ds}, PARAMS))
+    assert row == ["Walker2d", "PPO", "0.05", "0.5", "0.2", "0.15", "0.1"]
+
+
+def test_final_returns_are_those_of_the_reliability_study():
+    returns = array({"task": ["hopper"], "algo": ["ppo"], "seed": [0, 1], "iteration": range(10)}, 5.0)
+    returns.loc[{"iteration": [8, 9]}] = 2000  # the last fifth
+    ds = xr.Dataset({"return_mean": returns, "published": array({"task": ["hopper"], "algo": ["ppo"]}, 2513)})
+    assert cells(markdown("returns", {"fig8": ds}, PARAMS)) == [["Hopper", "PPO", "2000", "2513"]]
+
+
+def test_landscapes_tell_untrained_agents_from_trained_ones():
+    dims = {"task": ["hopper"], "algo": ["trpo"], "seed": [0], "iteration": [0, 150], "kind": ["few", "many"]}
+    correlation = array(dims, 0.5)
+    correlation.loc[{"iteration": 0, "kind": "few"}] = 0.9
+    noise = array(dims | {"budget": [2048, 12000]}, [0.8, 0.2])
+    ds = xr.Dataset({"correlation": correlation, "noise_share": noise})
+    assert cells(markdown("landscapes", {"alignment": ds}, PARAMS)) == [
+        ["Hopper", "TRPO", "untrained", "0.8", "0.2", "0.9", "0.5"],
+        ["Hopper", "TRPO", "trained", "0.8", "0.2", "0.5", "0.5"],
+    ]
+
+
+def test_baselines_have_a_row_at_training_s_pairs_and_one_at_the_most():
+    dims = {
+        "task": ["hopper"],
+        "algo": ["ppo"],
+        "seed": [0],
+        "iteration": [150],
+        "baseline": ["zero", "value", "true"],
+    }
+    cosine = array(dims | {"budget": [500, 2000, 10000]}, 0.1)
+    cosine.loc[{"budget": 2000, "baseline": "value"}] = 0.2
+    cosine.loc[{"budget": 10000, "baseline": "true"}] = 0.7
+    ds = xr.Dataset({"cosine": cosine, "marked": 2048})
+    assert cells(markdown("baselines", {"fig4": ds}, PARAMS)) == [
+        ["Hopper", "PPO", "2K", "0.1", "0.2", "0.1"],
+        ["Hopper", "PPO", "10K", "0.1", "0.1", "0.7"],
+    ]
+
+
+def test_promises_have_a_row_per_size_of_the_step():
+    dims = {
+        "task": ["hopper"],
+        "algo": ["ppo"],
+        "seed": [0, 1],
+        "iteration": [0, 150],
+        "kind": ["few", "many"],
+    }
+    promised, pairs = array(dims, 0.1), array(dims, [2048, 100_000])
+    promised.loc[{"iteration": 0}] = 9  # untrained
+    ds = xr.Dataset(
+        {"promised": promised, "promised_fresh": promised / 10, "kept": -promised, "slice_batch_pairs": pairs}
+    )
+    assert cells(markdown("promises", {"promise": ds}, PARAMS)) == [
+        ["Hopper", "PPO", size, "0.1", "0.01", "−0.1"] for size in ("2K", "100K")
+    ]
+
+
+def test_trust_regions_compare_own_pairs_with_fresh_ones():
+    dims = {
+        "task": ["hopper"],
+        "algo": ["trpo"],
+        "seed": [0],
+        "iteration": [0, 10],
+        "part": ["train", "held_out"],
+    }
+    kl = array(dims, [0.01, 0.02])
+    ds = xr.Dataset({"kl_mean": kl, "ratio_max": 200 * kl, "clip_fraction": 10 * kl})
+    ds["delta"] = array({"task": ["hopper"], "algo": ["trpo"]}, 0.13)
+    (row,) = cells(markdown("trust_regions", {"trust_region": ds}, PARAMS))
+    assert row == ["Hopper", "TRPO", "0.13", "0.01", "0.02", "2", "0.1"]
