@@ -1,12 +1,12 @@
 """Numbers and sentences of an audit, from its datasets alone.
 
-`audit_findings` gives what `audit.json` holds, for whoever makes a page or a table of it:
+`audit_findings` returns the content of `audit.json`:
 
     agent       file, written_by, name, task, env_id, iteration, pairs (of its batch), settings, assumed, left_out, and
                 fidelity: grad_cosine, value_error, logp_error
     level       nominal coverage of all intervals
     size        pairs of the pool and of its streams, and how many streams
-    headline    one sentence per section, the shortest true answer to its question
+    headline    one sentence per section, a short answer to its question
     sections    in order, each with key, question, and findings
     history     iteration and findings' numbers of every audited checkpoint, by key; and of updates between a series'
                 checkpoints by probe and variable
@@ -36,7 +36,7 @@ from pgprim.store.labelled import interval
 from pgprim.types.levels import LEVEL
 
 HALF, NINE = 0.5, 0.9
-"""Cosines that the page tells the batch for."""
+"""Cosines for which the page gives the batch size."""
 
 DATASETS = ("gradient", "steps", "floors", "baselines", "slice", "value", "trust_region")
 """Results of a whole audit of one checkpoint, by the names of their files."""
@@ -44,7 +44,7 @@ DATASETS = ("gradient", "steps", "floors", "baselines", "slice", "value", "trust
 
 @dataclass(frozen=True)
 class Finding:
-    """One number, what it means, and where it stands."""
+    """One number, with its meaning and source."""
 
     key: str
     title: str
@@ -98,7 +98,7 @@ def audit_findings(out: Path, iteration: int, study: Path) -> dict[str, Any]:
 
 
 def show(value: float | None, unit: str = "") -> str:
-    """A number as the page writes it, with its unit."""
+    """A number as the page shows it, with its unit."""
     suffix = f" {unit}" if unit not in ("", "1") else ""
     if value is None or isnan(value):
         return "unknown"
@@ -114,7 +114,7 @@ def show(value: float | None, unit: str = "") -> str:
 
 
 def show_interval(low: float | None, high: float | None) -> str:
-    """`[low, high]`; empty where nothing can be said."""
+    """`[low, high]`; empty without an interval."""
     if low is None and high is None:
         return ""
     return f"[{show(low)}, {show(np.inf if high is None else high)}]"
@@ -131,7 +131,7 @@ class _Sections:
         self.ds = {name: load_dataset(folder / f"{name}.nc") for name in DATASETS}
 
     def all(self) -> list[dict[str, Any]]:
-        """In the order of the page."""
+        """All sections, in the order of the page."""
         return [self.gradient(), self.critic(), self.step(), self.trust_region()]
 
     def gradient(self) -> dict[str, Any]:
@@ -144,13 +144,13 @@ class _Sections:
         findings = [
             self.finding(
                 "cosine", "Agreement of two gradients", cosine, "1", "streams of this agent",
-                f"Two gradient estimates from {show(pairs)} pairs each, the agent's own batch, have a cosine of "
+                f"Two gradient estimates from {show(pairs)} pairs each, the agent's own batch size, have a mean cosine of "
                 f"{show(cosine.value)}: about {share} of an estimate's squared length is signal, the rest is noise.",
                 ("gradient", "cosine", {"budget": pairs}),
             ),
             self.finding(
                 "truth_cosine", "Agreement with the true gradient", truth, "1", "streams of this agent",
-                f"One estimate has a cosine of {show(truth.value)} with the gradient of a very large sample.",
+                f"An estimate has a mean cosine of {show(truth.value)} to the gradient of a very large sample.",
                 ("gradient", "truth_cosine_corrected", {"budget": pairs}),
             ),
             self.finding(
@@ -158,20 +158,20 @@ class _Sections:
                 f"Signal and noise of an estimate are equal at {show(scale.value)} pairs, "
                 f"{show(scale.value / pairs)} times the agent's batch."
                 if isfinite(scale.value) else
-                "No signal is seen in the whole pool: the noise scale is larger than anything that was measured.",
+                "The whole pool shows no signal: the noise scale is larger than any number of pairs measured here.",
                 ("gradient", "truth_noise_scale", {}),
             ),
             *(self.batch_for(goal, scale) for goal in (HALF, NINE)),
             self.finding(
                 "steps_cosine", "Agreement of two update steps", steps, "1", "streams of this agent",
-                f"Two whole updates as the agent makes them, each from its own {show(pairs)} pairs, have a cosine of "
+                f"Two whole updates of the agent, each from its own {show(pairs)} pairs, have a mean cosine of "
                 f"{show(steps.value)}."
-                if isfinite(steps.value) else "Too few updates moved the policy to say how far they agree.",
+                if isfinite(steps.value) else "Too few updates moved the policy to measure their agreement.",
                 ("steps", "cosine", {"budget": pairs}),
             ),
         ]  # fmt: skip
         if cosine.low <= 0:
-            headline = "Its gradients cannot be told from noise at its own batch size."
+            headline = "At its own batch size its gradients cannot be told from noise."
         elif cosine.value < HALF:
             headline = f"Its gradients are mostly noise: {share} signal at its own batch size."
         else:
@@ -186,7 +186,7 @@ class _Sections:
             f"Two estimates would have a cosine of {goal:g} from {show(batch.value)} pairs each, "
             f"{show(batch.value / self.pairs)} times the agent's batch."
             if isfinite(batch.value)
-            else f"No batch that could be extrapolated to gives a cosine of {goal:g}."
+            else f"No batch size can be extrapolated for a cosine of {goal:g}."
         )
         how = f"times {factor:g}: N / (N + B) = {goal:g}"
         return self.finding(
@@ -211,46 +211,46 @@ class _Sections:
             buys,
             above="A better critic would make gradients agree more.",
             below="A critic fitted to returns makes gradients agree less than the agent's own.",
-            either="That a better critic would help at this batch size is not shown.",
-            unknown="How much a better critic would buy cannot be said.",
+            either="The data do not show whether a better critic would help at this batch size.",
+            unknown="The data do not determine how much a better critic would help.",
         )
         findings = [
             self.finding(
                 "value_error", "Error of V against returns", error, "1", "fresh batches of this agent",
-                f"After an update V is off the returns of fresh pairs by {show(100 * error.value)} % on average. In sums, "
-                f"Σ|V − R| / Σ|R|, it is {show(100 * total.value)} % {show_interval(100 * total.low, 100 * total.high)}.",
+                f"After an update the mean relative error of V against returns of fresh pairs is {show(100 * error.value)} %. The ratio of sums, "
+                f"Σ|V − R| / Σ|R|, is {show(100 * total.value)} % {show_interval(100 * total.low, 100 * total.high)}.",
                 ("value", "mre", where, "mean over batches"),
             ),
             self.finding(
                 "floor", "Floor of this error", floor, "1", "states of this agent",
-                f"Single returns are noisy: a perfect V would show {show(100 * floor.value)} % as well. At the same "
-                f"states the agent's V shows {show(100 * float(exact.error))} %.",
+                f"Because single returns are noisy, a perfect V would have an error of {show(100 * floor.value)} %. On the same "
+                f"states the error of the agent's V is {show(100 * float(exact.error))} %.",
                 ("floors", "floor", where, "with floor_se"),
             ),
             self.finding(
                 "true_error", "Error of V without the returns' noise", rms, "1", "states of this agent",
-                f"Against the true value function itself V is off by {show(100 * rms.value)} % of its size "
+                f"The error of V against the true value function is {show(100 * rms.value)} % of the function's size "
                 "(root mean square).",
                 ("floors", "squared_error", {}, "√(squared_error / squared_value), with squared_error_se"),
             ),
             self.finding(
-                "better_critic", "What a better critic would buy", buys, "1", "streams of this agent",
+                "better_critic", "Gain from a better critic", buys, "1", "streams of this agent",
                 f"With a critic fitted to many returns of this policy, the cosine of two gradients from "
-                f"{show(self.pairs)} pairs would be {show(true.value)} and not {show(own.value)}. {verdict}",
+                f"{show(self.pairs)} pairs would be {show(true.value)} instead of {show(own.value)}. {verdict}",
                 ("baselines", "cosine_difference", {"difference": "true-value", **at}),
             ),
             self.finding(
-                "gain_share", "Variance that the critic takes away", gain, "1", "streams of this agent",
-                f"Of the variance that any baseline could take from a gradient estimate, the agent's critic takes "
-                f"{show(100 * gain.value)} %."
-                + (" Below 0 it adds variance." if gain.value < 0 else "")
+                "gain_share", "Variance reduction by the critic", gain, "1", "streams of this agent",
+                f"The agent's critic achieves {show(100 * gain.value)} % of the variance reduction of gradient estimates that is "
+                "possible with a state baseline."
+                + (" Below 0 it increases the variance." if gain.value < 0 else "")
                 if isfinite(gain.value) else
-                "How much of the variance the critic takes away cannot be said: no return is settled.",
+                "The variance reduction by the critic is unknown, because no return is complete.",
                 ("baselines", "gain_share", {"subtracted": "value"}),
             ),
         ]  # fmt: skip
         headline = (
-            f"Its critic is off by {show(100 * rms.value)} % of a value's size. {verdict}"
+            f"Its critic has an error of {show(100 * rms.value)} % of the values' size. {verdict}"
             if isfinite(rms.value)
             else verdict
         )
@@ -267,34 +267,34 @@ class _Sections:
             above="The true reward rises with it.",
             below="The true reward falls with it.",
             either="A change of the true reward cannot be told from noise.",
-            unknown="Whether the true reward rises cannot be said: too few episodes were completed.",
+            unknown="Too few episodes were completed to see whether the true reward rises.",
         )
         promise = _by_sign(
             fresh,
             above="Part of its promise holds on fresh batches.",
-            below="On fresh batches its promise turns into a loss: it is overfitting.",
-            either="On fresh batches nothing of its promise can be told from noise.",
-            unknown="Whether its promise holds on fresh batches cannot be said.",
+            below="On fresh batches the surrogate falls: its promise is overfitting.",
+            either="On fresh batches its surrogate gain cannot be told from noise.",
+            unknown="The data do not determine whether its promise holds on fresh batches.",
         )
         findings = [
             self.finding(
                 "reward", "Mean return of the agent", reward, "reward", "episodes of this agent",
-                f"The agent, its actions drawn, earns {show(reward.value)} per episode.",
+                f"The agent's stochastic policy has a mean return of {show(reward.value)} per episode.",
                 ("slice", "slice_reward", {"along": 0.0, "budget": budget}),
             ),
             self.finding(
-                "promised", "What the step promises", promised, "1", "blocks of the step's own batch",
+                "promised", "Promise of the step (own batch)", promised, "1", "blocks of the step's own batch",
                 f"The agent's next step raises the surrogate by {show(promised.value)} on the batch it was made from.",
                 ("slice", "promised", {}),
             ),
             self.finding(
-                "promised_fresh", "What fresh batches say of it", fresh, "1", "fresh batches of this agent",
+                "promised_fresh", "Promise on fresh batches", fresh, "1", "fresh batches of this agent",
                 f"On fresh batches of the same size the same step changes the surrogate by {show(fresh.value)}. {promise}",
                 ("slice", "promised_fresh", {}),
             ),
             self.finding(
-                "kept", "What the step gains", kept, "reward", "episodes of this agent",
-                f"The mean return after the step differs from that before by {show(kept.value)}. {gains}",
+                "kept", "Gain of the step in true reward", kept, "reward", "episodes of this agent",
+                f"The mean return after the step minus that before is {show(kept.value)}. {gains}",
                 ("slice", "kept", {"budget": budget}),
             ),
         ]  # fmt: skip
@@ -312,7 +312,7 @@ class _Sections:
         beyond = (
             ""
             if eps is None
-            else f" Its clip range allows 1 + ε = {show(1 + eps)}, which is a wish and no bound."
+            else f" Its clip range allows 1 + ε = {show(1 + eps)}, but does not enforce it."
         )
         findings = [
             self.finding(
@@ -323,13 +323,13 @@ class _Sections:
             ),
             self.finding(
                 "ratio_max", "Largest ratio", largest, "1", "fresh batches of this agent",
-                f"Of {show(self.pairs)} fresh pairs the largest ratio π_new / π_old is {show(largest.value)} on average; "
-                f"of its own pairs it is {show(own['ratio_max'])}.{beyond}",
+                f"The largest ratio π_new / π_old of {show(self.pairs)} fresh pairs is {show(largest.value)} on average; "
+                f"on its own pairs it is {show(own['ratio_max'])}.{beyond}",
                 ("trust_region", "ratio_max", {}, "mean over batches"),
             ),
             self.finding(
                 "clip_fraction", "Share of ratios beyond 1 ± 0.2", share, "1", "fresh batches of this agent",
-                f"{show(100 * share.value)} % of the ratios on fresh pairs are off 1 by more than 0.2, and "
+                f"{show(100 * share.value)} % of the ratios on fresh pairs differ from 1 by more than 0.2, and "
                 f"{show(100 * own['clip_fraction'])} % of those on its own pairs.",
                 ("trust_region", "clip_fraction", {}, "mean over batches"),
             ),
@@ -341,7 +341,7 @@ class _Sections:
         elif mean.low > bound:
             headline = f"Its updates break their {name} of {show(bound)} on fresh pairs."
         else:
-            headline = f"Whether its updates keep their {name} of {show(bound)} on fresh pairs is open."
+            headline = f"Whether its updates keep their {name} of {show(bound)} on fresh pairs is undecided."
         return _section("trust_region", "How far does an update move it?", headline, findings)
 
     def read(self, name: str, variable: str, **at: Any) -> Interval:
@@ -390,7 +390,7 @@ def _by_sign(number: Interval, *, above: str, below: str, either: str, unknown: 
 
 
 def _by_error(value: float, error: float, count: int) -> Interval:
-    """A positive number with a Student's t interval by its standard error over some states."""
+    """A positive number with a Student's t interval from its standard error over states."""
     half = student.ppf(0.5 + LEVEL / 2, count - 1) * error
     return Interval(value, float(np.maximum(0.0, value - half)), value + half)
 

@@ -1,4 +1,4 @@
-"""The page of an audit: `audit.html`, which needs nothing beside itself, and `audit.pdf`, from the same findings."""
+"""The page of an audit: the self-contained `audit.html`, and `audit.pdf`, from the same findings."""
 
 import base64
 import io
@@ -21,12 +21,12 @@ from pgprim.plotting.style import GREY, style
 from pgprim.store.files import write_bytes, writing
 
 SIZE = (4.6, 2.3)
-"""Of a picture on the HTML page [inch]."""
+"""Size of a picture on the HTML page [inch]."""
 
 A4 = (8.27, 11.69)
 
 MARGIN, COLUMN = 0.06, 0.44
-"""Of a printed page, where text begins and its right column, as shares of its width."""
+"""Left edges of a printed page's two columns, as shares of its width."""
 
 PICTURE = 0.165
 """Height of a picture on a printed page, as a share of its height."""
@@ -34,7 +34,7 @@ PICTURE = 0.165
 Found = Mapping[str, Any]
 
 GENERATOR = b"pgprim audit"
-"""By which a page is known as one that may be replaced."""
+"""Mark of a page that may be replaced."""
 
 
 def write_page(out: Path, found: Found) -> None:
@@ -54,7 +54,7 @@ def write_page(out: Path, found: Found) -> None:
 
 
 def title(found: Found) -> str:
-    """Of the page."""
+    """Title of the page."""
     agent = found["agent"]
     return f"Audit of {agent['name']}, {agent['env_id']}, iteration {agent['iteration']}"
 
@@ -72,8 +72,8 @@ def subtitle(found: Found) -> str:
 def study_note(found: Found) -> str:
     """Source of the study's numbers beside the agent's, or a sentence that there are none."""
     if not has_study(found):
-        return "The study's datasets are not at hand (--study names their folder), so there is nothing to compare with."
-    return "Beside each number stands what the study's trained agents show at the same place: median, lowest and highest."
+        return "The study's datasets are missing (--study names their folder), so there is nothing to compare with."
+    return "Each number has the median, lowest and highest value of the study's trained agents beside it."
 
 
 def has_study(found: Found) -> bool:
@@ -83,11 +83,11 @@ def has_study(found: Found) -> bool:
 
 
 def notes(found: Found) -> list[str]:
-    """Assumptions and omissions made when the agent was read, and how faithful the reading is."""
+    """Fidelity of the checkpoint, and assumptions and omissions of reading the file."""
     agent, fidelity = found["agent"], found["agent"]["fidelity"]
     faithful = (
-        f"The agent inside computes what its file computes: gradient's cosine {fidelity['grad_cosine']:.6f} with autograd's, "
-        f"largest error of V {fidelity['value_error']:.1g} of its spread, of log π {fidelity['logp_error']:.1g} nats."
+        f"The checkpoint reproduces the networks of the file: cosine of its policy gradient to autograd's {fidelity['grad_cosine']:.6f}, "
+        f"largest difference of V {fidelity['value_error']:.1g} of its standard deviation, of log π {fidelity['logp_error']:.1g} nats."
     )
     return [
         faithful,
@@ -97,12 +97,12 @@ def notes(found: Found) -> list[str]:
 
 
 def has_history(found: Found) -> bool:
-    """Whether there is more than one moment to show."""
+    """Whether there is more than one checkpoint or update to show."""
     return len(found["history"]["checkpoints"]) > 1 or bool(found["history"]["updates"])
 
 
 def html(folder: Path, found: Found) -> str:
-    """The page as one text, pictures within it."""
+    """The page as one text, with embedded pictures."""
     pictures = {}
     with style():
         for section in found["sections"]:
@@ -130,7 +130,7 @@ def html(folder: Path, found: Found) -> str:
 
 
 def _embedded(figure: Figure) -> str:
-    """A figure as an address that holds it whole."""
+    """A figure as a data URI."""
     file = io.BytesIO()
     with rc_context({"svg.hashsalt": "pgprim"}):  # names within the picture, random otherwise
         figure.savefig(file, format="svg", metadata={"Date": None})

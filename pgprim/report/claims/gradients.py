@@ -102,7 +102,7 @@ CLAIMS = {
         _noise_of_tasks,
     ),
     "truth_needs_more_pairs": Claim(
-        "To come near the true gradient takes several times more pairs than training uses",
+        "An estimate near the true gradient takes several times more pairs than training uses",
         "Sec. 2.1, Fig. 2",
         "log₂ of the pairs for a cosine of 0.9 to the true gradient, by the noise scale, over 2K",
         "1",
@@ -111,7 +111,7 @@ CLAIMS = {
         _pairs_to_truth,
     ),
     "most_pairs_suffice": Claim(
-        "With a million pairs estimates are near the true gradient",
+        "With a million pairs, estimates are near the true gradient",
         "Sec. 2.1, Fig. 2",
         "cosine to the true gradient at 10⁶ pairs, by the noise scale, trained checkpoints",
         "1",
@@ -120,9 +120,9 @@ CLAIMS = {
         _truth_at_most,
     ),
     "steps_are_no_better": Claim(
-        "The update steps that algorithms take agree no better than gradient estimates",
+        "The algorithms' update steps agree no better than gradient estimates",
         "Sec. 2.1, footnote",
-        "mean pairwise cosine of update steps less that of gradient estimates at 2K pairs, trained checkpoints",
+        "mean pairwise cosine of update steps minus that of gradient estimates at 2K pairs, trained checkpoints",
         "1",
         ("steps", "gradient"),
         {"": "steps"},

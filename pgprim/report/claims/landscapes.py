@@ -51,7 +51,7 @@ def _kept_promise(results: Results, params: Params, level: float) -> Iterator[Ev
 
 CLAIMS = {
     "reward_is_noise_at_2k": Claim(
-        "With the pairs that training uses, rewards cannot tell good steps of trained agents from bad ones",
+        "With the pairs that training uses, measured rewards do not separate good from bad steps of trained agents",
         "Sec. 2.3, Figs. 5, 19, 20",
         "share of noise in the reward's variance over the plane at 2K pairs per point, trained checkpoints",
         "1",
@@ -60,7 +60,7 @@ CLAIMS = {
         _noise_at_budget,
     ),
     "reward_is_clear_with_more": Claim(
-        "With many times more pairs than training uses, rewards can tell good steps from bad ones",
+        "With many times more pairs than training uses, measured rewards separate good from bad steps",
         "Sec. 2.3, Figs. 5, 19, 20",
         "share of noise in the reward's variance over the plane at the most pairs per point, trained checkpoints",
         "1",
@@ -87,7 +87,7 @@ CLAIMS = {
         _agreement("few", ("ppo", "trpo"), is_trained=True, by_algo=False),
     ),
     "trpo_aligns_with_many_pairs": Claim(
-        "TRPO's surrogate agrees with the reward along the step where the step is made of many pairs",
+        "TRPO's surrogate agrees with the reward along steps made from many pairs",
         "Sec. 2.3, Figs. 6, 14, 16, 18",
         "rank correlation within columns of equal β of the plane of a step by many pairs, trained checkpoints",
         "1",
@@ -96,7 +96,7 @@ CLAIMS = {
         _agreement("many", ("trpo",), is_trained=True, by_algo=True),
     ),
     "ppo_misaligns_with_many_pairs": Claim(
-        "PPO's surrogate does not agree with the reward along the step even where the step is made of many pairs",
+        "PPO's surrogate does not agree with the reward along the step, even for steps made from many pairs",
         "Sec. 2.3, Figs. 7, 13, 15, 17",
         "rank correlation within columns of equal β of the plane of a step by many pairs, trained checkpoints",
         "1",
@@ -105,7 +105,7 @@ CLAIMS = {
         _agreement("many", ("ppo",), is_trained=True, by_algo=True),
     ),
     "promise_is_not_kept": Claim(
-        "Most of what the surrogate promises of a step by 2K pairs is overfitting to those pairs (our measure)",
+        "Most of the surrogate gain of a step made from 2K pairs is overfitting to those pairs (our measure)",
         "beyond Sec. 2.3",
         "surrogate of the step on fresh batches over that on its own batch, trained checkpoints",
         "1",

@@ -49,7 +49,7 @@ CLAIMS = {
     "choices_matter": Claim(
         "PPO's implementation choices matter for its return",
         "first version",
-        "p value of Welch's test that all 16 combinations of four choices, each at its best learning rate, earn the same",
+        "p value of Welch's test that all 16 combinations of four choices, each at its best learning rate, have equal returns",
         "1",
         ("ablation",),
         {"": "ablation"},

@@ -94,7 +94,7 @@ CLAIMS = {
         _keeps_delta(("ppo", "ppo_m")),
     ),
     "ratios_break_eps": Claim(
-        "Every algorithm's largest ratio exceeds 1 + ε, PPO's too, whose clipping is meant to prevent it",
+        "Every algorithm's largest ratio exceeds 1 + ε, even PPO's, whose clipping is meant to prevent it",
         "Sec. 2.4; Implementation Matters, Fig. 3",
         f"share of agents with a ratio above 1 + ε on the update's own pairs in {MOSTLY:.0%} of the iterations",
         "1",

@@ -62,7 +62,7 @@ def _gain(more: str, less: str, at_2k: bool):
 
 CLAIMS = {
     "value_fits_its_targets": Claim(
-        "Value networks fit the targets that they are trained on, on held-out pairs too",
+        "Value networks fit their training targets, also on held-out pairs",
         "Sec. 2.2, Figs. 3, 12",
         "Σ|V − (V_old + A_GAE)| over Σ|V_old + A_GAE| on held-out pairs",
         "1",
@@ -71,9 +71,9 @@ CLAIMS = {
         _gae_error,
     ),
     "value_misses_returns": Claim(
-        "Value networks are far off the returns as the paper computes them, by about half",
+        "Value networks have a relative error of about one half against returns as the paper computes them",
         "Sec. 2.2, Figs. 3, 12",
-        "mean relative error to returns on held-out pairs, by the paper's formula",
+        "mean relative error against returns on held-out pairs, by the paper's formula",
         "1",
         ("value",),
         ERRORS,
@@ -82,14 +82,14 @@ CLAIMS = {
     "value_misses_exact_returns": Claim(
         "Value networks predict uncut returns worse than the true value function would (our definition)",
         "Sec. 2.2, Figs. 3, 12",
-        "log₂ of Σ|V − R|/Σ|R| over the floor that V^π shows at the same pairs, returns uncut",
+        "log₂ of Σ|V − R|/Σ|R| over the floor (the error of V^π on the same pairs), for uncut returns",
         "1",
         ("floors",),
         ERRORS,
         _beyond_floor,
     ),
     "value_misses_returns_by_far_more": Claim(
-        "Value networks are off the returns by far more than off their targets",
+        "Value networks have a much larger error against returns than against their targets",
         "Sec. 2.2, Figs. 3, 12",
         "log₂ of the ratio of the two errors Σ|error|/Σ|target| on held-out pairs",
         "1",
@@ -98,7 +98,7 @@ CLAIMS = {
         _returns_against_gae,
     ),
     "value_helps_agreement": Claim(
-        "The agent's value network makes gradient estimates agree more than no baseline does",
+        "Gradient estimates agree more with the agent's value network as baseline than without a baseline",
         "Sec. 2.2, Fig. 4",
         "log₂ of the mean pairwise cosine with the agent's V over that with no baseline, at 10K pairs",
         "1",
@@ -107,7 +107,7 @@ CLAIMS = {
         _gain("value", "zero", at_2k=False),
     ),
     "true_value_helps_more": Claim(
-        "The true value function makes gradient estimates agree more than the agent's does",
+        "Gradient estimates agree more with the true value function as baseline than with the agent's",
         "Sec. 2.2, Fig. 4",
         "log₂ of the mean pairwise cosine with V* over that with the agent's V, at 10K pairs",
         "1",
@@ -116,7 +116,7 @@ CLAIMS = {
         _gain("true", "value", at_2k=False),
     ),
     "value_helps_little_at_2k": Claim(
-        "With the pairs that training uses, the agent's value network helps little",
+        "With the pairs that training uses, the agent's value network increases agreement only a little",
         "Sec. 2.2, Fig. 4",
         "log₂ of the mean pairwise cosine with the agent's V over that with no baseline, at 2K pairs",
         "1",

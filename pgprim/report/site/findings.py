@@ -149,7 +149,7 @@ def _values(ds: xr.Dataset | None, floors: xr.Dataset | None) -> Finding:
         else "Value networks fit returns no worse than their targets"
     )
     text = (
-        f"On fresh pairs their mean relative error is {_percent(median['targets'])} against the targets of training and "
+        f"On fresh pairs their mean relative error is {_percent(median['targets'])} against the training targets and "
         f"{_percent(median['returns, as published'])} against returns by the paper's definition. Once returns are not cut "
         f"off at the end of a batch it is {_percent(median['returns, not cut'])}"
     )
