@@ -1,7 +1,7 @@
-"""How long Snakemake takes when there is nothing to do, and what a job costs beyond its command.
+"""Time of a Snakemake run without jobs, and the overhead of a job.
 
-`make bench-dag` runs this on the toy of `bridge/tests` with about 18 and about 1000 stages. Best of several runs; the machine
-should be idle.
+`make bench-dag` runs this on the toy of `bridge/tests` with about 18 and about 1000 stages. Best of several runs; the
+machine should be idle.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""How time and memory grow with pairs, streams, parameters, grid points and stages.
+"""Growth of time and memory with pairs, streams, parameters, grid points and stages.
 
-`make bench-growth` measures every size in a process of its own, so that its CPU time and its peak memory are its own. All
-but the stages are of an untrained Humanoid agent: CPU time of the work without the start of Python, peak memory of the
-whole process. The stages are those of the toy of `bridge/tests` with everything computed: a whole `snakemake` with
-nothing to do.
+`make bench-growth` measures every size in a separate process, with its own CPU time and peak memory. All except the
+stages use an untrained Humanoid agent: CPU time of the work without the start of Python, peak memory of the whole
+process. The stages are those of the toy of `bridge/tests` with everything computed: a whole `snakemake` with nothing
+to do.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""How fast pgprim samples, trains, estimates and stores, against the simulator's own pace and against peers.
+"""Speed of sampling, training, estimating and storing, relative to the bare simulator and to other libraries.
 
-`make bench-pace` runs every workload in turns, with the physics limit measured anew before and after each that is compared
-to it, so that a slow moment of the machine hits both; it prints the medians of paces and of ratios within a turn.
-Workloads are processes of their own, one per core, side by side; the start of Python is not counted. The machine should
-be idle.
+`make bench-pace` runs the workloads in turns and measures the physics limit before and after each that is compared
+with it, so that a slow moment of the machine affects both. It prints the medians of rates and of ratios within a
+turn. Each workload is a separate process, one per core; the start of Python is not counted. The machine should be
+idle.
 """
 
 import argparse
@@ -144,7 +144,7 @@ def training(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
 
 
 def peer(agent: Checkpoint, pairs: int, algo: str) -> Iterator[int]:
-    """stable-baselines3's PPO or sb3-contrib's TRPO: same batch, epochs and networks, observations and rewards normalised."""
+    """stable-baselines3's PPO or sb3-contrib's TRPO with the same batch, epochs, networks and normalisation."""
     import gymnasium
     import torch
     from sb3_contrib import TRPO

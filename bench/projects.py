@@ -1,4 +1,4 @@
-"""Agents to measure with, and the pipeline's stages in a folder of their own."""
+"""Agents for the benchmarks, and the pipeline's stages in a separate folder."""
 
 import argparse
 import importlib

@@ -1,4 +1,4 @@
-"""Writes what the benchmarks found into `docs/performance.md`, between marks, and draws the figure of growth beside it.
+"""Write the benchmarks' results into `docs/performance.md`, between marks, and draw the figure of growth.
 
 The numbers come from `docs/performance/*.json`, which `make bench JSON=docs/performance` writes.
 """

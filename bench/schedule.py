@@ -1,8 +1,8 @@
-"""How busy a parameter set would keep more cores than are at hand, from its graph of jobs and what each is known to take.
+"""Simulated use of many cores by a parameter set, from its graph of jobs and their measured times.
 
-`make bench-schedule` plays the run of a whole set: every job is one thread and starts when all that it reads is made and a
-core is free, earlier stages of the pipeline first. CPU times are those of `workflow/rates.yaml`; Snakemake's own time
-and the time that files take to travel are left out.
+`make bench-schedule` simulates the run of a whole set: every job is one thread and starts when its inputs exist and a
+core is free, earlier stages first. CPU times are those of `workflow/rates.yaml`; Snakemake's own time and file
+transfers are left out.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """Time and memory of the last run's jobs, and how busy they kept the cores.
 
-`make bench-stages` reads the files that Snakemake writes below `benchmarks/`, one per job; so run `snakemake` first. A job
-ended when its log was last written to: what is done before Snakemake plans sets all benchmarks' own times anew. The
-folder may hold jobs of several runs: a time without any job that is longer than `--gap` lies between two of them. How busy
-the cores were is told of the last run: the CPU time of its jobs over its time and the cores.
+`make bench-stages` reads the files that Snakemake writes below `benchmarks/`, one per job; so run `snakemake` first.
+A job's end is the modification time of its log, since the prelude resets those of the benchmark files. The folder may
+have jobs of several runs: a time without jobs that is longer than `--gap` separates two runs. The use of the cores is
+that of the last run: the CPU time of its jobs divided by its duration and the number of cores.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """Measures the parts of deep policy gradient methods on real agents (study: arXiv:1811.02553).
 
-The library computes statistics of any agent from plain numpy arrays: agreement of gradients and their noise scale, advantages
-and returns with correct time limits, value errors, divergences and ratios of an update, and the noise of a measured surface.
-The functions are in `pgprim.library`; they need only numpy and scipy, and are loaded at their first use.
+The library computes statistics of any agent from plain numpy arrays: agreement of gradients and their noise scale,
+advantages and returns with correct time limits, value errors, divergences and ratios of an update, and the noise of a
+measured surface. The functions are in `pgprim.library`; they need only numpy and scipy, and are loaded at their first
+use.
 
     >>> import pgprim
     >>> pgprim.gae([0.0, 1.0], [0.5, 0.5], [0.5, 0.0], [False, True], [False, False], gamma=1.0, lam=1.0)
@@ -37,8 +38,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A function of `pgprim.library`, imported lazily, since numpy must not be loaded before its kernels are
-    selected."""
+    """A function of `pgprim.library`, imported lazily: kernels must be selected before numpy is loaded."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module("pgprim.library"), name)

@@ -1,7 +1,7 @@
 """`python -m pgprim COMMAND ...`: one entry point for all commands.
 
-Each command is a module of `pgprim.commands`. The pipeline runs these modules directly, so that a stage depends only on its own
-code.
+Each command is a module of `pgprim.commands`. The pipeline runs these modules directly, so that a stage depends only
+on its own code.
 """
 
 import ast

@@ -1,9 +1,9 @@
 """Selects the same numerical kernels on every x86-64 processor with AVX2 and FMA.
 
-numpy, OpenBLAS, torch and MKL select kernels by processor and environment when they are loaded, and kernels round differently.
-This module fixes the selection. Every package of pgprim that computes for the study imports it before anything else; `pgprim`
-itself does not, so that a program that uses the library keeps its own kernels. `docs/determinism.md` has the guarantee and its
-limits.
+numpy, OpenBLAS, torch and MKL select kernels by processor and environment when they are loaded, and kernels round
+differently. This module fixes the selection. Every package of pgprim that computes for the study imports it before
+anything else; `pgprim` itself does not, so that a program that uses the library keeps its own kernels.
+`docs/determinism.md` has the guarantee and its limits.
 """
 
 import os
@@ -17,12 +17,12 @@ from pgprim.types.errors import UserError
 NAME = "x86-64-avx2"
 
 LIBRARIES = ("numpy", "scipy", "torch")
-"""Libraries that select their kernels once, when they are loaded."""
+"""Choose their kernels when they are loaded, and keep them."""
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
-"""One thread, because results must not depend on the number of cores, and jobs run in parallel."""
+"""Results must not depend on a machine's cores, and jobs run side by side."""
 
 CHOICES = {
     "OPENBLAS_CORETYPE": "Haswell",  # in numpy and in scipy: Intel's first processor with AVX2; AMD's run it as well
@@ -37,7 +37,7 @@ CHOICES = {
 }
 
 CONTRARY = ("NPY_ENABLE_CPU_FEATURES", "MKL_DOMAIN_NUM_THREADS")
-"""Variables that override these choices or conflict with them."""
+"""Would overrule these choices, or be an error beside them."""
 
 
 def kernels() -> str:

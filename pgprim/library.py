@@ -1,8 +1,8 @@
 """Statistics of gradients, values, updates and surfaces of any agent, from plain arrays.
 
-`import pgprim` provides all functions; they need only numpy and scipy. Arguments may be lists or arrays of any framework that
-numpy can read; results are numpy arrays and named tuples in double precision. No function uses random numbers, so the same arrays
-give the same results.
+`import pgprim` provides all functions; they need only numpy and scipy. Arguments may be lists or arrays of any
+framework that numpy can read; results are numpy arrays and named tuples in double precision. No function uses random
+numbers, so the same arrays give the same results.
 
 Conventions:
 
@@ -201,8 +201,9 @@ def next_values(val: ArrayLike, behind: ArrayLike, ended: ArrayLike) -> Float64[
 
     Args:
         val: V(s_t) [..., t].
-        behind: V of the final observation where an episode ended, and in the last column V of the observation after the last
-            action [..., t]; ignored elsewhere. Values at terminations do not matter in `gae` and `returns_to_go`.
+        behind: V of the final observation where an episode ended, and in the last column V of the observation after
+            the last action [..., t]; ignored elsewhere. Values at terminations do not matter in `gae` and
+            `returns_to_go`.
         ended: Whether the episode ended with the pair, `terminated | truncated` [..., t].
 
     Raises:
@@ -230,10 +231,11 @@ def gae(
     gamma: float,
     lam: float,
 ) -> Float64[np.ndarray, "*stream t"]:
-    """Generalised advantage estimates A_t = Σ_k (γλ)^k δ_{t+k}, δ_t = r_t + γ V(s'_t) − V(s_t), to the episode's end or the cut.
+    """Generalised advantage estimates A_t = Σ_k (γλ)^k δ_{t+k} with δ_t = r_t + γ V(s'_t) − V(s_t).
 
-    V(s'_t) is replaced by 0 where the episode terminated, but not where it was truncated or in the last column. λ = 0
-    gives the TD error, λ = 1 the return minus V. PPO and TRPO fit their value network to V + A (Eq. 4).
+    The sum runs to the end of the episode or the cut. V(s'_t) is replaced by 0 where the episode terminated, but not
+    where it was truncated or in the last column. λ = 0 gives the TD error, λ = 1 the return minus V. PPO and TRPO fit
+    their value network to V + A (Eq. 4).
 
     Args:
         rew: Rewards [..., t].
@@ -295,10 +297,11 @@ def complete_returns(
 ) -> Float64[np.ndarray, "*stream t"]:
     """Returns without bootstrap; NaN where a cut may remove more than 1 % of the return.
 
-    Use these returns to measure a value network's error. The return of a state n pairs before a cut lacks the share γⁿ of a constant
-    reward's value, so even a perfect value network would have a large error. A pair therefore counts only if at least n pairs with
-    γⁿ ≤ 0.01 (459 for γ = 0.99) fit before the time limit and the end of the arrays. Pairs are left out by their time alone, whether
-    or not their episode terminated: keeping those that terminated would be a selection by outcome.
+    Use these returns to measure a value network's error. The return of a state n pairs before a cut lacks the share
+    γⁿ of a constant reward's value, so even a perfect value network would have a large error. A pair therefore counts
+    only if at least n pairs with γⁿ ≤ 0.01 (459 for γ = 0.99) fit before the time limit and the end of the arrays.
+    Pairs are left out by their time alone, whether or not their episode terminated: keeping those that terminated
+    would be a selection by outcome.
 
     Args:
         rew: Rewards [..., t]. Streams start with an episode.
@@ -374,7 +377,8 @@ def gaussian_kl(
 
     Args:
         mu_old: Means before the update [..., act].
-        log_sigma_old: Logarithms of the standard deviations before it: [act], or [..., act] where they depend on the state.
+        log_sigma_old: Logarithms of the standard deviations before it: [act], or [..., act] where they depend on the
+            state.
         mu: Means after it [..., act].
         log_sigma: Logarithms of the standard deviations after it.
 
@@ -405,8 +409,8 @@ def trust_region(
 ) -> TrustRegion:
     """Divergence and ratios ρ = π(a|s)/π_old(a|s) (Eq. 18) of an update, and the share of pairs that PPO would clip.
 
-    Compute them on the update's own pairs and on fresh pairs of the old policy; the two differ. The maximum grows with the number of
-    pairs, so compare it only at equal numbers.
+    Compute them on the update's own pairs and on fresh pairs of the old policy; the two differ. The maximum grows
+    with the number of pairs, so compare it only at equal numbers.
 
     Args:
         logp_old: log π_old(a|s) of the actions taken, of any shape [nat].
@@ -441,9 +445,10 @@ def trust_region(
 def noise_share(halves: ArrayLike, level: float = 0.95) -> Interval:
     """Share of a measured surface's variance over its points that is noise: Var D / Var T.
 
-    With A and B the means of two halves of a point's episodes, such as those with odd and even number, T = (A + B)/2 is the measured
-    surface, and D = (A − B)/2 has the same noise but none of the shape. 1 means that the shape is all noise; the estimate may exceed 1.
-    A surface is a plane of rewards around an agent, a slice along its step, or any other set of points that is compared.
+    With A and B the means of two halves of a point's episodes, such as those with odd and even number, T = (A + B)/2
+    is the measured surface, and D = (A − B)/2 has the same noise but none of the shape. 1 means that the shape is all
+    noise; the estimate may exceed 1. A surface is a plane of rewards around an agent, a slice along its step, or any
+    other set of points that is compared.
 
     Args:
         halves: A and B of each point [point, 2]; points that are not finite are left out.

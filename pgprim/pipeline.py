@@ -1,6 +1,7 @@
 """The pipeline's hooks, which connect pgprim to `dvcsnake`.
 
-`[tool.dvcsnake]` in pyproject.toml names them. Every job imports this module, so it imports other modules only when needed.
+`[tool.dvcsnake]` in pyproject.toml names them. Every job imports this module, so it imports other modules only when
+needed.
 """
 
 from collections.abc import Mapping, Sequence

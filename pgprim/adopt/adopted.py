@@ -1,4 +1,4 @@
-"""From a file to checkpoints: read, checked against the task, made, compared with the file."""
+"""From a file to checkpoints: read it, check it against the task, make checkpoints, compare them with it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,21 +18,21 @@ from pgprim.types.checkpoint import Checkpoint, Moments
 from pgprim.types.environment import Environment
 
 ESTIMATED_FROM = 20_000
-"""Pairs from which normalisers that no file holds are estimated: ten iterations of 2048, as when training begins."""
+"""Pairs for estimating normalisers that no file has: ten iterations of 2048, as at the start of training."""
 
 
 NO_NORMALISER = "none"
-"""In place of a normaliser's file."""
+"""Value of `normaliser` for an agent without one."""
 
 
 @dataclass(frozen=True)
 class Adopted:
-    """One agent inside.
+    """One adopted agent.
 
     Attributes:
-        agent: What its file says, with normalisers estimated if need be.
-        checkpoint: What pgprim takes it for.
-        fidelity: How well the two agree.
+        agent: The content of its file, with estimated normalisers if the file has none.
+        checkpoint: The agent as a checkpoint.
+        fidelity: Agreement of the two.
     """
 
     agent: ForeignAgent
@@ -59,12 +59,12 @@ def adopt(
         task: Name of the task in the parameter file.
         environment: The task's environment.
         name: The agent's name.
-        normaliser: File of its normalisers, of all checkpoints if there are several; `NO_NORMALISER` for an agent that has
-            none, where its format does not say so.
+        normaliser: File of its normalisers, of all checkpoints if there are several; `NO_NORMALISER` for an agent
+            that has none, where its format does not say so.
         activation: Of the hidden layers, for formats that do not record it.
-        settings: Settings in place of the files'.
+        settings: Settings that override the files'.
         num_episodes: Episodes for the mean return.
-        num_pairs: Pairs from which normalisers that no file holds are estimated.
+        num_pairs: Pairs for estimating normalisers that no file has.
 
     Yields:
         The agents by rising iteration.
@@ -122,13 +122,13 @@ def check_spaces(agent: ForeignAgent, environment: Environment) -> None:
 
 
 def estimate_normalisers(agent: ForeignAgent, checkpoint: Checkpoint, num_pairs: int) -> ForeignAgent:
-    """The agent with the normalisers that its file does not hold estimated anew from its own rollouts.
+    """The agent with missing normalisers estimated from its own rollouts.
 
-    They run from nothing while the policy acts, as they did when its training began.
+    The normalisers start without data and run while the policy acts, as at the start of training.
 
     Args:
-        agent: What the file says.
-        checkpoint: Of the agent, with normalisers that have seen nothing.
+        agent: The content of the file.
+        checkpoint: The agent's checkpoint, with normalisers without data.
         num_pairs: Pairs to run.
     """
     if "not saved" not in (agent.observations, agent.rewards):

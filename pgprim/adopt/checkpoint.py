@@ -1,4 +1,4 @@
-"""A pgprim checkpoint of an agent that another library trained: the one place where its parts get pgprim's names."""
+"""Checkpoints of adopted agents: this module alone maps their parts to pgprim's names."""
 
 from dataclasses import MISSING, fields
 from typing import Any
@@ -26,7 +26,8 @@ def make_checkpoint(
 ) -> Checkpoint:
     """The checkpoint of an agent.
 
-    An agent whose normalisers are not saved gets ones that have seen nothing; `fidelity.estimate_normalisers` fills them.
+    An agent whose normalisers are not saved gets ones that have seen nothing; `fidelity.estimate_normalisers` fills
+    them.
 
     Args:
         agent: What its file says.
@@ -75,7 +76,7 @@ def settings_of(agent: ForeignAgent, given: dict[str, Any]) -> dict[str, Any]:
         given: Settings in place of the file's.
 
     Raises:
-        UserError: A given one is not for setting.
+        UserError: A given setting cannot be set.
     """
     observations, rewards = (
         UNKNOWN if one == "not saved" else one for one in (agent.observations, agent.rewards)
@@ -125,7 +126,7 @@ def _adam(agent: ForeignAgent, params: Float[Tensor, "1 param"], part: slice) ->
 
 
 def _moments(normaliser: Normaliser | str | None, dim: int) -> Moments:
-    """Moments with the normaliser's mean and variance; pgprim's variance divides by count − 1, the libraries' by count."""
+    """Moments with the normaliser's mean and variance, which pgprim divides by count − 1, the libraries by count."""
     if not isinstance(normaliser, Normaliser):
         return Moments(0, np.zeros((1, dim)), np.zeros((1, dim)))
     count = max(2, round(normaliser.count))

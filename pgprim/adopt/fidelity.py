@@ -1,7 +1,7 @@
-"""Whether a checkpoint computes what the file's networks compute, by a second way that shares no code with pgprim.
+"""Fidelity: comparison of a checkpoint with its file's networks, by code that is independent of pgprim.
 
-The second way is a plain torch module in double precision, made of the file's own arrays and conventions, which torch
-differentiates, and which acts in Gymnasium's environment by Gymnasium's own loop.
+The independent code is a plain torch module in double precision with the file's own arrays and conventions. It is
+differentiated by torch, and acts in Gymnasium's environment in a plain loop.
 """
 
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.environment import Environment
 
 SMALLEST_COSINE = 0.9999
-"""Of the two gradients: single precision leaves 1 − cosine of about 1e-8, another agent's gradient has a cosine near 0."""
+"""Smallest cosine of the two gradients: single precision gives 1 − cosine ≈ 1e-8, another agent a cosine near 0."""
 
 LARGEST_ERROR = 1e-3
-"""Of V relative to its spread over pairs, and of log π in nats: single precision leaves about 1e-5."""
+"""Largest error of V, relative to its spread over pairs, and of log π in nats: single precision gives about 1e-5."""
 
 BLOCK = 50
-"""Pairs between looks at whether all streams' first episodes have ended."""
+"""Pairs between checks whether all streams' first episodes have ended."""
 
 LONGEST_EPISODE = 1000
 """Pairs after which an episode is cut where the task has no time limit."""
@@ -60,7 +60,7 @@ class Fidelity:
 
     @property
     def is_faithful(self) -> bool:
-        """Whether the checkpoint may stand for the file."""
+        """Whether the checkpoint agrees with the file."""
         return (
             self.grad_cosine > SMALLEST_COSINE
             and self.value_error < LARGEST_ERROR
@@ -69,7 +69,7 @@ class Fidelity:
 
 
 class PlainAgent(nn.Module):
-    """An agent as torch has it: modules in double precision, from the file's arrays."""
+    """An agent as plain torch modules in double precision, from the file's arrays."""
 
     def __init__(self, agent: ForeignAgent) -> None:
         super().__init__()
@@ -100,8 +100,8 @@ def measure_fidelity(agent: ForeignAgent, checkpoint: Checkpoint, num_episodes: 
     """Compare a checkpoint with the plain module of its file, on pairs of the module's own episodes.
 
     Args:
-        agent: What the file says.
-        checkpoint: What was made of it.
+        agent: The content of the file.
+        checkpoint: The agent's checkpoint.
         num_episodes: Episodes of each of the two ways of acting.
 
     Raises:

@@ -67,7 +67,7 @@ class Normaliser:
 
 
 NotSaved = Literal["not saved"]
-"""In place of a normaliser: the agent had one, but its file does not hold it."""
+"""Mark of a missing normaliser: the agent had one, but its file does not have it."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ class ForeignAgent:
         settings: What the file says of its training, by the names of `types.agent.Settings` and its algorithm's.
         adam: The optimiser's state.
         iteration: Updates made; None where the file does not say.
-        assumed: Sentences: what the file does not say, and what is taken for true.
-        left_out: Sentences: what the file says and pgprim cannot represent, where that leaves policy and value as they are.
+        assumed: Sentences on settings that the file lacks, and their assumed values.
+        left_out: Sentences on parts that pgprim cannot represent and that do not change policy and value.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Networks out of state dicts: names and tensors in, layers out, and a refusal of whatever is no such network."""
+"""Networks from state dicts: names and tensors in, layers out; everything else is refused."""
 
 import re
 from collections.abc import Sequence
@@ -125,7 +125,7 @@ def check_pair(policy: Network, value: Network, sigma: np.ndarray, where: str) -
 
 
 def refuse_leftovers(names: Sequence[str], where: str) -> None:
-    """Refuse parameters that no network has taken: what they compute would be lost.
+    """Refuse parameters that no network uses: their effect would be lost.
 
     Raises:
         UserError: There are some.
@@ -206,7 +206,7 @@ def own_names(policy: Network, value: Network) -> list[str]:
 
 
 def fold_inputs(network: Network, own: Normaliser | None, other: Normaliser | None) -> Network:
-    """The network that computes from observations normalised by `other` what it computed from those of `own`.
+    """The network that gives, for observations normalised by `other`, its outputs for those normalised by `own`.
 
     Without clipping both are affine, and the change goes into the first layer: with x = z s + m the old input is
     (z s + m − m_own)/s_own.
@@ -220,7 +220,7 @@ def fold_inputs(network: Network, own: Normaliser | None, other: Normaliser | No
 
 
 def scale_output(network: Network, mean: float, scale: float) -> Network:
-    """The network whose output is multiplied by `scale` and moved by `mean`."""
+    """The network with its output multiplied by `scale` and shifted by `mean`."""
     weight, bias = network.layers[-1]
     last = (weight * np.float32(scale)), (bias * np.float32(scale) + np.float32(mean))
     return Network((*network.layers[:-1], last), network.activation)

@@ -1,4 +1,4 @@
-"""One door for all formats: a file's kind is told from its bytes, not from its name."""
+"""Reading all formats: a file's format is recognised from its bytes, not from its name."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ FORMATS = (
 def read_agent(
     path: str | Path, normaliser: str | Path | None = None, activation: str | None = None
 ) -> ForeignAgent:
-    """Read an agent's file. Nothing that is pickled in it is run.
+    """Read an agent's file without running pickled code.
 
     Args:
         path: The file.

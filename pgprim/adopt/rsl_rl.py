@@ -1,4 +1,4 @@
-"""Agents of rsl_rl, as Isaac Lab trains them: `model_*.pt` of its runner, with one state dict (`model_state_dict`) or two."""
+"""Agents of rsl_rl (Isaac Lab): the runner's `model_*.pt`, with one state dict (`model_state_dict`) or two."""
 
 from typing import Any
 

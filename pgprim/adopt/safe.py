@@ -1,4 +1,4 @@
-"""Files that hold pickles, read without running anything that they name.
+"""Reading files with pickles without running anything that they name.
 
 A pickle is a program: its opcodes may call any importable function. Two readers here cannot be made to do that:
 `load_tensors` is torch's reader with its own allow-list of tensor constructors, and `load_inert` turns every class and
@@ -21,7 +21,7 @@ import torch
 from pgprim.types.errors import UserError
 
 LARGEST_FILE = 1 << 28
-"""Bytes that are read at most of one file: a policy of 256 × 256 units takes 1 MB, its optimiser twice that."""
+"""Largest file [bytes]: a policy of 256 × 256 units takes 1 MB, its optimiser twice that."""
 
 NUMBERS = ("f8", "f4", "i8", "i4")
 """Types of array that normalisers hold, as numpy codes."""

@@ -1,7 +1,7 @@
 """Agents of stable-baselines3 and sb3-contrib: the zip that `save` writes, and VecNormalize's pickle.
 
-Of the zip's members `data` is JSON, in which fields that JSON cannot hold stand twice: as text, and as a pickle in base 64
-that is never loaded here. The others are files of `torch.save`.
+Of the zip's members `data` is JSON, in which fields that JSON cannot hold stand twice: as text, and as a pickle in
+base 64 that is never loaded here. The others are files of `torch.save`.
 """
 
 import io
@@ -52,7 +52,7 @@ def is_zip(data: bytes) -> bool:
 
 
 def read_zip(data: bytes, path: str) -> ForeignAgent:
-    """An agent of PPO or TRPO from the zip of `save`, without observation and reward normaliser, which it does not hold.
+    """An agent of PPO or TRPO from the zip of `save`, which has no normalisers.
 
     Raises:
         UserError: The file is damaged, or the agent cannot be represented.

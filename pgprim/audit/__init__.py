@@ -1,8 +1,8 @@
-"""The audit of one agent: the probes at a size of minutes, and one page that says what they show.
+"""The audit of one agent: the probes with a budget of minutes, and one page of results.
 
-`plan` says what is measured and how much of it, `jobs` measures and knows what is done, `schedule` runs jobs side by side,
-`findings` turns datasets into numbers and sentences, `study` looks up what the study's agents show at the same place, and
-`draw` and `page` make the page.
+`plan` sets the size of the measurements, `jobs` runs them and knows which are done, `schedule` runs jobs in parallel,
+`findings` turns datasets into numbers and sentences, `study` looks up the study's agents for comparison, and `draw`
+and `page` make the page.
 """
 
 import pgprim.kernels  # noqa: F401  before any module of this package loads numpy or torch

@@ -26,10 +26,10 @@ def draw_section(figure: FigureBase, key: str, folder: Path, found: Found) -> No
     """Draw a section's picture.
 
     Args:
-        figure: Where to.
+        figure: Target figure.
         key: The section.
         folder: Of the checkpoint's datasets.
-        found: What `findings.audit_findings` gives.
+        found: Result of `findings.audit_findings`.
     """
     {"gradient": _gradient, "critic": _critic, "step": _step, "trust_region": _trust_region}[key](
         figure, folder, found
@@ -159,7 +159,7 @@ def _trust_region(figure: FigureBase, folder: Path, found: Found) -> None:
 
 
 def _fresh_batches(panel: Axes, place: int, values: np.ndarray) -> None:
-    """A number of every fresh batch, side by side around a place of the x axis; the first place has the legend's entry."""
+    """Points of all fresh batches, spread around a place of the x axis; the first place has the legend's entry."""
     shift = np.linspace(-0.15, 0.15, len(values))
     label = "fresh batches" if place == 0 else None
     panel.plot(place + shift, values, "o", color=AUDITED, markersize=2, label=label)

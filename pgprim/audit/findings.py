@@ -11,10 +11,11 @@
     history     iteration and findings' numbers of every audited checkpoint, by key; and of updates between a series'
                 checkpoints by probe and variable
 
-A finding has `key`, `title`, `value`, `low`, `high` (null where nothing can be said, or where the number is infinite: the
-sentence says which), `unit`, `over` (what the interval is over), `sentence`, `source` (`file` below the audit's folder,
-`variable`, `at`: coordinates, and `how` it was made of the variable) and `study` (`sentence`, and `median`, `lowest`, `highest`, `checkpoints`, `source` where the study's
-datasets are at hand; null where the study has no dataset of the kind).
+A finding has `key`, `title`, `value`, `low`, `high` (null where nothing can be said, or where the number is infinite:
+the sentence says which), `unit`, `over` (what the interval is over), `sentence`, `source` (`file` below the audit's
+folder, `variable`, `at`: coordinates, and `how` it was made of the variable) and `study` (`sentence`, and `median`,
+`lowest`, `highest`, `checkpoints`, `source` where the study's datasets are at hand; null where the study has no
+dataset of the kind).
 """
 
 import json
@@ -310,9 +311,7 @@ class _Sections:
         bound, name = (delta, "δ") if delta is not None else (target, "target KL")
         against = "" if bound is None else f" Its {name} is {show(bound)}."
         beyond = (
-            ""
-            if eps is None
-            else f" Its clip range allows 1 + ε = {show(1 + eps)}, but does not enforce it."
+            "" if eps is None else f" Its clip range allows 1 + ε = {show(1 + eps)}, but does not enforce it."
         )
         findings = [
             self.finding(

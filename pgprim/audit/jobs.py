@@ -1,7 +1,7 @@
-"""The jobs of an audit: what each reads, measures and keeps, and whether it is done.
+"""The jobs of an audit: their inputs, measurements and outputs, and whether they are done.
 
-A job is one probe at one checkpoint, in the checkpoint's folder. It is done where its result is whole and says that it was
-made from these inputs, by these parameters, versions and code. So a killed audit goes on, and nothing is measured twice.
+A job is one probe at one checkpoint, in the checkpoint's folder. It is done if its result is complete and records the
+current inputs, parameters, versions and code. So a killed audit resumes, and nothing is measured twice.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ MEASURING = ("types", "core", "rl", "experience", "store", "probes", "audit")
 """Packages whose code can change a result."""
 
 DRAWING = ("plot.py", "page.py", "draw.py", "findings.py", "study.py", "plan.py", "schedule.py", "worker.py")
-"""Modules of these packages that cannot."""
+"""Modules of these packages whose code cannot change a result."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Job:
 
 
 def is_done(folder: Path, name: str) -> bool:
-    """Whether a job's results are there, whole, and of the present inputs, parameters, versions and code."""
+    """Whether a job's results exist, are complete, and have the current inputs, parameters, versions and code."""
     try:
         wanted = made_from(folder, name)
         return all(wanted.items() <= _attrs(folder / output).items() for output in JOBS[name].outputs)
@@ -79,7 +79,7 @@ def is_done(folder: Path, name: str) -> bool:
 
 
 def run_job(name: str) -> None:
-    """Do a job in the checkpoint's folder, which is the working directory."""
+    """Run a job in the checkpoint's folder, the working directory."""
     torch.set_num_threads(1)
     checkpoint, parameters = load_checkpoint(CHECKPOINT), json.loads(Path(PLAN).read_text())
     JOBS[name].run(checkpoint, parameters, made_from(Path(), name))
@@ -212,4 +212,4 @@ JOBS = {
     "steps": Job(("steps.nc",), ("rollouts",), ("sample", "steps"), _probe("steps", measure_steps, "steps")),
     "update": Job(("value.nc", "trust_region.nc"), (), ("updates",), _update),
 }  # fmt: skip
-"""By name, those that others wait for and long ones first."""
+"""Jobs by name; jobs that others wait for, and long ones, come first."""

@@ -1,4 +1,4 @@
-"""How much an audit measures: the probes' parameters for one agent, by the audit's size."""
+"""The plan of an audit: the probes' parameters for one agent, by the audit's size."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pgprim.types.checkpoint import Checkpoint
 
 @dataclass(frozen=True)
 class Size:
-    """How much is simulated.
+    """Amount of simulation.
 
     Attributes:
         streams: Streams of the pool that gradients are estimated from, at most.
@@ -55,10 +55,10 @@ SIZES = {
         points=4, point_pairs=300, batches=4,
     ),
 }  # fmt: skip
-"""`full` takes about ten minutes for a Hopper on two cores, `quick` about two, `smoke` seconds: it shows that all works."""
+"""`full` takes about ten minutes for a Hopper agent on two cores, `quick` about two, `smoke` (a test) seconds."""
 
 NEGLIGIBLE = 0.0067
-"""Share of a return that may lie behind its continuation, as in the study: 0.99^500."""
+"""Share of a return that may be missing after its continuation, as in the study: 0.99^500."""
 
 JOINED = (1, 2, 5, 10)
 """Streams that are joined for estimates from more pairs than a stream has."""
@@ -68,7 +68,7 @@ def plan(checkpoint: Checkpoint, size: Size) -> dict[str, Any]:
     """The probes' parameters for one agent, in the form of the parameter file's blocks.
 
     Args:
-        checkpoint: The agent; its batch, discount and λ, and its task's time limit decide.
+        checkpoint: The agent, whose batch, discount, λ and time limit are used.
         size: How much.
     """
     settings = make_settings(checkpoint.settings)
@@ -118,13 +118,13 @@ def plan(checkpoint: Checkpoint, size: Size) -> dict[str, Any]:
 
 
 def _beyond(gamma: float, limit: int | None, most: int) -> int:
-    """Pairs behind which a return counts as settled; half of an episode's at most, or no pair would be left."""
+    """Pairs after which a return counts as complete; at most half an episode's, or no pair would be left."""
     enough = ceil(log(NEGLIGIBLE) / log(gamma)) if 0 < gamma < 1 else most
     return max(1, min(enough, most, *([limit // 2] if limit else [])))
 
 
 def work(parameters: Mapping[str, Any], pairs: int) -> dict[str, float]:
-    """Seconds that each job takes for a Hopper on one core, as measured, in µs per pair: what a job's share of the progress is.
+    """Measured time of each job for a Hopper agent on one core [s], for the job's share of the progress.
 
     Args:
         parameters: From `plan`.

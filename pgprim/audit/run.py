@@ -29,7 +29,7 @@ from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.errors import UserError
 
 SERIES = "series"
-"""Folder of what a series of checkpoints shows by itself."""
+"""Folder of the results of a series of checkpoints."""
 
 ADOPTED = "adopted.json"
 """What was read, assumed and left out, beside each checkpoint."""
@@ -57,13 +57,13 @@ def audit(
     study: Path,
     every: bool = False,
 ) -> Ran:
-    """Audit an agent, or what is new of it.
+    """Audit an agent; only new checkpoints are computed.
 
     Args:
         out: Folder of the audit, with a folder per checkpoint.
         adopted: The agent's checkpoints by rising iteration.
         size: How much is measured.
-        jobs: Processes side by side.
+        jobs: Number of parallel processes.
         study: Folder of the study's published datasets; it may be missing.
         every: Whether all checkpoints are audited, or the last one alone.
 
@@ -88,7 +88,7 @@ def audit(
 
 
 def keep(out: Path, adopted: Adopted) -> Checkpoint:
-    """Put one checkpoint into its folder.
+    """Write one checkpoint into its folder.
 
     Raises:
         UserError: The audit's folder holds checkpoints of another agent.

@@ -1,4 +1,4 @@
-"""Jobs side by side in processes of their own, with the progress of all of them together."""
+"""Parallel jobs in separate processes, with their joint progress."""
 
 import re
 import subprocess
@@ -18,12 +18,12 @@ Task = tuple[Path, str]
 """Folder of a checkpoint, and name of a job."""
 
 LOOK = 0.2
-"""Seconds between looks at the processes."""
+"""Seconds between checks of the processes."""
 
 BAR = "{desc}: {percentage:3.0f} %|{bar:20}| {elapsed} gone, {remaining} left{postfix}"
 
 TAIL = 2000
-"""Bytes at the end of a log in which a job's progress is looked for."""
+"""Bytes at the end of a log that are searched for a job's progress."""
 
 
 def run_all(folders: Sequence[Path], seconds: Mapping[Path, Mapping[str, float]], jobs: int) -> list[Task]:
@@ -32,7 +32,7 @@ def run_all(folders: Sequence[Path], seconds: Mapping[Path, Mapping[str, float]]
     Args:
         folders: Of the checkpoints.
         seconds: What each job takes, roughly.
-        jobs: Processes side by side.
+        jobs: Number of parallel processes.
 
     Returns:
         The jobs that were run.
@@ -100,7 +100,7 @@ def _log(folder: Path, name: str) -> Path:
 
 
 def _share(log: Path) -> float:
-    """How much of a job its own progress bar says is done, the last one if it has several."""
+    """Share of a job that its last progress bar shows as done."""
     shares = re.findall(rb"(\d+)%\|", log.read_bytes()[-TAIL:])
     return int(shares[-1]) / 100 if shares else 0.0
 

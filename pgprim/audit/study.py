@@ -1,4 +1,4 @@
-"""Results of the study's agents where an audit measures: looked up in the study's published datasets, never typed in."""
+"""The study's numbers beside those of an audit, looked up in the study's published datasets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,17 +48,18 @@ ABSENT = "The study's datasets do not have this number here, so there is nothing
 
 
 def look_up(folder: Path, key: str, task: str, pairs: int, shown: Any = None) -> dict[str, Any] | None:
-    """Numbers of the study's trained agents at the place of a finding.
+    """Numbers of the study's trained agents for a finding.
 
     Args:
         folder: Of the study's datasets, FIGURE.nc.
-        key: The finding; None for one that the study has no dataset of.
-        task: The agent's task. Where the study does not have it, all of the study's tasks are taken.
+        key: The finding's key; None if the study has no such dataset.
+        task: The agent's task. For a task that is not in the study, all of the study's tasks are used.
         pairs: Of the agent's batch; the study's nearest budget is taken.
         shown: How a number is written.
 
     Returns:
-        A sentence, and `source`, `task`, `pairs`, `checkpoints`, `median`, `lowest` and `highest` where there are datasets.
+        A sentence, and `source`, `task`, `pairs`, `checkpoints`, `median`, `lowest` and `highest` where there are
+        datasets.
     """
     if key not in PLACES:
         return None
@@ -114,7 +115,7 @@ def look_up(folder: Path, key: str, task: str, pairs: int, shown: Any = None) ->
 
 
 def _trained(array: xr.DataArray, at: Mapping[str, str]) -> xr.DataArray | None:
-    """Values of checkpoints behind the first, at some coordinates; None where there are none."""
+    """Values of checkpoints after the first, at some coordinates; None without any."""
     for name, label in at.items():
         if label not in array[name].values:
             return None

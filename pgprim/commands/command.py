@@ -1,7 +1,7 @@
 """Parts that all commands share: parsing arguments, and one clear sentence if they are wrong.
 
-The check of the parameter file and the probes' records are imported by name at run time. They cannot change a result, so they
-are not in the commands' code digests, and a stricter check or another cost estimate recomputes nothing.
+The check of the parameter file and the probes' records are imported by name at run time. They cannot change a result,
+so they are not in the commands' code digests, and a stricter check or another cost estimate recomputes nothing.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pgprim.kernels import require_kernels
 from pgprim.types.errors import UserError
 
 CODE = Path("data/code")
-"""Folder of the code digests. A partial result may be resumed only if they are unchanged."""
+"""Where digests of the code are, by which an unfinished result knows whether it may be gone on with."""
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):

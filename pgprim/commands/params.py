@@ -1,7 +1,7 @@
 """The check of the parameter file: its schema, assembled from the records of all parts, and conditions between keys.
 
-`params.yaml` is the one place for numbers. Their shapes, ranges and error messages are in the records of probes, studies
-and algorithms, and here for parameters that belong to none of them.
+`params.yaml` is the one place for numbers. Their shapes, ranges and error messages are in the records of probes,
+studies and algorithms, and here for parameters that belong to none of them.
 """
 
 import difflib

@@ -1,8 +1,8 @@
 """Run some iterations of training again, and store the networks' outputs before and after each update.
 
-Outputs are stored on the update's own pairs and on held-out pairs of the same policy. Snapshots and records of training are
-only read: every re-run iteration must reproduce the recorded numbers. A killed run resumes at the first incomplete group of
-iterations.
+Outputs are stored on the update's own pairs and on held-out pairs of the same policy. Snapshots and records of
+training are only read: every re-run iteration must reproduce the recorded numbers. A killed run resumes at the first
+incomplete group of iterations.
 """
 
 import argparse
@@ -37,8 +37,8 @@ from pgprim.types.checkpoint import stack_agents
 from pgprim.types.errors import UserError
 
 GROUP = 10
-"""Iterations whose held-out pairs are sampled in parallel: enough for wide matrix products, few enough that a killed
-run loses little. No result depends on it."""
+"""Iterations whose held-out pairs are sampled side by side: wide products, and little is lost by a killed run. No result
+depends on it."""
 
 
 def main(args: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from pgprim.store.files import write_json
 from pgprim.types.errors import UserError
 
 END = 0.1
-"""Share of the iterations that counts as the end of training; a single iteration has only a few episodes."""
+"""The share of the iterations that is the end of training: one iteration holds a handful of episodes."""
 
 
 def summarise(records: xr.Dataset, estimates: xr.Dataset, budget: int) -> dict[str, Any]:

@@ -21,8 +21,8 @@ def adam_init(params: Float[Tensor, "agent param"]) -> AdamState:
 class Adam:
     """Adam for a stack of agents; changes their parameters in place.
 
-    The arithmetic is torch's fused kernel, called separately for each agent, so that no agent's bits depend on its place in
-    the stack. `torch.optim.Adam(fused=True)` calls the same kernel and takes 30 µs longer per step.
+    The arithmetic is torch's fused kernel, called separately for each agent, so that no agent's bits depend on its
+    place in the stack. `torch.optim.Adam(fused=True)` calls the same kernel and takes 30 µs longer per step.
     """
 
     def __init__(self, params: Float[Tensor, "agent param"], state: AdamState, eps: float) -> None:

@@ -11,7 +11,7 @@ from pgprim.core.pair_mean import pair_mean, pair_mean_leave_one_out
 def bias_variance(
     grads: Float[np.ndarray, "kind stream param"], unbiased: int, level: float
 ) -> dict[str, list[Interval]]:
-    """Squared bias, variance and squared error of each kind of estimate, in units of the unbiased kind's variance tr Σ₁.
+    """Squared bias, variance and squared error of each kind of estimate, relative to the unbiased kind's tr Σ₁.
 
     With G = E g₁ of the unbiased kind, E|g − G|² = |E g − G|² + tr Σ. Both terms are estimated without bias. The
     squared bias is the mean inner product of g − g₁ from two different streams, whose noise is independent; it may be

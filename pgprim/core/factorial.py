@@ -68,7 +68,8 @@ def best_choice(
 ) -> Int[np.ndarray, " cell"]:
     """Each cell's choice, such as a learning rate, with the largest mean over the choosing repeats.
 
-    Report its result on the other repeats only: on the repeats that chose it, the maximum over noisy choices is biased upwards.
+    Report its result on the other repeats only: on the repeats that chose it, the maximum over noisy choices is
+    biased upwards.
 
     Args:
         values: Result of each choice; a choice that is NaN in any choosing repeat ranks last.

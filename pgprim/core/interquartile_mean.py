@@ -8,7 +8,7 @@ from scipy.stats import t as student
 from pgprim.core.intervals import UNKNOWN, Interval
 
 TRIMMED = 0.25
-"""Share of the runs that is left out at each end."""
+"""Share of the runs that is left out at either end."""
 
 
 def interquartile_mean(

@@ -1,11 +1,11 @@
 """Confidence intervals: a value and its two ends, and the general methods to compute them.
 
-An interval *within an agent* covers the sampling of streams or episodes of one agent; an interval *between agents* covers
-training seeds. The two are never mixed.
+An interval *within an agent* covers the sampling of streams or episodes of one agent; an interval *between agents*
+covers training seeds. The two are never mixed.
 
-No interval leaves the range of its quantity: intervals of bounded and positive quantities are computed on an unbounded scale,
-or clipped. The exception are unbiased estimates of squares, such as ρ − c² or a squared bias: clipping would bias their means,
-so their values and ends may be below 0 by chance.
+No interval leaves the range of its quantity: intervals of bounded and positive quantities are computed on an
+unbounded scale, or clipped. The exception are unbiased estimates of squares, such as ρ − c² or a squared bias:
+clipping would bias their means, so their values and ends may be below 0 by chance.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from scipy.stats import t as student
 LARGEST_COSINE = 1 - 1e-12
 """Cosines and correlations are bounded by this before artanh, so that identical vectors have a finite transform.
 
-Double precision leaves about 1e-15 of error in a cosine of 1, so no measured precision is lost.
+Double precision leaves about 1e-15 of error in a cosine of 1, so nothing that was measured is lost.
 """
 
 

@@ -16,8 +16,7 @@ from torch import Tensor
 from pgprim.core.activations import BY_INPUT, activate, slope, slope_at
 
 TILE = 8
-"""Rows of a matrix product that OpenBLAS all sums in the same order (of 16 rows, it sums 12 in another order than the
-rest)."""
+"""Rows of a product within which OpenBLAS treats all alike (12 of 16 are summed in another order than the rest)."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,7 @@ class MLP:
 def policy_net(
     num_obs: int, num_act: int, hidden: tuple[int, ...], activation: str = "tanh", sigma: str = "log"
 ) -> MLP:
-    """The Gaussian policy's mean network, followed by log σ, or σ itself, as further parameters (Sec. 2: σ is part of
-    θ)."""
+    """The Gaussian policy's mean network, with log σ or σ as further parameters (Sec. 2: σ is part of θ)."""
     name = "log_sigma" if sigma == "log" else "sigma"
     return MLP((num_obs, *hidden, num_act), ((name, num_act),), "policy", activation)
 
@@ -122,7 +120,8 @@ def signals(
 ) -> list[Float[Tensor, "agent pair _"]]:
     """Backpropagation per pair: the derivative of Σ cotangent·output with respect to each layer's affine output.
 
-    The gradient with respect to a layer's weight is Σ over pairs of (what it reads) ⊗ (its signal), to its bias Σ signal.
+    The gradient with respect to a layer's weight is Σ over pairs of (what it reads) ⊗ (its signal), to its bias Σ
+    signal.
 
     Args:
         net: The network's shape.
@@ -143,7 +142,7 @@ def backward(
     acts: list[Float[Tensor, "agent pair _"]],
     cotangent: Float[Tensor, "agent pair output"],
 ) -> list[Float[Tensor, "agent ..."]]:
-    """Gradient of Σ cotangent·output with respect to the layers' parameters, summed over pairs; one array per parameter."""
+    """Gradient of Σ cotangent·output with respect to each parameter of the layers, summed over pairs."""
     grads = []
     for act, signal in zip(acts, signals(net, parts, acts, cotangent), strict=False):
         grads += [product(act.transpose(1, 2), signal), signal.sum(1)]
@@ -171,7 +170,8 @@ def product(
 ) -> Float[Tensor, "*batch row column"]:
     """Matrix products, one per network; numpy's, unless autograd is needed.
 
-    numpy computes each product separately, so that none depends on the other networks, and takes a third of torch's time.
+    numpy computes each product separately, so that none depends on the other networks, and takes a third of torch's
+    time.
     """
     if _is_differentiated(left, right):
         return left @ right

@@ -29,7 +29,7 @@ def noise_scale(products: Float[np.ndarray, "trial trial"], budget: int, level: 
 
 
 def expected_cosine(budget: Real[np.ndarray, " budget"], scale: float) -> Float[np.ndarray, " budget"]:
-    """N / (N + B): the pairwise cosine that the noise scale predicts at N pairs; its root is the cosine to the truth."""
+    """N / (N + B): predicted pairwise cosine at N pairs; its square root is the cosine to the truth."""
     budget = np.asarray(budget, dtype=np.float64)
     return budget / (budget + scale)
 

@@ -26,8 +26,8 @@ def cosine_difference(
 ) -> Interval:
     """Mean pairwise cosine of one kind of estimates minus that of another; trial k of both is from the same stream.
 
-    The jackknife leaves a stream out of both kinds at once. So the noise that they share cancels, and the interval is that of
-    the difference, which is narrower than two separate intervals suggest.
+    The jackknife leaves a stream out of both kinds at once. So the noise that they share cancels, and the interval is
+    that of the difference, which is narrower than two separate intervals suggest.
 
     Args:
         one: Cosines between the trials, at least three.

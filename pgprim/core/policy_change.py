@@ -17,7 +17,8 @@ class TrustRegion(NamedTuple):
     """How far an update moved a policy.
 
     Attributes:
-        kl_mean: Mean over states of KL(π_old ‖ π), which TRPO bounds by δ [nat]; NaN where the divergences are not given.
+        kl_mean: Mean over states of KL(π_old ‖ π), which TRPO bounds by δ [nat]; NaN where the divergences are not
+            given.
         kl_max: The largest of them [nat]; NaN where they are not given.
         approx_kl: Mean of ρ − 1 − log ρ, an unbiased estimate of the mean KL from the actions taken alone [nat].
         ratio_max: The largest ratio ρ = π(a|s) / π_old(a|s). It grows with the number of pairs.
@@ -43,9 +44,10 @@ def gaussian_kl(
     mu: Float64[np.ndarray, "*state act"],
     log_sigma: Float64[np.ndarray, "*state act"],
 ) -> Float64[np.ndarray, "*state"]:
-    """KL(π_old ‖ π) of diagonal Gaussians in closed form: Σ_j (μ_old,j − μ_j)²/(2σ_j²) + ½ (eʸ − 1 − y), y = 2 log(σ_old,j/σ_j).
+    """KL(π_old ‖ π) of diagonal Gaussians in closed form.
 
-    No term is negative, so the divergence is never below 0, and right to rounding for steps of any size.
+    Σ_j (μ_old,j − μ_j)²/(2σ_j²) + ½ (eʸ − 1 − y) with y = 2 log(σ_old,j/σ_j). No term is negative, so the divergence
+    is never below 0 and accurate to rounding for steps of any size.
     """
     of_mean = np.square((mu_old - mu) * np.exp(-log_sigma)) / 2
     return np.asarray((of_mean + exp_minus_tangent(2 * (log_sigma_old - log_sigma)) / 2).sum(-1))

@@ -1,10 +1,9 @@
-"""Agreement of gradient estimates from one pool of streams: each stream is a trial, and its truth is made of all
-others.
+"""Agreement of gradient estimates from a pool of streams: each stream is a trial, the others are its truth.
 
-A pool has S independent streams of L pairs. At a budget N ≤ L each stream's first N pairs give an estimate (`prefix_pool`),
-at N = J·L the streams are joined J at a time (`joined_pool`). Each estimate is compared to the "true" gradient: the
-gradient of all streams that share no pair with it, in full length. So every pair is used for trials and for truths,
-but never for both in one comparison.
+A pool has S independent streams of L pairs. At a budget N ≤ L each stream's first N pairs give an estimate
+(`prefix_pool`), at N = J·L the streams are joined J at a time (`joined_pool`). Each estimate is compared to the
+"true" gradient: the gradient of all streams that share no pair with it, in full length. So every pair is used for
+trials and for truths, but never for both in one comparison.
 
 **Only inner products are needed.** A batch U of pairs, of however many streams, has the gradient (Eqs. 1, 15)
 
@@ -267,8 +266,8 @@ def _cosine_excess(
 def _truth_reliability(geometry: _Geometry) -> tuple[float, Float[np.ndarray, " trial"]]:
     """R = |G|² / (|G|² + tr Σ/M), the reliability of a truth of M streams; NaN where no signal is seen.
 
-    |G|² and tr Σ are those of a stream in full length, with advantages centred by the mean of the pool. Of the pool, then
-    of one without each trial in turn.
+    |G|² and tr Σ are those of a stream in full length, with advantages centred by the mean of the pool. Of the pool,
+    then of one without each trial in turn.
     """
     n, total, adv = len(geometry.norms), geometry.num_pairs.sum(), geometry.adv.sum()
     slopes = -np.append(adv / total, (adv - geometry.adv) / (total - geometry.num_pairs))

@@ -16,7 +16,7 @@ def td_errors(
     terminated: Bool[np.ndarray, "stream t"],
     gamma: float,
 ) -> Float[np.ndarray, "stream t"]:
-    """δ_t = r_t + γ V(s'_t) − V(s_t), where s'_t is what the environment showed after the action; V = 0 once terminated."""
+    """δ_t = r_t + γ V(s'_t) − V(s_t), with s'_t the observation after the action; V(s'_t) = 0 if terminated."""
     return rew + gamma * np.where(terminated, 0.0, next_val) - val
 
 
@@ -29,7 +29,7 @@ def gae(
     gamma: float,
     lam: float,
 ) -> Float[np.ndarray, "stream t"]:
-    """Generalised advantage estimates, A_t = Σ_k (γλ)^k δ_{t+k} up to the end of the episode or the cut (Schulman 2016).
+    """Generalised advantage estimates A_t = Σ_k (γλ)^k δ_{t+k} to the end of the episode or the cut (Schulman 2016).
 
     Args:
         rew: Rewards.
@@ -51,8 +51,7 @@ def returns_to_go(
     truncated: Bool[np.ndarray, "stream t"],
     gamma: float,
 ) -> Float[np.ndarray, "stream t"]:
-    """R_t = Σ_k γ^k r_{t+k}, with the bootstrap γ^K V at a time limit or cut; zeros as `next_val` give the sum
-    without bootstrap."""
+    """R_t = Σ_k γ^k r_{t+k}, with the bootstrap γ^K V at a time limit or cut (none if `next_val` is 0)."""
     ended = terminated | truncated
     last = np.zeros_like(ended)
     last[:, -1] = True

@@ -14,18 +14,18 @@ from jaxtyping import Float
 from scipy.spatial.distance import cdist
 
 LENGTHS = 2.0 ** np.arange(-4, 5)
-"""Grid of length scales, in extents of the plane along the axis: from a sixteenth up to practically linear."""
+"""Length scales that are tried, in extents of the plane along the axis: from a sixteenth to so long that it is linear."""
 
 DEVIATIONS = np.append(0.0, 2.0 ** np.arange(-6, 3.5, 0.5))
-"""Grid of the deviation of f, in standard deviations of the values: from 0, a flat surface, to 8."""
+"""Deviations of f that are tried, in deviations of the values: from 0, a flat surface, to 8."""
 
 NOISE_FLOOR = 1e-4
-"""Least standard error, in standard deviations of the values: invisible, and keeps decompositions well conditioned."""
+"""Least standard error, in deviations of the values: nobody sees it, and decompositions stay well within double precision."""
 
 PRIOR_FREEDOM = 4
-"""Degrees of freedom of the prior variance in `moderated_se`.
+"""Degrees of freedom that the typical episode's variance counts for in a point's own (`moderated_se`).
 
-A point of five episodes has as many: with fewer episodes the surface's variance dominates, with more the point's own.
+As many as a point of five episodes has: with fewer the surface's variance decides, with more the point's.
 """
 
 
@@ -64,9 +64,9 @@ def moderated_se(
 ) -> Float[np.ndarray, " point"]:
     """Standard errors of means of few values, with each point's variance shrunk towards that of all points.
 
-    The standard error of two or three values is often near 0 by chance, and a smoother would give such points too much weight.
-    The moderated variance is (d₀ s₀² + d_i s_i²)/(d₀ + d_i), with s_i² the variance of a point's values, d_i = n_i − 1, s₀²
-    the mean of all s_i² weighted by d_i, and d₀ = `PRIOR_FREEDOM` (Smyth 2004, with d₀ fixed).
+    The standard error of two or three values is often near 0 by chance, and a smoother would give such points too
+    much weight. The moderated variance is (d₀ s₀² + d_i s_i²)/(d₀ + d_i), with s_i² the variance of a point's values,
+    d_i = n_i − 1, s₀² the mean of all s_i² weighted by d_i, and d₀ = `PRIOR_FREEDOM` (Smyth 2004, with d₀ fixed).
 
     Args:
         se: Standard error of each point's mean; NaN with a single value.

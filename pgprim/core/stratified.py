@@ -10,8 +10,9 @@ from pgprim.core.intervals import UNKNOWN, Interval
 def stratified_mean(strata: list[Float[np.ndarray, " _"]], level: float) -> Interval:
     """Mean of the strata's means, with equal weight per stratum, and its interval between agents.
 
-    The strata are fixed, not a sample, so differences between them are no source of error. The variance over training seeds is
-    estimated within each stratum, with Welch's and Satterthwaite's degrees of freedom, since kinds of agents vary differently. Coverage is tested down to three agents per stratum.
+    The strata are fixed, not a sample, so differences between them are no source of error. The variance over training
+    seeds is estimated within each stratum, with Welch's and Satterthwaite's degrees of freedom, since kinds of agents
+    vary differently. Coverage is tested down to three agents per stratum.
 
     Args:
         strata: The values of the agents of each kind; values that are not finite are left out.

@@ -11,14 +11,14 @@ from jaxtyping import Float
 from pgprim.core.intervals import UNKNOWN, Interval, jackknife_positive
 
 FEWEST_POINTS = 4
-"""Fewer points give no interval: with three points, a leave-one-out variance has a single degree of freedom."""
+"""Fewer points than these give no interval: a variance without one of three has a single degree of freedom."""
 
 
 def noise_share(halves: Float[np.ndarray, "point 2"], level: float) -> Interval:
     """Share of a surface's variance over its points that is measurement noise, Var D / Var T.
 
-    1 means that the shape of the surface is all noise; the estimate may exceed 1. The interval is a jackknife over the points, on
-    a log scale.
+    1 means that the shape of the surface is all noise; the estimate may exceed 1. The interval is a jackknife over
+    the points, on a log scale.
 
     Args:
         halves: A and B of each point; points without them are left out.

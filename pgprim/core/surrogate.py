@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 ADVANTAGE_EPS = 1e-8
-"""Added to the advantages' standard deviation, so that constant advantages normalise to 0."""
+"""Added to the advantages' standard deviation, so that equal advantages give 0."""
 
 
 def normalise_advantage(adv: Float[Tensor, "agent pair"]) -> Float[Tensor, "agent pair"]:
@@ -74,8 +74,7 @@ def value_loss_weight(
     clip: float | None = None,
     larger: bool = True,
 ) -> Float[Tensor, "agent pair"]:
-    """Derivative of each pair's term of `value_loss` with respect to V: 2 (V − target), or 0 where the clipped error
-    counts."""
+    """Derivative of each pair's `value_loss` with respect to V: 2 (V − target), or 0 where the clipped error counts."""
     error = val - target
     if clip is None:
         return 2 * error

@@ -1,8 +1,8 @@
 """Selection of pairs with complete returns, by their time in the episode alone.
 
-A time limit or the end of the stream cuts returns off. Leaving out only the pairs whose return was cut, and keeping pairs at the
-same time whose episode ended in a fall, would favour falls: a selection by outcome. So a pair is left out by its time in the
-episode and in the stream, whether or not its own return was cut.
+A time limit or the end of the stream cuts returns off. Leaving out only the pairs whose return was cut, and keeping
+pairs at the same time whose episode ended in a fall, would favour falls: a selection by outcome. So a pair is left
+out by its time in the episode and in the stream, whether or not its own return was cut.
 """
 
 from math import ceil, log
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 TAIL = 0.01
-"""Largest share of a constant reward's value that may be missing from a return."""
+"""Share of a constant reward's value that a sum of rewards may miss."""
 
 
 def tail_length(gamma: float) -> int:

@@ -28,8 +28,8 @@ def cosine_excess(
 
     With u_i the trials' unit vectors and v that of the truth, ρ − c² = |E u|² − ⟨E u, v⟩² = |(I − v vᵀ) E u|² ≥ 0,
     for any number of dimensions, and whether or not v is the true direction. The unbiased estimate is the mean of
-    ⟨u_i, u_j⟩ − ⟨u_i, v⟩⟨u_j, v⟩ over pairs; the estimate itself may be negative by chance. An interval that lies wholly
-    below zero means an error: the truth shares samples with the trials, or the cosines are wrong.
+    ⟨u_i, u_j⟩ − ⟨u_i, v⟩⟨u_j, v⟩ over pairs; the estimate itself may be negative by chance. An interval that lies
+    wholly below zero means an error: the truth shares samples with the trials, or the cosines are wrong.
 
     Args:
         matrix: Cosines between trials.

@@ -1,7 +1,7 @@
 """Relative errors of a value network (Figs. 3, 11, 12) in three definitions, and the error of a perfect one.
 
-For the T pairs of an iteration the paper reports mean |V(s) − target| / |target| with two targets: V_old + A_GAE (Eq. 4)
-and the return. Both are sums over the rewards after a state, and a batch never has all of them: it ends after T
+For the T pairs of an iteration the paper reports mean |V(s) − target| / |target| with two targets: V_old + A_GAE (Eq.
+4) and the return. Both are sums over the rewards after a state, and a batch never has all of them: it ends after T
 pairs, and a time limit ends episodes that would have continued. The definitions treat the missing rewards
 differently:
 
@@ -215,10 +215,11 @@ def perfect_errors(
 ) -> Float[np.ndarray, " branch"]:
     """Error of V^π itself at one state, E |V^π(s) − target| / |target|, on each continuation's target.
 
-    V^π(s) is unknown; the mean of m continuations' returns estimates it. The noise of this mean makes its error on another
-    continuation's target exceed that of V^π by c/m + O(1/m²), for any bias of the targets. So the error is computed for two
-    values of m, always without the continuation of the target, and extrapolated to 1/m = 0. For normal returns the remaining
-    bias is 3.5 % with 3 branches, 1.1 % with 5 and 0.5 % with 8; squared errors have none.
+    V^π(s) is unknown; the mean of m continuations' returns estimates it. The noise of this mean makes its error on
+    another continuation's target exceed that of V^π by c/m + O(1/m²), for any bias of the targets. So the error is
+    computed for two values of m, always without the continuation of the target, and extrapolated to 1/m = 0. For
+    normal returns the remaining bias is 3.5 % with 3 branches, 1.1 % with 5 and 0.5 % with 8; squared errors have
+    none.
 
     A single value may be below 0 by chance; the mean over continuations hardly ever is.
 

@@ -27,8 +27,8 @@ def welch_anova(
 ) -> Omnibus:
     """Welch's test from each group's mean and standard error; groups may have different variances.
 
-    Two uses: whether a surface is flat (groups are its points, values their episodes' returns), and whether implementation choices
-    matter (groups are the cells of the design, values their runs' final returns).
+    Two uses: whether a surface is flat (groups are its points, values their episodes' returns), and whether
+    implementation choices matter (groups are the cells of the design, values their runs' final returns).
 
     Args:
         mean: Mean of each group; groups without a positive standard error are left out.

@@ -19,11 +19,11 @@ def pooled_spearman(
     do.
 
     Args:
-        x: One quantity of the runs of each kind; runs that are not finite are left out, as are kinds in which a quantity is
-            constant.
+        x: One quantity of the runs of each kind; runs that are not finite are left out, as are kinds in which a
+            quantity is constant.
         y: Another of the same runs.
-        level: Nominal coverage, between runs. Six kinds of three cover as often, but only .85 where quantities of normal
-            distribution correlate by .8 (tested).
+        level: Nominal coverage, between runs. Six kinds of three cover as often, but only .85 where quantities of
+            normal distribution correlate by .8 (tested).
 
     Returns:
         The correlation; NaN ends with Σ(n − 1) below 3.

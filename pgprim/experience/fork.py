@@ -1,7 +1,7 @@
 """Forks: several independent continuations of a stream from the same simulator state.
 
-Two returns from one state have the same mean V^π(s) and independent noise. With them, a value network's error can be separated
-from the noise of the returns that it is compared to.
+Two returns from one state have the same mean V^π(s) and independent noise. With them, a value network's error can be
+separated from the noise of the returns that it is compared to.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Finals, Rollout
 
 STREAMS = 64
-"""Continuations that run in parallel, of several states: enough for wide matrix products; 50 MB for Humanoid."""
+"""Continuations that run side by side, of as many states as that allows: wide products, and 50 MB of a Humanoid's."""
 
 
 @dataclass(frozen=True)

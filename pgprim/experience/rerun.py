@@ -1,7 +1,8 @@
 """Re-run training iterations from their snapshots, and run the same policies on held-out pairs.
 
-Training saves a snapshot every few iterations, and all its random numbers are derived from seed, iteration and purpose. So the
-training code itself can repeat an iteration at any time, bit for bit, and training does not need to know what is measured.
+Training saves a snapshot every few iterations, and all its random numbers are derived from seed, iteration and
+purpose. So the training code itself can repeat an iteration at any time, bit for bit, and training does not need to
+know what is measured.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from pgprim.types.errors import UserError
 Records = Mapping[str, Float64[np.ndarray, " agent"]]
 
 BLOCK = 256
-"""Pairs of a stream per block: the observations of 150 Humanoid streams take 50 MB."""
+"""Pairs of a stream that are worked on at a time: 150 Humanoids' observations take 50 MB."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,11 @@ def rerun_iteration(
     iteration: int,
     beyond: int,
 ) -> tuple[AgentState, Records, Update, Pairs]:
-    """Repeat one training iteration, and evaluate the networks before and after it on its pairs and the pairs that follow.
+    """Repeat a training iteration, and evaluate the networks before and after it on its pairs and those that follow.
 
-    `train.train_iteration` makes the update from the iteration's T pairs. The policy before the update then runs the environment
-    streams once more, `beyond` pairs longer. Their first T pairs equal those of training bit for bit, because no random number
-    depends on the length of a stream.
+    `train.train_iteration` makes the update from the iteration's T pairs. The policy before the update then runs the
+    environment streams once more, `beyond` pairs longer. Their first T pairs equal those of training bit for bit,
+    because no random number depends on the length of a stream.
 
     Args:
         environment: The task.

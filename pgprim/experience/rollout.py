@@ -138,8 +138,8 @@ def collect(
 ) -> tuple[Rollout, AgentState]:
     """Run every agent of a stack for the T pairs of an iteration, with running normalisers.
 
-    An agent has `settings.envs` streams. Each iteration seeds them again from the agent's own purpose, so its experience depends
-    only on its own state: not on the other agents of the stack, nor on earlier samples.
+    An agent has `settings.envs` streams. Each iteration seeds them again from the agent's own purpose, so its
+    experience depends only on its own state: not on the other agents of the stack, nor on earlier samples.
 
     Args:
         environment: The task.

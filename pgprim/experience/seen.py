@@ -1,8 +1,9 @@
 """Experience as a value network sees it: normalised rewards, values, advantages.
 
-This module alone decides how time limits and cuts bootstrap. With `semantics: exact`, a time limit or a cut bootstraps with V of
-the true next observation. With `semantics: paper`, as in the released code, a time limit counts as termination, a cut bootstraps
-with V of the last observation itself, and pairs that end an episode do not count in the value loss.
+This module alone decides how time limits and cuts bootstrap. With `semantics: exact`, a time limit or a cut
+bootstraps with V of the true next observation. With `semantics: paper`, as in the released code, a time limit counts
+as termination, a cut bootstraps with V of the last observation itself, and pairs that end an episode do not count in
+the value loss.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +25,7 @@ from pgprim.types.checkpoint import AgentState, Checkpoint
 from pgprim.types.rollouts import Finals, Rollout
 
 ROWS = 4096
-"""Pairs evaluated at once: few enough for the processor's cache, enough to make the overhead negligible."""
+"""Pairs evaluated at once: few enough for the processor's cache, enough for the overhead not to matter."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,7 @@ def see_iteration(rollout: Rollout, state: AgentState, settings: Settings) -> Se
 
 
 def revalue(seen: Seen, phi: Float32[Tensor, "agent param"], settings: Settings) -> Seen:
-    """The same pairs with other value networks; next values are known where `finals` or the next pair has the
-    observation."""
+    """The same pairs with other value networks; next values come from `finals` and from the next pairs."""
     return _see(seen, seen.rew_norm, phi, settings)
 
 

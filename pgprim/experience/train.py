@@ -45,17 +45,17 @@ RECORDS = {
     "value_lr": ("learning rate of the value network", "1"),
     "sigma_mean": ("mean over action dimensions of σ, before the update", "action"),
 }
-"""Quantities recorded per iteration: long name and unit. NaN if an algorithm has no such quantity."""
+"""What is recorded per iteration: long name and unit. Not a number where an algorithm has no such quantity."""
 
 CLIP_RANGE = 0.2
-"""The ε of `clip_fraction` for every algorithm, so that they can be compared (Table 1)."""
+"""The ε by which `clip_fraction` is counted for every algorithm, so that they compare (Table 1)."""
 
 
 MUST_BE_FINITE = ("value_loss", "surrogate", "kl_mean", "step_norm")
-"""Records that must be finite; otherwise the agent counts as diverged.
+"""Records by which an agent counts as diverged once one is not finite.
 
-There is no bound on their size: it depends on the unit of the rewards, and an agent with finite losses may recover. An agent
-that does not recover overflows single precision within some iterations.
+No bound is set on their size: what is large depends on the unit of the rewards, and an agent whose losses are finite may
+recover. One that does not overflows single precision within some iterations.
 """
 
 
@@ -102,7 +102,7 @@ def is_sound(records: dict[str, Float[np.ndarray, " agent"]]) -> Bool[np.ndarray
 
 
 OVERFLOW = np.errstate(over="ignore", invalid="ignore")
-"""Suppresses overflow warnings: an update that overflows shows in its records (`is_sound`)."""
+"""An update that overflows is told by its records (`is_sound`), without a warning."""
 
 
 @OVERFLOW
@@ -134,8 +134,7 @@ def train_iteration(
 def update_agent(
     state: AgentState, batch: Batch, settings: Settings, purposes: list[Purpose], iteration: int
 ) -> AgentState:
-    """Update both networks from a batch: the algorithm's update, then the value fit if the algorithm does not include
-    it."""
+    """Update both networks from a batch: the algorithm's update, and the value fit unless it includes that."""
     new = update_policy(state, batch, settings, purposes, iteration)
     if new.phi is not state.phi:
         return new

@@ -1,8 +1,8 @@
 """Updates between two snapshots of one agent, in the form of re-run iterations, without training again.
 
-An agent that was trained elsewhere has checkpoints, but not the pairs of its updates. An update is given by the agent before and
-after it, and is evaluated on fresh pairs of the policy before it. If there is no checkpoint after an update, the agent's own
-algorithm can make the update here, from its optimiser state.
+An agent that was trained elsewhere has checkpoints, but not the pairs of its updates. An update is given by the agent
+before and after it, and is evaluated on fresh pairs of the policy before it. If there is no checkpoint after an
+update, the agent's own algorithm can make the update here, from its optimiser state.
 """
 
 from collections.abc import Callable, Sequence

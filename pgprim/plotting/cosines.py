@@ -119,8 +119,8 @@ def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) 
     values has no row or column; other missing combinations stay blank.
 
     Args:
-        ds: `kinds`' variables over `DIMS`, the scalar `marked` [pairs], and the attribute `level` of the intervals; with
-            `guide` [pairs] over task, algorithm and checkpoint where there are such curves.
+        ds: `kinds`' variables over `DIMS`, the scalar `marked` [pairs], and the attribute `level` of the intervals;
+            with `guide` [pairs] over task, algorithm and checkpoint where there are such curves.
         kinds: Which cosines to draw.
         height: Height of one row of panels [inch].
     """

@@ -42,7 +42,7 @@ def name_row(axes: Axes, text: str) -> None:
 
 
 def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], marked: int) -> None:
-    """A logarithmic x axis over the budgets with a labelled vertical line at the pairs that training uses per iteration.
+    """A logarithmic x axis over the budgets with a labelled line at the pairs that training uses per iteration.
 
     If it spans five decades or more, every other decade has a label.
 

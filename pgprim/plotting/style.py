@@ -25,7 +25,7 @@ COLUMN = 3.25
 """Width of one of two columns [inch]."""
 
 GREY = "0.45"
-"""Neutral colour: guides, marked places, and legend entries for a dash or a marker alone."""
+"""Colour of what belongs to nobody: guides, marked places, and the legend's entries for a dash or a marker alone."""
 
 
 class Look(NamedTuple):
@@ -43,7 +43,7 @@ ALGOS = {
 """The paper's algorithms."""
 
 OTHERS = (Look("#9600FF", "D"), Look("#87B44B", "v"), Look("#6978F0", "P"))
-"""Colours and markers of other algorithms, in this order."""
+"""What any other algorithm takes, in this order."""
 
 BASELINES = {
     "zero": Look("#F0B42D", "X"),
@@ -53,7 +53,7 @@ BASELINES = {
 """No baseline, the agent's value function, and one fitted to returns."""
 
 SURFACES = {"surrogate": Look("#962D3C", "d"), "reward": Look("#000000", "p")}
-"""The surfaces around a checkpoint: the objective that the algorithm maximises, and the true reward."""
+"""What is measured around a checkpoint: the objective that the algorithm maximises, and the true reward."""
 
 BATCHES = {"few": Look("#C369B4", "<"), "many": Look("#694B78", ">")}
 """A step by few pairs, as in training, and by many."""
@@ -62,8 +62,8 @@ ERRORS = {"lam_bias": "1", "lam_variance": "2", "lam_error": "3"}
 """Markers of squared bias, variance and their sum, which are three shades of the algorithm's colour."""
 
 FLOOR, NOISE_FREE, PUBLISHED, ABOVE = "_", "x", 4, 6
-"""Markers of a perfect value function's error, of an error without noise, of published numbers, and of values above
-the frame."""
+"""Markers of what a perfect value function would show, of an error without noise, of published numbers, and of values that lie
+further up than it stands."""
 
 DASHES = {
     "measured": "-",
@@ -73,7 +73,7 @@ DASHES = {
     "paper": (0, (7, 2)),
     "corrected": (0, (4, 1.2, 1, 1.2, 1, 1.2)),
 }
-"""Dashes by the origin of a line.
+"""How a line came about.
 
 Measured, on held-out pairs and with exact semantics unless said otherwise; on the update's own pairs; a level that is given
 or bounds something; a formula's prediction; with the semantics of the released code; corrected for noise.

@@ -21,7 +21,8 @@ Actor = Callable[
 def make_actor(net: MLP, theta: Float32[np.ndarray, "policy param"], num_streams: int, rows: int) -> Actor:
     """A function that computes actions for streams of several policies, with equally many streams each.
 
-    Streams are in order of their policies. A policy's streams pass its network in matrix products of `rows` rows, the last one
+    Streams are in order of their policies. A policy's streams pass its network in matrix products of `rows` rows, the
+    last one
     padded: the last bits of a product depend on its shape, and a stream must not depend on the number of streams.
 
     Args:

@@ -68,7 +68,8 @@ def as_one_agent(batch: Batch, agents: slice = slice(None)) -> Batch:
 def minibatch_edges(num_pairs: int, settings: Settings) -> list[int]:
     """First and last index of each minibatch among shuffled pairs.
 
-    With a given size, the last minibatch has the remainder. With a given number, sizes differ by at most one, and none is empty.
+    With a given size, the last minibatch has the remainder. With a given number, sizes differ by at most one, and
+    none is empty.
     """
     if settings.minibatch_size is not None:
         return [*range(0, num_pairs, settings.minibatch_size), num_pairs]

@@ -9,9 +9,9 @@ from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import Moments
 
 ROUNDING = 64 * np.finfo(np.float64).eps
-"""A standard deviation below this share of the mean counts as rounding error: the coordinate is centred but not scaled.
+"""A deviation below this share of the mean counts as rounding error, so that a constant is centred and not divided by it.
 
-The threshold is relative, so observations in units of 1e-5 work as well."""
+It is a share, not a number: observations in units of 1e-5 are as good as any."""
 
 
 def make_moments(num_agents: int, dim: int) -> Moments:
@@ -31,8 +31,7 @@ def push(moments: Moments, values: Float[np.ndarray, "agent value dim"]) -> Mome
 
 
 def std(moments: Moments) -> Float[np.ndarray, "agent dim"]:
-    """Unbiased standard deviation; 1 where values have not varied, so that without data the normaliser is the
-    identity."""
+    """Unbiased standard deviation; 1 where values do not vary, so that without data the normaliser is the identity."""
     return _deviation(moments.m2 / max(moments.count - 1, 1), moments.mean)
 
 

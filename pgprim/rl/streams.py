@@ -26,7 +26,7 @@ PLAIN_WRAPPERS = (OrderEnforcing, PassiveEnvChecker, TimeLimit)
 """Wrappers of `gymnasium.make` that change nothing but when an episode ends."""
 
 SKIPPING_WRAPPERS = ("AtariPreprocessing", "MaxAndSkipObservation")
-"""Gymnasium's wrappers whose step takes several steps of the environment."""
+"""Gymnasium's wrappers one step of which is several of the environment's."""
 
 SHARED = frozenset(("model", "data", "mujoco_renderer", "observation_space", "action_space", "spec"))
 """Parts of a MuJoCo environment that are not copied with its state: MuJoCo copies `data` itself."""

@@ -13,7 +13,7 @@ from pgprim.store.files import UNSEALED, read_sealed, seal, write_bytes
 from pgprim.store.provenance import require_same_kernels
 
 HEADER = "pgprim"
-"""The only metadata key: safetensors writes several keys in no fixed order, and files must be reproducible."""
+"""The only metadata key: safetensors writes several in no fixed order, and files must be the same bytes every time."""
 
 
 def save_arrays(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, Tensor]) -> None:

@@ -28,7 +28,7 @@ HEADER_TYPES = {
 KINDS = {str: "text", int: "a whole number", dict: "a mapping"}
 
 COUNTED = ("policy_adam", "value_adam", "obs_moments", "rew_moments")
-"""Parts of an agent with a count of values."""
+"""Parts of an agent that count what they have seen."""
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:

@@ -27,7 +27,7 @@ from pgprim.store.files import (
 from pgprim.store.provenance import require_same_kernels
 
 SHARD_BYTES = 1 << 30
-"""Largest shard, since Zarr assembles a shard in memory; larger arrays are written as one file per chunk."""
+"""Zarr puts a shard together in memory: what is larger is written chunk by chunk, a file each."""
 
 KIND = "dataset"
 

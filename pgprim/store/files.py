@@ -1,9 +1,9 @@
 """Atomic, sealed files and folders that never replace files of other programs.
 
-An artifact is *sealed*: it contains the words `pgprim sha256` and the SHA-256 of all its bytes, computed with zeros in the
-digest's place. The same mechanism serves NetCDF (an attribute), safetensors (the header) and Zarr (an attribute of the root,
-beside a list of the store's files with their sizes and digests). A valid seal means that the bytes are unchanged and that pgprim
-wrote them.
+An artifact is *sealed*: it contains the words `pgprim sha256` and the SHA-256 of all its bytes, computed with zeros
+in the digest's place. The same mechanism serves NetCDF (an attribute), safetensors (the header) and Zarr (an
+attribute of the root, beside a list of the store's files with their sizes and digests). A valid seal means that the
+bytes are unchanged and that pgprim wrote them.
 """
 
 import hashlib
@@ -25,19 +25,19 @@ from pgprim.types.errors import UserError
 
 SEAL = "pgprim sha256 "
 UNSEALED = SEAL + 64 * "0"
-"""Placeholder that a writer puts in the seal's place."""
+"""What a writer puts where the seal is to be."""
 
 FIGURES = (".pdf", ".png")
-"""Mark of figures, which have no seal: the word `pgprim` in their metadata."""
+"""Figures are read by nobody but people. They have no seal, but the word `pgprim` among what they say of themselves."""
 
 SMALL = 1 << 20
-"""Files of a store up to this size [bytes] are always verified by their digest."""
+"""Files of a store up to so many bytes are always compared by their digest."""
 
 UNFINISHED = Path("data/unfinished")
-"""Folder of the partial results, beside the result; DVC and figures ignore it."""
+"""Where pieces are kept, below the path of the result that they are of; neither DVC nor figures look there."""
 
 TIMESTAMP = ".snakemake_timestamp"
-"""File that Snakemake puts into its jobs' output folders."""
+"""Snakemake puts this file into folders that its jobs make."""
 
 DIGEST_BYTES = 32
 """Length of a SHA-256."""
@@ -247,8 +247,8 @@ def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
 class Pieces:
     """Partial results of one result, from which a killed run resumes.
 
-    Use it as a context manager: if the block ends without an error, the result exists and the pieces are removed. A piece is some
-    arrays under a name, or any file that is written atomically into `folder`.
+    Use it as a context manager: if the block ends without an error, the result exists and the pieces are removed. A
+    piece is some arrays under a name, or any file that is written atomically into `folder`.
 
     Attributes:
         folder: Folder of the pieces.

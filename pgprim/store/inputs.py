@@ -19,7 +19,7 @@ from pgprim.types.errors import UserError
 from pgprim.types.fit import Fit
 
 IDENTITY = ("task", "env_id", "algo", "seed", "iteration")
-"""Attributes that a checkpoint and all results made from it share."""
+"""What the checkpoint and all that was made from it have in common."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pgprim.core.intervals import Interval
 
 BOUNDS = ("low", "high")
 AGENT = ("task", "algo", "seed", "iteration")
-"""Dimensions of an estimate at a checkpoint, those of its path; each has length 1 in a file."""
+"""Dimensions of what is estimated at a checkpoint, each of length 1 in a file: those of the path."""
 
 COORDS = {
     "task": ("task", "1"),
@@ -29,7 +29,7 @@ COORDS = {
     "part": ("the update's own pairs, or held-out ones", "1"),
     "bound": ("end of an interval", "1"),
 }
-"""Long name and unit of dimensions with the same meaning everywhere."""
+"""Long name and unit of dimensions that mean the same everywhere."""
 
 
 def label(

@@ -12,7 +12,7 @@ from pgprim.store.files import digest, unusable
 from pgprim.types.environment import Environment
 
 KEYS = ("params", "environment", "semantics", "kernels", "versions")
-"""Attributes of a dataset's provenance, beside the digests `*_sha256` of its inputs."""
+"""Attributes that say where a dataset comes from, beside the digests `*_sha256` of what it was made from."""
 
 
 def versions() -> dict[str, str]:
@@ -68,8 +68,8 @@ def union(parts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 def require_same_kernels(path: str | Path, kind: str, attrs: Mapping[str, Any]) -> None:
     """Refuse an artifact that another kind of processor made.
 
-    A process that loaded the libraries before pgprim, such as a notebook, may read every artifact: only commands compute, and they
-    refuse to run in such a process.
+    A process that loaded the libraries before pgprim, such as a notebook, may read every artifact: only commands
+    compute, and they refuse to run in such a process.
 
     Raises:
         UserError: Its kernels differ from this processor's.

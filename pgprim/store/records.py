@@ -15,7 +15,7 @@ LABELS = {
     "pairs": ("state-action pairs per iteration", "pairs"),
     "multiple": ("policy's learning rate, or TRPO's δ, in multiples of the task's own", "1"),
 }
-"""Long name and unit of the labels of runs with changed settings."""
+"""Long name and unit of what tells runs with changed settings apart."""
 
 DIVERGED = ("whether training ended because a loss or step was no longer finite", "1")
 

@@ -10,7 +10,7 @@ from pgprim.store.datasets import open_store
 from pgprim.store.labelled import label
 
 PARTS = ("train", "held_out")
-"""The update's own pairs, and held-out pairs of the same policy; both continue past the cut."""
+"""The pairs that the update was made from, and held-out pairs of the same policy; both rolled on past the cut."""
 
 VARIABLES = {
     "rew": ("reward", "reward"),

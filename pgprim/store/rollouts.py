@@ -27,7 +27,7 @@ from pgprim.types.rollouts import Finals, Rollout
 KIND = "store of rollouts"
 
 BLOCK = 512
-"""Pairs of one stream per chunk, and per block of a writer."""
+"""Pairs of one stream per chunk, and per block that a writer takes."""
 
 CODEC = {"cname": "zstd", "clevel": 2, "shuffle": "shuffle"}
 """On Humanoid rollouts of a random policy, by level: 1 wrote 450 MB/s to 0.64 of their size, 2 390 MB/s to 0.62, 3
@@ -49,7 +49,7 @@ FINALS = {
     "final_obs": "normalised observation after the last step of a truncated episode or of a stream",
 }
 UNITS = "1"
-"""Unit of observations: they mix metres, radians and their rates, so only the number remains."""
+"""The simulators' observations mix metres, radians and their rates, so no common unit but the number exists."""
 
 
 class _Shard:

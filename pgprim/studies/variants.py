@@ -18,7 +18,7 @@ from pgprim.types.checkpoint import AgentState, stack_agents
 from pgprim.types.environment import Environment
 
 AGREEMENT = ("half_cosine", ("cosine between the gradients of a batch's two halves", "1"))
-"""Name, long name and unit of `half_cosine`."""
+"""Name, long name and unit of what `half_cosine` finds."""
 
 PIECE = 4096
 """Pairs whose scores are summed at once."""
@@ -34,8 +34,8 @@ def train_while_sound(
 ) -> Iterator[tuple[Bool[np.ndarray, " agent"], dict[str, Float[np.ndarray, " agent"]]]]:
     """Train a stack of agents; drop an agent when its loss or step is no longer finite (`train.is_sound`).
 
-    A study of settings must continue when some settings fail, because failing is one of its results. The other agents' results do not
-    change, since agents do not depend on each other.
+    A study of settings must continue when some settings fail, because failing is one of its results. The other
+    agents' results do not change, since agents do not depend on each other.
 
     Args:
         environment: The task.

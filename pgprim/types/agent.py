@@ -39,8 +39,8 @@ def setting(
 class Settings:
     """Settings that every algorithm has; a subclass beside each algorithm's update has its own settings.
 
-    A setting at its default is absent from checkpoints, keys and records unless it is given explicitly, so a new setting does not
-    invalidate existing results.
+    A setting at its default is absent from checkpoints, keys and records unless it is given explicitly, so a new
+    setting does not invalidate existing results.
     """
 
     algorithm: str = setting("module of pgprim.rl.algorithms")
@@ -100,7 +100,7 @@ class Settings:
 
 
 TRAINING_ONLY = ("iterations", "snapshot_every")
-"""Keys of the section `train` that are not settings of agents: the length of training and the snapshots to keep."""
+"""Keys of the `train` section that say how long to train and which snapshots to keep, not how to train."""
 
 
 def settings_of(params: dict, task: str, algo: str) -> dict:

@@ -21,13 +21,12 @@ NUMBERS = {
         "1",
     ),
 }
-"""Long name and unit of the numbers that describe a fit."""
+"""Long name and unit of what is told about a fit."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Two networks of the value network's shape, fitted to returns of one checkpoint's stored streams that are not
-    trials.
+    """Two networks of the value network's shape, fitted to a checkpoint's returns on streams that are not trials.
 
     Attributes:
         task: Name of the task in the parameter file.

@@ -18,7 +18,7 @@ def stream_pairs(sample: Sample, seed: int) -> int:
 
 
 def num_estimates(num_streams: int, length: int, budget: int) -> int:
-    """Independent estimates of N pairs in a pool: one per stream for N ≤ L, S // J of joined streams for N = J·L, else none."""
+    """Number of independent estimates of N pairs in a pool: S for N ≤ L, S // J for N = J·L, else 0."""
     if budget <= length:
         return num_streams
     return 0 if budget % length else num_streams // (budget // length)

@@ -9,11 +9,10 @@ from pgprim.types.agent import settings_of
 from pgprim.types.errors import UserError
 
 STUDIED = "ppo"
-"""The algorithm of `ablation` and `regime`: only PPO has all four switches and a policy learning rate."""
+"""The algorithm of `ablation` and `regime`: only PPO has all four switches, and a learning rate for its policy."""
 
 KNOBS = ("policy_lr", "delta")
-"""The setting that scales a step: the learning rate of PPO's policy, or TRPO's δ, of which the step's length is the
-root."""
+"""How far an update goes: the learning rate of PPO's policy, or TRPO's δ, with whose root the length of a step grows."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`python -m dvcsnake`: what the rules of a Snakefile and the stage `code` of dvc.yaml call, and people."""
+"""`python -m dvcsnake`: the command line of the bridge, also used by the Snakefile and the stage `code`."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from dvcsnake.versions import require
 
 
 def main() -> int:
-    """Parse the command line and do it; an error of the user's ends as one sentence."""
+    """Parse and run the command; a user's error ends with one sentence."""
     arguments = _parser().parse_args()
     try:
         require("dvc", "dvc-data")
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-# DVC is imported by those who need it only: `code` is run a lot.
+# Commands import DVC only when they need it, since `code` runs often.
 
 
 def _init(arguments: argparse.Namespace) -> int:

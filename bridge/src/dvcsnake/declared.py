@@ -1,9 +1,9 @@
-"""Changed code that is known to compute the same: what was made before the change stays valid.
+"""Declared changes of code that change no result, so that existing results stay valid.
 
-A digest cannot tell a change of results from one of speed or of what happens on a failure. Where a developer can, the
-change is declared, with its reason, in `equal_code.yaml` in the package's folder: as long as the module is the declared one,
-it counts as the earlier one. The next change of it ends that, unless it is declared as well. Declarations are part of
-what is committed and reviewed.
+A digest cannot distinguish a change of results from a change of speed or of an error message. A developer who can
+declares the change, with its reason, in `equal_code.yaml` in the package's folder: as long as the module is unchanged
+since, it has the digest of its earlier version. The module's next change ends this, unless it is declared as well.
+Declarations are committed and reviewed.
 """
 
 from functools import cache
@@ -14,7 +14,7 @@ import yaml
 from dvcsnake.errors import UserError
 
 DECLARED = "equal_code.yaml"
-"""Where declarations stand, inside the package."""
+"""File of the declarations, inside the package."""
 
 HEADER = """\
 # Changes of code that change no result: a module with this digest counts as one with the digest `as`.
@@ -25,12 +25,12 @@ KEYS = ("digest", "as", "why")
 
 
 def counts_as(package: Path, name: str, digest: str) -> str:
-    """The digest that a module is to have: its own, unless a declaration says otherwise.
+    """The effective digest of a module: its own, unless there is a declaration.
 
     Args:
         package: The package's folder.
         name: The module's path in it.
-        digest: What the module says.
+        digest: Digest of the module.
 
     Raises:
         UserError: The declarations are malformed.
@@ -40,13 +40,13 @@ def counts_as(package: Path, name: str, digest: str) -> str:
 
 
 def declarations(package: Path) -> dict[str, dict[str, str]]:
-    """Digest, what it counts as, and why, by the module's path in the package."""
+    """Digest, equivalent digest and reason, by the module's path in the package."""
     path = package / DECLARED
     return _read(path, path.stat().st_mtime_ns) if path.exists() else {}
 
 
 def write(package: Path, found: dict[str, dict[str, str]]) -> None:
-    """Keep declarations."""
+    """Write the declarations."""
     text = yaml.safe_dump(dict(sorted(found.items())), sort_keys=False, allow_unicode=True, width=4096)
     (package / DECLARED).write_text(HEADER + text, encoding="utf-8")
 

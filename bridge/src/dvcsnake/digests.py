@@ -1,9 +1,9 @@
 """Code as an input: one digest file per module, over everything the module imports from the project.
 
-Stages depend on these files instead of on the modules themselves. A digest says what the code means, not how it is
-written: comments, docstrings, blank lines and line breaks leave it as it is, and no import can be forgotten, because
-the whole import closure inside the package is part of it. A change that is declared to change no result
-(`dvcsnake.declared`) leaves it as it is, too.
+Stages depend on these files instead of on the modules themselves. A digest depends on the meaning of the code, not on
+its layout: comments, docstrings, blank lines and line breaks do not change it. It covers the whole import closure
+inside the package, so no import can be forgotten. A change that is declared to change no result (`dvcsnake.declared`)
+does not change it either.
 
 `data/code/stages/train.txt`, for instance, has one line `<md5>  <module>` for `stages/train.py` and for each module
 that it imports, directly or not. A project's hooks may name more such files (`Hooks.extra_digests`), of Python files
@@ -30,7 +30,7 @@ Find = Callable[[Path], list[Path]]
 def write_digests(folder: str | Path, texts: Mapping[str, str]) -> None:
     """Write digest files, remove those of modules that are gone.
 
-    Files that already say the right thing are left alone, so that their modification times stay.
+    Unchanged files are not rewritten, so their modification times stay.
 
     Args:
         folder: where the digest files go.
@@ -105,7 +105,7 @@ def read_params(root: Path) -> dict[str, Any]:
 
 
 def _state(package: Path) -> list[list]:
-    """Names, sizes and modification times of all that digests of a package are made from."""
+    """Names, sizes and modification times of all files of a package's digests."""
     files = [*sorted(package.rglob("*.py")), package / DECLARED]
     stats = ((path, path.stat()) for path in files if path.exists())
     return [
@@ -169,7 +169,7 @@ def import_root(module: Path) -> Path:
 
 
 def declare_equal(name: str, why: str, package: Path) -> str:
-    """Let a module count as what the last commit has in its place; returns the digest that it counts as.
+    """Declare a module equal to its version in the last commit; returns the digest of that version.
 
     Args:
         name: The module's path in the package.
@@ -194,9 +194,9 @@ def declare_equal(name: str, why: str, package: Path) -> str:
 
 
 def closure(module: Path, package: Path, find: Find | None = None) -> list[Path]:
-    """The module and all files of the project that importing it would read, without `__init__.py` that say nothing.
+    """The module and all files of the project that importing it reads, without empty `__init__.py`.
 
-    An empty one says nothing, and so does one that counts as empty (`dvcsnake.declared`).
+    An `__init__.py` that is declared equal to an empty one (`dvcsnake.declared`) is left out, too.
 
     Args:
         module: the module's file.
@@ -256,7 +256,7 @@ def _parse(module: Path) -> ast.Module:
 
 
 def meaning(source: str | bytes) -> str:
-    """What a module says to Python, as text: its syntax tree without docstrings and positions.
+    """The meaning of a module as text: its syntax tree without docstrings and positions.
 
     Unlike `ast.dump` this leaves out fields that are empty, so that the text does not change with the Python version
     that adds or drops one.
@@ -265,12 +265,12 @@ def meaning(source: str | bytes) -> str:
 
 
 def digest_of_meaning(source: str | bytes) -> str:
-    """The MD5 of what a module says to Python."""
+    """The MD5 of a module's meaning."""
     return _md5(meaning(source))
 
 
 def parts(source: str | bytes) -> dict[str, str]:
-    """Digests of what a module defines: functions, methods (`Class.method`), constants, and `imports` and `statements`."""
+    """Digests of a module's parts: functions, methods (`Class.method`), constants, `imports` and `statements`."""
     texts: dict[str, list[str]] = {}
     for name, node in _named_parts(ast.parse(source).body):
         texts.setdefault(name, []).append(_text(node))

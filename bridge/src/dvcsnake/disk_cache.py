@@ -1,4 +1,4 @@
-"""A cache of slow look-ups, kept in files between runs: definitions expanded, dvc.lock parsed, hashes of folders."""
+"""A cache of slow computations in files: the expanded dvc.yaml, the parsed dvc.lock, hashes of folders."""
 
 import contextlib
 import json
@@ -12,12 +12,12 @@ FORM = 2
 
 
 class DiskCache:
-    """One JSON file per name, with the key that its value belongs to.
+    """One JSON file per name, with the key of its value.
 
-    Losing these files costs time and nothing else.
+    Losing these files costs only time.
 
     Args:
-        folder: Where the files are.
+        folder: Folder of the files.
     """
 
     def __init__(self, folder: Path):
@@ -49,5 +49,5 @@ class DiskCache:
         try:
             key, value = json.loads((self.folder / name).read_bytes())
             return key, value
-        except Exception:  # whatever is wrong with the file, it cannot be used
+        except Exception:  # a damaged file counts as missing
             return None, None

@@ -1,4 +1,4 @@
-"""The one exception that is meant for the person at the keyboard, and other exceptions as one sentence."""
+"""The exception for errors that the user can correct, and other exceptions as one sentence."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""Outputs that are on record, from the cache or from a remote."""
+"""Restoring recorded outputs from the cache or from a remote."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,7 +8,7 @@ from dvcsnake.project import CACHE, Project
 
 
 class Remotes:
-    """The remotes of a repository, the default one first. One that cannot help is told once and not asked again.
+    """The remotes of a repository, the default one first. A failing remote is reported once and not queried again.
 
     Args:
         project: the project.
@@ -22,7 +22,7 @@ class Remotes:
         return iter(list(self._usable))
 
     def ask(self, remote: str, question: Callable[[str], Any]) -> Any:
-        """Have an answer from a remote, None if it cannot be used."""
+        """Query a remote; None if it fails."""
         try:
             self._project.repository.open_remote(remote)
             return question(remote)
@@ -46,7 +46,7 @@ def fetch_runs(project: Project, remotes: Remotes, keys: list[str]) -> int:
 
 
 def bring(project: Project, remotes: Remotes, outs: list[dict]) -> dict[str, str]:
-    """Put outputs in place, or in a dry run find out whether they could be; returns where each of them came from."""
+    """Restore outputs, or in a dry run find out whether they could be restored; returns the source of each."""
     missing = _uncached(project, outs)
     origin = {out["path"]: CACHE for out in outs if out not in missing}
     for remote in remotes:
@@ -62,7 +62,7 @@ def bring(project: Project, remotes: Remotes, outs: list[dict]) -> dict[str, str
 
 
 def _fetch(project: Project, remotes: Remotes, outs: list[dict], remote: str) -> list[dict]:
-    """Have outputs in the cache, returns those that the remote lacks. A dry run only asks."""
+    """Fetch outputs into the cache; returns those that the remote lacks. A dry run only queries."""
     if project.dry_run:
         offered = remotes.ask(remote, lambda name: project.repository.offered(outs, name)) or []
         return [out for out in outs if out not in offered]

@@ -1,4 +1,4 @@
-"""One Snakemake job: look the stage up, put its outputs in place from the cache, or else run its command."""
+"""One Snakemake job: look up the stage, restore its outputs from the cache, or else run its command."""
 
 import fcntl
 import hashlib
@@ -15,7 +15,7 @@ from dvcsnake.project import NEEDED
 
 
 def run(repository: Repository, name: str, force: bool = False) -> int:
-    """Have a stage's outputs in the workspace, and what made them in the run cache.
+    """Make a stage's outputs available in the workspace, and its record in the run cache.
 
     Args:
         repository: the DVC repository.
@@ -43,7 +43,7 @@ def run(repository: Repository, name: str, force: bool = False) -> int:
 
 
 def _is_known(repository: Repository, stage: Stage, asked: Entry) -> bool:
-    """Whether a stage's outputs are on record, and by now in place as far as they are needed."""
+    """Whether a stage's outputs are recorded and, as far as needed, restored."""
     known = run_cache.best(repository, run_cache.answers(repository, asked, None))
     if not known:
         return False
@@ -101,7 +101,7 @@ def _record(repository: Repository, stage: Stage, asked: Entry) -> int:
 
 @contextmanager
 def _alone(repository: Repository, name: str) -> Iterator[None]:
-    """Wait for a twin: a job of the same stage that outlived a Snakemake which was killed."""
+    """Wait for a job of the same stage that outlived a killed Snakemake."""
     place = repository.root / ".dvc" / "tmp" / "dvcsnake" / f"{hashlib.md5(name.encode()).hexdigest()}.lock"
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.open("w") as file:
@@ -124,7 +124,7 @@ def _question(repository: Repository, stage: Stage) -> Entry:
 
 
 def _bring(repository: Repository, stage: Stage, entry: Entry) -> list[dict]:
-    """Put recorded outputs in place; returns those that neither the cache nor the remote has."""
+    """Restore recorded outputs; returns those that neither the cache nor the remote has."""
     _fetch(repository, entry["outs"])
     return [
         out
@@ -134,17 +134,17 @@ def _bring(repository: Repository, stage: Stage, entry: Entry) -> list[dict]:
 
 
 def _fetch(repository: Repository, outs: list[dict]) -> None:
-    """Have outputs in the cache, as far as the remotes have them."""
+    """Fetch outputs from the remotes into the cache, as far as they have them."""
     for remote in repository.remotes:
         if missing := [out for out in outs if not repository.is_cached(out)]:
             try:
                 repository.fetch(missing, remote)
-            except Exception as problem:  # a remote that cannot help is no reason to stop
+            except Exception as problem:  # a failing remote is no reason to stop
                 print(f"not fetched from {remote}: {problem}", file=sys.stderr)
 
 
 def _can_do_without(repository: Repository, stage: Stage, lacking: list[dict]) -> bool:
-    """Whether outputs that are not here can stay away: nobody asked for them, and all that reads them is on record."""
+    """Whether missing outputs are not needed: they are not requested, and all stages that read them are recorded."""
     if not all(stage.out(out["path"]).is_linked for out in lacking):
         return False
     needed = repository.root / NEEDED
@@ -159,7 +159,7 @@ def _can_do_without(repository: Repository, stage: Stage, lacking: list[dict]) -
 
 
 def _is_settled(repository: Repository, reader: Stage, assumed: dict[str, dict]) -> bool:
-    """Whether a stage's result is on record, given what some of its inputs would be, and can be had without it."""
+    """Whether a stage's result is recorded for given hashes of some inputs, and available without running it."""
     hashes = {path: assumed.get(path) or _hash(repository, path) for path in reader.deps}
     asked = run_cache.question(
         reader,
@@ -178,7 +178,7 @@ def _is_settled(repository: Repository, reader: Stage, assumed: dict[str, dict])
 
 
 def _changed_modules(repository: Repository, stage: Stage) -> list[str]:
-    """Modules of the stage that no longer say what their digest files say."""
+    """Modules of the stage that changed since their digest files were written."""
     hooks, root = repository.hooks, repository.root
     if hooks.package is None:
         return []

@@ -1,4 +1,4 @@
-"""Bring workspace, cache and dvc.lock in line with the verdicts: each step takes a survey and returns the next one."""
+"""Repair workspace, cache and dvc.lock by the verdicts: each step takes a survey and returns the next one."""
 
 import os
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ def clear_placeholders(project: Project) -> None:
 
 
 def sweep(project: Project) -> None:
-    """Have folders that stages read hold exactly what the pipeline puts there.
+    """Remove everything from folders that stages read, except the pipeline's outputs.
 
-    What dvc.yaml no longer lists, say another seed, would be hashed, and read, with the rest. It is removed if
-    DVC can bring it back, and refused if not.
+    A file that dvc.yaml no longer lists, such as another seed's, would be hashed and read with the rest. It is
+    removed if DVC can restore it; otherwise the run is refused.
 
     Raises:
-        UserError: Something lies in such a folder that DVC cannot bring back.
+        UserError: Such a folder has a file that DVC cannot restore.
     """
     repository, pipeline, root = project.repository, project.pipeline, project.root
     for folder in sorted({dep for stage in pipeline.stages.values() for dep in stage.deps}):
@@ -54,10 +54,10 @@ def sweep(project: Project) -> None:
 
 
 def bring_in_line(project: Project, now: Survey) -> tuple[Survey, dict[str, str]]:
-    """Mend what the cache can mend, save what only the workspace has, write dvc.lock.
+    """Restore outputs from the cache, save outputs that only the workspace has, write dvc.lock.
 
     Returns:
-        The survey after that, and where each output came from that was put in place.
+        The new survey, and the source of each restored output.
     """
     now, brought = mend(project, now)
     if not project.dry_run:
@@ -68,7 +68,7 @@ def bring_in_line(project: Project, now: Survey) -> tuple[Survey, dict[str, str]
 
 
 def mend(project: Project, now: Survey) -> tuple[Survey, dict[str, str]]:
-    """Put back what was altered, what a failed run took away, and what belongs to a record new to dvc.lock."""
+    """Restore outputs that were altered, that a failed run removed, or whose record is new to dvc.lock."""
     scheduled = read_names(project.root, SCHEDULED)
     changed, brought = {}, {}
     for name, judged in now.stages.items():
@@ -106,14 +106,14 @@ def _mend_stage(
 
 
 def _keep_bytes(project: Project, stage: Stage, path: str, locked: Mapping | None) -> None:
-    """Have the cache hold the bytes of an output that is about to be replaced, if they are another run's result."""
+    """Store an output in the cache before it is replaced, if it is another run's result."""
     repository = project.repository
     if locked and run_cache.same(repository.hash(path), locked) and not repository.is_cached(locked):
         repository.store(path, stage.out(path).is_linked)
 
 
 def _refill(project: Project, now: Survey) -> None:
-    """Give back to the cache what it has lost and the workspace still has."""
+    """Store outputs of the workspace that the cache has lost."""
     for name, judged in now.stages.items():
         stage = project.pipeline.stages[name]
         for out in judged.entry["outs"] if judged.entry else ():
@@ -122,7 +122,7 @@ def _refill(project: Project, now: Survey) -> None:
 
 
 def _save_unsaved(project: Project, now: Survey) -> None:
-    """Snakemake deletes a job's outputs before it starts it: what is only in the workspace goes to the cache."""
+    """Store outputs that only the workspace has, since Snakemake deletes a job's outputs before it starts."""
     for name, judged in now.stages.items():
         if judged.verdict == "stale" and (locked := now.locked.get(name)):
             stage = project.pipeline.stages[name]

@@ -1,4 +1,4 @@
-"""dvc.yaml as Snakemake needs to see it: stages, the files between them, patterns with wildcards."""
+"""dvc.yaml in the form that Snakemake needs: stages, the files between them, patterns with wildcards."""
 
 import os
 import re
@@ -25,7 +25,7 @@ class Output:
 
     @property
     def is_linked(self) -> bool:
-        """Whether workspace and cache share its bytes by hard links: large, and not read by anything but stages."""
+        """Whether workspace and cache share its bytes by hard links: large outputs that only stages read."""
         return not self.is_shared and is_folder(self.path)
 
 
@@ -39,7 +39,7 @@ class Stage:
         deps: files and folders it reads, sorted.
         params: keys of params.yaml it reads, sorted.
         outs: what it makes, sorted by path.
-        meta: what dvc.yaml says under `meta`, such as the resources of its job; it is no part of what the stage is.
+        meta: `meta` of dvc.yaml, such as the resources of its job; not part of the stage's key.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Stage:
 
     @property
     def group(self) -> str:
-        """The name in dvc.yaml that `matrix` or `foreach` multiplied."""
+        """The name in dvc.yaml before `matrix` or `foreach` is expanded."""
         return self.name.split("@")[0]
 
     def out(self, path: str) -> Output:
@@ -82,7 +82,7 @@ def parse_stage(name: str, resolved: Mapping[str, Any]) -> Stage:
 
 
 class Pipeline:
-    """All stages, and which of them makes what.
+    """All stages, and the stage that makes each output.
 
     Args:
         definitions: dvc.yaml's `stages` as they are written.
@@ -119,7 +119,7 @@ class Pipeline:
         return sorted({self.maker[out] for dep in stage.deps for out in self.made_of(dep)})
 
     def lacking(self, is_source: Callable[[str], bool]) -> dict[str, str]:
-        """Stages that cannot run because nothing makes what they, or stages before them, read; each with what that is.
+        """Stages that cannot run because an input of theirs, or of a stage before them, is missing; with that input.
 
         Args:
             is_source: whether a path that no stage makes is there.
@@ -162,7 +162,7 @@ class Pipeline:
         return list(self.definitions)
 
     def description(self, group: str) -> str | None:
-        """What dvc.yaml says a group's stages are (`desc`)."""
+        """The description of a group's stages in dvc.yaml (`desc`)."""
         definition = self.definitions[group]
         return definition.get("do", definition).get("desc") or definition.get("desc")
 

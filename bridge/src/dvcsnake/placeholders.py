@@ -1,8 +1,8 @@
-"""Empty folders that stand for outputs which are known by their hash, are not on this machine, and are not needed.
+"""Placeholders: empty folders for outputs with a known hash that are neither on this machine nor needed.
 
-Rollouts stay where they were sampled. When a checkpoint is made again elsewhere, with the same bytes, what the rollouts
-would be is on record and so is what was estimated from them; but Snakemake wants the rollouts' folder to exist before it
-asks for the estimates. It gets a placeholder, which says which output it stands for, and which is gone after the run.
+Rollouts stay on the machine that sampled them. If a checkpoint is made again elsewhere with the same bytes, the
+hashes of its rollouts and the estimates from them are recorded; but Snakemake requires the rollouts' folder before it
+makes the estimates. The placeholder names its output and is removed after the run.
 """
 
 import json
@@ -11,19 +11,19 @@ from pathlib import Path
 
 from dvcsnake.dvc_api import Hash, remove
 
-# .dvcignore and Snakemake's time stamps know it by this name
+# .dvcignore and Snakemake's time stamps use this name
 NAME = ".not_here.json"
 
 
 def put(root: Path, path: str, known: Hash) -> None:
-    """Have a placeholder for an output."""
+    """Create a placeholder for an output."""
     remove(root / path)
     (root / path).mkdir(parents=True)
     (root / path / NAME).write_text(json.dumps(known))
 
 
 def read(root: Path, path: str) -> Hash | None:
-    """The hash of the output that a placeholder stands for; None if there is no placeholder."""
+    """The hash of a placeholder's output; None without a placeholder."""
     try:
         with open(os.path.join(root, path, NAME)) as file:
             return json.load(file)

@@ -1,9 +1,8 @@
-"""Before Snakemake plans: hashes decide what is up to date, and modification times tell Snakemake.
+"""The steps before Snakemake plans: decide by hashes what is up to date, and set modification times accordingly.
 
-Snakemake knows files by their modification times, DVC by their hashes. The prelude settles for every stage what the
-hashes say, mends what the cache can mend, and sets times such that Snakemake comes to the same verdict. When the
-targets are known, what they need and DVC has, in its cache or on its remote, is put in place, so that jobs are left only
-for what must be computed.
+Snakemake compares modification times, DVC hashes. The prelude finds the verdict on every stage from hashes, restores
+outputs from the cache, and sets times so that Snakemake reaches the same verdicts. When the targets are known, it
+restores or fetches the outputs that they need, so that only stages that must be computed become jobs.
 """
 
 import os
@@ -27,12 +26,12 @@ from dvcsnake.verdicts import Survey, is_stale, survey
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run has in place, and what it leaves to jobs.
+    """The restored outputs of a run, and its remaining jobs.
 
     Attributes:
         survey: the verdicts.
         todo: the stages that are left to jobs, once the targets are known.
-        brought: where each output comes from that was put in place, or in a dry run would be.
+        brought: the source of each output that was restored, or in a dry run would be.
     """
 
     survey: Survey
@@ -41,7 +40,7 @@ class Plan:
 
 
 def prepare(project: Project) -> Plan:
-    """Have the workspace tell Snakemake the truth; in it a dry run changes modification times and code digests only."""
+    """Repair the workspace and set modification times; a dry run changes only times and code digests."""
     with project.repository.locked():
         if not project.dry_run:
             project.repository.verify_remotes()
@@ -68,12 +67,13 @@ def finish(project: Project) -> None:
 
 
 def settle(project: Project, plan: Plan, targets: Iterable[str]) -> Plan:
-    """Have in place what the targets need and DVC has; `todo` then names the stages that are left to jobs.
+    """Restore or fetch the outputs that the targets need; `todo` then names the stages that are left to jobs.
 
     Args:
         project: the project.
         plan: what `prepare` returned.
-        targets: what Snakemake was asked for: files, names of stages in dvc.yaml, `all`; empty means the default targets.
+        targets: what Snakemake was asked for: files, names of stages in dvc.yaml, `all`; empty means the default
+            targets.
     """
     needed = outputs_of(project, targets)
     plan = resolve(project, plan, needed)
@@ -93,7 +93,7 @@ def settle(project: Project, plan: Plan, targets: Iterable[str]) -> Plan:
 
 
 def resolve(project: Project, plan: Plan, needed: list[str]) -> Plan:
-    """Bring what is needed, from the end of the pipeline back to what is there; what cannot be brought is to be run."""
+    """Restore what is needed, backwards from the end of the pipeline; stages that cannot be restored must run."""
     maker, remotes = project.pipeline.maker, Remotes(project)
     plan = _consult_remotes(project, remotes, plan, needed)
     now, brought = plan.survey, dict(plan.brought)
@@ -124,7 +124,7 @@ def _arrive(now: Survey, maker: Mapping[str, str], arrived: Iterable[str]) -> Su
 
 
 def _consult_remotes(project: Project, remotes: Remotes, plan: Plan, needed: list[str]) -> Plan:
-    """Ask the remotes' run caches for stages that nothing here knows, wave by wave: an answer raises new questions."""
+    """Query the remotes' run caches for unknown stages, in waves: an answer makes the keys of further stages known."""
     tried: set[str] = set()
     while is_stale(project.pipeline, plan.survey, needed) and (
         keys := sorted(plan.survey.unanswered - tried)
@@ -173,14 +173,14 @@ def outputs_of(project: Project, targets: Iterable[str]) -> list[str]:
 
 
 def unknown(project: Project, target: str) -> str:
-    """A sentence about a target that stands for no outputs, with the nearest one that does."""
+    """A sentence about an unknown target, with the nearest valid one."""
     pipeline = project.pipeline
     close = get_close_matches(target, [*pipeline.maker, *pipeline.stages, *pipeline.definitions], 1)
     return f"no stage of dvc.yaml is, or makes, {target}" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def default_targets(project: Project) -> list[str]:
-    """The outputs that are made when no target is named, without those that these parameters give nothing to read."""
+    """The default targets, without those whose inputs the parameters do not provide."""
     hooks, pipeline = project.repository.hooks, project.pipeline
     lacking = pipeline.lacking(
         lambda path: path.startswith(f"{hooks.code}/") or (project.root / path).exists()
@@ -189,7 +189,7 @@ def default_targets(project: Project) -> list[str]:
 
 
 def left_out(project: Project) -> str | None:
-    """A line about default targets that these parameters give nothing to read."""
+    """A line about default targets whose inputs the parameters do not provide."""
     hooks, pipeline = project.repository.hooks, project.pipeline
     lacking = pipeline.lacking(
         lambda path: path.startswith(f"{hooks.code}/") or (project.root / path).exists()
@@ -212,7 +212,7 @@ def _reads(project: Project, name: str) -> list[str]:
 
 
 def announcement(project: Project, plan: Plan) -> list[str]:
-    """Lines about what was put in place, or would be, and what is left to jobs."""
+    """Lines about restored outputs (in a dry run: outputs to restore) and remaining jobs."""
     pipeline, lines = project.pipeline, []
     origins = Counter(
         (pipeline.stages[pipeline.maker[path]].group, place) for path, place in plan.brought.items()

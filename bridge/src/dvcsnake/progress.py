@@ -1,7 +1,8 @@
-"""Progress for people: one line when a job starts, one when it ends, with the time that is left for all.
+"""Progress: one line when a job starts and one when it ends, with the time left for all jobs.
 
-`--logger dvcsnake`, which the profiles name, has Snakemake write these lines in place of its own description of each job. Errors, warnings
-and the logs of failed jobs stay as Snakemake writes them, and so do dry runs. Snakemake's file in `.snakemake/log` has everything.
+`--logger dvcsnake`, set in the profiles, replaces Snakemake's own description of each job by these lines. Errors,
+warnings and the logs of failed jobs stay as Snakemake writes them, and so do dry runs. Snakemake's file in
+`.snakemake/log` has everything.
 """
 
 import re
@@ -30,12 +31,12 @@ DROPPED = (
 )
 
 PRIOR = 0.05
-"""So much of the whole counts as seen at the expected rate, so that the first jobs do not settle what is left."""
+"""Share of the whole that counts as done at the expected rate, so that the first jobs do not dominate the estimate."""
 
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
         seconds: how long each stage that is to run is expected to take, None where it is not known [s].
@@ -43,7 +44,7 @@ class Progress:
         now: the clock [s].
         started: when each running stage began.
         took: how long each stage took that has ended.
-        computed: those of them that were computed, and not found on record.
+        computed: those of them that were computed, not restored.
     """
 
     seconds: Mapping[str, float | None]
@@ -68,9 +69,9 @@ class Progress:
         return self.took[name]
 
     def left(self) -> float | None:
-        """How long the rest takes, None if nothing tells [s].
+        """Estimated time left [s]; None if unknown.
 
-        The rest takes as long as expected, at the rate of work so far. What turned out to be on record says nothing about that rate.
+        The expected time of the rest, scaled by the rate of work so far. Restored stages do not count in that rate.
         """
         expected = self._expected()
         if expected is None or not expected:
@@ -91,7 +92,7 @@ class Progress:
         return rest / rate if rate else None
 
     def _expected(self) -> dict[str, float] | None:
-        """What each stage takes; where no rate was measured, what those did that have ended, of the same kind if there are such."""
+        """Expected time of each stage; without a rate, that of finished stages, of the same kind if possible."""
         known = {name: seconds for name, seconds in self.seconds.items() if seconds is not None}
         kinds: dict[str, list[float]] = {}
         for name in self.computed:
@@ -110,7 +111,7 @@ def _kind(name: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it, to two digits or so."""
+    """A time in words, to about two digits."""
     if seconds < 99.5:
         return f"{seconds:.0f} s" if seconds >= 9.5 else f"{seconds:.1f} s"
     if seconds < 5970:
@@ -120,7 +121,7 @@ def duration(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """What the lines of a run need to know.
+    """State of a run for the lines.
 
     Attributes:
         maker: the stage that makes each output.
@@ -135,7 +136,7 @@ _RUN: list[Run] = []
 
 
 def announce(maker: Mapping[str, str], seconds: Mapping[str, float | None], at_once: int) -> None:
-    """Have the lines of this process be about a run.
+    """Set the run that this process reports.
 
     Args:
         maker: the stage that makes each output.
@@ -146,7 +147,7 @@ def announce(maker: Mapping[str, str], seconds: Mapping[str, float | None], at_o
 
 
 class LogHandler(LogHandlerBase):
-    """Snakemake's handler for the terminal, with one line where Snakemake has ten."""
+    """Snakemake's handler for the terminal, with one line per event instead of ten."""
 
     writes_to_stream = True
     writes_to_file = False
@@ -159,7 +160,7 @@ class LogHandler(LogHandlerBase):
         self._is_brief = not (self.common_settings.dryrun or self.common_settings.verbose)
 
     def emit(self, record: LogRecord) -> None:
-        """Write a record, or what stands for it."""
+        """Write a record, or its replacement."""
         try:
             if text := self._text(record):
                 print(text, file=sys.stdout if self.common_settings.stdout else sys.stderr, flush=True)
@@ -214,7 +215,7 @@ def _clock() -> str:
 
 
 def _how(name: str, logs: Collection[str]) -> str:
-    """What a job's log says it came to: it was computed, or its outputs were on record."""
+    """The outcome of a job by its log: computed or restored."""
     for path in logs:
         try:
             lines = Path(path).read_text(errors="replace").splitlines()

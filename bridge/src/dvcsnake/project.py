@@ -1,4 +1,4 @@
-"""The pipeline of one run: repository, stages, the person who is told, and whether anything may change."""
+"""The project of one run: repository, stages, output of messages, and whether it is a dry run."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from dvcsnake.errors import UserError
 from dvcsnake.pipeline import Pipeline
 
 CACHE = "the cache"
-"""Where outputs come from that are not fetched."""
+"""Source of outputs that are not fetched."""
 
 # Where directory() outputs carry their modification time.
 STAMP = ".snakemake_timestamp"
@@ -25,7 +25,7 @@ SCHEDULED = Path(".dvc", "tmp", "dvcsnake", "scheduled")
 
 @dataclass(frozen=True)
 class Project:
-    """What every step of a run needs.
+    """The objects that every step of a run needs.
 
     Attributes:
         repository: the DVC repository.
@@ -49,7 +49,7 @@ class Project:
         return self.pipeline.stages[self.pipeline.maker[path]].out(path).is_linked
 
     def restore(self, out: dict) -> bool:
-        """Put an output in place from the cache; returns whether the cache has it. A dry run only looks."""
+        """Restore an output from the cache; returns whether the cache has it. A dry run only checks."""
         repository = self.repository
         if not repository.is_cached(out):
             return False
@@ -65,7 +65,7 @@ def open_project(
 
 
 def write_names(root: Path, place: Path, names: set[str]) -> None:
-    """Leave names of stages for the jobs of this run, or for the next one."""
+    """Write names of stages for the jobs of this run, or for the next run."""
     file = root / place
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
@@ -74,7 +74,7 @@ def write_names(root: Path, place: Path, names: set[str]) -> None:
 
 
 def read_names(root: Path, place: Path) -> set[str]:
-    """Names of stages that were left there; none if there is no such file."""
+    """Names of stages in such a file; none if it does not exist."""
     try:
         return set((root / place).read_text().splitlines())
     except FileNotFoundError:
@@ -82,7 +82,7 @@ def read_names(root: Path, place: Path) -> set[str]:
 
 
 def hold(root: Path) -> Any:
-    """Keep a second Snakemake out of this folder for as long as this process lives, and not longer."""
+    """Lock this folder against a second Snakemake for the lifetime of this process."""
     place = root / ".dvc" / "tmp" / "dvcsnake" / "snakemake.lock"
     place.parent.mkdir(parents=True, exist_ok=True)
     file = place.open("a+")

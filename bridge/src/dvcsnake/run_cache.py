@@ -1,7 +1,7 @@
-"""The memory of the pipeline: command, parameters and input hashes of a run on one side, its outputs on the other.
+"""The run cache: maps command, parameters and input hashes of a run to the hashes of its outputs.
 
 An entry has the form that dvc.lock gives a stage. Entries are kept in DVC's run cache under the key that DVC itself
-computes, so that `dvc repro` finds what Snakemake computed and the reverse.
+computes, so that `dvc repro` finds results that Snakemake computed, and vice versa.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ FOLDER = "none: the hash of a folder that other stages fill"
 
 
 def question(stage: Stage, params: Mapping[str, Any], hashes: Mapping[str, Hash | None]) -> Entry | None:
-    """What is to be run, as an entry whose outputs have paths only; None if the hash of an input is not known.
+    """A run to look up, as an entry whose outputs have only paths; None if the hash of an input is unknown.
 
     Args:
         stage: the stage.
@@ -45,10 +45,10 @@ def param_value(params: Mapping[str, Any], key: str, stage: Stage) -> Any:
 
 
 def folder_question(path: str, members: Mapping[str, Hash]) -> Entry:
-    """What a folder's hash is, asked in the form of an entry: outputs in it as dependencies, the folder as output.
+    """The question for a folder's hash, as an entry: the outputs in it as dependencies, the folder as output.
 
-    Hashing a folder takes the listings of the folders in it. These are not shared when what they list is not, so the
-    answer is kept in dvc.lock and in the run cache like that of a stage.
+    Hashing a folder needs the listings of its subfolders, which are not shared if their content is not. So the answer
+    is recorded in dvc.lock and in the run cache, like that of a stage.
     """
     deps = [{"path": member, **known} for member, known in members.items()]
     return {"cmd": FOLDER, "deps": deps, "outs": [{"path": path}]}
@@ -62,13 +62,13 @@ def fits(repository: Repository, asked: Entry, entry: Entry) -> bool:
 
 
 def _gist(entry: Entry) -> str:
-    """All that an entry's key is made of, faster to compare than keys are to compute."""
+    """The content of an entry's key, which is faster to compare than keys are to compute."""
     deps = [(dep["path"], dep["md5"]) for dep in entry.get("deps", ())]
     return repr((entry["cmd"], deps, entry.get("params"), [out["path"] for out in entry["outs"]]))
 
 
 def answers(repository: Repository, asked: Entry, locked: Entry | None) -> list[Entry]:
-    """What is on record for a question, most trusted first: dvc.lock, then the run cache from new to old."""
+    """Recorded answers to a question, most trusted first: dvc.lock, then the run cache from new to old."""
     first = [locked] if locked and fits(repository, asked, locked) else []
     return first + [entry for entry in repository.runs(repository.key(asked)) if entry not in first]
 

@@ -1,4 +1,4 @@
-"""Sharing results: what `dvc push` carries, and what it leaves on the machine that computed it."""
+"""Sharing results: those that `dvc push` uploads, and those that it leaves on this machine."""
 
 from collections.abc import Callable
 
@@ -13,12 +13,12 @@ def push(
     everything: bool = False,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Copy results to a remote, and the run cache with them, which tells other machines what they are results of.
+    """Copy results and the run cache, which maps keys to results, to a remote.
 
     Args:
         repository: the DVC repository.
         remote: the remote's name; None for the default.
-        everything: also copy what `cache: false` in dvc.yaml marks, such as rollouts.
+        everything: also copy outputs with `cache: false` in dvc.yaml, such as rollouts.
         say: takes one line of text for the user.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Modification times that tell Snakemake what the hashes say: it knows files by nothing else."""
+"""Set modification times by the verdicts, since Snakemake compares nothing else."""
 
 import contextlib
 import os
@@ -11,13 +11,13 @@ from dvcsnake.project import STAMP, Project
 from dvcsnake.verdicts import Survey
 
 EPOCH = 1.0
-"""The time of what must be made again."""
+"""Modification time of outputs that must be made again."""
 
 
 def align(project: Project, now: Survey, todo: Set[str] = frozenset()) -> None:
-    """Touch only what tells Snakemake something else than the hashes do.
+    """Set the modification times that contradict the hashes.
 
-    Outputs of what is up to date are not older than its inputs, those of all else are from 1970.
+    Outputs of stages that are up to date are not older than their inputs; outputs of all other stages are from 1970.
 
     Args:
         project: the project.
@@ -46,11 +46,11 @@ def align(project: Project, now: Survey, todo: Set[str] = frozenset()) -> None:
 
 
 def _end_the_future(project: Project, clock: float) -> None:
-    """Let nothing be newer than now: Snakemake refuses what a job makes if an input claims to be newer."""
+    """Set future modification times to now: Snakemake refuses a job's outputs if an input is newer."""
     stages = project.pipeline.stages.values()
     for path in sorted({dep for stage in stages for dep in stage.deps} | set(project.pipeline.maker)):
         if os.path.exists(path) and _mtime(path) > clock:
-            with contextlib.suppress(OSError):  # what is not ours may be as it is
+            with contextlib.suppress(OSError):  # files that are not ours stay unchanged
                 if path in project.pipeline.maker:
                     _touch(project, path, clock)
                 elif is_folder(path):

@@ -1,9 +1,9 @@
-"""Stages whose jobs one process does side by side, because together they take less time than one after the other.
+"""Bundles: stages whose jobs one process runs together, because this is faster than one by one.
 
-`meta: {together: {seed: 5}}` in dvc.yaml says that up to five stages that differ in `item.seed` alone may share a process. The
-first of them, the leader, runs one command for all: that of any of them, with the words that differ joined by hyphens
-(`--seeds 0-1-2`). The others wait for it and then find their results. What a stage is, its record and its place in the
-cache do not change by it, and `dvc repro` runs each by itself.
+`meta: {together: {seed: 5}}` in dvc.yaml lets up to five stages that differ only in `item.seed` share a process. The
+first of them, the leader, runs one command for all: their common command, with the words that differ joined by
+hyphens (`--seeds 0-1-2`). The others wait for it and then find their results. The stages, their records and their
+place in the cache are unchanged, and `dvc repro` runs each separately.
 """
 
 import json
@@ -17,7 +17,7 @@ FILE = Path(".dvc", "tmp", "dvcsnake", "together.json")
 
 
 def bundles(pipeline: Pipeline, names: Collection[str]) -> dict[str, list[str]]:
-    """By leader, all stages of its bundle, itself first; leaders alone are left out.
+    """Stages of each bundle by leader, the leader first; single stages are left out.
 
     Args:
         pipeline: all stages.
@@ -51,13 +51,13 @@ def bundles(pipeline: Pipeline, names: Collection[str]) -> dict[str, list[str]]:
 
 
 def write(root: Path, bundled: dict[str, list[str]]) -> None:
-    """Tell jobs, which may run on other machines, who runs what."""
+    """Write the bundles for jobs, which may run on other machines."""
     (root / FILE).parent.mkdir(parents=True, exist_ok=True)
     (root / FILE).write_text(json.dumps(bundled))
 
 
 def read(root: Path, name: str) -> list[str]:
-    """The stages that a stage's job does: itself, and those it leads."""
+    """The stages that a stage's job runs: itself, and those that it leads."""
     try:
         return json.loads((root / FILE).read_text()).get(name, [name])
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""A verdict on every stage: whether what is on record describes it as it is now, and what of it is in the workspace.
+"""Verdicts: whether each stage's current key is recorded, and which of its outputs are in the workspace.
 
-Everything here is frozen. Whoever changes the workspace or dvc.lock returns another survey that says so.
+All objects here are frozen. A function that changes the workspace or dvc.lock returns a new survey.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,10 +11,10 @@ from dvcsnake import run_cache
 from dvcsnake.dvc_api import Entry, Hash, Repository
 from dvcsnake.pipeline import Pipeline, Stage, is_folder
 
-# fresh   dvc.lock describes exactly this stage; its outputs match, or are merely absent
-# behind  the same, but dvc.lock does not say so yet: the run is recorded in the run cache
-# altered the run is on record, but an output in the workspace is not what was recorded
-# stale   nothing is on record: it must become a job
+# fresh   dvc.lock has the stage's current key; its outputs match, or are only absent
+# behind  the run cache has the current key, but dvc.lock does not have it yet
+# altered the key is recorded, but an output in the workspace differs from the record
+# stale   the key is not recorded: the stage must become a job
 Verdict = Literal["fresh", "behind", "altered", "stale"]
 
 
@@ -24,11 +24,11 @@ class Judged:
 
     Attributes:
         verdict: see above.
-        asked: its command, parameters and input hashes, as an entry without hashes of outputs; None if an input's hash is
-            not known, because what makes it is stale.
-        entry: the record that describes the stage as it is now, if there is one.
+        asked: its command, parameters and input hashes, as an entry without hashes of outputs; None if an input's
+            hash is not known, because what makes it is stale.
+        entry: the record under the stage's current key, if there is one.
         absent: outputs that are not in the workspace.
-        altered: outputs that are, but not as they were recorded.
+        altered: outputs in the workspace that differ from their record.
     """
 
     verdict: Verdict
@@ -38,7 +38,7 @@ class Judged:
     altered: frozenset[str] = frozenset()
 
     def recorded(self, path: str) -> dict:
-        """What the record says of one output."""
+        """The record of one output."""
         return next(out for out in self.entry["outs"] if out["path"] == path)
 
 
@@ -50,7 +50,7 @@ class Survey:
         stages: the verdicts by the stages' names, in the order in which stages depend on each other.
         locked: the entries of dvc.lock.
         folders: entries that say what a folder of folders hashes to, by its path.
-        unanswered: keys of runs that nothing here knows.
+        unanswered: keys that are recorded nowhere on this machine.
     """
 
     stages: Mapping[str, Judged]
@@ -59,12 +59,12 @@ class Survey:
     unanswered: frozenset[str] = frozenset()
 
     def with_stages(self, changed: Mapping[str, Judged]) -> "Survey":
-        """The same with other verdicts on some stages."""
+        """The survey with new verdicts on some stages."""
         return replace(self, stages={**self.stages, **changed})
 
 
 def survey(repository: Repository, pipeline: Pipeline) -> Survey:
-    """Settle the verdict on every stage, from the sources down to the figures."""
+    """Find the verdict on every stage, from the sources to the figures."""
     locked, params = repository.read_lock(), repository.params()
     hashes: dict[str, Hash | None] = {}
     stages: dict[str, Judged] = {}
@@ -93,7 +93,7 @@ def judge(repository: Repository, stage: Stage, asked: Entry | None, locked: Ent
         repository: the DVC repository.
         stage: the stage.
         asked: what is to be run, None if an input's hash is not known.
-        locked: what dvc.lock says of the stage.
+        locked: the stage's entry in dvc.lock.
     """
     if asked is None:
         return Judged("stale")
@@ -159,7 +159,7 @@ def is_stale(pipeline: Pipeline, now: Survey, paths: Iterable[str]) -> bool:
 
 
 def _altered(here: Mapping[str, Hash | None], entry: Entry) -> frozenset[str]:
-    """Outputs that are in the workspace, but not as an entry records them."""
+    """Outputs in the workspace that differ from an entry."""
     return frozenset(
         out["path"]
         for out in entry["outs"]

@@ -5,14 +5,14 @@ from importlib.metadata import PackageNotFoundError, version
 from dvcsnake.errors import UserError
 
 NEEDED = {"dvc": ((3, 67), (4,)), "dvc-data": ((3, 16), (4,)), "snakemake": ((9, 20), (10,))}
-"""The oldest version that will do, and the oldest that will not any more."""
+"""Smallest supported version, and smallest version that is no longer supported."""
 
 
 def require(*distributions: str) -> None:
-    """Refuse versions that the bridge was not made for.
+    """Refuse unsupported versions.
 
     Raises:
-        UserError: A distribution is not installed, or not in a version that will do.
+        UserError: A distribution is missing, or its version is not supported.
     """
     for name in distributions:
         low, high = NEEDED[name]

@@ -1,7 +1,7 @@
-"""What earlier versions of a module defined, so that a change of its digest can be told by the names of functions.
+"""Parts of earlier versions of a module, to name the functions that changed.
 
-A digest says that a module has changed and not where. This machine keeps, by digest, the digests of the functions of each version that
-it has met, in `.dvc/tmp/dvcsnake/code`. For a version that it has not met, Git's history is searched.
+A digest shows that a module has changed, but not where. `.dvc/tmp/dvcsnake/code` caches the digests of each version's
+functions, by the version's digest. For a version that is not in this cache, Git's history is searched.
 """
 
 import json
@@ -15,11 +15,11 @@ from dvcsnake.digests import digest_of_meaning, parts
 FOLDER = Path(".dvc", "tmp", "dvcsnake", "code")
 
 MOST = 30
-"""So many versions of a module are looked at in Git's history."""
+"""Number of versions of a module that are searched in Git's history."""
 
 
 def keep(root: Path, package: str, texts: Iterable[str]) -> None:
-    """Remember what modules define now.
+    """Cache the parts of the current modules.
 
     Args:
         root: the project's folder.
@@ -28,7 +28,7 @@ def keep(root: Path, package: str, texts: Iterable[str]) -> None:
     """
     lines = {tuple(line.split("  ", 1)) for text in texts for line in text.splitlines()}
     folder = root / FOLDER
-    with suppress(OSError):  # what cannot be kept is found in Git, or not told
+    with suppress(OSError):  # a version that cannot be cached is found in Git, or not reported
         folder.mkdir(parents=True, exist_ok=True)
         kept = {path.name for path in folder.iterdir()}
         for digest, name in lines:
@@ -39,7 +39,7 @@ def keep(root: Path, package: str, texts: Iterable[str]) -> None:
 
 
 def changes(root: Path, package: str, name: str, before: str) -> list[str]:
-    """What differs between a module and an earlier version of it, by name; empty if that version is not to be had.
+    """Names of the parts that differ between a module and an earlier version; empty if that version is unavailable.
 
     Args:
         root: the project's folder.
@@ -70,7 +70,7 @@ def _kept(root: Path, digest: str) -> Mapping[str, str] | None:
 
 
 def _committed(path: Path, digest: str) -> Mapping[str, str] | None:
-    """What the version with a digest defined, if it is among the last ones that were committed."""
+    """Parts of the version with a given digest, if it is among the last commits."""
     git = ["git", "-C", str(path.parent)]
     with suppress(FileNotFoundError, SyntaxError):
         log = [*git, "log", f"-{MOST}", "--format=%H", "--", path.name]

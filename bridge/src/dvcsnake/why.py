@@ -1,4 +1,4 @@
-"""Reasons why stages must run: what changed since the record in dvc.lock, from what to what."""
+"""Reasons why stages must run: the changes since the record in dvc.lock, with old and new values."""
 
 import json
 from collections import defaultdict
@@ -13,7 +13,7 @@ from dvcsnake.project import Project
 from dvcsnake.run_cache import param_value
 
 MOST = 4
-"""So many reasons of one stage are told."""
+"""Largest number of reasons per stage."""
 
 
 def lines(project: Project, plan: Plan) -> list[str]:
@@ -26,7 +26,7 @@ def lines(project: Project, plan: Plan) -> list[str]:
 
 
 def stage_lines(project: Project, plan: Plan) -> list[str]:
-    """One line for each stage that must run, with the reason, and for each output that is brought, with its origin."""
+    """One line for each stage that must run, with the reason, and for each restored output, with its source."""
     must = [
         f"{name} must run: {reason(project, plan, name)}" for name in plan.survey.stages if name in plan.todo
     ]
@@ -114,7 +114,7 @@ def _inputs(project: Project, plan: Plan, stage: Stage, locked: Entry | None) ->
 
 
 def _module(project: Project, dep: str, before: str) -> str:
-    """Name the modules and functions that make a digest of code differ from the one on record, if the cache has that one."""
+    """Names of the modules and functions that changed since the recorded code digest, if that digest is cached."""
     old = project.repository.cached_text(before)
     if old is None or not (project.root / dep).exists():
         return f"code: {dep}"

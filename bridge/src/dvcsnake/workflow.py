@@ -74,9 +74,7 @@ class Workflow:
                 self._lock = hold(self._project.root)
                 self._plan = prepare(self._project)
         except (UserError, *FAILURES) as error:
-            sys.exit(
-                f"dvcsnake: {in_a_sentence(error)}"
-            )  # Snakemake would add where in the Snakefile it happened
+            sys.exit(f"dvcsnake: {in_a_sentence(error)}")  # Snakemake would add the line of the Snakefile
         if _is_asked_for("--report"):
             logger.addFilter(_OneWarning())
         self._pipeline = self._project.pipeline
@@ -98,7 +96,8 @@ class Workflow:
     def other_groups(self) -> list[str]:
         """Stage groups of dvc.yaml that have no rule yet.
 
-        The stage that writes digests of code needs none, nor does a group without stages, whose wildcards nothing would hold.
+        The stage that writes digests of code needs none, nor does a group without stages, whose wildcards nothing
+        would hold.
         """
         ruled = {rule.name for rule in self._workflow.rules}
         return [
@@ -110,7 +109,7 @@ class Workflow:
         ]
 
     def describe(self) -> None:
-        """Check the targets, now that all rules are there, and let `snakemake --list` say what dvc.yaml says (`desc`)."""
+        """Check the targets, once all rules exist, and give rules the descriptions in dvc.yaml (`desc`)."""
         if self._workflow.is_main_process:
             for target in self._unknown_targets():
                 sys.exit(f"dvcsnake: {unknown(self._project, target)}")
@@ -119,7 +118,7 @@ class Workflow:
                 rule.docstring = self._pipeline.description(rule.name)
 
     def _unknown_targets(self) -> list[str]:
-        """Targets of the command line that nothing makes. Snakemake tells its targets only when it is too late to say better."""
+        """Unknown targets of the command line. Snakemake would provide its targets too late for a better message."""
         words = [word for word in sys.argv[1:] if not word.startswith("-") and self._is_unknown(word)]
         if not words:
             return []
@@ -132,9 +131,9 @@ class Workflow:
         return not (word.isdigit() or is_made or outputs_of(self._project, [word]))
 
     def resource(self, group: str, key: str, default: int) -> Callable[..., int]:
-        """Resource function: what dvc.yaml says under `meta` of the job's stage, or else the default.
+        """Resource function: the value under `meta` of the job's stage in dvc.yaml, or else the default.
 
-        A leader's job needs as much memory and time as all that it does.
+        A leader's job needs the memory and time of its whole bundle.
         """
 
         def find(wildcards: Any) -> int:
@@ -152,8 +151,8 @@ class Workflow:
     def inputs(self, group: str) -> Callable[..., list[str]]:
         """Input function: what the job's stage reads, folders as the outputs they consist of.
 
-        For a stage that is up to date it says nothing, so that Snakemake need not look at what is upstream of it,
-        which may be absent, or a thousand stages.
+        Empty for a stage that is up to date, so that Snakemake does not examine the stages before it, which may be
+        absent or many.
         """
 
         def find(wildcards: Any) -> list[str]:
@@ -185,7 +184,7 @@ class Workflow:
         ]
 
     def _labels(self, pattern: str) -> Callable[[Any], dict[str, str]]:
-        """Labels function of the report: what the hooks say of the very output."""
+        """Labels function of the report: the hooks' labels of the output."""
         return lambda wildcards: dict(self._hooks.labels(pattern.format(**dict(wildcards.items()))))
 
     def stage(self, group: str) -> Callable[..., str]:
@@ -206,7 +205,7 @@ class Workflow:
         return f"{Path(folder, *parts).with_suffix('')}{suffix}"
 
     def _settle(self) -> None:
-        """Have what the targets need; this is the first moment at which Snakemake tells the targets."""
+        """Restore or fetch what the targets need; this is the first moment at which Snakemake provides the targets."""
         if self._settled:
             return
         self._settled = True
@@ -229,7 +228,7 @@ class Workflow:
             self._pretend()
 
     def _seconds(self) -> dict[str, float | None]:
-        """How long each stage that is to run is expected to take; a leader takes the time of all that it does."""
+        """Expected time of each stage that must run; a leader has the time of its whole bundle."""
         stages = [stage for name, stage in self._pipeline.stages.items() if name in self._plan.todo]
         each = dict(zip((stage.name for stage in stages), self._hooks.seconds(stages), strict=True))
         for name, bundle in self._bundles.items():
@@ -238,12 +237,12 @@ class Workflow:
         return each
 
     def _at_once(self) -> int:
-        """So many jobs may run side by side."""
+        """Number of jobs that may run in parallel."""
         settings = self._workflow.resource_settings
         return (self._workflow.local_exec and settings.cores) or settings.nodes or settings.cores or 1
 
     def _pretend(self) -> None:
-        """Have Snakemake's dry run take for present what a run would have put in place by now."""
+        """Make Snakemake's dry run treat outputs that a run would have restored as present."""
         known, now = self._workflow.iocache, Mtime(local=time.time())
         for path in self._plan.brought:
             if self._pipeline.maker[path] not in self._plan.todo:
@@ -261,7 +260,7 @@ def _is_asked_for(*options: str) -> bool:
 
 
 class _OneWarning(logging.Filter):
-    """Says once, in a report, what Snakemake says of every file that was fetched."""
+    """Logs once, in a report, the warning that Snakemake logs for every fetched file."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where Snakemake looks for what `--logger dvcsnake` names."""
+"""The module in which Snakemake looks for the plugin of `--logger dvcsnake`."""
 
 from dvcsnake.progress import LogHandler
 

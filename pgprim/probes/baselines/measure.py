@@ -1,7 +1,7 @@
 """Effect of a baseline: Fig. 4, bias and variance over λ, and the least variance that a baseline can achieve.
 
-The trials, the first stored streams of a checkpoint's pool, give one gradient estimate per budget N for each of three baselines,
-all from the same pairs, computed from prefix sums (`core.prefix_sums`):
+The trials, the first stored streams of a checkpoint's pool, give one gradient estimate per budget N for each of three
+baselines, all from the same pairs, computed from prefix sums (`core.prefix_sums`):
 
 * `zero`: advantages are returns, A = R, "replacing advantages with returns" (Fig. 4 caption);
 * `value`: the agent's V, generalised advantage estimates with the agent's λ, as in training;
@@ -52,17 +52,16 @@ from pgprim.types.levels import LEVEL
 BASELINES = ("zero", "value", "true")
 DIFFERENCES = (("value", "zero"), ("true", "value"), ("true", "zero"))
 SUBTRACTED = (*BASELINES, "optimal")
-"""Baselines of the third part: b* as well."""
+"""What is subtracted from returns for the floor: b* as well."""
 
 ROUNDING = 1e-9
-"""Variance of returns relative to their second moment below which returns count as constant, up to rounding."""
+"""Variance of returns, relative to their second moment, below which it is rounding and they count as constant."""
 
 BLOCK = 2048
-"""Largest number of pairs of a stream that are summed at a time. Fixed, because it determines the rounding of sums."""
+"""Most pairs of a stream whose sums are taken at a time. Fixed, because it decides how sums are rounded."""
 
 GROUP = 32
-"""Streams that are processed at a time: chunks of narrow arrays hold several streams and are decompressed as a
-whole."""
+"""Streams that are worked on at a time: chunks of narrow arrays hold several, and are unpacked whole each time."""
 
 VECTORS = {
     "grad": ("policy gradient estimate, Eqs. 1 and 15", "1"),
@@ -80,7 +79,7 @@ VECTORS = {
         "1",
     ),
 }
-"""Long name and unit of the vectors."""
+"""Long name and unit of what is kept of the pairs."""
 
 ESTIMATES = {
     "pairwise_cosine": ("cosine between two estimates", "1"),
@@ -96,7 +95,7 @@ ESTIMATES = {
     "return_variance": ("variance of estimates with this baseline and λ = 1, in that without any", "1"),
     **NUMBERS,
 }
-"""Long name and unit of the numbers that the figures read."""
+"""Long name and unit of what the figures read."""
 
 BUDGET_DIMS = {
     "pairwise_cosine": ("baseline", "budget", "trial", "trial_b"),
@@ -132,7 +131,7 @@ def measure(inputs: Inputs, params: dict) -> Measured:
 
 
 Views = dict[str, Seen]
-"""The same pairs as several value functions see them; the agent's own is `value`."""
+"""The same pairs by several value functions; the agent's own is `value`."""
 
 
 def read_views(
@@ -202,8 +201,8 @@ def prefix_sums(
 ) -> dict[str, dict[int, PrefixSums]]:
     """For each baseline and budget N, the sums over the first N pairs, with advantages cut there.
 
-    When pairs follow, `core.prefix_sums` changes advantages by γλ·A_N, since A_N is the change of the bootstrap value V(s_N). For
-    `zero`, the return in place of A_N still contains V(s_N), which is therefore subtracted first.
+    When pairs follow, `core.prefix_sums` changes advantages by γλ·A_N, since A_N is the change of the bootstrap value
+    V(s_N). For `zero`, the return in place of A_N still contains V(s_N), which is therefore subtracted first.
     """
     factors = {name: settings.gamma * (1.0 if name == "zero" else settings.lam) for name in BASELINES}
     own = views["value"]
@@ -367,9 +366,9 @@ def floor(
 ) -> tuple[list[Interval], list[Interval]]:
     """The variance per pair with each baseline, and its share of the reduction from no baseline to b*.
 
-    Estimates subtract the mean advantage (Eq. 15), so baselines that differ by a constant are equivalent: E‖s‖²(e − mean e)² with
-    e = R − b(s). Only b*, which gives the least variance, is used as it is. Covariances between pairs are left out here;
-    `return_variance` includes them.
+    Estimates subtract the mean advantage (Eq. 15), so baselines that differ by a constant are equivalent: E‖s‖²(e −
+    mean e)² with e = R − b(s). Only b*, which gives the least variance, is used as it is. Covariances between pairs
+    are left out here; `return_variance` includes them.
 
     Args:
         sums: From `residual_sums`.

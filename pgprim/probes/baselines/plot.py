@@ -53,7 +53,7 @@ _DRAWN = {
     "fig4": ("cosine", "cosine_difference"),
     "gae": (*_ERRORS, "lam_alignment", "signal", "gain_share", "return_variance", *_EXPLAINED.values()),
 }
-"""Variables of each figure."""
+"""What a figure draws."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
@@ -282,8 +282,8 @@ def plot_alignment(ds: xr.Dataset) -> Figure:
 def plot_shares(ds: xr.Dataset) -> Figure:
     """Variance reduction of V and V* against the checkpoint, a row per task.
 
-    Left: share of the variance reduction of the best baseline. Middle: variance of whole estimates at λ = 1, relative to that without
-    a baseline. Right: explained share of the variance of held-out returns.
+    Left: share of the variance reduction of the best baseline. Middle: variance of whole estimates at λ = 1, relative
+    to that without a baseline. Right: explained share of the variance of held-out returns.
     """
     tasks = ds.task.values
     titles = ("share of the possible gain", "variance left", "explained variance of returns")
@@ -370,7 +370,7 @@ def draw_points(
 
 
 def _draw_growth(panel: Axes, ds: xr.Dataset, name: str, which: str) -> None:
-    """Points per algorithm and seed against the checkpoint, moved apart sideways; with intervals where there are any."""
+    """Points per algorithm and seed against the checkpoint, moved apart sideways, with their intervals."""
     algos, iterations = _algos(ds), ds.iteration.values.astype(float)
     gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
     lines = [(algo, seed) for algo in algos for seed in ds.seed.values]

@@ -27,7 +27,7 @@ BLOCK = 1024
 """Pairs of a stream that are read at a time."""
 
 GROUP = 32
-"""Streams that are read at a time: chunks of narrow arrays hold several streams and are decompressed as a whole."""
+"""Streams that are read at a time: chunks of narrow arrays hold several, and are unpacked whole each time."""
 
 IDENTITY = ("task", "env_id", "algo", "seed", "iteration")
 

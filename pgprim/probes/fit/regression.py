@@ -1,5 +1,4 @@
-"""The "true" value function V* (Fig. 4) and the best baseline b*: networks of the value network's shape, fitted to
-returns.
+"""The "true" value function V* (Fig. 4) and the best baseline b*, fitted to returns.
 
 V* minimises the mean of (R − V*(s))². The variance per pair of scores times (R − b(s)) is least for b*(s) = E[‖s‖²R |
 s] / E[‖s‖² | s], with s = ∇θ log π (Greensmith, Bartlett & Baxter 2004): the same regression with weights ‖s‖². Both
@@ -28,11 +27,10 @@ from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Rollout
 
 STEPS = 512
-"""Pairs of a stream whose scores are computed at once."""
+"""Pairs of a stream whose scores are taken at once."""
 
 SMALLEST_SHARE = 1e-6
-"""If the returns' standard deviation is a smaller share of their mean (single-precision rounding), they are only
-centred."""
+"""Returns whose deviation is a smaller share of their mean, rounding in single precision, are only centred."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +95,9 @@ def read_returns(
 ) -> Returns:
     """The pairs of some streams with complete returns.
 
-    Returns reach to the end of the episode or stream, and bootstrap with the agent's V at a time limit or the stream's end. Pairs for
-    which this bootstrap could have a weight above γ^beyond are left out by their time, whether or not their episode ended before: a
-    fit could not separate V's error there from a property of the state.
+    Returns reach to the end of the episode or stream, and bootstrap with the agent's V at a time limit or the
+    stream's end. Pairs for which this bootstrap could have a weight above γ^beyond are left out by their time,
+    whether or not their episode ended before: a fit could not separate V's error there from a property of the state.
 
     Args:
         checkpoint: The agent that made the streams.
@@ -149,8 +147,8 @@ def fit_returns(
 ) -> Fitted:
     """V* and b* by minibatch Adam, each at its best epoch on the held-out pairs.
 
-    The networks are fitted to returns of mean 0 and standard deviation 1. Their last layer is rescaled before and after the fit, so
-    they stay networks of the same shape.
+    The networks are fitted to returns of mean 0 and standard deviation 1. Their last layer is rescaled before and
+    after the fit, so they stay networks of the same shape.
 
     Args:
         net: Shape of the networks.

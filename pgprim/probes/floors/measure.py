@@ -1,9 +1,9 @@
 """Floors: errors of a perfect value network in Figs. 3, 11 and 12, and the noise-free distance of V from V^π.
 
-The probe repeats the iteration's update as training made it. Then it forks some states of the stream that the probe `value` uses
-for held-out pairs several times (`experience.fork`). One continuation gives the target, and the mean of the other continuations'
-complete returns estimates V^π(s) (`core.value_errors.perfect_errors`). Floor and error of the updated V are over the same pairs,
-selected by the same rules; a pair is a state with one of its continuations.
+The probe repeats the iteration's update as training made it. Then it forks some states of the stream that the probe
+`value` uses for held-out pairs several times (`experience.fork`). One continuation gives the target, and the mean of
+the other continuations' complete returns estimates V^π(s) (`core.value_errors.perfect_errors`). Floor and error of
+the updated V are over the same pairs, selected by the same rules; a pair is a state with one of its continuations.
 
 The value targets V_old + A_GAE contain the agent's own V_old. So the floor against them is not only noise: if V_old
 is biased, its targets are, too, and a network may be nearer to them than V^π is.
@@ -56,7 +56,7 @@ ESTIMATES = {
     "squared_value": ("mean (V^π)², free of the returns' noise", "normalised reward²"),
     "squared_noise": ("mean variance of a return given its state", "normalised reward²"),
 }
-"""Long name and unit. V is the network after the update."""
+"""Long name and unit. V is that after the update."""
 
 
 @dataclass(frozen=True)

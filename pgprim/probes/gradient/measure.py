@@ -44,11 +44,11 @@ from pgprim.types.rollouts import Finals, Rollout
 from pgprim.types.sample import budgets_of, stream_pairs
 
 BLOCK = 2048
-"""Pairs of a stream per block. Fixed, because it determines the rounding of sums."""
+"""Pairs of a stream that are worked on at a time. Fixed, because it decides how sums are rounded."""
 
 GROUP = 25
-"""Streams per group, of which a killed run loses at most one: enough to make the overhead of a simulator step small.
-Fixed, because it determines the rounding of values."""
+"""Streams that are worked on at a time, and that a killed run loses at most: enough for the overhead of a simulator's step
+to be small. Fixed, because it decides how values are rounded."""
 
 VECTORS = {
     "score_sum": ("Σ s, the score summed over the pairs of a stream", "1"),
@@ -57,7 +57,7 @@ VECTORS = {
     "adv_sq_sum": ("Σ A², the squared advantage summed over the pairs of a stream", "1"),
     "stream": ("stream of the pool", "1"),
 }
-"""Long name and unit of the sums over whole streams; n is the attribute `stream_pairs`."""
+"""Long name and unit of what is kept of the streams in full length; n is the attribute `stream_pairs`."""
 
 GRADIENTS = {
     "grad": ("policy gradient estimate, Eqs. 1 and 15", "1"),
@@ -82,8 +82,7 @@ ESTIMATES = {
     "mean_episode_length": ("mean length of the completed episodes", "pairs"),
     "mean_return": ("mean undiscounted raw return of the completed episodes", "reward"),
 }
-"""Long name and unit of the numbers that the figures read. Joined streams give fewer trials; the missing ones are
-NaN."""
+"""Long name and unit of what the figures read. Where streams are joined, the trials that there are not are NaN."""
 
 BUDGET_DIMS = {"truth_cosine_trial": ("budget", "trial"), "norm": ("budget", "trial")}
 
@@ -169,8 +168,7 @@ def collect_sums(
     budgets: list[int],
     pieces: Pieces | Scratch,
 ) -> PoolSums:
-    """Sums over the first N pairs of each stream of a pool, for every budget N up to a stream's length, and that
-    length.
+    """Sums over the first N pairs of each stream of a pool, for every budget N ≤ L and for L.
 
     Args:
         checkpoint: The agent.

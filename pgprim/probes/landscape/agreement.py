@@ -28,7 +28,7 @@ PAGES = (
     ("fresh_correlation", ("slice_few", "slice_many"), "along slices,\nsurrogate on fresh batches"),
     ("correlation", ("slice_few", "slice_many", "steps"), "along slices,\nsurrogate on own batches"),
 )
-"""Statistic, kinds of points and words of each page of correlations, planes first."""
+"""Statistic, kinds of points and words of each page of correlations. Planes lead."""
 
 CAP = {"alpha": 0.22, "linewidth": 0, "zorder": 0.8}
 

@@ -16,10 +16,10 @@ from pgprim.plotting.choose import choose
 from pgprim.store.labelled import label, stack
 
 KINDS = ("few", "many", "slice_few", "slice_many", "steps")
-"""Kinds of points: planes of a step by few and by many pairs, slices along these steps, ends of independent steps."""
+"""What points lie on: planes of a step by few and by many pairs, slices along these steps, ends of independent steps."""
 
 NAMES = ("surrogate", "reward", "reward_se", "reward_half", "num_trajectories")
-"""Variables of a landscape that are used here."""
+"""Variables of a landscape that this looks at."""
 
 DIMS = ("task", "algo", "seed", "iteration")
 
@@ -55,8 +55,8 @@ def align(ds: xr.Dataset | None, level: float) -> xr.Dataset:
         level: Nominal coverage of the intervals.
 
     Returns:
-        The variables of `DESCRIBED` over (task, algo, seed, iteration, kind), `noise_share` and `flat_p` over budget, too.
-        Correlations are at the largest budget.
+        The variables of `DESCRIBED` over (task, algo, seed, iteration, kind), `noise_share` and `flat_p` over budget,
+        too. Correlations are at the largest budget.
 
     Raises:
         UserError: If `ds` does not hold landscapes.

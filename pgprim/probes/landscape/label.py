@@ -20,7 +20,7 @@ REWARDS = {
     "num_trajectories": ("complete episodes", "episodes"),
     "reward_half": ("mean return of every other complete episode", "reward"),
 }
-"""Measurements at a point for each number of pairs; with the prefix `first_`, for each number of first trajectories."""
+"""Measured at a point for each number of pairs; with `first_` before the name, for each number of first trajectories."""
 
 NORMS = {
     "step_norm": ("Euclidean norm of the update step", "1"),
@@ -48,7 +48,7 @@ SLICE = {
         "reward",
     ),
 }
-"""Variables of a slice; `promised` and `kept` are at α = 1."""
+"""Of a slice; `promised` and `kept` are at α = 1."""
 
 DESCRIBED = {
     **REWARDS,

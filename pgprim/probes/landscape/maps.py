@@ -32,7 +32,7 @@ ARROW = {
     "shrinkB": 0,
     "mutation_scale": 7,
 }
-"""White with a black outline, visible on every colour and in grey print."""
+"""White with a black outline, so that it is seen on every colour, in grey print, too."""
 
 
 def draw_pages(ds: xr.Dataset) -> list[Figure]:
@@ -46,7 +46,7 @@ def draw_pages(ds: xr.Dataset) -> list[Figure]:
 
 
 def draw_maps(ds: xr.Dataset, smoothed: bool = False) -> Figure:
-    """The planes seen from above with the step as an arrow: the rewards of a row share a colour scale, a surrogate has its own.
+    """Heat maps of the planes with the step as an arrow. Rewards in a row share a colour scale; surrogates do not.
 
     Contours are drawn where there is no noise: of surrogates, and of smoothed rewards.
 
@@ -82,7 +82,7 @@ def draw_maps(ds: xr.Dataset, smoothed: bool = False) -> Figure:
 
 
 def draw_errors(ds: xr.Dataset) -> Figure:
-    """Standard errors of the rewards: white for none, black where they reach a quarter of the range of the row's rewards.
+    """Standard errors of the rewards: white is 0, black a quarter of the range of the row's rewards or more.
 
     On a surface of pure noise it is about a quarter: 49 normal numbers span about 4.5 standard deviations. Points
     with fewer than two complete episodes have no standard error and are blank.
@@ -172,7 +172,7 @@ def draw_surface(ds: xr.Dataset) -> Figure:
 
 
 def scales(ds: xr.Dataset) -> Iterator[tuple[int, int, Normalize]]:
-    """Row, column and colour scale of each panel that shows anything: a row's rewards share one, each surrogate has its own."""
+    """Row, column and colour scale of each panel with data: a row's rewards share one, each surrogate has its own."""
     for row, column in np.ndindex(*ds.title.shape):
         one = ds.shown.values[row, column]
         if np.isfinite(one).any():
@@ -252,7 +252,7 @@ def _draw_bar(
 
 
 def _caption(ds: xr.Dataset, row: int, column: int, size: str) -> str:
-    """The column's name above the first row and where a row has another; then the panel's own numbers, a reward's with `size`."""
+    """The column's name, above the first row and where it changes; then the panel's numbers, a reward's with `size`."""
     titles = ds.title.values[:, column]
     head = f"{titles[row]}\n" if row == 0 or titles[row] != titles[0] else ""
     if ds.is_reward.values[row, column]:

@@ -37,14 +37,14 @@ from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.levels import LEVEL
 
 SLICE = "slice_"
-"""Prefix of a case that is a slice; the rest is the name of the plane with the same step."""
+"""Begins the name of a case that is a slice; the rest is that of the plane with the same step."""
 
 GROUP = 64
-"""Largest number of points measured in parallel: enough to make the overhead of a step small, few enough that a
-killed run loses little. No result depends on it."""
+"""Points that are measured side by side, at most: enough for the overhead of a step to be small, few enough that a killed
+run loses little. No result depends on it."""
 
 STREAMS = 64
-"""Largest number of streams of a batch of many pairs."""
+"""Streams of a batch of many pairs, at most."""
 
 
 def measure(inputs: Inputs, params: dict) -> Measured:

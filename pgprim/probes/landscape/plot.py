@@ -23,7 +23,7 @@ from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 
 CONCENTRATION = {"fig5": (150,), "fig19": None, "fig20": None}
-"""Iterations of each figure of true reward by budget; None for all."""
+"""Iterations of each figure of true reward by the budget; None for all that there are."""
 
 SURROGATE = {"fig6": (0, 300), "fig7": (0, 300)} | {f"fig{number}": None for number in range(13, 19)}
 """The same for the figures of surrogate beside true reward."""
@@ -36,9 +36,9 @@ BATCHES = {"few": "step by few pairs", "many": "step by many pairs"}
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
     """The dataset that a figure draws.
 
-    A figure of surfaces has the panels of every row as `shown[row, panel, alpha, beta]`, rewards smoothed as `smoothed`, their
-    standard errors as `se`, with trajectories per point and the share of the variance over the surface that is noise.
-    `alignment` has the rank correlations of surrogate and reward, and all shares of noise.
+    A figure of surfaces has the panels of every row as `shown[row, panel, alpha, beta]`, rewards smoothed as
+    `smoothed`, their standard errors as `se`, with trajectories per point and the share of the variance over the
+    surface that is noise. `alignment` has the rank correlations of surrogate and reward, and all shares of noise.
 
     Args:
         figure: One of `FIGURES`.
@@ -92,7 +92,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
-    """Heat maps, these smoothed, standard errors and one surface, a page each; or rank correlations and noise; or slices."""
+    """Pages of maps, smoothed maps, standard errors and a surface; or of correlations and noise; or of slices."""
     with style():
         if ds.attrs["figure"] == "alignment":
             return agreement.draw_pages(ds)

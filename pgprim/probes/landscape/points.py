@@ -26,11 +26,10 @@ from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.rollouts import Rollout
 
 BLOCK = 512
-"""Pairs of a stream per block of noise."""
+"""Pairs of a stream that are simulated before the next noise is drawn."""
 
 BLOCKS = 16
-"""Number of blocks of consecutive pairs, from whose means the error of a batch mean is estimated: 128 pairs each of
-2048."""
+"""Blocks of consecutive pairs whose means tell the error of a mean over a batch: 128 pairs of 2048 each."""
 
 ROWS = 16384
 """Pairs whose log-densities are computed at once."""
@@ -119,8 +118,8 @@ def surrogate_gain(
 ) -> Float[np.ndarray, " point"]:
     """The algorithm's objective at some points minus that at the checkpoint, so exactly 0 there.
 
-    Eq. 14, or Eq. 17 with PPO's ε; advantages are normalised over the whole batch (Eq. 15), while PPO's updates normalise them in
-    each minibatch. The value at the checkpoint is 0 up to rounding.
+    Eq. 14, or Eq. 17 with PPO's ε; advantages are normalised over the whole batch (Eq. 15), while PPO's updates
+    normalise them in each minibatch. The value at the checkpoint is 0 up to rounding.
 
     Args:
         checkpoint: The agent that made the pairs, π_old.

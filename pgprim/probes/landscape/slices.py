@@ -1,6 +1,7 @@
 """Slices along the step: true reward beside the surrogate, and the step's promise.
 
-The surrogate on the step's own batch is its promise; the surrogate on fresh batches and the true reward show what it keeps.
+The surrogate on the step's own batch is its promise; the surrogate on fresh batches and the true reward show what it
+keeps.
 """
 
 import numpy as np
@@ -69,7 +70,7 @@ def plot(ds: xr.Dataset) -> list[Figure]:
 
 
 def plot_slices(ds: xr.Dataset) -> Figure:
-    """One agent: a row per checkpoint, for the step by few and by many pairs the surrogates and beside them the true reward.
+    """One agent, a row per checkpoint: surrogates and true reward along the steps by few and by many pairs.
 
     The rewards of a row share an axis, so that the two steps compare; surrogates have their own.
 

@@ -23,7 +23,7 @@ from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.levels import LEVEL
 
 BLOCK = 100
-"""Steps between checks whether all episodes have ended."""
+"""Steps after which it is seen whether all episodes have ended."""
 
 Episodes = dict[str, np.ndarray]
 """`ret` and `length` of each episode."""
@@ -51,8 +51,9 @@ def measure(inputs: Inputs, params: dict) -> Measured:
 
     Args:
         inputs: A checkpoint.
-        params: `factors` of each of the quantities `perturb.SCALED`, strengths of sensor `noise`, and the number of `episodes`.
-            Noise of strength 1 has the standard deviation of the agent's normaliser, or 1 if the agent has none.
+        params: `factors` of each of the quantities `perturb.SCALED`, strengths of sensor `noise`, and the number of
+            `episodes`. Noise of strength 1 has the standard deviation of the agent's normaliser, or 1 if the agent
+            has none.
     """
     agent = inputs.checkpoint
     where = (agent.environment.id, agent.algo, agent.seed, agent.iteration)

@@ -1,7 +1,7 @@
 """Perturbed tasks: scaled quantities of the simulator, and noisy sensors.
 
-The model of one of Gymnasium's MuJoCo tasks is changed after the task is made and before its first episode, so reset, reward and
-end of an episode stay Gymnasium's own.
+The model of one of Gymnasium's MuJoCo tasks is changed after the task is made and before its first episode, so reset,
+reward and end of an episode stay Gymnasium's own.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,14 +50,13 @@ SCALED: dict[str, Callable[[mujoco.MjModel, mujoco.MjData, float], None]] = {
     "gravity": scale_gravity,
     "gain": scale_gain,
 }
-"""Quantities that a factor multiplies."""
+"""What is multiplied by a factor."""
 
 
 def scaled_streams(
     environment: Environment, seeds: Sequence[int], quantity: str, factor: float
 ) -> MujocoStreams:
-    """Streams of a task with one scaled quantity of the simulator; a factor of 1 gives the task's own streams bit for
-    bit.
+    """Streams of a task with one scaled quantity of the simulator; factor 1 gives the task's own streams to the bit.
 
     Args:
         environment: One of Gymnasium's MuJoCo tasks.

@@ -1,7 +1,7 @@
-"""Compare vectors that are estimated with both semantics from the same pairs: their differences, and the agreement of each.
+"""Compare vectors that are estimated with both semantics from the same pairs.
 
-Only the handling of time limits and of the end of a sample differs (`docs/deviations.md`); states, actions, rewards and the value
-network are the same.
+Only the handling of time limits and of the end of a sample differs (`docs/deviations.md`); states, actions, rewards
+and the value network are the same.
 """
 
 import numpy as np

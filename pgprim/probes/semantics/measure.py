@@ -1,7 +1,7 @@
 """The results of a probe with either semantics of time limits and cuts, from the same rollouts.
 
-The checkpoint's policy, value network and rollouts are the same; only the handling of time limits and cuts changes. The probe is
-measured with both on the stored streams of the pool.
+The checkpoint's policy, value network and rollouts are the same; only the handling of time limits and cuts changes.
+The probe is measured with both on the stored streams of the pool.
 """
 
 import importlib

@@ -1,10 +1,10 @@
 """Whole update steps of the algorithms (the paper's footnote to Fig. 1, which has no figure).
 
-A step is θ_new − θ after one iteration's whole update: all minibatches of all epochs of PPO's Adam from the checkpoint's optimiser
-state, or TRPO's accepted conjugate gradient step. The first stored streams of the pool are the trials: each gives one step per
-budget from its first pairs. The "true" step is the same update from the other stored streams; the updates from either half of
-these give its reliability. An update shuffles its pairs in memory, so memory grows with the budget, and the true step uses no more
-pairs than fit into `HELD_BYTES`.
+A step is θ_new − θ after one iteration's whole update: all minibatches of all epochs of PPO's Adam from the
+checkpoint's optimiser state, or TRPO's accepted conjugate gradient step. The first stored streams of the pool are the
+trials: each gives one step per budget from its first pairs. The "true" step is the same update from the other stored
+streams; the updates from either half of these give its reliability. An update shuffles its pairs in memory, so memory
+grows with the budget, and the true step uses no more pairs than fit into `HELD_BYTES`.
 """
 
 from typing import Any
@@ -35,17 +35,17 @@ GROUP = 10
 """Streams that are read at a time."""
 
 HELD_BYTES = 3 << 27
-"""Largest size of one batch's observations, unless a budget needs more; an update takes four times as much."""
+"""Most that the observations of one batch may take, unless a budget alone needs more; an update takes four times as much."""
 
 FEWEST_TRIALS = 3
-"""Fewer steps give no interval."""
+"""Fewer steps than these give no interval."""
 
 VECTORS = {
     "step": ("update step", "1"),
     "step_true": ("update step from a large sample", "1"),
     "step_half": ("update steps from either half of the large sample", "1"),
 }
-"""Long name and unit of the vectors."""
+"""Long name and unit of what is kept of the steps."""
 
 ESTIMATES = {
     "pairwise_cosine": ("cosine between two update steps", "1"),
@@ -60,7 +60,7 @@ ESTIMATES = {
     "truth_pairs": ("state-action pairs of the large sample", "pairs"),
     "truth_reliability": ("reliability of the step from a large sample, by the cosine of its halves", "1"),
 }
-"""Long name and unit of the numbers that the figures read."""
+"""Long name and unit of what the figures read."""
 
 BUDGET_DIMS = {
     "pairwise_cosine": ("budget", "trial", "trial_b"),

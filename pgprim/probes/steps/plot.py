@@ -28,6 +28,6 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 
 
 def plot(ds: xr.Dataset) -> Figure:
-    """Figs. 1 and 2 for the update steps: for each task a row of agreement and a row of cosine to the large-sample step."""
+    """Figs. 1 and 2 for update steps: per task a row of agreement and a row of cosine to the large-sample step."""
     with style():
         return plot_cosines(ds, KINDS, height=1.1)

@@ -28,7 +28,7 @@ ESTIMATES = {
     "delta": ("TRPO's bound δ on the mean KL", "nat"),
     "ratio_bound": ("PPO's bound 1 + ε on the ratio", "1"),
 }
-"""Long name and unit. A bound is NaN if an algorithm has none."""
+"""Long name and unit. A bound is not a number where an algorithm has none."""
 
 
 def measure(inputs: Inputs, params: dict) -> Measured:

@@ -19,7 +19,7 @@ from pgprim.store.labelled import BOUNDS as ENDS
 
 FIGURES = ("trust_region",)
 PAGES = (("return_mean", "kl_mean", "ratio_max"), ("kl_of_mean", "kl_of_sigma", "ratio_q99", "clip_fraction"))
-"""Quantities of each page, one row each."""
+"""What each page shows, a row each."""
 
 BOUNDS = {
     "kl_mean": ("delta", "δ"),
@@ -58,7 +58,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
-    """Two pages, a column per task, a line per algorithm on the update's own pairs (dashed) and on fresh ones (solid, markers).
+    """Two pages, a column per task, a line per algorithm on own pairs (dashed) and on fresh ones (solid, markers).
 
     The first page shows return, mean KL with δ, and the largest ratio with 1 + ε; the second the two parts of the KL,
     the 99 % quantile of the ratio, and the share of ratios outside 1 ± ε. Lines are medians over seeds and bands

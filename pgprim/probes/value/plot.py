@@ -19,21 +19,21 @@ from pgprim.plotting.style import ALL, FLOOR, GREY, NOISE_FREE, ONE, colour, loo
 PARTS = {"fig3": "held_out", "fig11": "train", "fig12": "held_out"}
 FIGURES = tuple(PARTS)
 ELSEWHERE = {"fig12": "walker2d"}
-"""The task that Fig. 12 leaves to Fig. 3, unless it is the only task."""
+"""The task that a figure leaves to another, Fig. 3, unless there is no other task."""
 
 PAGES = {
     "as_text": "As in the text: sums cut at time limits and at the end of the batch",
     "as_code": "As in the released code: the same without each episode's last pair, the error to GAE's target squared",
     "exact": "Exact: rolled on past the end of the batch, states shortly before a time limit left out",
 }
-"""Definitions, the paper's first; each has a page of mean relative errors."""
+"""Definitions, the paper's first: each has a page of mean relative errors."""
 
 ROBUST = ("as_text", "exact")
-"""Definitions that also have a page of robust statistics."""
+"""Definitions that also have a page of what outliers do not rule."""
 
 TARGETS = {"gae": "GAE", "returns": "returns"}
 AT_FLOOR = {"mre": ("floor", "error"), "total_re": ("floor_total", "error_total")}
-"""The floor of a statistic (its value for V^π), and its value for V on the same pairs."""
+"""What V^π would show of a statistic, and what V shows at the very pairs at which that was measured."""
 
 MEANS = [(target, "mre", f"{words[0].upper()}{words[1:]} MRE") for target, words in TARGETS.items()]
 """Columns of a page of means: target, statistic and title."""
@@ -43,7 +43,7 @@ OUTLIERS_APART = [
     for target, words in TARGETS.items()
     for name, title in (("median_re", "median"), ("total_re", "Σ|error| / Σ|target|"))
 ]
-"""Columns of a page of robust statistics."""
+"""Columns of a page of what outliers do not rule."""
 
 PART_LABELS = {"train": "the update's own pairs", "held_out": "held-out pairs of the same policy"}
 
@@ -78,11 +78,11 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 def plot(ds: xr.Dataset) -> list[Figure]:
     """A page of mean relative errors per definition, then pages of medians and of ratios of sums.
 
-    A row per task, errors against value targets and against returns, on a binary logarithm. Thin lines are agents, thick
-    ones their median. At checkpoints with floors, a short bar is the error of V^π itself, and a large marker the
-    error of V on the same pairs. Against returns the bar comes from the returns' noise and the cuts. Against value
-    targets, which contain the agent's own V_old, it comes from their noise and bias and is no lower bound. Crosses on
-    the page of exact returns are the distance of V from V^π after the update, without the returns' noise.
+    A row per task, errors against value targets and against returns, on a binary logarithm. Thin lines are agents,
+    thick ones their median. At checkpoints with floors, a short bar is the error of V^π itself, and a large marker
+    the error of V on the same pairs. Against returns the bar comes from the returns' noise and the cuts. Against
+    value targets, which contain the agent's own V_old, it comes from their noise and bias and is no lower bound.
+    Crosses on the page of exact returns are the distance of V from V^π after the update, without the returns' noise.
 
     All figures show the floors of held-out pairs; the update's own pairs come from the same policy.
     """
@@ -174,7 +174,8 @@ def _known(line: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
 def _limits(ds: xr.Dataset, definition: str, columns: list[tuple[str, str, str]]) -> tuple[float, float]:
     """Limits of a row's y axis: all medians over agents, floors and crosses, with half an octave around them.
 
-    Single agents may leave the frame: in one iteration of one agent a mean of ratios can be a hundred times its usual size.
+    Single agents may leave the frame: in one iteration of one agent a mean of ratios can be a hundred times its usual
+    size.
     """
     shown = [
         ds[variable].sel(target=target).values.ravel()

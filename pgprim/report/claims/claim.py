@@ -1,9 +1,10 @@
 """A claim: a statement of the paper, an effect per task or kind of agents that tests it, and a verdict.
 
-Each row of a claim is one task, or one task and algorithm if the paper names an algorithm. A row's effect is a mean over its agents
-with an interval between agents; several algorithms in a row are strata, not random draws. A row is reproduced if its whole interval
-lies on the claimed side of the rule's bound, not reproduced if the whole interval lies on the other side, and inconclusive
-otherwise. The rows of a claim are counted, never averaged, so that no task dominates.
+Each row of a claim is one task, or one task and algorithm if the paper names an algorithm. A row's effect is a mean
+over its agents with an interval between agents; several algorithms in a row are strata, not random draws. A row is
+reproduced if its whole interval lies on the claimed side of the rule's bound, not reproduced if the whole interval
+lies on the other side, and inconclusive otherwise. The rows of a claim are counted, never averaged, so that no task
+dominates.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """The first edition's claims and rules, kept so that the effect of changing the rules is visible.
 
-Each claim averages its effect over all tasks and algorithms, so that one task can dominate the mean; the second edition judges
-tasks separately. These claims use the second edition's data and the first edition's bounds.
+Each claim averages its effect over all tasks and algorithms, so that one task can dominate the mean; the second
+edition judges tasks separately. These claims use the second edition's data and the first edition's bounds.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -153,7 +153,7 @@ def _kinds(values: xr.DataArray) -> Strata:
 
 
 def _difference(values: xr.DataArray, dim: str, more: str, less: str) -> Strata:
-    """As `_kinds`, with a mean that is the mean difference between two labels of `task` or `algo`; empty without both."""
+    """As `_kinds`, with the difference between two labels of `task` or `algo` as mean; empty without both."""
     if not {more, less} <= set(values[dim].values):
         return []
     return _kinds(2 * values.sel({dim: [more]})) + _kinds(-2 * values.sel({dim: [less]}))

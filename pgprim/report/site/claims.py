@@ -15,8 +15,8 @@ def evidence(claims: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Claims as the page's template reads them.
 
     Args:
-        claims: Those of `data/claims.json`, by name (`report.claims.claim.judge`). Any field but `statement` and `verdict`
-            may be missing.
+        claims: Those of `data/claims.json`, by name (`report.claims.claim.judge`). Any field but `statement` and
+            `verdict` may be missing.
 
     Returns:
         A list with `name`, `statement`, `source`, `effect`, `units`, `figures`, `verdict`, `summary`, `rule` in words,

@@ -101,9 +101,9 @@ def planes(estimates: Estimates, level: float) -> list[dict[str, Any]]:
         level: Of the interval of the share of noise.
 
     Returns:
-        A list with the agent's labels, `alpha`, `beta`, `surrogate`, norms, and `rewards`: one entry per number of pairs
-        per point with `reward`, its standard error `se`, complete episodes `num`, `smoothed`, and the share of the
-        surface's variance that is noise. Surfaces are lists in the order alpha, beta.
+        A list with the agent's labels, `alpha`, `beta`, `surrogate`, norms, and `rewards`: one entry per number of
+        pairs per point with `reward`, its standard error `se`, complete episodes `num`, `smoothed`, and the share of
+        the surface's variance that is noise. Surfaces are lists in the order alpha, beta.
     """
     return [_plane(labels, one, level) for labels, one in _landscapes(estimates, PLANES)]
 

@@ -154,7 +154,7 @@ def _values(ds: xr.Dataset | None, floors: xr.Dataset | None) -> Finding:
         f"off at the end of a batch it is {_percent(median['returns, not cut'])}"
     )
     if "Vπ itself, not cut" in median:
-        text += f", and the policy's true value function would show {_percent(median['Vπ itself, not cut'])}"
+        text += f", and that of the policy's true value function {_percent(median['Vπ itself, not cut'])}"
     text += f" (medians over {int(np.isfinite(errors['targets']).sum())} kinds of agents)."
     return Finding(headline, text, _svg(lambda figure: _draw_values(figure, errors)), "fig3", "values")
 

@@ -187,7 +187,7 @@ def _gallery(study: Study, shown: Mapping[str, Mapping[str, Any]]) -> list[dict[
 
 
 def _meta(study: Study) -> dict[str, Any]:
-    """Data that all views need: names, labels and colours of tasks and algorithms, checkpoints, and the pairs of training."""
+    """Data for all views: names, labels and colours of tasks and algorithms, checkpoints, pairs of training."""
     params, present = study.params, agents(study.estimates)
     tasks = order_tasks({*params["tasks"], *(agent["task"] for agent in present)})
     algos = order_algos({*params["algos"], *(agent["algo"] for agent in present)})

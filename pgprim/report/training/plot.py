@@ -22,21 +22,21 @@ FIGURES = ("fig8",)
 LEVEL = 0.95
 COLUMNS = 3
 FEWEST = 5
-"""Smallest number of seeds for an interval: with fewer seeds its coverage is too low."""
+"""Seeds from which on a mean over them has an interval: that of fewer covers too seldom."""
 
 FAR = 1.5
-"""A published return is drawn inside the frame up to this multiple of the highest return, else at its upper end."""
+"""A published return is inside the frame if it is below so many times the highest return, and else at its upper end."""
 
 POINTS = 50
-"""Largest number of points of a curve: an iteration has only a few episodes, whose returns vary more than agents."""
+"""Points along a curve at most: an iteration has a handful of episodes, whose returns vary more than agents do."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
-    """The dataset that the figure draws: the return of every seed, and its interquartile mean over seeds with an interval.
+    """The dataset that the figure draws: every seed's return, and the interquartile mean over seeds with its interval.
 
-    Neighbouring iterations are averaged so that at most `POINTS` points are left. The interval is between agents: a bootstrap
-    over the seeds that completed an episode there (`core.interquartile_mean`), if they are at least `FEWEST`. It
-    covers the variation over seeds, not the noise of one agent's return.
+    Neighbouring iterations are averaged so that at most `POINTS` points are left. The interval is between agents: a
+    bootstrap over the seeds that completed an episode there (`core.interquartile_mean`), if they are at least
+    `FEWEST`. It covers the variation over seeds, not the noise of one agent's return.
 
     Args:
         figure: One of `FIGURES`.
@@ -89,9 +89,9 @@ def _over_seeds(returns: np.ndarray) -> tuple[float, np.ndarray]:
 def plot(ds: xr.Dataset) -> Figure:
     """Fig. 8: mean episode return against iteration, a panel per task.
 
-    Thin lines are seeds, at most `drawn_seeds` of them per algorithm; the thick line is the interquartile mean over all seeds
-    and the band its interval between agents. Arrowheads at the right are the returns published for the -v2 tasks,
-    which differ from ours (docs/deviations.md), so they are only roughly comparable.
+    Thin lines are seeds, at most `drawn_seeds` of them per algorithm; the thick line is the interquartile mean over
+    all seeds and the band its interval between agents. Arrowheads at the right are the returns published for the -v2
+    tasks, which differ from ours (docs/deviations.md), so they are only roughly comparable.
     """
     with style():
         tasks = ds.task.values
@@ -145,7 +145,7 @@ def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
 
 
 def _draw_published(panel: Axes, published: Mapping[str, float]) -> None:
-    """Arrowheads at the right of a panel at the published returns; those above the frame stand side by side at its upper end.
+    """Arrowheads at the right of a panel at published returns; those above the frame are at its upper end.
 
     Args:
         panel: The axes, with their limits.

@@ -1,12 +1,13 @@
 """Algorithms, one module or folder each, and the record that describes each to the rest of pgprim.
 
-`agents.NAME.all.algorithm` in params.yaml names the module. The module holds `ALGORITHM`, its settings, and, there or in
-a module that is imported when first needed, two functions:
+`agents.NAME.all.algorithm` in params.yaml names the module. The module holds `ALGORITHM`, its settings, and, there or
+in a module that is imported when first needed, two functions:
 
-* `update(state, batch, settings, iteration, rngs) -> AgentState`: the agents after the algorithm's update from one batch,
-  with one random generator per agent. An algorithm that also trains the value network returns a new φ; if φ is the
-  same array, `rl.value.fit_value` then fits the value network.
-* `objective(rho, adv, settings) -> [agent]`: the objective that the algorithm maximises, from the ratios ρ and normalised advantages.
+* `update(state, batch, settings, iteration, rngs) -> AgentState`: the agents after the algorithm's update from one
+  batch, with one random generator per agent. An algorithm that also trains the value network returns a new φ; if φ is
+  the same array, `rl.value.fit_value` then fits the value network.
+* `objective(rho, adv, settings) -> [agent]`: the objective that the algorithm maximises, from the ratios ρ and
+  normalised advantages.
 
 This module and the records do not import torch, so that a parameter file is checked without it.
 """

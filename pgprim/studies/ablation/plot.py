@@ -1,4 +1,4 @@
-"""Effects of PPO's implementation choices: main effects and interactions of four switches (the paper's first version)."""
+"""Effects of PPO's implementation choices: main effects and interactions of four switches (paper's first version)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,16 +27,16 @@ SWITCHES = {
     "anneal": "annealing",
     "value_clip": "value clipping",
 }
-"""Label of each switch that is on; a switch that is not here keeps its own name."""
+"""What switching on means; a switch that is not here goes by its own name."""
 
 RULES = {
     "best": (*ALGOS["ppo"], "each cell's best rate"),
     "mean": (ALGOS["ppo"].colour, "+", "mean over rates"),
 }
-"""Treatments of a cell's learning rates: PPO's colour, a marker, and words."""
+"""How a cell's learning rates become one number: PPO's colour, a marker, and words."""
 
 LEVELS = {"off": (GREY, 0.8), "on": (ALGOS["ppo"].colour, 1.5)}
-"""Colour and width of the lines with a switch off and on."""
+"""Colour and width of the lines of the two halves of the design that a switch makes."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:

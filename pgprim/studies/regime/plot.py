@@ -23,7 +23,7 @@ from pgprim.types.variants import regime_iterations
 
 FIGURES = ("sample_regime",)
 SMOOTH = 25
-"""Largest number of points of a curve: neighbouring iterations are averaged."""
+"""Points along a curve of returns at most: neighbouring iterations are averaged."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
@@ -88,7 +88,7 @@ def plot(ds: xr.Dataset) -> list[Figure]:
 
 
 def plot_curves(ds: xr.Dataset) -> Figure:
-    """One task, a column per learning rate: return against pairs and against iterations, and agreement of the halves."""
+    """One task, a column per learning rate: return against pairs and iterations, and agreement of the halves."""
     figure, axes = panel_grid(3, ds.rate.size, height=1.3, extra=0.95, sharey="row")
     for column, rate in zip(axes.T, ds.rate.values, strict=True):
         for place, look in enumerate(regime_looks(ds)):

@@ -1,7 +1,7 @@
 """Reliability of the algorithms, and its prediction by their primitives (the opening of the talk).
 
-Four pages: repeated runs, runs with other step sizes, trained agents in perturbed tasks, and rank correlations of primitives with
-returns.
+Four pages: repeated runs, runs with other step sizes, trained agents in perturbed tasks, and rank correlations of
+primitives with returns.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from pgprim.studies.reliability.summary import perturbed_tasks, relations, repea
 
 FIGURES = ("reliability",)
 SIDE = 0.13
-"""Share of a row's height over which seeds are spread."""
+"""Seeds beside the interquartile mean are spread over so much of a row."""
 
 FEW = f"fewer than {FEWEST_POINTS} seeds, which have no interval"
 
@@ -36,7 +36,7 @@ PERTURBED = {
     "gain": "Actuator gain",
     "noise": "Sensor noise",
 }
-"""Quantities and their titles; quantities that are not here keep their names."""
+"""Quantities and their titles; those of other names go by these."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:

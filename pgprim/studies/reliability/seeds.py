@@ -13,7 +13,7 @@ PRIMITIVES = {
     "seed_promised": "promise, own batch",
     "seed_promised_fresh": "promise, fresh batches",
 }
-"""Variables, and their words on figures."""
+"""Variables, and the words for them on figures."""
 
 DESCRIBED = {
     "seed_return": ("final return", "reward"),
@@ -24,7 +24,7 @@ DESCRIBED = {
     "seed_promised": ("surrogate of a step on its own batch, mean over trained checkpoints", "1"),
     "seed_promised_fresh": ("surrogate of a step on fresh batches, mean over trained checkpoints", "1"),
 }  # fmt: skip
-"""Long name and unit. Trained means checkpoints and iterations after the first."""
+"""Long name and unit. Trained are checkpoints and iterations after the first."""
 
 VALUE_ERROR = {"part": "held_out", "target": "returns", "definition": "exact"}
 

@@ -139,7 +139,7 @@ def perturbed_tasks(ds: xr.Dataset, level: float) -> xr.Dataset:
 
 
 def relations(ds: xr.Dataset, level: float) -> xr.Dataset:
-    """Rank correlations between primitives and final returns over the seeds of each kind, and within all kinds together.
+    """Rank correlations of primitives with final returns over the seeds of each kind, and pooled within kinds.
 
     Args:
         ds: What `seeds.relate_seeds` gives.

@@ -34,7 +34,7 @@ TRAINING = {
 
 COMPARED = ("between_cosine", "norm_ratio", "cosine_by_semantics", "truth_cosine_by_semantics")
 POINTS = 50
-"""Largest number of points of a training curve: neighbouring iterations are averaged."""
+"""Points along a curve of training at most: neighbouring iterations are averaged."""
 
 DEFINITIONS = {"exact": "exact", "paper": "as_text"}
 """Which definition of `probes.value` belongs to which semantics."""
@@ -210,8 +210,7 @@ def draw_curves(panel: Axes, array: xr.DataArray, hue: str) -> None:
 
 
 def plot_estimates(ds: xr.Dataset) -> Figure:
-    """A column per task; for each probe the cosine between both semantics' vectors, and the agreement within each
-    semantics."""
+    """A column per task: for each probe the cosine between the semantics' vectors, and the agreement within each."""
     algos = tuple(order_algos(ds.algo.values.tolist()))
     figure, axes = panel_grid(2 * ds.probe.size, ds.task.size, height=1.3, extra=0.75, sharey="row")
     for place, probe in enumerate(ds.probe.values):
@@ -257,7 +256,7 @@ def draw_budgets(panel: Axes, array: xr.DataArray, algo: str, algos: tuple[str, 
 
 
 def plot_table(ds: xr.Dataset) -> Figure:
-    """The table: a row per quantity, for each task and algorithm both semantics and the difference with its interval."""
+    """The table, a row per quantity: per task and algorithm both semantics, and the difference with its interval."""
     groups = [(task, algo) for task in ds.task.values for algo in ds.algo.values]
     lines = [(group, name) for group in groups for name in ds.quantity.values]
     heads = ("exact", "paper", f"difference [{100 * ds.attrs['level']:g} % interval]")

@@ -1,4 +1,4 @@
-"""Files that put a DVC repository under the bridge."""
+"""Template files that set up the bridge in a DVC repository."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ GITIGNORE = ("/.snakemake/", "/logs/", "/benchmarks/", "__pycache__/")
 
 
 def start(root: Path, package: str | None, say: Callable[[str], None] = print) -> None:
-    """Write a Snakefile, a profile and settings into a DVC repository; files that are there are left alone.
+    """Write a Snakefile, a profile and settings into a DVC repository; existing files are kept.
 
     Args:
         root: The folder of the repository.

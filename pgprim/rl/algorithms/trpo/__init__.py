@@ -1,4 +1,4 @@
-"""TRPO: a natural gradient step within a bound on the KL divergence, with a line search (Eq. 16; Schulman et al. 2015)."""
+"""TRPO: a natural gradient step with a bound on the KL divergence and a line search (Eq. 16; Schulman et al. 2015)."""
 
 from dataclasses import dataclass
 
