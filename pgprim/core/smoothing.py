@@ -1,10 +1,10 @@
 """Gaussian-process smoothing of a measured surface whose noise is known (Rasmussen & Williams 2006, Ch. 2, 5).
 
 Values are y_i = m + f(x_i) + ε_i with ε_i ~ N(0, se_i²) and f a process with Matérn-5/2 covariance, deviation s and a
-length scale for each axis; m has a flat prior. s and the length scales are averaged over fixed grids by their marginal
-likelihood: the result depends on no starting point and no stopping rule, and its standard errors include the
-    uncertainty of s and the length scales (with only the best s and length scales, nominal 95 % intervals cover .82).
-    A smoothed surface is for the eye: no claim is judged on it.
+length scale for each axis; m has a flat prior. s and the length scales are averaged over fixed grids by their
+marginal likelihood: the result depends on no starting point and no stopping rule, and its standard errors include the
+uncertainty of s and the length scales (with only the best s and length scales, nominal 95 % intervals cover .82). A
+smoothed surface is for the eye: no claim is judged on it.
 """
 
 from typing import NamedTuple
