@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+from dvcsnake import dvc_api
 from dvcsnake.disk_cache import DiskCache
 from dvcsnake.dvc_api import Repository
 from dvcsnake.errors import UserError
@@ -46,7 +47,7 @@ def folder(origin, tmp_path):
 def test_definitions_are_those_of_the_files_as_they_are(folder, monkeypatch):
     first = Repository(folder).definitions()
     with monkeypatch.context() as without:
-        without.setattr(Repository, "_resolve", lambda self: pytest.fail("resolved again"))
+        without.setattr(dvc_api, "_resolve", lambda *_: pytest.fail("resolved again"))
         assert Repository(folder).definitions() == first
     text = (folder / "dvc.yaml").read_text()
     (folder / "dvc.yaml").write_text(text.replace("      fig2:", "      fig3:"))

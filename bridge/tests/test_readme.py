@@ -55,7 +55,7 @@ def test_init_leaves_alone_what_is_there(tmp_path):
 
 @pytest.mark.slow
 def test_the_package_is_whole_when_it_is_installed(tmp_path):
-    pytest.importorskip("setuptools")
+    pytest.importorskip("hatchling")
     shutil.copytree(
         BRIDGE, tmp_path / "bridge", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "tests")
     )
@@ -76,3 +76,4 @@ def test_the_package_is_whole_when_it_is_installed(tmp_path):
     source = BRIDGE / "src/dvcsnake"
     own = {path.relative_to(source) for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert own <= packed
+    assert (tmp_path / "site/dvcsnake.pth").read_text() == (BRIDGE / "dvcsnake.pth").read_text()

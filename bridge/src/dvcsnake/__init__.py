@@ -18,4 +18,5 @@
 | `declared` | changes of code that are declared to change no result |
 | `disk_cache` | slow look-ups, cached between runs |
 | `dvc_api` | everything that touches DVC's Python |
+| `startup` | has plain `dvc pull FILE` load one stage |
 """

@@ -93,19 +93,27 @@ class Hooks:
         return self.is_target(path) and any(fnmatch.fnmatchcase(path, pattern) for pattern in self.reported)
 
 
+def settings(root: str | Path = ".") -> dict[str, Any] | None:
+    """The table of a project's `pyproject.toml` that is for the bridge, None if there is none.
+
+    Raises:
+        UserError: The file is not valid TOML.
+    """
+    try:
+        return tomllib.loads(Path(root, CONFIG).read_text(encoding="utf-8")).get("tool", {}).get(TABLE)
+    except FileNotFoundError:
+        return None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{CONFIG}: not valid TOML, {error}") from None
+
+
 def load_hooks(root: str | Path = ".") -> Hooks:
     """Read the hooks that a project's `pyproject.toml` names or spells out.
 
     Raises:
         UserError: There is no such table, it has an unknown key, or what it names is not there or no `Hooks`.
     """
-    path = Path(root, CONFIG)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get(TABLE)
-    except FileNotFoundError:
-        table = None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{CONFIG}: not valid TOML, {error}") from None
+    table = settings(root)
     if table is None:
         raise UserError(
             f'{CONFIG} must have a table [tool.{TABLE}] with `hooks = "MODULE:NAME"` or `package`'
