@@ -161,7 +161,7 @@ def test_other_studies_record_no_control_costs(here):
 
 
 def test_the_run_that_is_training_is_bit_for_bit_training(here):
-    write_params(iterations=3, anneal_over=3, snapshot_every=3)
+    write_params(iterations=3, anneal_over=3, snapshot_every=2)
     train_stage.main(
         argparse.Namespace(task="hopper", algo="ppo", seeds=[0, 1], snapshots="snapshots", records="records")
     )
