@@ -50,6 +50,7 @@ FIGURES = {
     "Figs. 17, 18": (["hopper"], LANDSCAPES),
     "ablation": (EVERY, ["ablation training"]),
     "alignment": (EVERY, LANDSCAPES),
+    "clipping": (["humanoid"], ["clipping training"]),
     "gae": (["walker2d", "hopper"], BASELINES),
     "noise scale": (EVERY, [*ROLLOUTS, "gradient"]),
     "reliability": (

@@ -7,6 +7,7 @@ import argparse
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,13 +23,14 @@ from pgprim.store.datasets import save_store
 from pgprim.store.files import Pieces
 from pgprim.store.provenance import provenance
 from pgprim.store.records import as_other, records_dataset
-from pgprim.studies.variants import AGREEMENT, train_while_sound
+from pgprim.studies.variants import AGREEMENT, COSTS, train_while_sound
 from pgprim.types.checkpoint import stack_agents
 from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
-from pgprim.types.variants import STUDIES, Run, make_runs
+from pgprim.types.variants import LABELS, STUDIES, Run, make_runs
 
 DESCRIBED = RECORDS | dict([AGREEMENT])
+"""Long name and unit of what is recorded of every run."""
 
 
 def main(args: argparse.Namespace) -> None:
@@ -47,27 +49,35 @@ def main(args: argparse.Namespace) -> None:
     group = "-".join(map(str, args.seeds))
     label = f"vary {args.study} {args.task} {args.variant} {group}"
     total = sum(one.iterations * one.values["pairs"] for one in runs) * len(args.seeds)
-    used = {"runs": [one.values for one in runs]}
-    attrs = provenance(used, environment=environment) | {"study": args.study}
+    used = {"runs": [_used(one) for one in runs]}
     parts = []
     with (
         Pieces(Path(args.out, group), identity | {"code": code_of("commands/vary")}) as pieces,
         tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress,
     ):
         for number, one in enumerate(runs):
+            its_own = one.environment or environment
+            attrs = provenance(used, environment=its_own) | {"study": args.study}
             if (piece := pieces.load(str(number))) is None:
-                piece = _train(environment, one, args.seeds, progress)
+                piece = _train(its_own, one, args.seeds, progress)
                 pieces.save(str(number), piece)
             else:
                 done = one.iterations * one.values["pairs"] * len(args.seeds)
                 progress.initial += done  # no part of the pace
                 progress.update(done)
             diverged, where = piece.pop("diverged"), (args.task, one.algo, args.seeds)
-            parts.append(records_dataset(piece, DESCRIBED, *where, attrs, one.labels, diverged))
+            parts.append(
+                records_dataset(piece, DESCRIBED | COSTS | LABELS, *where, attrs, one.labels, diverged)
+            )
         ds = xr.combine_by_coords(parts, combine_attrs="drop_conflicts")
         for seed in args.seeds:
             own = ds.sel(seed=[seed])
             save_store(Path(args.out, f"{seed}.zarr"), as_other(own) if args.study == "semantics" else own)
+
+
+def _used(one: Run) -> dict[str, Any]:
+    """What a run was told: its settings, and its environment where that is not the task's own."""
+    return one.values | ({"environment": one.environment.as_dict()} if one.environment else {})
 
 
 def _train(environment: Environment, one: Run, seeds: list[int], progress: tqdm) -> dict[str, np.ndarray]:
@@ -77,9 +87,12 @@ def _train(environment: Environment, one: Run, seeds: list[int], progress: tqdm)
         num_obs, num_act = streams.num_obs, streams.num_act
     purposes = [(*one.purpose, seed) for seed in seeds]
     state = stack_agents([make_agent(settings, num_obs, num_act, *purpose, "init") for purpose in purposes])
-    columns = {name: np.full((one.iterations, len(seeds)), np.nan) for name in DESCRIBED}
+    names = [*DESCRIBED, *(COSTS if one.costs_at else ())]
+    columns = {name: np.full((one.iterations, len(seeds)), np.nan) for name in names}
     diverged = np.zeros(len(seeds), bool)
-    steps = train_while_sound(environment, state, settings, purposes, one.iterations, one.agreement_at)
+    steps = train_while_sound(
+        environment, state, settings, purposes, one.iterations, one.agreement_at, one.costs_at
+    )
     for iteration, (sound, records) in enumerate(steps):
         for name, column in columns.items():
             column[iteration] = records[name]

@@ -1,18 +1,29 @@
 """The runs of each variant of the studies that train agents with changed settings."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 from pgprim.types.agent import settings_of
+from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
 
 STUDIED = "ppo"
-"""The algorithm of `ablation` and `regime`: only PPO has all four switches, and a learning rate for its policy."""
+"""The algorithm of `ablation`, `regime` and `clipping`: only PPO has all four switches, and a learning rate for its policy."""
 
 KNOBS = ("policy_lr", "delta")
 """How far an update goes: the learning rate of PPO's policy, or TRPO's δ, with whose root the length of a step grows."""
+
+VERSION = re.compile(r"-v\d+$")
+"""The version at the end of a Gymnasium id."""
+
+LABELS = {
+    "version": ("version of the task", "1"),
+    "run": ("what becomes of actions, and the policy's learning rate in multiples of the task's own", "1"),
+}
+"""Long name and unit of what tells runs of `clipping` apart."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,8 @@ class Run:
         iterations: Iterations to train.
         purpose: Purpose of the runs' random numbers; the seed follows.
         agreement_at: Iterations in which the halves of the batch are compared.
+        costs_at: Iterations in which control costs are measured.
+        environment: The environment, where it is not the task's own.
     """
 
     algo: str
@@ -35,6 +48,8 @@ class Run:
     iterations: int
     purpose: tuple[str | int, ...]
     agreement_at: tuple[int, ...] = ()
+    costs_at: tuple[int, ...] = ()
+    environment: Environment | None = None
 
 
 def make_runs(params: dict[str, Any], study: str, task: str, variant: str) -> list[Run]:
@@ -44,8 +59,8 @@ def make_runs(params: dict[str, Any], study: str, task: str, variant: str) -> li
         params: The parameter file.
         study: A key of `STUDIES`.
         task: Name of the task.
-        variant: A learning rate of `ablation`, a number of pairs of `regime`, or an algorithm of `semantics` or
-            `reliability`.
+        variant: A learning rate of `ablation`, a number of pairs of `regime`, an algorithm of `semantics` or
+            `reliability`, or a version of `clipping`.
 
     Raises:
         UserError: The study does not have this variant.
@@ -61,6 +76,11 @@ def other_semantics(semantics: str) -> str:
 def regime_iterations(block: dict[str, Any], pairs: int) -> int:
     """Number of iterations of a run of `regime` with a given number of pairs per iteration."""
     return round(block["total_pairs"] / pairs)
+
+
+def clipping_runs(block: dict[str, Any]) -> dict[str, tuple[float, bool]]:
+    """Learning rate, and whether actions are clipped, by the label of each run of `clipping` on one version."""
+    return {f"clipped {rate}": (rate, True) for rate in block["rates"]} | {"drawn": (1.0, False)}
 
 
 def _ablation_runs(params: dict[str, Any], task: str, rate: str) -> list[Run]:
@@ -129,11 +149,44 @@ def _reliability_runs(params: dict[str, Any], task: str, algo: str) -> list[Run]
     ]
 
 
+def _clipping_runs(params: dict[str, Any], task: str, version: str) -> list[Run]:
+    """A version of the task; one run per learning rate with actions clipped, and one with actions as they are drawn.
+
+    Each has random numbers of its own, but for the one whose environment and settings are those of training: it is training
+    once more, bit for bit.
+    """
+    block, own = params["clipping"], Environment.from_dict(params["env"][task])
+    _find(version, "clipping.versions", block["versions"])
+    iterations = block["iterations"]
+    points = min(block["cost_points"], iterations)
+    costs_at = {k * iterations // points for k in range(points)} | {iterations - 1}
+    runs = []
+    for name, (rate, is_clipped) in clipping_runs(block).items():
+        environment = replace(own, id=VERSION.sub(f"-{version}", own.id), clip_actions=is_clipped)
+        values = _with_rate(params, task, rate, iterations)
+        is_training = environment == own and values == settings_of(params, task, STUDIED)
+        purpose = ("train", task, STUDIED) if is_training else ("clipping", task, version, name)
+        labels = {"version": version, "run": name}
+        runs.append(
+            Run(
+                STUDIED,
+                labels,
+                values,
+                iterations,
+                purpose,
+                costs_at=tuple(sorted(costs_at)),
+                environment=environment,
+            )
+        )
+    return runs
+
+
 STUDIES: dict[str, Callable[[dict[str, Any], str, str], list[Run]]] = {
     "ablation": _ablation_runs,
     "regime": _regime_runs,
     "semantics": _semantics_runs,
     "reliability": _reliability_runs,
+    "clipping": _clipping_runs,
 }
 
 

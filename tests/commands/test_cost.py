@@ -55,6 +55,7 @@ def small() -> dict:
     params["semantics"] |= {"train_iterations": 10, "train_seeds": [2]}
     params["robustness"] |= {"seeds": [0], "factors": [0.5, 1.0, 2.0], "noise": [0.0, 0.1], "episodes": 3}
     params["reliability"] |= {"multiples": [1.0, 2.0], "seeds": [0, 1], "iterations": 5}
+    params["clipping"] |= {"rates": [0.5, 1.0], "seeds": [0, 1], "iterations": 5, "cost_points": 2}
     check(params)
     return params
 
@@ -146,6 +147,8 @@ def test_worked_numbers(small):
     assert found["robustness"] == Cost("robustness", 1, 30_000, 4 + 300.0, 10 * 9.0)
     # 2 multiples × 5 iterations × 2 seeds × 128 pairs
     assert found["reliability training"] == Cost("reliability training", 1, 2_560, 1 + 256.0, 20.0)
+    # 2 versions × 3 runs × (5 iterations, of which 0, 2 and 4 are sampled twice for costs) × 2 seeds × 128 pairs
+    assert found["clipping training"] == Cost("clipping training", 2, 12_288, 2 * 1 + 1228.8, 60.0)
     assert found["semantics training"] == Cost("semantics training", 1, 1_280, 1 + 128.0, 10.0)
     # one seed at 2 checkpoints; twice the estimates from 8 kept streams × 1000 pairs, and at most one vector kept of each
     assert found["semantics of gradient"] == Cost("semantics of gradient", 2, 32_000, 2 * 4 + 32.0, 2 * 4.0)
@@ -182,6 +185,7 @@ def test_twice_the_seeds_cost_twice_as_much(small):
     small["regime"]["seeds"] = [2, 5]
     small["robustness"]["seeds"] = [0, 5]
     small["reliability"]["seeds"] = [0, 1, 2, 3]
+    small["clipping"]["seeds"] = [0, 1, 2, 3]
     small["semantics"] |= {"train_seeds": [2, 5], "seeds": [2, 5]}
     twice = {cost.kind: cost for cost in costs(small, RATES)}
     for kind in once:

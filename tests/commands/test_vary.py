@@ -15,6 +15,7 @@ from pgprim.commands.params import load
 from pgprim.commands.vary import DESCRIBED, main
 from pgprim.store.datasets import open_store
 from pgprim.store.files import UNFINISHED
+from pgprim.studies.variants import COSTS
 from pgprim.types.errors import UserError
 from pgprim.types.variants import make_runs
 from tests.dag.checkouts import narrow
@@ -48,6 +49,7 @@ def write_params(**train) -> dict:
         "seeds": [0, 1],
         "iterations": 2,
     }
+    params["clipping"] |= {"rates": [0.5, 1.0], "seeds": [0, 1], "iterations": 3, "cost_points": 1}
     params["lockstep"] = 2
     with Path("params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)
@@ -131,6 +133,59 @@ def test_the_other_semantics_are_training_with_them(here):
     )
 
 
+def test_a_version_has_a_run_per_rate_and_one_without_clipping(here):
+    old, new = vary("clipping", "v4"), vary("clipping", "v5", out="new")
+    for ds, version in ((old, "v4"), (new, "v5")):
+        assert ds.sizes == {"task": 1, "algo": 1, "version": 1, "run": 3, "seed": 2, "iteration": 3}
+        assert ds.version.values.tolist() == [version]
+        assert ds.run.values.tolist() == ["clipped 0.5", "clipped 1.0", "drawn"]
+        np.testing.assert_allclose(
+            ds.policy_lr.isel(iteration=0, seed=0).squeeze(), [2.25e-4, 4.5e-4, 4.5e-4]
+        )
+        told = [one["environment"] for one in json.loads(ds.attrs["params"])["runs"]]
+        assert [one["id"] for one in told] == [f"Hopper-{version}"] * 3
+        assert [one.get("clip_actions", True) for one in told] == [True, True, False]
+        for name, (long_name, units) in COSTS.items():
+            assert ds[name].attrs == {"long_name": long_name, "units": units}
+            assert np.isfinite(ds[name]).all(("run", "seed")).squeeze().values.tolist() == [True, False, True]
+        assert (ds.control_cost > ds.control_cost_clipped).sum() == 2 * 3 * 2, "of what is known"
+    clipped, drawn = (
+        old.return_mean.sel(run=run).isel(iteration=0).values for run in ("clipped 1.0", "drawn")
+    )
+    assert not (clipped == drawn).any()
+
+
+def test_other_studies_record_no_control_costs(here):
+    assert not set(COSTS) & set(vary("reliability", "ppo"))
+    assert {"version", "run"}.isdisjoint(vary("regime", "64", out="regime").coords)
+
+
+def test_the_run_that_is_training_is_bit_for_bit_training(here):
+    write_params(iterations=3, anneal_over=3, snapshot_every=2)
+    train_stage.main(
+        argparse.Namespace(task="hopper", algo="ppo", seeds=[0, 1], snapshots="snapshots", records="records")
+    )
+    right = xr.combine_by_coords([open_store(f"records/{seed}.zarr") for seed in (0, 1)])
+    own = vary("clipping", "v5").sel(version="v5")
+    for name in right:
+        np.testing.assert_array_equal(own[name].sel(run="clipped 1.0"), right[name])
+    for run in ("clipped 0.5", "drawn"):
+        assert not own.return_mean.sel(run=run).equals(own.return_mean.sel(run="clipped 1.0"))
+
+
+def test_training_that_anneals_otherwise_is_not_taken_for_a_run(here):
+    """The settings must be the same, not the environment alone."""
+    params = load()
+    assert params["train"]["anneal_over"] == 500
+    assert all(run.purpose[0] == "clipping" for run in make_runs(params, "clipping", "hopper", "v5"))
+    params["clipping"]["iterations"] = 500
+    purposes = [run.purpose[0] for run in make_runs(params, "clipping", "hopper", "v5")]
+    assert purposes == ["clipping", "train", "clipping"]
+    params["env"]["hopper"]["clip_actions"] = False
+    purposes = [run.purpose[0] for run in make_runs(params, "clipping", "hopper", "v5")]
+    assert purposes == ["clipping", "clipping", "train"]
+
+
 def test_a_stopped_run_goes_on_and_leaves_the_same_bytes(here):
     vary("regime", "64", out="data/v/whole")
     whole = files("data/v/whole")
@@ -155,11 +210,12 @@ def test_random_numbers_are_shared_by_no_two_runs(here):
             ("ablation", ["1.0"]),
             ("regime", ["64", "100"]),
             ("reliability", ["ppo", "trpo"]),
+            ("clipping", ["v4", "v5"]),
         )
         for variant in variants
         for run in make_runs(params, study, "hopper", variant)
     ]
-    assert len(set(purposes)) == len(purposes) == 4 + 2 * 2 + 2 * 2
+    assert len(set(purposes)) == len(purposes) == 4 + 2 * 2 + 2 * 2 + 2 * 3
 
 
 @pytest.mark.parametrize(
@@ -168,6 +224,7 @@ def test_random_numbers_are_shared_by_no_two_runs(here):
         ("regime", "2048", "hopper", "--variant 2048: not one of regime.pairs in params.yaml, 64, 100"),
         ("ablation", "7", "hopper", "--variant 7: not one of ablation.rates"),
         ("semantics", "trpo", "hopper", "not one of semantics.algos"),
+        ("clipping", "v3", "hopper", "--variant v3: not one of clipping.versions in params.yaml, v4, v5"),
         ("regime", "64", "ant", "--task ant: not one of env"),
     ],
 )

@@ -51,6 +51,7 @@ def test_prices_add_up_and_follow_the_work(hooks):
         ("vary ablation --task hopper", "data/variants/ablation/hopper/{}/0.zarr"),
         ("vary regime --task hopper", "data/variants/regime/hopper/{}/0.zarr"),
         ("vary reliability --task hopper", "data/variants/reliability/hopper/trpo/{}.zarr"),
+        ("vary clipping --task humanoid", "data/variants/clipping/humanoid/{}/0.zarr"),
         ("vary semantics --task walker2d", "data/semantics/training/walker2d/ppo/{}.zarr"),
     ):
         assert price(hooks, stages(cmd, path, 3)).startswith(", at most about "), cmd

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -12,8 +13,10 @@ from pgprim.core.surrogate import normalise_advantage, ratio, surrogate
 from pgprim.experience.rollout import collect
 from pgprim.experience.seen import make_batch, see_iteration
 from pgprim.experience.train import train
-from pgprim.studies.variants import half_cosine, halves, train_while_sound
+from pgprim.studies.variants import COSTS, control_costs, half_cosine, halves, train_while_sound
 from pgprim.types.checkpoint import stack_agents
+from pgprim.types.environment import Environment
+from pgprim.types.errors import UserError
 from tests.rl.examples import ALGOS, new_agents, settings
 from tests.rl.regulator import registered
 
@@ -104,3 +107,57 @@ def test_the_cosine_is_that_of_the_surrogate_s_gradients(task):
         grads.append(torch.autograd.grad(gain.sum(), theta)[0])
     right = torch.nn.functional.cosine_similarity(*grads, dim=1)
     np.testing.assert_allclose(half_cosine(task, state, chosen, purposes), right.numpy(), atol=1e-4)
+
+
+def charged(env_id: str, actions: np.ndarray) -> float:
+    """Mean of what Gymnasium itself charges for actions, as its `info` says."""
+    env = gymnasium.make(env_id)
+    env.reset(seed=0)
+    costs = []
+    for act in actions:
+        _, _, terminated, truncated, info = env.step(act)
+        costs.append(-info["reward_ctrl" if "reward_ctrl" in info else "reward_quadctrl"])
+        if terminated or truncated:
+            env.reset()
+    env.close()
+    return float(np.mean(costs))
+
+
+@pytest.mark.filterwarnings("ignore:.*out of date:DeprecationWarning")
+@pytest.mark.parametrize("clip_actions", [True, False])
+@pytest.mark.parametrize("env_id", ["Humanoid-v4", "Humanoid-v5", "HalfCheetah-v5"])
+def test_costs_are_what_gymnasium_charges_for_actions_as_drawn_and_for_clipped_ones(env_id, clip_actions):
+    environment = Environment(env_id, clip_actions=clip_actions)
+    chosen = settings("ppo", **SMALL)
+    state, purposes = new_agents(environment, chosen, [0, 1])
+    found = control_costs(environment, state, chosen, purposes)
+    rollout, _ = collect(environment, state, chosen, purposes)
+    space = gymnasium.make(env_id).action_space
+    assert (np.abs(rollout.act) > space.high).any()
+    for agent in (0, 1):
+        act = rollout.act[agent]
+        assert found["control_cost"][agent] == pytest.approx(charged(env_id, act), rel=1e-6)
+        right = charged(env_id, act.clip(space.low, space.high))
+        assert found["control_cost_clipped"][agent] == pytest.approx(right, rel=1e-6)
+
+
+def test_costs_are_recorded_where_they_are_asked_for_and_change_nothing():
+    environment = Environment("HalfCheetah-v5")
+    chosen = settings("ppo", envs=2, **SMALL)
+    state, purposes = new_agents(environment, chosen, [0, 1])
+    plain, costly = (
+        [records for _, records in train_while_sound(environment, state, chosen, purposes, 3, costs_at=at)]
+        for at in ((), (0, 2))
+    )
+    for without, given in zip(plain, costly, strict=True):
+        for name in set(given) - set(COSTS):
+            np.testing.assert_array_equal(without[name], given[name])
+    known = [np.isfinite(records["control_cost"]).tolist() for records in costly]
+    assert known == [[True] * 2, [False] * 2, [True] * 2]
+
+
+def test_a_task_without_a_control_cost_is_refused(task):
+    chosen = settings("ppo", **SMALL)
+    state, purposes = new_agents(task, chosen, [0])
+    with pytest.raises(UserError, match=r"Regulator-v0' has no weight of a control cost"):
+        control_costs(task, state, chosen, purposes)

@@ -28,6 +28,7 @@ TINY = {
     "ablation": {"rates": [1.0], "seeds": [0, 1, 2], "choose": [0], "iterations": 1, "pairs": 128},
     "robustness": {"iterations": [1], "factors": [0.8, 1.0], "noise": [0.0, 0.2], "episodes": 2},
     "reliability": {"tasks": ["hopper"], "multiples": [1.0], "seeds": [0, 1], "iterations": 1},
+    "clipping": {"versions": ["v5"], "rates": [1.0], "seeds": [0, 1], "iterations": 1, "cost_points": 1},
     "regime": {"pairs": [128], "total_pairs": 256, "rates": [1.0], "seeds": [0, 1]},
     "semantics": {"train_iterations": 2, "probes": ["gradient"]}, "plot": {"budget": 700},
 }  # fmt: skip
