@@ -32,7 +32,7 @@ def main() -> None:
         print("usage: python -m pgprim COMMAND ...\n")
         print("\n".join(f"  {each:12} {says}" for each, says in known.items()))
         print(
-            "\n`python -m pgprim COMMAND --help` says what a command takes; `snakemake` runs them all as needed."
+            "\n`python -m pgprim COMMAND --help` lists a command's options; `snakemake` runs all commands as needed."
         )
         return
     if name not in known:

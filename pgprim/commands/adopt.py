@@ -141,18 +141,24 @@ def _mean(values: np.ndarray) -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that describe an agent's file, for this command and for `audit`."""
     parser.add_argument(
-        "--normaliser", help="VecNormalize's pickle, a safetensors file with the statistics, or none"
+        "--normaliser", help="file of the normalisers (VecNormalize's pickle or safetensors), or none"
     )
     parser.add_argument(
-        "--activation", choices=ACTIVATIONS, help="of the hidden layers, where the file does not say"
+        "--activation",
+        choices=ACTIVATIONS,
+        help="activation of the hidden layers, if the file does not name it",
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the training"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a training setting that replaces that of the file, such as gamma=0.98",
     )
     parser.add_argument(
-        "--no-clip-actions", action="store_true", help="with --env: the environment sees actions as drawn"
+        "--no-clip-actions", action="store_true", help="with --env: pass actions to the environment unclipped"
     )
-    parser.add_argument("--episodes", type=int, default=10, help="episodes for the mean return")
+    parser.add_argument("--episodes", type=int, default=10, help="episodes for comparing mean returns")
 
 
 if __name__ == "__main__":

@@ -53,8 +53,15 @@ if __name__ == "__main__":
     parser.add_argument("--task", help="the task's name in the study; default: from the id, such as hopper")
     add_arguments(parser)
     parser.add_argument("--out", help="folder of the audit; default: audits/NAME")
-    parser.add_argument("--size", choices=tuple(SIZES), default="full", help="how much is measured")
-    parser.add_argument("--jobs", type=int, default=2, help="processes side by side")
+    parser.add_argument(
+        "--size",
+        choices=tuple(SIZES),
+        default="full",
+        help="amount of measurement: smoke only tests the command",
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="number of parallel processes")
     parser.add_argument("--all", action="store_true", help="audit every checkpoint of a folder")
-    parser.add_argument("--study", default="data/figures", help="folder of the study's published datasets")
+    parser.add_argument(
+        "--study", default="data/figures", help="folder of the study's datasets, for comparison"
+    )
     run(main, parser)

@@ -57,7 +57,7 @@ if __name__ == "__main__":
     parser = make_parser("pgprim.commands.claims", __doc__)
     parser.add_argument("--out", required=True, type=Path, metavar="JSON", help="file of the judged claims")
     parser.add_argument(
-        "--into", type=Path, metavar="PAGE", help="a Markdown page whose table is brought up to date"
+        "--into", type=Path, metavar="PAGE", help="instead, a Markdown page whose table of claims to update"
     )
     parser.add_argument(
         "inputs",

@@ -215,7 +215,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--force",
         action="store_true",
-        help=f"overwrite edits of {PARAMS} that stand nowhere else; keeps {PARAMS}.bak",
+        help=f"overwrite edits of {PARAMS} that are saved nowhere else; keeps {PARAMS}.bak",
     )
     return result
 

@@ -79,22 +79,22 @@ def _is_page(path: Path) -> bool:
 
 if __name__ == "__main__":
     parser = make_parser("pgprim.commands.site", __doc__)
-    parser.add_argument("--out", required=True, type=Path, metavar="HTML", help="the page")
+    parser.add_argument("--out", required=True, type=Path, metavar="HTML", help="the page to write")
     parser.add_argument(
         "--draw",
         required=True,
         action="append",
         nargs="+",
         metavar=("FOLDER", "FIGURE"),
-        help="figures of the gallery, after the folder of pgprim that draws them, such as probes/gradient",
+        help="a folder of pgprim, such as probes/gradient, and the figures that it draws, for the gallery",
     )
     for name, default, words in (
         ("figures", "figures", "folder of the figures as PDF and PNG"),
         ("data", "data/figures", "folder of the figures' datasets"),
         ("estimates", "data/estimates", "folder of the results by probe"),
-        ("claims", "data/claims.json", "rows of the claims"),
+        ("claims", "data/claims.json", "the judged claims"),
         ("captions", "workflow/report/figures.rst", "template of the figures' captions"),
     ):
         parser.add_argument(f"--{name}", type=Path, default=Path(default), help=words)
-    parser.add_argument("--audits", type=Path, help="folder of audits")
+    parser.add_argument("--audits", type=Path, help="folder of audits, one folder each")
     run(main, parser)

@@ -76,7 +76,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def _used(one: Run) -> dict[str, Any]:
-    """What a run was told: its settings, and its environment where that is not the task's own."""
+    """A run's settings, and its environment if it differs from the task's own."""
     return one.values | ({"environment": one.environment.as_dict()} if one.environment else {})
 
 

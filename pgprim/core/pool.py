@@ -152,8 +152,8 @@ def pool_agreement(pool: Pool, level: float) -> dict[str, Interval | float | Flo
         `cosine_excess`: ρ − c², which must not be below zero by more than chance (`core.truth_cosine`);
         `norm [trial]`: |g|;
         `noise_scale`: tr Σ / |G|² in pairs, from the trials' x = Σ s·(A − μ) (`core.noise_scale`). Not from g:
-            dividing each trial by its own σ removes some of the noise along G, about a tenth of all noise on a bandit
-            of four dimensions.
+        dividing each trial by its own σ removes some of the noise along G, about a tenth of all noise on a bandit of
+        four dimensions.
     """
     geometry = _Geometry(pool)
     matrix, num_pairs = cosines(geometry.products), round(pool.trials.num_pairs.mean())

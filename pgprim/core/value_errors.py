@@ -11,14 +11,14 @@ bootstrap with V of the batch's last observation itself. Even a perfect V has la
 rewards, the return of a state n pairs before a cut is the share 1 − γⁿ of its value.
 
 `as_code`: the errors that the released code computes from these targets. The last pair of each episode is left out
-    (`not_dones`; a cut by the end of the batch ends no episode). Against V_old + A_GAE the *squared* error is divided
-    by |target|; if the agent clips values, it is the larger of the plain and the clipped squared error. So this error
-    has the unit of a reward.
+(`not_dones`; a cut by the end of the batch ends no episode). Against V_old + A_GAE the *squared* error is divided
+by |target|; if the agent clips values, it is the larger of the plain and the clipped squared error. So this error
+has the unit of a reward.
 
 `exact`: the stream is continued past the end of the batch, so that no sum is cut there (`gae_targets_rolled`,
-    `returns_rolled`). At a time limit, advantages bootstrap with V of the final observation. Returns do not
-    bootstrap: states of the last `tail_length` pairs before a time limit are left out, so that the other returns miss
-    less than 1 % of a constant reward's value. States are left out by their time alone (`core.time_in_episode`).
+`returns_rolled`). At a time limit, advantages bootstrap with V of the final observation. Returns do not
+bootstrap: states of the last `tail_length` pairs before a time limit are left out, so that the other returns miss
+less than 1 % of a constant reward's value. States are left out by their time alone (`core.time_in_episode`).
 
 A mean of ratios is dominated by the few pairs whose target is near 0. `ErrorSummary` therefore also has the median
 and Σ |error| / Σ |target|. Time runs along the last axis; arrays are longer than T where pairs past the end of the

@@ -54,8 +54,7 @@ def union(parts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         parts: Attributes of each; other attributes are left out.
 
     Returns:
-        `params` nested as in the parameter file, with a list where parts differ; one digest of all digests; of other
-        attributes all values.
+        `params` nested as in the parameter file, with a list where parts differ; a single digest of all digests; all values of other attributes.
     """
     values: dict[str, set[str]] = {}
     for part in parts:

@@ -1,7 +1,7 @@
 """Returns with actions clipped and as drawn, over versions of a task and learning rates, and what actions cost.
 
-The first page shows training, the second what runs came to: return, episode length, and the control cost of an episode by both
-definitions. A row of either is a task. All intervals are between agents.
+The first page shows training, the second the results of the runs: return, episode length, and the control cost of an
+episode by both definitions. A row of either is a task. All intervals are between agents.
 """
 
 from collections.abc import Mapping
@@ -144,7 +144,7 @@ def draw_curves(panel: Axes, ds: xr.Dataset) -> None:
 
 
 def plot_finals(ds: xr.Dataset) -> Figure:
-    """What runs came to, a row per task and a column per quantity; both costs of a task share an axis."""
+    """Results of the runs, a row per task and a column per quantity; both costs of a task share an axis."""
     rows = ds.version.size * ds.run.size
     figure, axes = panel_grid(ds.task.size, len(QUANTITIES), height=0.17 * rows + 0.75, extra=0.35)
     for row, task in zip(axes, ds.task.values, strict=True):

@@ -206,7 +206,7 @@ def test_what_is_missing_is_said_in_a_plain_note(study, tmp_path):
     page = tmp_path / "site/index.html"
     text = re.sub(r"\s+", " ", page.read_text())
     assert (
-        "Not measured in this set, or not here: baselines, floors, landscape, steps, trust region, value."
+        "Not measured in this set, or missing here: baselines, floors, landscape, steps, trust region, value."
         in text
     )
     assert "fig1 is not here yet" in text and "There are no judged claims here" in text
