@@ -130,7 +130,7 @@ def test_what_the_page_concludes_follows_from_its_intervals(audited):
 def test_without_the_study_s_datasets_the_page_says_so(audited):
     out, _ = audited
     _, numbers = findings(out)
-    assert "The study's datasets are not at hand" in visible((out / "audit.html").read_text())
+    assert "The study's datasets are missing" in visible((out / "audit.html").read_text())
     assert all("median" not in (one["study"] or {}) for one in numbers.values())
 
 
