@@ -9,6 +9,7 @@ import xarray as xr
 
 from pgprim.core.final_return import final_return
 from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
+from pgprim.report.claims.claim import trained
 
 Figures = Mapping[str, xr.Dataset]
 Params = Mapping[str, Any]
@@ -75,10 +76,6 @@ def _kinds(ds: xr.Dataset) -> Iterator[tuple[list[str], xr.Dataset]]:
             yield [task_label(task), algo_label(algo)], ds.sel(task=task, algo=algo)
 
 
-def _trained(ds: xr.Dataset) -> xr.Dataset:
-    return ds.sel(iteration=ds.iteration > 0)
-
-
 def _gradients(figures: Figures, params: Params) -> Iterator[Row]:
     for agreement, truth in (("fig1", "fig2"), ("fig9", "fig10")):
         if not {agreement, truth} <= figures.keys():
@@ -95,7 +92,7 @@ def _gradients(figures: Figures, params: Params) -> Iterator[Row]:
 def _values(figures: Figures, params: Params) -> Iterator[Row]:
     for figure in ("fig3", "fig12"):
         if figure in figures:
-            for labels, kind in _kinds(_trained(figures[figure])):
+            for labels, kind in _kinds(trained(figures[figure])):
                 gae, published = (
                     kind.sel(target=target, definition="as_text") for target in ("gae", "returns")
                 )
@@ -106,7 +103,7 @@ def _values(figures: Figures, params: Params) -> Iterator[Row]:
 
 def _baselines(figures: Figures, params: Params) -> Iterator[Row]:
     if "fig4" in figures:
-        ds = _trained(figures["fig4"])
+        ds = trained(figures["fig4"])
         for labels, kind in _kinds(ds):
             for at in (kind.sel(budget=kind.marked, method="nearest"), kind.isel(budget=-1)):
                 cells = [spread(at.cosine.sel(baseline=name)) for name in ("zero", "value", "true")]
@@ -119,7 +116,7 @@ def _landscapes(figures: Figures, params: Params) -> Iterator[Row]:
         for labels, kind in _kinds(ds):
             for name, some in (
                 ("untrained", kind.sel(iteration=kind.iteration == 0)),
-                ("trained", _trained(kind)),
+                ("trained", trained(kind)),
             ):
                 few, many = (some.sel(kind=case) for case in ("few", "many"))
                 noise = [spread(few.noise_share.isel(budget=place)) for place in (0, -1)]
@@ -128,7 +125,7 @@ def _landscapes(figures: Figures, params: Params) -> Iterator[Row]:
 
 def _promises(figures: Figures, params: Params) -> Iterator[Row]:
     if "promise" in figures:
-        for labels, kind in _kinds(_trained(figures["promise"])):
+        for labels, kind in _kinds(trained(figures["promise"])):
             for case in kind.kind.values:
                 one = kind.sel(kind=case)
                 cells = [spread(one[name]) for name in ("promised", "promised_fresh", "kept")]
