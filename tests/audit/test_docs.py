@@ -37,6 +37,6 @@ def test_the_page_runs_as_it_stands(tmp_path):
 
 
 def test_the_page_names_options_that_there_are():
-    help_text = run("python -m pgprim audit --help", "sh", ROOT)
+    help_text = run("python -m pgprim audit --help; dvc pull --help", "sh", ROOT)
     for option in sorted(set(re.findall(r"(?<!-)--[a-z][a-z-]*", PAGE))):
         assert option in help_text, option
