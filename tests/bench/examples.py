@@ -16,13 +16,13 @@ RECORDS = {
                     "paces": {
                         "physics limit": 99.0, "sampling": 90.0, "landscape": 75.0, "rollouts written": 3e8
                     },
-                    "limits": {"sampling": 100.0, "landscape": 100.0},
+                    "limits": {"sampling": 100.0, "landscape": 93.75},
                 },
                 {
                     "paces": {
                         "physics limit": 199.0, "sampling": 160.0, "landscape": 150.0, "rollouts written": 1e8
                     },
-                    "limits": {"sampling": 200.0, "landscape": 200.0},
+                    "limits": {"sampling": 200.0, "landscape": 187.5},
                 },
                 {
                     "paces": {
