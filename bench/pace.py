@@ -352,8 +352,16 @@ def num_simulated(terminated: np.ndarray) -> int:
 
 
 LIMIT = "physics limit"
-PROBES = ("landscape", "sample, steps", "sample, fit, baselines", "gradient estimation")
-"""Workloads of the default set's size: what they take beside their pairs must count as it does there."""
+LARGE = (
+    "landscape",
+    "sample, steps",
+    "sample, fit, baselines",
+    "training PPO",
+    "training TRPO",
+    "gradient estimation",
+)
+"""Workloads of more pairs. What a probe takes beside its pairs must count as it does in the default set, and what training
+takes while agents fall at once must not count for more than it does in a run of 500 iterations."""
 IN_BYTES = ("rollouts written", "rollouts read")
 
 WORKS: dict[str, tuple[Callable[..., Iterator[int]], tuple[str, ...]]] = {
@@ -467,7 +475,7 @@ def page(numbers: dict) -> str:
     about = (
         f"{numbers['cores']} processes side by side, medians over {len(turns[tasks[0]])} turns; agents: "
         f"{numbers['agents']}; {numbers['pairs']:,} pairs per process and workload, "
-        f"{numbers['probe_pairs']:,} of {'; '.join(PROBES)}."
+        f"{numbers['large_pairs']:,} of {'; '.join(LARGE)}."
     )
     return "\n\n".join([about, table(("", "", *tasks), rows), table(("ratio", "target", *tasks), compared)])
 
@@ -489,7 +497,7 @@ def run_work(name: str, task: str, pairs: int, agents: str | None) -> None:
 
 def pace(name: str, task: str, args: argparse.Namespace) -> float:
     """Pairs (or bytes) per second of one process per core, all at once."""
-    pairs = args.probe_pairs if name in PROBES else args.pairs
+    pairs = args.large_pairs if name in LARGE else args.pairs
     command = [sys.executable, "-m", "bench.pace", "--work", name, "--tasks", task, "--pairs", str(pairs)]
     command += ["--agents", args.agents] if args.agents else []
     workers = [
@@ -522,7 +530,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="*", choices=TASKS, default=list(TASKS))
     parser.add_argument("--works", nargs="*", choices=WORKS, default=list(WORKS), metavar="WORK")
     parser.add_argument("--pairs", type=int, default=40_000, help="pairs of a workload and process")
-    parser.add_argument("--probe-pairs", type=int, default=400_000, help="the same, of whole probes")
+    parser.add_argument("--large-pairs", type=int, default=400_000, help="the same, of whole probes and of training")
     parser.add_argument(
         "--agents",
         help="path of the agents' checkpoints in the repository, such as data/checkpoints/{task}/ppo/0/450.safetensors;"
@@ -540,7 +548,7 @@ def main() -> None:
         "cores": args.cores,
         "agents": args.agents or "untrained",
         "pairs": args.pairs,
-        "probe_pairs": args.probe_pairs,
+        "large_pairs": args.large_pairs,
         "point_pairs": default_params()["landscape"]["few"]["budgets"][-1],
         "turns": {task: [] for task in args.tasks},
     }

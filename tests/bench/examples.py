@@ -8,7 +8,7 @@ RECORDS = {
         "cores": 2,
         "agents": "untrained",
         "pairs": 1000,
-        "probe_pairs": 9000,
+        "large_pairs": 9000,
         "point_pairs": 50,
         "turns": {
             "hopper": [
