@@ -13,6 +13,8 @@ from bench.records import origin
 
 DOCS = Path(__file__).parents[1] / "docs"
 BENCHMARKS = {"pace": pace, "growth": growth, "dag": dag, "stages": stages, "schedule": schedule}
+PARTS = BENCHMARKS | {"first_edition": pace}
+"""What the page shows: the benchmarks, and the pace of the first edition as its own `bench.pace` found it."""
 
 
 def render(text: str, records: dict[str, dict]) -> str:
@@ -20,16 +22,16 @@ def render(text: str, records: dict[str, dict]) -> str:
 
     Args:
         text: The page. `<!-- NAME -->` and `<!-- /NAME -->` enclose what a benchmark found.
-        records: What the JSON files hold, by the benchmark's name.
+        records: What the JSON files hold, by their names.
 
     Raises:
-        ValueError: The page lacks the marks of a benchmark.
+        ValueError: The page lacks the marks of one of them.
     """
-    for name, module in BENCHMARKS.items():
+    for name, module in PARTS.items():
         if name in records:
             found = f"{origin(records[name])}\n\n{module.page(records[name])}"
         else:
-            found = f"Not measured yet: `make bench-{name}`."
+            found = f"Not measured yet: `make bench-{name}`." if name in BENCHMARKS else "Not measured yet."
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         parts = re.split(f"{start}|{end}", text)
         if len(parts) != 3:
@@ -42,7 +44,7 @@ def read_records(folder: Path) -> dict[str, dict]:
     """Results of the benchmarks that ran."""
     return {
         name: json.loads(path.read_text())
-        for name in BENCHMARKS
+        for name in PARTS
         if (path := folder / f"{name}.json").exists()
     }
 

@@ -71,3 +71,4 @@ RECORDS = {
         },
     },
 }  # fmt: skip
+RECORDS["first_edition"] = RECORDS["pace"]
