@@ -530,7 +530,9 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="*", choices=TASKS, default=list(TASKS))
     parser.add_argument("--works", nargs="*", choices=WORKS, default=list(WORKS), metavar="WORK")
     parser.add_argument("--pairs", type=int, default=40_000, help="pairs of a workload and process")
-    parser.add_argument("--large-pairs", type=int, default=400_000, help="the same, of whole probes and of training")
+    parser.add_argument(
+        "--large-pairs", type=int, default=400_000, help="the same, of whole probes and of training"
+    )
     parser.add_argument(
         "--agents",
         help="path of the agents' checkpoints in the repository, such as data/checkpoints/{task}/ppo/0/450.safetensors;"

@@ -43,9 +43,7 @@ def render(text: str, records: dict[str, dict]) -> str:
 def read_records(folder: Path) -> dict[str, dict]:
     """Results of the benchmarks that ran."""
     return {
-        name: json.loads(path.read_text())
-        for name in PARTS
-        if (path := folder / f"{name}.json").exists()
+        name: json.loads(path.read_text()) for name in PARTS if (path := folder / f"{name}.json").exists()
     }
 
 
