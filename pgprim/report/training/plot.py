@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from pgprim.core.interquartile_mean import interquartile_mean
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import band_handles, draw_band
+from pgprim.plotting.iterations import average_iterations, iterations_label
 from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
 from pgprim.plotting.panels import legend_above, panel_grid
 from pgprim.plotting.style import ABOVE, ALL, GREY, ONE, PUBLISHED, look, style
@@ -47,8 +48,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         UserError: If `ds` does not hold training records.
     """
     ds = choose(ds, ["return_mean"])
-    width = -(-ds.sizes["iteration"] // POINTS)
-    ds = ds.coarsen(iteration=width, boundary="pad", side="left").mean(keep_attrs=True)
+    ds, width = average_iterations(ds, POINTS)
     mean, ends = xr.apply_ufunc(
         _over_seeds,
         ds.return_mean,
@@ -105,8 +105,7 @@ def plot(ds: xr.Dataset) -> Figure:
             panel.remove()
         for panel in axes[:, 0]:
             panel.set_ylabel(axis_label(ds.return_mean, width=22))
-        width = int(ds.attrs["iterations_per_point"])
-        figure.supxlabel("Training iteration" + (f" (means over {width} iterations)" if width > 1 else ""))
+        figure.supxlabel(iterations_label(ds))
         legend_above(figure, _handles(ds))
         return figure
 

@@ -3,7 +3,7 @@
 All intervals are between agents. Tasks and algorithms are strata, not random draws.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -12,7 +12,8 @@ from jaxtyping import Float
 from pgprim.core.correlation import spearman
 from pgprim.core.final_return import final_return
 from pgprim.core.interquartile_mean import interquartile_mean
-from pgprim.core.intervals import Interval, t_interval
+from pgprim.core.interval_arrays import intervals_over, mean_intervals
+from pgprim.core.intervals import Interval
 from pgprim.core.seeding import generator
 from pgprim.core.share import performance_profile
 from pgprim.core.welch import welch_interval
@@ -75,8 +76,11 @@ def repeated_runs(
     rng, strata = generator("reliability", "runs"), scores.swapaxes(0, 1)
     numbers = {
         "seed_return": ((*KIND, "seed"), returns.values),
-        "return_iqm": (KIND, over(returns.values, lambda one: interquartile_mean([one], level, rng))),
-        "difference": (KIND, over(returns.values, lambda one: relative_difference(one, level))),
+        "return_iqm": (
+            KIND,
+            intervals_over(returns.values, lambda one: interquartile_mean([one], level, rng)),
+        ),
+        "difference": (KIND, intervals_over(returns.values, lambda one: relative_difference(one, level))),
         "profile": ((*KIND, "threshold"), stack_values(profiles)),
         "profile_at": (("task", "threshold"), at),
         "score": ((*KIND, "seed"), scores),
@@ -110,9 +114,12 @@ def step_sizes(ds: xr.Dataset, share: float, level: float) -> xr.Dataset:
     pairs = np.stack(np.broadcast_arrays(finals, finals[:, :, own, None]), -2)
     numbers = {
         "tuned_return": ((*dims, "seed"), finals),
-        "tuned_iqm": (dims, over(finals, lambda one: interquartile_mean([one], level, rng))),
-        "tuned_change": (dims, over(pairs, lambda both: welch_interval(*map(finite, both), level), axes=2)),
-        "tuned_difference": (dims, over(finals, lambda one: relative_difference(one, level))),
+        "tuned_iqm": (dims, intervals_over(finals, lambda one: interquartile_mean([one], level, rng))),
+        "tuned_change": (
+            dims,
+            intervals_over(pairs, lambda both: welch_interval(*map(finite, both), level), axes=2),
+        ),
+        "tuned_difference": (dims, intervals_over(finals, lambda one: relative_difference(one, level))),
     }
     coords = {name: ds[name].values for name in (*dims, "seed")}
     return label(numbers, DESCRIBED, coords, {"level": level})
@@ -130,7 +137,7 @@ def perturbed_tasks(ds: xr.Dataset, level: float) -> xr.Dataset:
         array = ds[f"{kind}_retained"].transpose(*KIND, ..., "seed")
         dims = array.dims[:-1]
         numbers[f"{kind}_retained"] = (array.dims, array.values)
-        numbers[f"{kind}_mean"] = (dims, over(array.values, lambda one: t_interval(finite(one), level)))
+        numbers[f"{kind}_mean"] = (dims, mean_intervals(array.values, level))
         words = "share of its return that an agent keeps in a perturbed task"
         described |= {f"{kind}_retained": (words, "1"), f"{kind}_mean": (f"{words}, mean over seeds", "1")}
         coords |= {name: array[name].values for name in array.dims}
@@ -151,7 +158,7 @@ def relations(ds: xr.Dataset, level: float) -> xr.Dataset:
     numbers = {
         "correlation": (
             ("primitive", *KIND),
-            over(np.stack(both), lambda one: spearman(*one, level), axes=2),
+            intervals_over(np.stack(both), lambda one: spearman(*one, level), axes=2),
         ),
         "pooled": (
             ("primitive",),
@@ -164,30 +171,21 @@ def relations(ds: xr.Dataset, level: float) -> xr.Dataset:
     return label(numbers, DESCRIBED, coords, {"level": level})
 
 
-def over(
-    values: Float[np.ndarray, "..."], statistic: Callable[[np.ndarray], Interval], axes: int = 1
-) -> Interval:
-    """Apply a statistic over the last axes, at each index of the others, as an interval of arrays."""
-    shape = values.shape[:-axes]
-    found = np.array([statistic(values[place]) for place in np.ndindex(shape)], np.float64)
-    return Interval(*(found[:, end].reshape(shape) for end in range(3)))
-
-
-def finite(values: Float[np.ndarray, " run"]) -> Float[np.ndarray, " finite"]:
-    """The runs that have a number."""
+def finite(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, " finite"]:
+    """The values that are numbers, in one row."""
     return values[np.isfinite(values)]
 
 
 def thresholds(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, " threshold"]:
     """Equally spaced thresholds from 0, or the least value if that is negative, to just above the largest value."""
-    known = values[np.isfinite(values)]
+    known = finite(values)
     if not known.size:
         return np.full(THRESHOLDS, np.nan)
     return np.linspace(min(0.0, known.min()), known.max() + 0.02 * np.abs(known).max(), THRESHOLDS)
 
 
 def _profile(scores: Float[np.ndarray, "..."], at: Float[np.ndarray, " threshold"], level: float) -> Interval:
-    known = finite(scores.ravel())
+    known = finite(scores)
     if not known.size:
         return Interval(*np.full((3, THRESHOLDS), np.nan))
     return Interval(*performance_profile(known, at, level).T)

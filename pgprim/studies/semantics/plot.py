@@ -14,6 +14,7 @@ from pgprim.core.finite import finite_mean
 from pgprim.core.intervals import Interval, t_interval
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import ends_of
+from pgprim.plotting.iterations import average_iterations, iterations_label
 from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
 from pgprim.plotting.panels import budget_axis, legend_above, marked_handle, panel_grid, text_handle
 from pgprim.plotting.style import DASHES, GREY, WIDTH, colour, marker, shades, style
@@ -83,8 +84,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
             array = held_out.sel(target=target, definition=list(DEFINITIONS.values())).drop_vars("target")
             array = array.rename(definition="semantics").assign_coords(semantics=list(DEFINITIONS))
             quantities[f"{words} MRE, held-out pairs"] = array
-    smooth = -(-block["train_iterations"] // POINTS)
-    coarse = curves.coarsen(iteration=smooth, boundary="pad", side="left").mean(keep_attrs=True)
+    coarse, width = average_iterations(curves, POINTS)
     coarse = coarse.rename(iteration="training_iteration")
     compared = ds[list(COMPARED)].dropna("iteration", how="all")
     table = _table(quantities, params["plot"]["level"])
@@ -93,7 +93,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         "figure": figure,
         "level": params["plot"]["level"],
         "marked": marked,
-        "iterations_per_point": smooth,
+        "iterations_per_point": width,
     }
     return found.drop_vars("definition", errors="ignore").assign_attrs(attrs)
 
@@ -171,8 +171,7 @@ def plot_training(ds: xr.Dataset) -> Figure:
         panel.set_title(task_label(task))
     for panel in axes.flat:
         panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    width = int(ds.attrs["iterations_per_point"])
-    figure.supxlabel("Training iteration" + (f" (means over {width} iterations)" if width > 1 else ""))
+    figure.supxlabel(iterations_label(ds))
     seed = Line2D([], [], color=GREY, linewidth=0.4, label="one seed")
     legend_above(figure, [_algo_handles(algos), _semantics_handles(), [seed]])
     return figure

@@ -1,0 +1,23 @@
+"""Curves over the iterations of training: means of neighbouring iterations, and the axis label that names them."""
+
+import xarray as xr
+
+
+def average_iterations(ds: xr.Dataset | xr.DataArray, points: int) -> tuple[xr.Dataset | xr.DataArray, int]:
+    """Means of neighbouring iterations, as few together as leave at most so many points.
+
+    Args:
+        ds: Records along `iteration`; NaN does not count.
+        points: Most points along the curve.
+
+    Returns:
+        The means, each at the mean of its iterations, and how many iterations a mean is over.
+    """
+    width = -(-ds.sizes["iteration"] // points)
+    return ds.coarsen(iteration=width, boundary="pad", side="left").mean(keep_attrs=True), width
+
+
+def iterations_label(ds: xr.Dataset) -> str:
+    """Label of an axis of iterations, with the attribute `iterations_per_point` in words if it is above 1."""
+    width = int(ds.attrs["iterations_per_point"])
+    return "Training iteration" + (f" (means over {width} iterations)" if width > 1 else "")
