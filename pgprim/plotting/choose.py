@@ -1,4 +1,4 @@
-"""Selection of the variables that one figure draws."""
+"""Selection of what a figure or a table shows: variables, and checkpoints of trained agents."""
 
 from collections.abc import Sequence
 
@@ -30,3 +30,8 @@ def choose(ds: xr.Dataset | None, names: Sequence[str]) -> xr.Dataset:
     chosen = ds[[*names, *(ends for name in names if (ends := f"{name}_ci") in ds)]]
     orders = {"task": order_tasks, "algo": order_algos}
     return chosen.sel({dim: order(chosen[dim].values) for dim, order in orders.items() if dim in chosen.dims})
+
+
+def trained(ds: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
+    """The checkpoints or iterations of trained agents, which are those after the first."""
+    return ds.sel(iteration=ds.iteration > 0)

@@ -216,11 +216,6 @@ def share_of_agents(holds: xr.DataArray, level: float) -> Iterator[Evidence]:
                 yield Evidence(str(task), str(algo), share(int(one.sum()), one.size, level), one.size)
 
 
-def trained(ds: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
-    """The checkpoints of trained agents."""
-    return ds.sel(iteration=ds.iteration > 0)
-
-
 def probed(ds: xr.Dataset, params: Params) -> xr.Dataset:
     """The algorithms whose checkpoints are probed, those that the paper shows."""
     return ds.sel(algo=ds.algo.isin(params["probed"]))

@@ -12,7 +12,8 @@ import numpy as np
 import xarray as xr
 
 from pgprim.core.stratified import stratified_mean
-from pgprim.report.claims.claim import Claim, Evidence, Params, Results, Strata, at_budget, trained
+from pgprim.plotting.choose import trained
+from pgprim.report.claims.claim import Claim, Evidence, Params, Results, Strata, at_budget
 
 CLEAR = 0.5
 """Smallest ceiling (the highest correlation that noise allows) at which a rank correlation is used."""

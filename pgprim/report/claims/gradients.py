@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from pgprim.core.welch import welch_interval
+from pgprim.plotting.choose import trained
 from pgprim.report.claims.claim import (
     COSINE,
     Claim,
@@ -16,7 +17,6 @@ from pgprim.report.claims.claim import (
     per_agent_kind,
     per_task,
     probed,
-    trained,
 )
 
 NEAR = 0.9

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pgprim.plotting.choose import trained
 from pgprim.report.claims.claim import (
     COSINE,
     SHARE,
@@ -12,7 +13,6 @@ from pgprim.report.claims.claim import (
     at_budget,
     per_agent_kind,
     per_task,
-    trained,
 )
 
 ALIGNMENT, PROMISE = {"": "alignment"}, {"": "promise"}

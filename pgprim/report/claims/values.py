@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
+from pgprim.plotting.choose import trained
 from pgprim.report.claims.claim import (
     Claim,
     Evidence,
@@ -13,7 +14,6 @@ from pgprim.report.claims.claim import (
     per_task,
     per_task_ratio,
     probed,
-    trained,
 )
 
 ERRORS = {"walker2d": "fig3", "": "fig12"}
