@@ -7,10 +7,8 @@ import xarray as xr
 from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
-from pgprim.plotting.panels import band_handle
-from pgprim.plotting.style import GREY
+from pgprim.plotting.legends import band_handle, grey_handle
 from pgprim.store.labelled import interval
 from pgprim.types.errors import UserError
 
@@ -69,7 +67,7 @@ def band_handles(ds: xr.Dataset, whose: str) -> list[Artist]:
 
 def bar_handles(ds: xr.Dataset, whose: str) -> list[Artist]:
     """The legend's entry for bars, if the dataset has any; `whose` names the source of variation."""
-    bar = Line2D([], [], color=GREY, marker="|", markersize=6, linestyle="", label=_words(ds, whose))
+    bar = grey_handle(_words(ds, whose), marker="|", markersize=6, linestyle="")
     return [bar] if _has_intervals(ds) else []
 
 

@@ -1,6 +1,8 @@
-"""Curves over the iterations of training: means of neighbouring iterations, and the axis label that names them."""
+"""Iterations of training along an axis: means of neighbouring ones, the label that names them, and gaps."""
 
+import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 
 def average_iterations(ds: xr.Dataset | xr.DataArray, points: int) -> tuple[xr.Dataset | xr.DataArray, int]:
@@ -21,3 +23,8 @@ def iterations_label(ds: xr.Dataset) -> str:
     """Label of an axis of iterations, with the attribute `iterations_per_point` in words if it is above 1."""
     width = int(ds.attrs["iterations_per_point"])
     return "Training iteration" + (f" (means over {width} iterations)" if width > 1 else "")
+
+
+def smallest_gap(iterations: Float[np.ndarray, " iteration"]) -> float:
+    """The smallest distance between two neighbouring checkpoints, which have to share the axis; 1 for a single one."""
+    return float(np.diff(iterations).min()) if iterations.size > 1 else 1.0

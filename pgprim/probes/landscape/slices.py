@@ -13,8 +13,10 @@ from matplotlib.ticker import MaxNLocator
 
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import draw_band, draw_bars
-from pgprim.plotting.labels import algo_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import band_handle, legend_above, name_row, panel_grid, text_handle
+from pgprim.plotting.iterations import smallest_gap
+from pgprim.plotting.labels import algo_label, algos_of, count_label, task_label
+from pgprim.plotting.legends import algo_handles, band_handle, grey_handle, legend_above, text_handle
+from pgprim.plotting.panels import name_row, number_last_row, panel_grid
 from pgprim.plotting.style import DASHES, FACES, GREY, SURFACES, colour, marker, style
 from pgprim.probes.landscape.alignment import budgets_of
 from pgprim.types.errors import UserError
@@ -64,7 +66,7 @@ def plot(ds: xr.Dataset) -> list[Figure]:
     with style():
         if ds.attrs["figure"] == "promise":
             return [plot_promises(ds.sel(kind=kind)) for kind in ds.kind.values]
-        places = [(task, algo) for task in ds.task.values for algo in order_algos(ds.algo.values.tolist())]
+        places = [(task, algo) for task in ds.task.values for algo in algos_of(ds)]
         pages = [ds.sel(task=task, algo=algo) for task, algo in places]
         return [plot_slices(page) for page in pages if np.isfinite(page.slice_reward).any()]
 
@@ -96,13 +98,12 @@ def plot_slices(ds: xr.Dataset) -> Figure:
         size = count_label(float(ds.slice_batch_pairs.sel(kind=kind).max()))
         for panel, what in zip(axes[0, 2 * k : 2 * k + 2], ("surrogate", "true reward"), strict=True):
             panel.set_title(f"step by {size} pairs:\n{what}", fontsize=7.5)
-    for panel in axes[:-1].flat:
-        panel.tick_params(labelbottom=False)
+    number_last_row(axes)
     figure.supxlabel("α, multiples of the update step (line at 1: the step itself)")
     handles = [
         Line2D([], [], color=hue, linestyle=dashes, label=name) for hue, dashes, name in LOOKS.values()
     ]
-    zero = Line2D([], [], color=GREY, linewidth=0.5, label="without a step")
+    zero = grey_handle("without a step", linewidth=0.5)
     whose = f"{algo_label(str(ds.algo.values))}, {task_label(str(ds.task.values))}"
     words = [text_handle(whose), text_handle(f"{count_label(float(ds.attrs['budget']))} pairs per point")]
     band = band_handle("95 % interval, about ± 2 SE")
@@ -148,9 +149,9 @@ def plot_promises(ds: xr.Dataset) -> Figure:
         ds: What `select` gives, for one kind.
     """
     figure, axes = panel_grid(len(ROWS), ds.task.size, height=1.25, extra=0.95, sharey=False)
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     iterations = ds.iteration.values.astype(float)
-    gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
+    gap = smallest_gap(iterations)
     agents = [(algo, seed) for algo in algos for seed in ds.seed.values]
     x = iterations + 0.8 * gap * ((np.arange(len(agents)) + 0.5) / len(agents) - 0.5)[:, None]
     for column, task in enumerate(ds.task.values):
@@ -176,21 +177,7 @@ def plot_promises(ds: xr.Dataset) -> Figure:
         panel.set_ylabel(words, fontsize=7.5)
     size = count_label(float(ds.slice_batch_pairs.max()))
     figure.supxlabel(f"Training iteration; steps by {size} pairs")
-    kinds = [
-        Line2D(
-            [],
-            [],
-            color=colour(algo, algos),
-            marker=marker(algo, algos),
-            markersize=4,
-            linestyle="",
-            label=algo_label(algo),
-        )
-        for algo in algos
-    ]
     faces = [text_handle("hollow: on the step's own batch"), text_handle("filled: on fresh batches, or true")]
-    bar = Line2D(
-        [], [], color=GREY, marker="|", markersize=6, linestyle="", label="95 % interval, within the agent"
-    )
-    legend_above(figure, [kinds, faces, [bar]])
+    bar = grey_handle("95 % interval, within the agent", marker="|", markersize=6, linestyle="")
+    legend_above(figure, [algo_handles(algos, markersize=4, linestyle=""), faces, [bar]])
     return figure

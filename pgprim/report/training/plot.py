@@ -7,16 +7,16 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from pgprim.core.interquartile_mean import interquartile_mean
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import band_handles, draw_band
 from pgprim.plotting.iterations import average_iterations, iterations_label
-from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
-from pgprim.plotting.panels import legend_above, panel_grid
-from pgprim.plotting.style import ABOVE, ALL, GREY, ONE, PUBLISHED, look, style
+from pgprim.plotting.labels import algos_of, axis_label, task_label
+from pgprim.plotting.legends import algo_handles, grey_handle, legend_above
+from pgprim.plotting.panels import panel_grid
+from pgprim.plotting.style import ABOVE, ALL, ONE, PUBLISHED, look, style
 from pgprim.store.labelled import BOUNDS
 
 FIGURES = ("fig8",)
@@ -117,7 +117,7 @@ def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
         panel: The axes to draw into.
         ds: What `select` gives, for one task.
     """
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     for place, algo in enumerate(algos):
         (hue, symbol), one = look(algo, algos), ds.sel(algo=algo)
         seeds = [seed for seed in ds.seed.values if np.isfinite(one.return_mean.sel(seed=seed)).any()]
@@ -163,21 +163,12 @@ def _draw_published(panel: Axes, published: Mapping[str, float]) -> None:
 
 
 def _handles(ds: xr.Dataset) -> list[list]:
-    algos = tuple(order_algos(ds.algo.values.tolist()))
-    means = [
-        Line2D(
-            [], [], color=look(algo, algos).colour, marker=look(algo, algos).marker, markersize=3, markeredgewidth=0,
-            label=f"{algo_label(algo)}, interquartile mean", **ALL,
-        )
-        for algo in algos
-    ]  # fmt: skip
-    one = Line2D([], [], color=GREY, label="one seed", **ONE)
-    published = Line2D(
-        [], [], color=GREY, linestyle="", marker=PUBLISHED, markersize=6, markeredgewidth=0,
-        label="published for the -v2 task",
-    )  # fmt: skip
+    means = algo_handles(algos_of(ds), ", interquartile mean", markersize=3, markeredgewidth=0, **ALL)
+    published = grey_handle(
+        "published for the -v2 task", linestyle="", marker=PUBLISHED, markersize=6, markeredgewidth=0
+    )
     return [
         means,
-        [one, *band_handles(ds, "between agents")],
+        [grey_handle("one seed", **ONE), *band_handles(ds, "between agents")],
         [published] if ds.published.notnull().any() else [],
     ]

@@ -20,7 +20,8 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import ends_of, percent
 from pgprim.plotting.iterations import average_iterations, iterations_label
 from pgprim.plotting.labels import axis_label, task_label
-from pgprim.plotting.panels import legend_above, panel_grid
+from pgprim.plotting.legends import grey_handle, legend_above
+from pgprim.plotting.panels import panel_grid
 from pgprim.plotting.seeds import over_seeds
 from pgprim.plotting.style import ALL, DASHES, GREY, ONE, colour, shades, style
 from pgprim.store.labelled import label
@@ -112,8 +113,8 @@ def plot_curves(ds: xr.Dataset) -> Figure:
         Line2D([], [], **look, **ALL, label=f"{words}, median")
         for look, words in zip(run_looks(ds), run_labels(ds), strict=True)
     ]
-    seed = Line2D([], [], color=GREY, **ONE, label="one seed")
-    level = Line2D([], [], color=GREY, linestyle=DASHES["level"], label="published for the -v2 task")
+    seed = grey_handle("one seed", **ONE)
+    level = grey_handle("published for the -v2 task", linestyle=DASHES["level"])
     legend_above(figure, [runs, [seed, *([level] if np.isfinite(ds.published).any() else [])]])
     return figure
 
@@ -148,10 +149,10 @@ def plot_finals(ds: xr.Dataset) -> Figure:
     names = [f"-{version}, {words}" for version in ds.version.values for words in run_labels(ds)]
     axes[0, 0].set_yticks(range(rows), names)
     axes[0, 0].set_ylim(rows - 0.4, -0.6)
-    seed = Line2D([], [], color=GREY, marker="o", markersize=2, linestyle="", alpha=0.55, label="one seed")
+    seed = grey_handle("one seed", marker="o", markersize=2, linestyle="", alpha=0.55)
     words = f"mean and {percent(ds.attrs['level'])} interval between agents"
-    mean = Line2D([], [], color=GREY, marker="|", markersize=8, linewidth=1.0, label=words)
-    level = Line2D([], [], color=GREY, linestyle=DASHES["level"], label="published for the -v2 task")
+    mean = grey_handle(words, marker="|", markersize=8, linewidth=1.0)
+    level = grey_handle("published for the -v2 task", linestyle=DASHES["level"])
     legend_above(figure, [[seed], [mean], [level] if np.isfinite(ds.published).any() else []])
     return figure
 

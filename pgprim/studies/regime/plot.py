@@ -17,7 +17,8 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import bar_handles, reach_of
 from pgprim.plotting.iterations import average_iterations
 from pgprim.plotting.labels import axis_label, count_label, task_label
-from pgprim.plotting.panels import legend_above, panel_grid
+from pgprim.plotting.legends import legend_above
+from pgprim.plotting.panels import panel_grid
 from pgprim.plotting.style import GREY, colour, marker, shades, style
 from pgprim.store.labelled import label
 from pgprim.store.records import LABELS

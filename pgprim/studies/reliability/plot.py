@@ -11,14 +11,14 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from pgprim.core.correlation import FEWEST_POINTS
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of, percent
-from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import legend_above, panel_grid
+from pgprim.plotting.labels import algo_label, algos_of, axis_label, count_label, task_label
+from pgprim.plotting.legends import algo_handles, grey_handle, legend_above
+from pgprim.plotting.panels import name_columns, number_last_row, panel_grid
 from pgprim.plotting.style import ALL, DASHES, GREY, ONE, colour, marker, style
 from pgprim.studies.reliability.seeds import PRIMITIVES
 from pgprim.studies.reliability.summary import perturbed_tasks, relations, repeated_runs, step_sizes
@@ -126,17 +126,11 @@ def plot_runs(ds: xr.Dataset) -> Figure:
     axes[0, 0].set_ylim(len(algos) - 0.45, -0.55)
     axes[1, 0].set_ylim(0, 1)
     axes[1, 0].set_ylabel("Share of seeds above")
-    seed = Line2D([], [], color=GREY, marker="o", markersize=2, linestyle="", alpha=0.55, label="one seed")
-    mean = Line2D(
-        [],
-        [],
-        color=GREY,
-        marker="|",
-        markersize=8,
-        linewidth=ALL["linewidth"],
-        label="interquartile mean and interval",
+    seed = grey_handle("one seed", marker="o", markersize=2, linestyle="", alpha=0.55)
+    mean = grey_handle(
+        "interquartile mean and interval", marker="|", markersize=8, linewidth=ALL["linewidth"]
     )
-    level = Line2D([], [], color=GREY, linestyle=DASHES["level"], label="published for the -v2 task")
+    level = grey_handle("published for the -v2 task", linestyle=DASHES["level"])
     published = [level] if np.isfinite(ds.published).any() else []
     legend_above(figure, [[seed, mean], [*published, *band_handles(ds, "between agents")]])
     return figure
@@ -214,8 +208,9 @@ def plot_steps(ds: xr.Dataset) -> Figure:
         panel.xaxis.set_minor_locator(NullLocator())
     axes[0, 0].set_ylabel(f"Final return after {ds.attrs['iterations']}\niterations [reward]")
     figure.supxlabel("Step size in multiples of the task's own: PPO's learning rate, TRPO's δ")
-    seed = Line2D([], [], color=GREY, marker="o", markersize=2, linestyle="", alpha=0.55, label="one seed")
-    legend_above(figure, [_algo_handles(algos), [seed, *bar_handles(ds, "between agents")]])
+    seed = grey_handle("one seed", marker="o", markersize=2, linestyle="", alpha=0.55)
+    means = algo_handles(algos, ", interquartile mean", **ALL)
+    legend_above(figure, [means, [seed, *bar_handles(ds, "between agents")]])
     return figure
 
 
@@ -257,14 +252,12 @@ def plot_tried(ds: xr.Dataset) -> Figure:
             panel.axhline(1, color=GREY, linewidth=0.6)
         row[0].set_ylabel(task_label(task))
         row[0].set_ylim(bottom=0)
-    for panel, name in zip(axes[0], columns, strict=True):
-        panel.set_title(PERTURBED.get(name, name))
-    for panel in axes[:-1].flat:
-        panel.tick_params(labelbottom=False)
+    name_columns(axes, [PERTURBED.get(name, name) for name in columns])
+    number_last_row(axes)
     figure.supylabel("Return over that in the task as it is")
     figure.supxlabel("Multiple of the task's own; noise in standard deviations of the observation")
-    seed = Line2D([], [], color=GREY, **ONE, label="one seed")
-    legend_above(figure, [_algo_handles(algos, " mean"), [seed, *band_handles(ds, "between agents")]])
+    seed = grey_handle("one seed", **ONE)
+    legend_above(figure, [algo_handles(algos, " mean", **ALL), [seed, *band_handles(ds, "between agents")]])
     return figure
 
 
@@ -292,7 +285,7 @@ def plot_relations(ds: xr.Dataset) -> Figure:
         (task, algo) for task in _tasks(ds, "seed_return") for algo in _algos(ds, "seed_return")
         if (ds.num_seeds.sel(task=task, algo=algo) > 0).any()
     ]  # fmt: skip
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     height = 0.17 * (len(kinds) + 1) + 0.5
     figure, axes = panel_grid(1, ds.primitive.size, height=height, extra=0.6)
     for panel, primitive in zip(axes[0], ds.primitive.values, strict=True):
@@ -316,11 +309,8 @@ def plot_relations(ds: xr.Dataset) -> Figure:
     axes[0, 0].set_yticks(range(len(kinds) + 1), [*names, "within all kinds"])
     axes[0, 0].set_ylim(len(kinds) + 0.6, -0.6)
     figure.supxlabel("Rank correlation with the final return over seeds")
-    words = f"{percent(ds.attrs['level'])} interval between agents"
-    bar = Line2D([], [], color=GREY, linewidth=1.0, label=words)
-    hollow = Line2D(
-        [], [], color=GREY, marker="o", markersize=4, markerfacecolor="white", linestyle="", label=FEW
-    )
+    bar = grey_handle(f"{percent(ds.attrs['level'])} interval between agents", linewidth=1.0)
+    hollow = grey_handle(FEW, marker="o", markersize=4, markerfacecolor="white", linestyle="")
     legend_above(figure, [[bar], [hollow]])
     return figure
 
@@ -359,20 +349,4 @@ def _tasks(ds: xr.Dataset, name: str) -> list[str]:
 
 def _algos(ds: xr.Dataset, name: str) -> tuple[str, ...]:
     """The algorithms of which a variable has values."""
-    return tuple(
-        algo for algo in order_algos(ds.algo.values.tolist()) if np.isfinite(ds[name].sel(algo=algo)).any()
-    )
-
-
-def _algo_handles(algos: tuple[str, ...], what: str = ", interquartile mean") -> list[Line2D]:
-    return [
-        Line2D(
-            [],
-            [],
-            color=colour(algo, algos),
-            marker=marker(algo, algos),
-            **ALL,
-            label=f"{algo_label(algo)}{what}",
-        )
-        for algo in algos
-    ]
+    return tuple(algo for algo in algos_of(ds) if np.isfinite(ds[name].sel(algo=algo)).any())

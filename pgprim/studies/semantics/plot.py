@@ -15,9 +15,10 @@ from pgprim.core.intervals import Interval, t_interval
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import ends_of
 from pgprim.plotting.iterations import average_iterations, iterations_label
-from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import budget_axis, legend_above, marked_handle, panel_grid, text_handle
-from pgprim.plotting.style import DASHES, GREY, WIDTH, colour, marker, shades, style
+from pgprim.plotting.labels import algo_label, algos_of, axis_label, count_label, task_label
+from pgprim.plotting.legends import algo_handles, grey_handle, legend_above, marked_handle, text_handle
+from pgprim.plotting.panels import budget_axis, name_columns, panel_grid
+from pgprim.plotting.style import DASHES, WIDTH, colour, marker, shades, style
 from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 from pgprim.types.variants import other_semantics
@@ -160,19 +161,18 @@ def plot(ds: xr.Dataset) -> list[Figure]:
 
 def plot_training(ds: xr.Dataset) -> Figure:
     """A row per record, a column per task: thin lines are seeds, thick ones their mean."""
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     figure, axes = panel_grid(len(TRAINING), ds.task.size, height=1.3, extra=0.75, sharey=False)
     for line, name in zip(axes, TRAINING, strict=True):
         for panel, task in zip(line, ds.task.values, strict=True):
             for algo in algos:
                 draw_curves(panel, ds[name].sel(task=task, algo=algo), colour(algo, algos))
         line[0].set_ylabel(axis_label(ds[name], width=22))
-    for panel, task in zip(axes[0], ds.task.values, strict=True):
-        panel.set_title(task_label(task))
+    name_columns(axes, map(task_label, ds.task.values))
     for panel in axes.flat:
         panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     figure.supxlabel(iterations_label(ds))
-    seed = Line2D([], [], color=GREY, linewidth=0.4, label="one seed")
+    seed = grey_handle("one seed", linewidth=0.4)
     legend_above(figure, [_algo_handles(algos), _semantics_handles(), [seed]])
     return figure
 
@@ -210,7 +210,7 @@ def draw_curves(panel: Axes, array: xr.DataArray, hue: str) -> None:
 
 def plot_estimates(ds: xr.Dataset) -> Figure:
     """A column per task: for each probe the cosine between the semantics' vectors, and the agreement within each."""
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     figure, axes = panel_grid(2 * ds.probe.size, ds.task.size, height=1.3, extra=0.75, sharey="row")
     for place, probe in enumerate(ds.probe.values):
         near, agree = axes[2 * place], axes[2 * place + 1]
@@ -225,8 +225,7 @@ def plot_estimates(ds: xr.Dataset) -> Figure:
                 budget_axis(panel, ds.budget.values, int(ds.attrs["marked"]))
         near[0].set_ylabel(f"{task_label(probe)}: cosine\nexact to paper")
         agree[0].set_ylabel(f"{task_label(probe)}:\npairwise cosine")
-    for panel, task in zip(axes[0], ds.task.values, strict=True):
-        panel.set_title(task_label(task))
+    name_columns(axes, map(task_label, ds.task.values))
     figure.supxlabel(axis_label(ds.budget))
     others = [marked_handle(int(ds.attrs["marked"])), text_handle("darker: later checkpoints")]
     legend_above(figure, [_algo_handles(algos), _semantics_handles(), others])
@@ -303,13 +302,8 @@ def _signed(number: float) -> str:
 
 
 def _algo_handles(algos: tuple[str, ...]) -> list[Line2D]:
-    return [
-        Line2D([], [], color=colour(algo, algos), linewidth=1.1, label=algo_label(algo)) for algo in algos
-    ]
+    return algo_handles(algos, marker="", linewidth=1.1)
 
 
 def _semantics_handles() -> list[Line2D]:
-    return [
-        Line2D([], [], color=GREY, linestyle=dashes, label=f"semantics {name}")
-        for name, dashes in SEMANTICS.items()
-    ]
+    return [grey_handle(f"semantics {name}", linestyle=dashes) for name, dashes in SEMANTICS.items()]
