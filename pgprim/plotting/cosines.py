@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pgprim.core.noise_scale import expected_cosine
-from pgprim.plotting.choose import choose
-from pgprim.plotting.intervals import band_handles, draw_band, draw_bars, ends_of, require_one_level
+from pgprim.plotting.choose import choose_estimates, with_values
+from pgprim.plotting.intervals import band_handles, draw_band, draw_bars, ends_of
 from pgprim.plotting.labels import algos_of, axis_label, count_label, task_label
 from pgprim.plotting.legends import algo_handles, grey_handle, legend_above, marked_handle, text_handle
 from pgprim.plotting.panels import budget_axis, cosine_axis, name_row, panel_grid
@@ -68,10 +68,7 @@ def select_cosines(
     names = [name for kind in kinds for name in kind.names] + ["truth_pairs"] * any(
         k.corrected for k in kinds
     )
-    chosen = choose(ds, [*names, *extra])
-    require_one_level(chosen, ds.encoding.get("source", "the dataset"))
-    attrs = {"long_name": "pairs per training iteration", "units": "pairs"}
-    return chosen.assign(marked=((), params["plot"]["budget"], attrs)).assign_attrs(figure=figure)
+    return choose_estimates(figure, ds, params, [*names, *extra])
 
 
 def at_largest_budget(ds: xr.Dataset, name: str) -> xr.DataArray:
@@ -116,8 +113,7 @@ def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) 
         kinds: Which cosines to draw.
         height: Height of one row of panels [inch].
     """
-    for dim in ("task", "iteration", "budget"):
-        ds = ds.dropna(dim, how="all", subset=[kind.name for kind in kinds])
+    ds = with_values(ds, [kind.name for kind in kinds], ("task", "iteration", "budget"))
     tasks, iterations, budgets = ds.task.values, ds.iteration.values, ds.budget.values
     marked = int(ds.marked)
     rows = [(task, kind) for task in tasks for kind in kinds]

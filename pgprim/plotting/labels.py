@@ -40,7 +40,7 @@ def order_algos(algos: Iterable[str]) -> list[str]:
     return _order(algos, _ALGOS)
 
 
-def algos_of(ds: xr.Dataset) -> tuple[str, ...]:
+def algos_of(ds: xr.Dataset | xr.DataArray) -> tuple[str, ...]:
     """The algorithms of a dataset in the order in which they share out colours."""
     return tuple(order_algos(np.atleast_1d(ds.algo.values).tolist()))
 

@@ -46,7 +46,7 @@ def checkpoint_handles(iterations: Int[np.ndarray, " iteration"]) -> list[Line2D
 
 
 def marked_handle(marked: int) -> Line2D:
-    """The legend's entry for the line of `mark`."""
+    """The legend's entry for the line of `panels.mark`."""
     return text_handle(f"{count_label(marked)}: pairs per training iteration")
 
 
@@ -56,7 +56,7 @@ def band_handle(label: str) -> Patch:
 
 
 def grey_handle(label: str, **more: Any) -> Line2D:
-    """The legend's entry for a line or marker of any colour.
+    """The legend's entry for a line or marker that stands for those of every colour.
 
     Args:
         label: Its words.

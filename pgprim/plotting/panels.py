@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MultipleLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, MultipleLocator, NullFormatter
 
 from pgprim.plotting.labels import count_label
 from pgprim.plotting.style import GREY, WIDTH
@@ -70,7 +70,7 @@ def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], marked: int) ->
     else:
         ticks = sorted({*budgets.tolist(), marked})
         axes.xaxis.set_major_locator(FixedLocator(ticks if len(ticks) <= 3 else [low, high]))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+        axes.xaxis.set_major_formatter(lambda value, _: count_label(value))
         axes.xaxis.set_minor_locator(FixedLocator([]))
     axes.xaxis.set_minor_formatter(NullFormatter())
     mark(axes, marked)

@@ -9,17 +9,10 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from pgprim.plotting.choose import choose
-from pgprim.plotting.intervals import (
-    band_handles,
-    bar_handles,
-    draw_band,
-    draw_bars,
-    ends_of,
-    require_one_level,
-)
+from pgprim.plotting.choose import choose_estimates
+from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of
 from pgprim.plotting.iterations import smallest_gap
 from pgprim.plotting.labels import algo_label, algos_of, axis_label, count_label, task_label
 from pgprim.plotting.legends import algo_handles, grey_handle, legend_above, marked_handle
@@ -69,10 +62,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Raises:
         UserError: If `ds` does not hold this probe's estimates, or intervals of different levels.
     """
-    chosen = choose(ds, _DRAWN[figure])
-    require_one_level(chosen, ds.encoding.get("source", "the dataset"))
-    attrs = {"long_name": "pairs per training iteration", "units": "pairs"}
-    return chosen.assign(marked=((), params["plot"]["budget"], attrs)).assign_attrs(figure=figure)
+    return choose_estimates(figure, ds, params, _DRAWN[figure])
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
@@ -152,7 +142,7 @@ def _budget_grid(
             panel.axhline(0, color=GREY, linewidth=0.5, zorder=1.4)
             panel.set_xlim(0, 1.04 * max(int(ds.budget.max()), int(ds.marked)))
             panel.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-            panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+            panel.xaxis.set_major_formatter(lambda value, _: count_label(value))
             mark(panel, int(ds.marked))
             panels.append((panel, ds.sel(where | {"iteration": iteration})))
         name_row(line[-1], words)

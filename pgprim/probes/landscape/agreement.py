@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter
+from matplotlib.ticker import FixedLocator
 
+from pgprim.plotting.choose import budgets_of
 from pgprim.plotting.intervals import bar_handles, draw_bars
 from pgprim.plotting.iterations import smallest_gap
 from pgprim.plotting.labels import algo_label, count_label, task_label
@@ -105,8 +106,8 @@ def draw_noise(ds: xr.Dataset) -> Figure:
                 )  # fmt: skip
                 draw_bars(panel, one.budget, one, "noise_share", (-0.05, 1.5), color=shade, linewidth=0.6)
         panel.set_xscale("log")
-        panel.xaxis.set_major_locator(FixedLocator(_budgets_of_planes(ds, kinds)))
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(float(value))))
+        panel.xaxis.set_major_locator(FixedLocator(budgets_of(ds.noise_share.sel(kind=list(kinds)))))
+        panel.xaxis.set_major_formatter(lambda value, _: count_label(value))
         panel.xaxis.set_minor_locator(FixedLocator([]))
         panel.set_ylim(-0.05, 1.5)
     lines = [*_kind_handles(kinds, "full"), *bar_handles(ds, "within the agent")]
@@ -127,13 +128,6 @@ def _draw_caps(panel: Axes, x: np.ndarray, ceiling: np.ndarray, width: float, hu
             label="ceiling",
             **CAP,
         )
-
-
-def _budgets_of_planes(ds: xr.Dataset, kinds: tuple[str, ...]) -> list[int]:
-    share = ds.noise_share.sel(kind=list(kinds))
-    return ds.budget.values[
-        share.notnull().any([dim for dim in share.dims if dim != "budget"]).values
-    ].tolist()
 
 
 def _grid(ds: xr.Dataset, quantity: str, against: str) -> tuple[Figure, list[tuple[Axes, xr.Dataset]]]:

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from pgprim.core.intervals import Interval
 from pgprim.core.smoothing import moderated_se, smooth
 from pgprim.core.surface_noise import noise_share
-from pgprim.plotting.choose import choose
+from pgprim.plotting.choose import budgets_of, choose
 from pgprim.plotting.labels import algo_label, count_label, task_label
 from pgprim.plotting.style import style
 from pgprim.probes.landscape import agreement, maps, slices
-from pgprim.probes.landscape.alignment import align, budgets_of
+from pgprim.probes.landscape.alignment import align
 from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 

@@ -11,14 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pgprim.plotting.choose import choose
+from pgprim.plotting.choose import budgets_of, choose, with_values
 from pgprim.plotting.intervals import draw_band, draw_bars
 from pgprim.plotting.iterations import smallest_gap
 from pgprim.plotting.labels import algo_label, algos_of, count_label, task_label
 from pgprim.plotting.legends import algo_handles, band_handle, grey_handle, legend_above, text_handle
 from pgprim.plotting.panels import name_row, number_last_row, panel_grid
 from pgprim.plotting.style import DASHES, FACES, GREY, SURFACES, colour, marker, style
-from pgprim.probes.landscape.alignment import budgets_of
 from pgprim.types.errors import UserError
 
 FIGURES = ("slices", "promise")
@@ -56,8 +55,7 @@ def select(figure: str, ds: xr.Dataset | None) -> xr.Dataset:
         )
     budget = budgets[-1]
     # Drop budgets and points of planes, and kinds and iterations without slices.
-    chosen = chosen.sel(budget=budget).dropna("iteration", how="all", subset=[reward.name])
-    chosen = chosen.dropna("kind", how="all", subset=[reward.name])
+    chosen = with_values(chosen.sel(budget=budget), [reward.name], ("iteration", "kind"))
     return chosen.assign_attrs(figure=figure, budget=budget)
 
 
@@ -79,8 +77,7 @@ def plot_slices(ds: xr.Dataset) -> Figure:
     Args:
         ds: What `select` gives, for one task and algorithm.
     """
-    there = np.isfinite(ds.slice_reward).any(["along", "kind"])
-    ds = ds.isel(iteration=np.flatnonzero(there))
+    ds = with_values(ds, ["slice_reward"], ("iteration",))
     kinds = ds.kind.values
     figure, axes = panel_grid(ds.iteration.size, 2 * len(kinds), height=1.1, extra=1.15, sharey=False)
     for line, iteration in zip(axes, ds.iteration.values, strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from pgprim.plotting.choose import choose
 from pgprim.plotting.labels import algos_of, task_label
@@ -194,7 +194,7 @@ def binary_axis(panel: Axes, limits: tuple[float, float]) -> None:
     panel.set_yscale("log", base=2)
     panel.set_ylim(limits)
     panel.yaxis.set_major_locator(LogLocator(base=2, numticks=7))
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+    panel.yaxis.set_major_formatter(lambda value, _: _power(value))
     panel.yaxis.set_minor_formatter(NullFormatter())
 
 

@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from pgprim.core.final_return import final_return
 from pgprim.core.interval_arrays import intervals_over
@@ -96,11 +96,11 @@ def plot_curves(ds: xr.Dataset) -> Figure:
         for place, look in enumerate(regime_looks(ds)):
             one = ds.sel(rate=rate).isel(pairs=place, iteration=slice(0, int(ds.num_iterations[place])))
             draw_run(column, one, look)
-        column[0].set_title(rate_label(rate))
+        column[0].set_title(f"learning rate × {rate:g}")
         for panel in (column[0], column[2]):
             panel.set_xlim(0, float((ds.pairs * ds.num_iterations).max()))
             panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
-            panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+            panel.xaxis.set_major_formatter(lambda value, _: count_label(value))
         column[1].set_xscale("log")
         column[1].set_xlim(1, float(ds.num_iterations.max()))
         column[1].xaxis.set_major_formatter("{x:g}")
@@ -172,11 +172,6 @@ def regime_looks(ds: xr.Dataset) -> list[dict[str, Any]]:
         {"color": hue, "marker": marker("ppo"), "markersize": size, "markeredgewidth": 0}
         for hue, size in zip(hues, sizes, strict=True)
     ]
-
-
-def rate_label(rate: float) -> str:
-    """`0.3` -> `learning rate × 0.3`."""
-    return f"learning rate × {rate:g}"
 
 
 def _handles(ds: xr.Dataset) -> list[Line2D]:

@@ -11,10 +11,10 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from pgprim.core.correlation import FEWEST_POINTS
-from pgprim.plotting.choose import choose
+from pgprim.plotting.choose import choose, with_values
 from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of, percent
 from pgprim.plotting.labels import algo_label, algos_of, axis_label, count_label, task_label
 from pgprim.plotting.legends import algo_handles, grey_handle, legend_above
@@ -51,16 +51,12 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         UserError: If `ds` does not hold these.
     """
     level = params["plot"]["level"]
-    ds = choose(
-        ds, ["seed_return", *PRIMITIVES, "return_mean", "diverged", "scaled_retained", "noisy_retained"]
-    )
-    seeds = _with_values(ds[["seed_return", *PRIMITIVES]], "seed_return", ("task", "algo", "seed"))
-    runs = _with_values(
-        ds[["return_mean", "diverged"]], "return_mean", ("task", "algo", "multiple", "seed", "iteration")
-    )
-    tried = _with_values(
-        ds[["scaled_retained", "noisy_retained"]], "scaled_retained", ("task", "algo", "seed", "iteration")
-    )
+    of_seeds, of_runs = ["seed_return", *PRIMITIVES], ["return_mean", "diverged"]
+    of_tasks = ["scaled_retained", "noisy_retained"]
+    ds, agent = choose(ds, [*of_seeds, *of_runs, *of_tasks]), ("task", "algo", "seed")
+    seeds = with_values(ds[of_seeds], ["seed_return"], agent)
+    runs = with_values(ds[of_runs], ["return_mean"], (*agent, "multiple", "iteration"))
+    tried = with_values(ds[of_tasks], ["scaled_retained"], (*agent, "iteration"))
     last = tried.isel(iteration=-1)
     parts = {
         "runs": repeated_runs(seeds, params["plot"]["published"], level),
@@ -76,13 +72,6 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         "iterations": runs.iteration.size,
     }
     return choose(found, list(found.data_vars)).assign_attrs(attrs)
-
-
-def _with_values(ds: xr.Dataset, name: str, dims: tuple[str, ...]) -> xr.Dataset:
-    """The coordinates at which a variable has values, since a union of results has the coordinates of all."""
-    for dim in dims:
-        ds = ds.dropna(dim, how="all", subset=[name])
-    return ds
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
@@ -120,7 +109,7 @@ def plot_runs(ds: xr.Dataset) -> Figure:
         upper.sharex(lower)
         upper.tick_params(labelbottom=False)
         lower.xaxis.set_major_locator(MaxNLocator(nbins=4))
-        lower.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value).replace("-", "−")))
+        lower.xaxis.set_major_formatter(lambda value, _: count_label(value).replace("-", "−"))
         lower.set_xlim(left=float(min(0, lower.dataLim.x0)))
     axes[0, 0].set_yticks(range(len(algos)), [algo_label(algo) for algo in algos])
     axes[0, 0].set_ylim(len(algos) - 0.45, -0.55)
@@ -344,9 +333,9 @@ def draw_correlation(panel: Axes, place: int, ds: xr.Dataset, name: str, hue: st
 
 def _tasks(ds: xr.Dataset, name: str) -> list[str]:
     """The tasks of which a variable has values."""
-    return [str(task) for task in ds.task.values if np.isfinite(ds[name].sel(task=task)).any()]
+    return ds[name].dropna("task", how="all").task.values.tolist()
 
 
 def _algos(ds: xr.Dataset, name: str) -> tuple[str, ...]:
     """The algorithms of which a variable has values."""
-    return tuple(algo for algo in algos_of(ds) if np.isfinite(ds[name].sel(algo=algo)).any())
+    return algos_of(ds[name].dropna("algo", how="all"))

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pgprim.core.finite import finite_mean
 from pgprim.core.intervals import Interval, t_interval
-from pgprim.plotting.choose import choose
+from pgprim.plotting.choose import budgets_of, choose
 from pgprim.plotting.intervals import ends_of
 from pgprim.plotting.iterations import average_iterations, iterations_label
 from pgprim.plotting.labels import algo_label, algos_of, axis_label, count_label, task_label
@@ -74,8 +74,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     marked = params["plot"]["budget"]
     for probe in ds.probe.values:
         one = ds.sel(probe=probe)
-        known = one.budget.values[np.isfinite(one.cosine_by_semantics).any(_but(one, "budget")).values]
-        budget = int(known[np.abs(known - marked).argmin()])
+        budget = min(budgets_of(one.cosine_by_semantics), key=lambda size: abs(size - marked))
         for name, words in (("cosine", "pairwise cosine"), ("truth_cosine", "cosine to the truth")):
             array = one[f"{name}_by_semantics"].sel(budget=budget)
             quantities[f"{probe} at {count_label(budget)} pairs: {words}"] = array
@@ -117,10 +116,6 @@ def _training(ds: xr.Dataset, own: str, num_iterations: int) -> xr.Dataset:
 def _last(array: xr.DataArray, share: float) -> xr.DataArray:
     """The last share of the iterations."""
     return array.isel(iteration=slice(-max(1, round(share * array.sizes["iteration"])), None))
-
-
-def _but(ds: xr.Dataset, *kept: str) -> list[str]:
-    return [dim for dim in ds.cosine_by_semantics.dims if dim not in kept]
 
 
 def _table(quantities: dict[str, xr.DataArray], level: float) -> xr.Dataset:
