@@ -25,6 +25,12 @@ def iterations_label(ds: xr.Dataset) -> str:
     return "Training iteration" + (f" (means over {width} iterations)" if width > 1 else "")
 
 
+def sparse_markers(place: int, num_points: int) -> tuple[int, int]:
+    """`markevery` of a line of many points: about six markers, at other points than those of lines at other places."""
+    apart = max(1, num_points // 6)
+    return place % apart, apart
+
+
 def smallest_gap(iterations: Float[np.ndarray, " iteration"]) -> float:
     """The smallest distance between two neighbouring checkpoints, which have to share the axis; 1 for a single one."""
     return float(np.diff(iterations).min()) if iterations.size > 1 else 1.0

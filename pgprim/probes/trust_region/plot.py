@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from pgprim.plotting.choose import choose
+from pgprim.plotting.iterations import sparse_markers
 from pgprim.plotting.labels import algos_of, axis_label, task_label
 from pgprim.plotting.legends import algo_handles, band_handle, grey_handle, legend_above
 from pgprim.plotting.panels import name_columns, number_last_row, panel_grid
@@ -98,10 +99,9 @@ def draw_updates(panel: Axes, ds: xr.Dataset, name: str) -> None:
         panel.fill_between(one.iteration, *ends, color=hue, alpha=0.15, linewidth=0, label=f"{algo} band")
         for part, dashes in PARTS.items():
             fresh_look = ALL | {"marker": symbol, "markersize": 3, "markeredgewidth": 0}
-            apart = max(1, one.iteration.size // 6)
             panel.plot(
                 one.iteration, one[f"{name}_median"].sel(part=part), color=hue, linestyle=dashes, label=f"{algo} {part}",
-                markevery=(place % apart, apart), **(fresh_look if part == "held_out" else {"linewidth": 0.8}),
+                markevery=sparse_markers(place, one.iteration.size), **(fresh_look if part == "held_out" else {"linewidth": 0.8}),
             )  # fmt: skip
         if name in BOUNDS:
             _draw_bound(panel, float(one[BOUNDS[name][0]]), BOUNDS[name][1], algo, hue)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from pgprim.plotting.choose import choose
+from pgprim.plotting.iterations import sparse_markers
 from pgprim.plotting.labels import algos_of, task_label
 from pgprim.plotting.legends import algo_handles, grey_handle, legend_above
 from pgprim.plotting.panels import name_columns, name_row, number_last_row, panel_grid
@@ -138,10 +139,9 @@ def draw_errors(panel: Axes, ds: xr.Dataset, name: str, definition: str) -> None
             if x.size:
                 panel.plot(x, y, color=hue, label=f"{algo} {seed}", **ONE)
         x, y = _known(one[f"{name}_median"])
-        apart = max(1, x.size // 6)
         panel.plot(
-            x, y, color=hue, marker=symbol, markersize=3, markeredgewidth=0, markevery=(place % apart, apart),
-            label=f"{algo} median", **ALL,
+            x, y, color=hue, marker=symbol, markersize=3, markeredgewidth=0,
+            markevery=sparse_markers(place, x.size), label=f"{algo} median", **ALL,
         )  # fmt: skip
         if name in AT_FLOOR:
             floor, error = AT_FLOOR[name]

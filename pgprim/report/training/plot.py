@@ -12,10 +12,11 @@ from matplotlib.ticker import MaxNLocator
 from pgprim.core.interquartile_mean import interquartile_mean
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import band_handles, draw_band
-from pgprim.plotting.iterations import average_iterations, iterations_label
+from pgprim.plotting.iterations import average_iterations, iterations_label, sparse_markers
 from pgprim.plotting.labels import algos_of, axis_label, task_label
 from pgprim.plotting.legends import algo_handles, grey_handle, legend_above
 from pgprim.plotting.panels import panel_grid
+from pgprim.plotting.published import PUBLISHED_RETURN, published_returns
 from pgprim.plotting.style import ABOVE, ALL, ONE, PUBLISHED, look, style
 from pgprim.store.labelled import BOUNDS
 
@@ -59,6 +60,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     units = {"units": ds.return_mean.attrs["units"]}
     # The definition is too long for an axis, so it moves to the attribute that CF conventions have for definitions.
     short = {"long_name": "mean episode return", "comment": ds.return_mean.attrs["long_name"]}
+    published = published_returns(params["plot"]["published"], ds.task.values, ds.algo.values)
     between = f"{100 * LEVEL:g} % interval between agents of the interquartile mean over seeds"
     return ds.assign(
         return_mean=ds.return_mean.assign_attrs(short),
@@ -66,18 +68,9 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
             units, long_name="interquartile mean over seeds of the mean episode return"
         ),
         seeds_mean_ci=ends.assign_coords(bound=list(BOUNDS)).assign_attrs(units, long_name=between),
-        published=_published(ds, params["plot"]["published"]).assign_attrs(
-            units, long_name="return that was published for the -v2 task after about a million pairs"
-        ),
+        published=(("task", "algo"), published, units | {"long_name": PUBLISHED_RETURN[0]}),
         drawn_seeds=((), params["plot"]["seeds"], {"long_name": "most seeds drawn one by one", "units": "1"}),
     ).assign_attrs(figure=figure, level=LEVEL, iterations_per_point=width)
-
-
-def _published(ds: xr.Dataset, returns: Mapping[str, Mapping[str, float | int]]) -> xr.DataArray:
-    """Published returns over (task, algo), NaN where there is none."""
-    tasks, algos = ds.task.values, ds.algo.values
-    values = [[returns.get(task, {}).get(algo, np.nan) for algo in algos] for task in tasks]
-    return xr.DataArray(values, {"task": tasks, "algo": algos}, ("task", "algo"))
 
 
 def _over_seeds(returns: np.ndarray) -> tuple[float, np.ndarray]:
@@ -128,10 +121,9 @@ def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
             panel.plot(
                 one.iteration, one.return_mean.sel(seed=seed), color=hue, label=f"{algo} {seed}", **ONE
             )
-        apart = max(1, one.iteration.size // 6)
         panel.plot(
             one.iteration, one.seeds_mean, color=hue, marker=symbol, markersize=3, markeredgewidth=0,
-            markevery=(place % apart, apart), label=f"{algo} mean", **ALL,
+            markevery=sparse_markers(place, one.iteration.size), label=f"{algo} mean", **ALL,
         )  # fmt: skip
     panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     panel.set_xlim(float(ds.iteration.min()), float(ds.iteration.max()))

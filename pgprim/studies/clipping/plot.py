@@ -22,6 +22,7 @@ from pgprim.plotting.iterations import average_iterations, iterations_label
 from pgprim.plotting.labels import axis_label, task_label
 from pgprim.plotting.legends import grey_handle, legend_above
 from pgprim.plotting.panels import panel_grid
+from pgprim.plotting.published import PUBLISHED_RETURN, published_handles, published_returns
 from pgprim.plotting.seeds import over_seeds
 from pgprim.plotting.style import ALL, DASHES, GREY, ONE, colour, shades, style
 from pgprim.store.labelled import label
@@ -44,7 +45,7 @@ QUANTITIES = {
 DESCRIBED = {
     **{f"{name}{end}": words for name, words in QUANTITIES.items() for end in ("", "_mean")},
     "return_curve": ("mean episode return", "reward"),
-    "published": ("return that was published for the -v2 task after about a million pairs", "reward"),
+    "published": PUBLISHED_RETURN,
     "rate": ("learning rate of the policy in multiples of the task's own", "1"),
     "is_clipped": ("whether actions are clipped before the environment sees them", "1"),
     **LABELS,
@@ -85,7 +86,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         **{name: ((*dims, "seed"), values) for name, values in finals.items()},
         **{f"{name}_mean": (dims, mean_intervals(values, level)) for name, values in finals.items()},
         "return_curve": ((*dims, "seed", "iteration"), curves.values),
-        "published": (("task",), [published.get(task, {}).get(STUDIED, np.nan) for task in ds.task.values]),
+        "published": (("task",), published_returns(published, ds.task.values, [STUDIED])[:, 0]),
         "rate": (("run",), np.array(rates, float)),
         "is_clipped": (("run",), np.array(are_clipped, np.int8)),
     }
@@ -113,9 +114,7 @@ def plot_curves(ds: xr.Dataset) -> Figure:
         Line2D([], [], **look, **ALL, label=f"{words}, median")
         for look, words in zip(run_looks(ds), run_labels(ds), strict=True)
     ]
-    seed = grey_handle("one seed", **ONE)
-    level = grey_handle("published for the -v2 task", linestyle=DASHES["level"])
-    legend_above(figure, [runs, [seed, *([level] if np.isfinite(ds.published).any() else [])]])
+    legend_above(figure, [runs, [grey_handle("one seed", **ONE), *published_handles(ds)]])
     return figure
 
 
@@ -152,8 +151,7 @@ def plot_finals(ds: xr.Dataset) -> Figure:
     seed = grey_handle("one seed", marker="o", markersize=2, linestyle="", alpha=0.55)
     words = f"mean and {percent(ds.attrs['level'])} interval between agents"
     mean = grey_handle(words, marker="|", markersize=8, linewidth=1.0)
-    level = grey_handle("published for the -v2 task", linestyle=DASHES["level"])
-    legend_above(figure, [[seed], [mean], [level] if np.isfinite(ds.published).any() else []])
+    legend_above(figure, [[seed], [mean], published_handles(ds)])
     return figure
 
 

@@ -19,6 +19,7 @@ from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw
 from pgprim.plotting.labels import algo_label, algos_of, axis_label, count_label, task_label
 from pgprim.plotting.legends import algo_handles, grey_handle, legend_above
 from pgprim.plotting.panels import name_columns, number_last_row, panel_grid
+from pgprim.plotting.published import published_handles
 from pgprim.plotting.style import ALL, DASHES, GREY, ONE, colour, marker, style
 from pgprim.studies.reliability.seeds import PRIMITIVES
 from pgprim.studies.reliability.summary import perturbed_tasks, relations, repeated_runs, step_sizes
@@ -119,9 +120,7 @@ def plot_runs(ds: xr.Dataset) -> Figure:
     mean = grey_handle(
         "interquartile mean and interval", marker="|", markersize=8, linewidth=ALL["linewidth"]
     )
-    level = grey_handle("published for the -v2 task", linestyle=DASHES["level"])
-    published = [level] if np.isfinite(ds.published).any() else []
-    legend_above(figure, [[seed, mean], [*published, *band_handles(ds, "between agents")]])
+    legend_above(figure, [[seed, mean], [*published_handles(ds), *band_handles(ds, "between agents")]])
     return figure
 
 

@@ -3,8 +3,6 @@
 All intervals are between agents. Tasks and algorithms are strata, not random draws.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
@@ -18,6 +16,7 @@ from pgprim.core.seeding import generator
 from pgprim.core.share import performance_profile
 from pgprim.core.welch import welch_interval
 from pgprim.core.within_kinds import pooled_spearman, relative_difference
+from pgprim.plotting.published import PUBLISHED_RETURN, Published, published_returns
 from pgprim.store.labelled import label, stack_values
 from pgprim.store.records import LABELS
 from pgprim.studies.reliability.seeds import DESCRIBED as OF_SEEDS
@@ -38,7 +37,7 @@ DESCRIBED = {
     "score_iqm": ("interquartile mean of the score over seeds and tasks", "1"),
     "score_profile": ("share of seeds and tasks whose score is above the threshold", "1"),
     "score_profile_at": ("final return / published", "1"),
-    "published": ("return that was published for the -v2 task after about a million pairs", "reward"),
+    "published": PUBLISHED_RETURN,
     "threshold": ("number of a threshold of a performance profile", "1"),
     "tuned_return": ("final return with another step size", "reward"),
     "tuned_iqm": ("interquartile mean of the final return over seeds", "reward"),
@@ -53,9 +52,7 @@ DESCRIBED = {
 """Long name and unit."""
 
 
-def repeated_runs(
-    ds: xr.Dataset, published: Mapping[str, Mapping[str, float | int]], level: float
-) -> xr.Dataset:
+def repeated_runs(ds: xr.Dataset, published: Published, level: float) -> xr.Dataset:
     """Distributions, performance profiles and interquartile means of trained agents' final returns.
 
     A score is a return over the highest published one of its task, so that tasks share a scale; it is NaN if no
@@ -90,10 +87,7 @@ def repeated_runs(
             stack_values([_profile(one, score_at, level) for one in strata]),
         ),
         "score_profile_at": (("threshold",), score_at),
-        "published": (
-            KIND,
-            [[published.get(task, {}).get(algo, np.nan) for algo in algos] for task in tasks],
-        ),
+        "published": (KIND, published_returns(published, tasks, algos)),
     }
     coords = {"task": tasks, "algo": algos, "seed": returns.seed.values, "threshold": range(THRESHOLDS)}
     return label(numbers, DESCRIBED, coords, {"level": level})
