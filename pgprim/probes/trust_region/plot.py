@@ -97,11 +97,14 @@ def draw_updates(panel: Axes, ds: xr.Dataset, name: str) -> None:
         fresh = one.sel(part="held_out")
         ends = (fresh[f"{name}_range"].sel(bound=bound) for bound in ENDS)
         panel.fill_between(one.iteration, *ends, color=hue, alpha=0.15, linewidth=0, label=f"{algo} band")
+        looks = {
+            "train": {"linewidth": 0.8},
+            "held_out": {"marker": symbol, "markersize": 3, "markeredgewidth": 0, **ALL},
+        }
         for part, dashes in PARTS.items():
-            fresh_look = ALL | {"marker": symbol, "markersize": 3, "markeredgewidth": 0}
             panel.plot(
                 one.iteration, one[f"{name}_median"].sel(part=part), color=hue, linestyle=dashes, label=f"{algo} {part}",
-                markevery=sparse_markers(place, one.iteration.size), **(fresh_look if part == "held_out" else {"linewidth": 0.8}),
+                markevery=sparse_markers(place, one.iteration.size), **looks[part],
             )  # fmt: skip
         if name in BOUNDS:
             _draw_bound(panel, float(one[BOUNDS[name][0]]), BOUNDS[name][1], algo, hue)
