@@ -53,19 +53,19 @@ class Claim:
         statement: The claim, paraphrased.
         source: Where the paper makes it.
         effect: The measured effect.
-        units: Its unit.
         reads: Its input results, by the name of their folder or file.
         figures: The figure that shows it, by task; "" is the entry of all other tasks.
         evidence: (results, parameters, level) ↦ its rows.
+        units: Unit of the effect.
     """
 
     statement: str
     source: str
     effect: str
-    units: str
     reads: tuple[str, ...]
     figures: Mapping[str, str]
     evidence: Callable[[Results, Params, float], Iterator[Evidence]]
+    units: str = "1"
 
 
 def judge(

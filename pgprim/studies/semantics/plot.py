@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from pgprim.core.finite import finite_mean
-from pgprim.core.intervals import Interval, t_interval
+from pgprim.core.interval_arrays import mean_intervals
 from pgprim.plotting.choose import budgets_of, choose
 from pgprim.plotting.intervals import ends_of
 from pgprim.plotting.iterations import average_iterations, iterations_label
@@ -121,21 +121,18 @@ def _last(array: xr.DataArray, share: float) -> xr.DataArray:
 def _table(quantities: dict[str, xr.DataArray], level: float) -> xr.Dataset:
     """Means over seeds of each quantity with both semantics, and the mean difference with its interval over seeds."""
     tasks, algos = (next(iter(quantities.values()))[name].values for name in ("task", "algo"))
-    shape = (len(quantities), len(tasks), len(algos))
-    means, differences = np.full((2, *shape), np.nan), Interval(*np.full((3, *shape), np.nan))
-    for row, array in enumerate(quantities.values()):
-        for place in np.ndindex(len(tasks), len(algos)):
-            one = array.sel(task=tasks[place[0]], algo=algos[place[1]]).transpose("semantics", "seed", ...)
-            seeds = finite_mean(one.values.reshape(*one.shape[:2], -1), axis=2)
-            seeds = seeds[:, np.isfinite(seeds).all(0)]
-            if seeds.size:
-                means[:, row, *place] = seeds.mean(1)
-                for ends, end in zip(differences, t_interval(seeds[1] - seeds[0], level), strict=True):
-                    ends[row, *place] = end
+    seeds = []
+    for array in quantities.values():
+        values = array.transpose("semantics", "task", "algo", "seed", ...).values
+        seeds.append(finite_mean(values.reshape(*values.shape[:4], -1), axis=4))
+    exact, paper = np.stack(seeds, axis=1)
+    has_both = np.isfinite(exact) & np.isfinite(paper)
+    exact, paper = (np.where(has_both, values, np.nan) for values in (exact, paper))
     dims = ("quantity", "task", "algo")
     variables = {
-        **{f"table_{name}": (dims, mean) for name, mean in zip(SEMANTICS, means, strict=True)},
-        "table_difference": (dims, differences),
+        "table_exact": (dims, finite_mean(exact, axis=3)),
+        "table_paper": (dims, finite_mean(paper, axis=3)),
+        "table_difference": (dims, mean_intervals(paper - exact, level)),
     }
     described = {
         "table_exact": ("mean over seeds with semantics exact", "1"),
