@@ -27,7 +27,7 @@ def test_one_value_has_a_mean_without_ends_and_none_has_neither():
 
 def test_a_statistic_of_two_axes_stands_at_each_place_of_the_others():
     pairs = np.random.default_rng(1).normal(size=(2, 4, 2, 8))
-    found = intervals_over(pairs, lambda both: spearman(*both, LEVEL), axes=2)
+    correlations = intervals_over(pairs, lambda both: spearman(*both, LEVEL), axes=2)
     for place in np.ndindex(2, 4):
-        assert tuple(end[place] for end in found) == spearman(*pairs[place], LEVEL)
-        np.testing.assert_allclose(found.value[place], stats.spearmanr(*pairs[place]).statistic)
+        assert tuple(end[place] for end in correlations) == spearman(*pairs[place], LEVEL)
+        np.testing.assert_allclose(correlations.value[place], stats.spearmanr(*pairs[place]).statistic)

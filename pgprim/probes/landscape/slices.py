@@ -121,7 +121,7 @@ def draw_slice(panel: Axes, ds: xr.Dataset, names: tuple[str, ...], without: flo
     panel.axhline(without, color=GREY, linewidth=0.5, zorder=1.5, label="without a step")
     for name in names:
         hue, dashes, _ = LOOKS[name]
-        one = ds[[name, *(ends for ends in [f"{name}_ci"] if ends in ds)]].dropna("along", subset=[name])
+        one = choose(ds, [name]).dropna("along", subset=[name])
         draw_band(panel, one.along, one, name, color=hue, label=f"{name} band")
         panel.plot(one.along, one[name], color=hue, linestyle=dashes, label=name)
     panel.yaxis.set_major_locator(MaxNLocator(nbins=4))

@@ -5,15 +5,23 @@ edition judges tasks separately. These claims use the second edition's data and 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import product
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from pgprim.core.stratified import stratified_mean
 from pgprim.plotting.choose import trained
-from pgprim.report.claims.claim import Claim, Evidence, Params, Results, Strata, at_budget
+from pgprim.report.claims.claim import (
+    Claim,
+    Evidence,
+    Params,
+    Results,
+    Strata,
+    at_budget,
+    mean_evidence,
+    probed,
+    strata_of,
+)
 
 CLEAR = 0.5
 """Smallest ceiling (the highest correlation that noise allows) at which a rank correlation is used."""
@@ -41,8 +49,7 @@ def _near_truth(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
 
 def _errors(ds: xr.Dataset, params: Mapping[str, Any], definition: str = "as_text") -> xr.DataArray:
     """Value errors of the algorithms that the paper shows, on fresh pairs."""
-    shown = ds.sel(algo=ds.algo.isin(params["probed"]))
-    return trained(shown.mre.sel(part="held_out", definition=definition))
+    return trained(probed(ds, params).mre.sel(part="held_out", definition=definition))
 
 
 def _gae_error(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
@@ -147,10 +154,7 @@ def _all_choices(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
 
 def _kinds(values: xr.DataArray) -> Strata:
     """One array of agents per task and algorithm, from values over (task, algo, seed)."""
-    return [
-        values.sel(task=task, algo=algo).values.astype(float)
-        for task, algo in product(values.task.values, values.algo.values)
-    ]
+    return [agents for task in values.task.values for agents in strata_of(values, task)]
 
 
 def _difference(values: xr.DataArray, dim: str, more: str, less: str) -> Strata:
@@ -172,9 +176,7 @@ def _first(
     """A claim with one row: the mean over kinds of agents."""
 
     def evidence(results: Results, params: Params, level: float) -> Iterator[Evidence]:
-        agents = strata(results[reads], params)
-        number = int(sum(np.isfinite(values).sum() for values in agents))
-        yield Evidence("", "", stratified_mean(agents, level), number)
+        yield mean_evidence("", "", strata(results[reads], params), level)
 
     return Claim(statement, source, effect, (reads,), {"": figure}, evidence, units)
 

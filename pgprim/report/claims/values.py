@@ -11,6 +11,7 @@ from pgprim.report.claims.claim import (
     Evidence,
     Params,
     Results,
+    at_budget,
     per_task,
     per_task_ratio,
     probed,
@@ -51,10 +52,7 @@ def _gain(more: str, less: str, at_2k: bool):
 
     def gain(results: Results, params: Params, level: float) -> Iterator[Evidence]:
         cosine = trained(results["baselines"].cosine)
-        cosine = (
-            cosine.sel(budget=params["plot"]["budget"], method="nearest") if at_2k else cosine.isel(budget=-1)
-        )
-        mean = cosine.mean("iteration")
+        mean = (at_budget(cosine, params) if at_2k else cosine.isel(budget=-1)).mean("iteration")
         return per_task_ratio(mean.sel(baseline=more, drop=True), mean.sel(baseline=less, drop=True), level)
 
     return gain
