@@ -76,18 +76,17 @@ def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], marked: int) ->
     mark(axes, marked)
 
 
-def mark(axes: Axes, marked: int, bottom: bool = False) -> None:
+def mark(axes: Axes, marked: int) -> None:
     """A vertical line at the pairs that training uses per iteration, with their number as in the paper.
 
     Args:
         axes: The panel, with its x axis set.
         marked: Pairs per training iteration.
-        bottom: Write the number at the lower end of the line, not at the upper one.
     """
     axes.axvline(marked, color=GREY, linewidth=0.7, zorder=1.5)
     axes.annotate(
-        count_label(marked), (marked, 0 if bottom else 1), (-1.5, 1 if bottom else -1), xycoords=("data", "axes fraction"),
-        textcoords="offset points", ha="right", va="bottom" if bottom else "top", color=GREY, fontsize=7,
+        count_label(marked), (marked, 1), (-1.5, -1), xycoords=("data", "axes fraction"), textcoords="offset points",
+        ha="right", va="top", color=GREY, fontsize=7,
     )  # fmt: skip
 
 

@@ -21,10 +21,10 @@ ERRORS = {"walker2d": "fig3", "": "fig12"}
 BASELINES = {"": "fig4"}
 
 
-def _errors(results: Results, params: Params, target: str, definition: str = "as_text") -> xr.DataArray:
+def _errors(results: Results, params: Params, target: str) -> xr.DataArray:
     """Σ|V − target| / Σ|target| on held-out pairs (robust against targets near 0), at trained agents' iterations."""
     ds = probed(results["value"], params)
-    return trained(ds.total_re.sel(part="held_out", target=target, definition=definition))
+    return trained(ds.total_re.sel(part="held_out", target=target, definition="as_text"))
 
 
 def _gae_error(results: Results, params: Params, level: float) -> Iterator[Evidence]:
