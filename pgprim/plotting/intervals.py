@@ -60,20 +60,16 @@ def draw_bars(
 
 def band_handles(ds: xr.Dataset, whose: str) -> list[Artist]:
     """The legend's entry for bands, if the dataset has any; `whose` names the source of variation."""
-    return [band_handle(_words(ds, whose))] if has_intervals(ds) else []
+    return [band_handle(interval_words(ds, whose))] if has_intervals(ds) else []
 
 
 def bar_handles(ds: xr.Dataset, whose: str) -> list[Artist]:
     """The legend's entry for bars, if the dataset has any; `whose` names the source of variation."""
-    bar = grey_handle(_words(ds, whose), marker="|", markersize=6, linestyle="")
+    bar = grey_handle(interval_words(ds, whose), marker="|", markersize=6, linestyle="")
     return [bar] if has_intervals(ds) else []
 
 
-def percent(level: float) -> str:
-    """0.95 -> `95 %`."""
-    return f"{100 * level:g} %"
-
-
-def _words(ds: xr.Dataset, whose: str) -> str:
-    level = f"{percent(ds.attrs['level'])} " if "level" in ds.attrs else ""
+def interval_words(ds: xr.Dataset, whose: str) -> str:
+    """`95 % interval between agents`; `whose` names the source of variation."""
+    level = f"{100 * ds.attrs['level']:g} % " if "level" in ds.attrs else ""
     return f"{level}interval {whose}"

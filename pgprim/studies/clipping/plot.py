@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from pgprim.core.final_return import final_return
 from pgprim.core.interval_arrays import mean_intervals
 from pgprim.plotting.choose import choose
-from pgprim.plotting.intervals import ends_of, percent
+from pgprim.plotting.intervals import ends_of, interval_words
 from pgprim.plotting.iterations import average_iterations, iterations_label
 from pgprim.plotting.labels import axis_label, task_label
 from pgprim.plotting.legends import grey_handle, legend_above
@@ -149,8 +149,9 @@ def plot_finals(ds: xr.Dataset) -> Figure:
     axes[0, 0].set_yticks(range(rows), names)
     axes[0, 0].set_ylim(rows - 0.4, -0.6)
     seed = grey_handle("one seed", marker="o", markersize=2, linestyle="", alpha=0.55)
-    words = f"mean and {percent(ds.attrs['level'])} interval between agents"
-    mean = grey_handle(words, marker="|", markersize=8, linewidth=1.0)
+    mean = grey_handle(
+        f"mean and {interval_words(ds, 'between agents')}", marker="|", markersize=8, linewidth=1.0
+    )
     legend_above(figure, [[seed], [mean], published_handles(ds)])
     return figure
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from pgprim.core.correlation import FEWEST_POINTS
 from pgprim.plotting.choose import choose, with_values
-from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of, percent
+from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of, interval_words
 from pgprim.plotting.labels import algo_label, algos_of, axis_label, count_label, task_label
 from pgprim.plotting.legends import algo_handles, grey_handle, legend_above
 from pgprim.plotting.panels import name_columns, number_last_row, panel_grid
@@ -297,7 +297,7 @@ def plot_relations(ds: xr.Dataset) -> Figure:
     axes[0, 0].set_yticks(range(len(kinds) + 1), [*names, "within all kinds"])
     axes[0, 0].set_ylim(len(kinds) + 0.6, -0.6)
     figure.supxlabel("Rank correlation with the final return over seeds")
-    bar = grey_handle(f"{percent(ds.attrs['level'])} interval between agents", linewidth=1.0)
+    bar = grey_handle(interval_words(ds, "between agents"), linewidth=1.0)
     hollow = grey_handle(FEW, marker="o", markersize=4, markerfacecolor="white", linestyle="")
     legend_above(figure, [[bar], [hollow]])
     return figure
