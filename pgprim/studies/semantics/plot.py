@@ -165,7 +165,7 @@ def plot_training(ds: xr.Dataset) -> Figure:
         panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     figure.supxlabel(iterations_label(ds))
     seed = grey_handle("one seed", linewidth=0.4)
-    legend_above(figure, [_algo_handles(algos), _semantics_handles(), [seed]])
+    legend_above(figure, [algo_handles(algos, marker="", linewidth=1.1), _semantics_handles(), [seed]])
     return figure
 
 
@@ -220,7 +220,7 @@ def plot_estimates(ds: xr.Dataset) -> Figure:
     name_columns(axes, map(task_label, ds.task.values))
     figure.supxlabel(axis_label(ds.budget))
     others = [marked_handle(int(ds.attrs["marked"])), text_handle("darker: later checkpoints")]
-    legend_above(figure, [_algo_handles(algos), _semantics_handles(), others])
+    legend_above(figure, [algo_handles(algos, marker="", linewidth=1.1), _semantics_handles(), others])
     return figure
 
 
@@ -291,10 +291,6 @@ def _short(number: float, sign: str = "") -> str:
 
 def _signed(number: float) -> str:
     return _short(number, "+")
-
-
-def _algo_handles(algos: tuple[str, ...]) -> list[Line2D]:
-    return algo_handles(algos, marker="", linewidth=1.1)
 
 
 def _semantics_handles() -> list[Line2D]:
