@@ -107,7 +107,7 @@ def draw_noise(ds: xr.Dataset) -> Figure:
                 draw_bars(panel, one.budget, one, "noise_share", (-0.05, 1.5), color=shade, linewidth=0.6)
         panel.set_xscale("log")
         panel.xaxis.set_major_locator(FixedLocator(budgets_of(ds.noise_share.sel(kind=list(kinds)))))
-        panel.xaxis.set_major_formatter(lambda value, _: count_label(value))
+        panel.xaxis.set_major_formatter(lambda value, _: count_label(float(value)))
         panel.xaxis.set_minor_locator(FixedLocator([]))
         panel.set_ylim(-0.05, 1.5)
     lines = [*_kind_handles(kinds, "full"), *bar_handles(ds, "within the agent")]
