@@ -213,7 +213,7 @@ def draw(numbers: dict) -> "Figure":
     from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     from pgprim.plotting.labels import count_label
-    from pgprim.plotting.panels import legend_above
+    from pgprim.plotting.legends import legend_above
     from pgprim.plotting.style import GREY, WIDTH, colour, style
 
     panels = numbers["panels"]

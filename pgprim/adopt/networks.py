@@ -205,6 +205,19 @@ def own_names(policy: Network, value: Network) -> list[str]:
     return parameter_names(next(layers), "log_sigma", next(layers))
 
 
+def last_rates(optimiser: Any) -> dict[str, float]:
+    """Learning rates of policy and value network, which share an optimiser; 1e-3 where its state does not say it.
+
+    Args:
+        optimiser: The state dict of the optimiser, if the file has one.
+    """
+    try:
+        rate = float(optimiser["param_groups"][0]["lr"])
+    except (KeyError, IndexError, TypeError, ValueError):
+        rate = 1e-3
+    return {"policy_lr": rate, "value_lr": rate}
+
+
 def fold_inputs(network: Network, own: Normaliser | None, other: Normaliser | None) -> Network:
     """The network that gives, for observations normalised by `other`, its outputs for those normalised by `own`.
 

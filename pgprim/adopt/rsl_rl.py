@@ -8,6 +8,7 @@ from pgprim.adopt.foreign import ForeignAgent, Normaliser
 from pgprim.adopt.networks import (
     check_pair,
     fold_inputs,
+    last_rates,
     parameter_names,
     parameter_shapes,
     read_adam,
@@ -127,7 +128,7 @@ def read(saved: dict[str, Any], path: str, activation: str | None) -> ForeignAge
         sigma_kind=_SIGMA[sigma_name],
         observations=observations,
         clip_actions=False,
-        settings=SETTINGS | _rate(saved),
+        settings=SETTINGS | last_rates(saved.get("optimizer_state_dict")),
         adam=adam,
         iteration=int(saved["iter"]) if "iter" in saved else None,
         assumed=tuple(assumed),
@@ -177,11 +178,3 @@ def _same(one: Normaliser | None, other: Normaliser | None) -> bool:
     if one is None or other is None:
         return one is other
     return np.array_equal(one.mean, other.mean) and np.array_equal(one.var, other.var)
-
-
-def _rate(saved: dict[str, Any]) -> dict[str, float]:
-    try:
-        rate = float(saved["optimizer_state_dict"]["param_groups"][0]["lr"])
-    except (KeyError, IndexError, TypeError, ValueError):
-        rate = 1e-3
-    return {"policy_lr": rate, "value_lr": rate}

@@ -1,7 +1,6 @@
-"""Several files of one agent: checkpoints in the order of training, and updates as pairs of them."""
+"""Several files of one agent: checkpoints in the order of training."""
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -59,11 +58,6 @@ def read_series(path: str | Path, activation: str | None = None) -> list[Foreign
                 f"its networks are not of the shape of those of {one.path}: one folder holds one agent",
             )
     return series
-
-
-def updates(iterations: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Pairs of iterations, before and after one update, from those of a series."""
-    return ((before, after) for before, after in pairwise(sorted(iterations)) if after == before + 1)
 
 
 def _normaliser_of(file: Path, normalisers: list[Path]) -> Path | None:

@@ -8,6 +8,7 @@ import numpy as np
 from pgprim.adopt.foreign import ForeignAgent, Network, Normaliser
 from pgprim.adopt.networks import (
     check_pair,
+    last_rates,
     parameter_names,
     parameter_shapes,
     read_adam,
@@ -110,7 +111,7 @@ def read(saved: dict[str, Any], path: str, activation: str | None) -> ForeignAge
         sigma=sigma,
         observations=_observations(saved, path),
         clip_actions=False,
-        settings=SETTINGS | _rate(saved),
+        settings=SETTINGS | last_rates(saved.get("optimizer")),
         adam=adam,
         assumed=tuple(assumed),
         left_out=tuple(left_out),
@@ -154,11 +155,3 @@ def _unscale(value: Network, state: Any, path: str) -> tuple[Network, bool]:
         return value, False
     mean, var, _ = _scaler(state, path)
     return scale_output(value, float(mean[0]), float(np.sqrt(var[0]))), True
-
-
-def _rate(saved: dict[str, Any]) -> dict[str, float]:
-    try:
-        rate = float(saved["optimizer"]["param_groups"][0]["lr"])
-    except (KeyError, IndexError, TypeError, ValueError):
-        rate = 1e-3
-    return {"policy_lr": rate, "value_lr": rate}

@@ -197,8 +197,8 @@ class _Sections:
 
     def critic(self) -> dict[str, Any]:
         where = {"target": "returns", "definition": "exact"}
-        error = self.over_batches("value", "mre", 0.0, **where)
-        total = self.over_batches("value", "total_re", 0.0, **where)
+        error = self.over_batches("value", "mre", **where)
+        total = self.over_batches("value", "total_re", **where)
         floors = self.ds["floors"].squeeze(drop=True)
         exact, states = floors.sel(where), int(floors.attrs["num_states"])
         floor = _by_error(float(exact.floor), float(exact.floor_se), states)
@@ -304,9 +304,9 @@ class _Sections:
     def trust_region(self) -> dict[str, Any]:
         ds, settings = self.ds["trust_region"], self.settings
         own = {name: float(ds.attrs[f"own_{name}"]) for name in ("kl_mean", "ratio_max", "clip_fraction")}
-        mean = self.over_batches("trust_region", "kl_mean", 0.0)
-        largest = self.over_batches("trust_region", "ratio_max", 0.0)
-        share = self.over_batches("trust_region", "clip_fraction", 0.0)
+        mean = self.over_batches("trust_region", "kl_mean")
+        largest = self.over_batches("trust_region", "ratio_max")
+        share = self.over_batches("trust_region", "clip_fraction")
         delta, eps, target = (settings.get(name) for name in ("delta", "eps", "target_kl"))
         bound, name = (delta, "δ") if delta is not None else (target, "target KL")
         against = "" if bound is None else f" Its {name} is {show(bound)}."
@@ -352,14 +352,14 @@ class _Sections:
             return Interval(float(value), np.nan, np.nan)
         return Interval(float(value), *(float(end.sel(one).squeeze(drop=True)) for end in ends))
 
-    def over_batches(self, name: str, variable: str, lowest: float, **at: Any) -> Interval:
-        """The mean over fresh batches with Student's t interval, not below the lowest possible value."""
+    def over_batches(self, name: str, variable: str, **at: Any) -> Interval:
+        """The mean over fresh batches of a quantity that is not negative, with Student's t interval."""
         values = self.ds[name][variable].sel(at).squeeze(drop=True).values.ravel()
         values = values[np.isfinite(values)]
         if not values.size:
             return UNKNOWN
         mean = t_interval(values, LEVEL)
-        return Interval(mean.value, float(np.maximum(mean.low, lowest)), mean.high)
+        return Interval(mean.value, float(np.maximum(mean.low, 0.0)), mean.high)
 
     def finding(
         self, key: str, title: str, number: Interval, unit: str, over: str, sentence: str, source: tuple

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pgprim.plotting.choose import trained
 from pgprim.plotting.labels import algo_label, order_algos, order_tasks, task_label
 
 
@@ -78,8 +79,10 @@ def look_up(folder: Path, key: str, task: str, pairs: int, shown: Any = None) ->
     seen: set[str] = set()
     for path, array in parts:
         own = [one for one in chosen if one in array.task.values and one not in seen]
-        some = _trained(array.sel(task=own), place.at) if own else None
-        if some is None or not some.size:
+        some = trained(array.sel(task=array.task.isin(own)))
+        for name, label in place.at.items():
+            some = some.sel({name: some[name] == label})
+        if not some.size:
             continue
         if "budget" in some.dims:
             some = some.dropna("budget", how="all")
@@ -112,12 +115,3 @@ def look_up(folder: Path, key: str, task: str, pairs: int, shown: Any = None) ->
         "lowest": lowest,
         "highest": highest,
     }
-
-
-def _trained(array: xr.DataArray, at: Mapping[str, str]) -> xr.DataArray | None:
-    """Values of checkpoints after the first, at some coordinates; None without any."""
-    for name, label in at.items():
-        if label not in array[name].values:
-            return None
-        array = array.sel({name: label})
-    return array.sel(iteration=array.iteration > 0)

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from pgprim.commands.command import load_params, make_parser, run
@@ -13,7 +12,7 @@ from pgprim.commands.scale import write
 from pgprim.report.claims.claim import judge
 from pgprim.report.claims.claims import CLAIMS
 from pgprim.report.claims.first import FIRST_CLAIMS
-from pgprim.report.claims.table import insert
+from pgprim.report.claims.table import insert, read_claims
 from pgprim.store.datasets import load_dataset
 from pgprim.store.files import write_json
 from pgprim.types.errors import UserError
@@ -43,10 +42,7 @@ def show(kept: Path, page: Path) -> None:
     Raises:
         UserError: There are no rows, or the page has no place for them.
     """
-    try:
-        rows = json.loads(kept.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{kept}: no rows of claims ({error}); make them with `snakemake {kept}`") from None
+    rows = read_claims(kept)
     try:
         write(page, insert(page.read_text(encoding="utf-8"), rows))
     except (OSError, ValueError) as error:

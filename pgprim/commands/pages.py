@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-import json
 import re
 import shutil
 from pathlib import Path
@@ -15,7 +14,7 @@ from ruamel.yaml import YAML
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.commands.cost import RATES, costs, drawing, table
 from pgprim.commands.scale import find_set, render, write
-from pgprim.report.claims.table import BEGIN, insert
+from pgprim.report.claims.table import BEGIN, insert, read_claims
 from pgprim.report.pages import IMAGES, State, fill, recorded, shared_data, shown
 from pgprim.report.tables import TABLES, markdown
 from pgprim.store.datasets import load_dataset
@@ -79,7 +78,7 @@ def main(args: argparse.Namespace) -> None:
             f"params.yaml is the parameter set {name}, but the pages show {SET}; `python -m pgprim.commands.scale {SET}`"
         )
     copy_figures(shown(pages))
-    claims = json.loads(CLAIMS.read_text(encoding="utf-8")) if CLAIMS.exists() else None
+    claims = read_claims(CLAIMS) if CLAIMS.exists() else None
     changed = filled(pages, state_of(Path(), claims))
     changed[COSTS] = priced(changed[COSTS], Path())
     for path, text in changed.items():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pgprim.commands.command import load_params, make_parser, run
+from pgprim.report.claims.table import read_claims
 from pgprim.report.site.collect import LABELLED, LANDSCAPE, load
 from pgprim.report.site.page import FigureFiles, Study, render
 from pgprim.store.datasets import load_dataset
@@ -26,7 +27,7 @@ def main(args: argparse.Namespace) -> None:
         estimates={probe: load(args.estimates / probe) for probe in (*LABELLED, LANDSCAPE)},
         figures=figures,
         datasets={figure.name: load_dataset(figure.data) for figure in figures if figure.data.exists()},
-        claims=_rows(args.claims),
+        claims=read_claims(args.claims) if args.claims.exists() else {},
         audits=_audits(args.audits),
     )
     write_bytes(args.out, render(study).encode(), _is_page)
@@ -40,16 +41,6 @@ def _figures(group: list[str], args: argparse.Namespace) -> list[FigureFiles]:
         )
         for name in names
     ]
-
-
-def _rows(path: Path) -> dict[str, Any]:
-    """Rows of claims; none if there is no such file."""
-    if not path.exists():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: no rows of claims ({error}); make them with `snakemake {path}`") from None
 
 
 def _audits(folder: Path | None) -> dict[str, Any]:

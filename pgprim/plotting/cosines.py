@@ -8,23 +8,15 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from pgprim.core.noise_scale import expected_cosine
-from pgprim.plotting.choose import choose
-from pgprim.plotting.intervals import band_handles, draw_band, draw_bars, ends_of, require_one_level
-from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import (
-    budget_axis,
-    cosine_axis,
-    legend_above,
-    marked_handle,
-    name_row,
-    panel_grid,
-    text_handle,
-)
+from pgprim.plotting.choose import choose_estimates, with_values
+from pgprim.plotting.intervals import band_handles, draw_band, draw_bars, ends_of
+from pgprim.plotting.labels import algos_of, axis_label, count_label, task_label
+from pgprim.plotting.legends import algo_handles, grey_handle, legend_above, marked_handle, text_handle
+from pgprim.plotting.panels import budget_axis, cosine_axis, name_row, panel_grid
 from pgprim.plotting.seeds import over_seeds
-from pgprim.plotting.style import DASHES, GREY, colour, look
+from pgprim.plotting.style import DASHES, look
 
 DIMS = ("task", "algo", "seed", "iteration", "budget")
 
@@ -76,10 +68,7 @@ def select_cosines(
     names = [name for kind in kinds for name in kind.names] + ["truth_pairs"] * any(
         k.corrected for k in kinds
     )
-    chosen = choose(ds, [*names, *extra])
-    require_one_level(chosen, ds.encoding.get("source", "the dataset"))
-    attrs = {"long_name": "pairs per training iteration", "units": "pairs"}
-    return chosen.assign(marked=((), params["plot"]["budget"], attrs)).assign_attrs(figure=figure)
+    return choose_estimates(figure, ds, params, [*names, *extra])
 
 
 def at_largest_budget(ds: xr.Dataset, name: str) -> xr.DataArray:
@@ -124,8 +113,7 @@ def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) 
         kinds: Which cosines to draw.
         height: Height of one row of panels [inch].
     """
-    for dim in ("task", "iteration", "budget"):
-        ds = ds.dropna(dim, how="all", subset=[kind.name for kind in kinds])
+    ds = with_values(ds, [kind.name for kind in kinds], ("task", "iteration", "budget"))
     tasks, iterations, budgets = ds.task.values, ds.iteration.values, ds.budget.values
     marked = int(ds.marked)
     rows = [(task, kind) for task in tasks for kind in kinds]
@@ -155,7 +143,7 @@ def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:
             the x axis are set.
         kind: Which cosine to draw.
     """
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     fine = np.geomspace(*panel.get_xlim(), 100)
     for algo in algos:
         shade, symbol = look(algo, algos)
@@ -204,27 +192,23 @@ def cosine_limits(ds: xr.Dataset, kinds: Sequence[Cosine]) -> tuple[float, float
 
 
 def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], marked: int) -> list[list]:
-    names = [kind.name for kind in kinds]
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
+    handles = algo_handles(algos, ", one line per seed", markeredgewidth=0)
     lines = [
-        Line2D(
-            [], [], color=colour(algo, algos), marker=look(algo, algos).marker, markeredgewidth=0,
-            label=f"{algo_label(algo)}, one line per seed",
-        )
-        for algo in algos
-        if any(np.isfinite(ds[name].sel(algo=algo).values).any() for name in names)
-    ]  # fmt: skip
+        handle
+        for algo, handle in zip(algos, handles, strict=True)
+        if any(np.isfinite(ds[kind.name].sel(algo=algo)).any() for kind in kinds)
+    ]
     shapes = [*band_handles(ds, "within the agent"), marked_handle(marked)]
     guides = []
     if "guide" in ds:
         words = f"{' and '.join(kind.formula for kind in kinds)}, noise scale B"
-        guides.append(Line2D([], [], color=GREY, linewidth=0.7, linestyle=DASHES["formula"], label=words))
+        guides.append(grey_handle(words, linewidth=0.7, linestyle=DASHES["formula"]))
     if "truth_pairs" in ds:
         pairs = ds.truth_pairs.values[np.isfinite(ds.truth_pairs.values)]
         sizes = " to ".join(count_label(float(size)) for size in np.unique([pairs.min(), pairs.max()]))
-        words = "corrected for the truth's noise"
         guides += [
-            Line2D([], [], color=GREY, linewidth=0.5, linestyle=DASHES["corrected"], label=words),
+            grey_handle("corrected for the truth's noise", linewidth=0.5, linestyle=DASHES["corrected"]),
             text_handle(f"(truth from {sizes} pairs)"),
         ]
     return [lines, shapes, guides]

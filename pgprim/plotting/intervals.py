@@ -7,14 +7,10 @@ import xarray as xr
 from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
-from pgprim.plotting.panels import band_handle
-from pgprim.plotting.style import GREY
+from pgprim.plotting.choose import has_intervals
+from pgprim.plotting.legends import band_handle, grey_handle
 from pgprim.store.labelled import interval
-from pgprim.types.errors import UserError
-
-__all__ = ["band_handles", "bar_handles", "draw_band", "draw_bars", "ends_of", "interval", "reach_of"]
 
 BAND = {"alpha": 0.15, "linewidth": 0}
 
@@ -64,35 +60,16 @@ def draw_bars(
 
 def band_handles(ds: xr.Dataset, whose: str) -> list[Artist]:
     """The legend's entry for bands, if the dataset has any; `whose` names the source of variation."""
-    return [band_handle(_words(ds, whose))] if _has_intervals(ds) else []
+    return [band_handle(interval_words(ds, whose))] if has_intervals(ds) else []
 
 
 def bar_handles(ds: xr.Dataset, whose: str) -> list[Artist]:
     """The legend's entry for bars, if the dataset has any; `whose` names the source of variation."""
-    bar = Line2D([], [], color=GREY, marker="|", markersize=6, linestyle="", label=_words(ds, whose))
-    return [bar] if _has_intervals(ds) else []
+    bar = grey_handle(interval_words(ds, whose), marker="|", markersize=6, linestyle="")
+    return [bar] if has_intervals(ds) else []
 
 
-def require_one_level(ds: xr.Dataset, source: str) -> None:
-    """Check that all intervals of combined datasets have the same level.
-
-    Raises:
-        UserError: They do not.
-    """
-    if _has_intervals(ds) and "level" not in ds.attrs:
-        raise UserError(f"{source}: the intervals are of different levels; estimate all with the same one")
-
-
-def percent(level: float) -> str:
-    """0.95 -> `95 %`."""
-    return f"{100 * level:g} %"
-
-
-def _has_intervals(ds: xr.Dataset) -> bool:
-    """Whether any variable has an interval anywhere."""
-    return any(str(name).endswith("_ci") and ds[name].notnull().any() for name in ds.data_vars)
-
-
-def _words(ds: xr.Dataset, whose: str) -> str:
-    level = f"{percent(ds.attrs['level'])} " if "level" in ds.attrs else ""
+def interval_words(ds: xr.Dataset, whose: str) -> str:
+    """`95 % interval between agents`; `whose` names the source of variation."""
+    level = f"{100 * ds.attrs['level']:g} % " if "level" in ds.attrs else ""
     return f"{level}interval {whose}"

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable
 
+import numpy as np
 import xarray as xr
 
 # The order of the paper's Table 1; names that are not in the paper follow alphabetically.
@@ -37,6 +38,11 @@ def order_tasks(tasks: Iterable[str]) -> list[str]:
 def order_algos(algos: Iterable[str]) -> list[str]:
     """The paper's algorithms, then others alphabetically, each once."""
     return _order(algos, _ALGOS)
+
+
+def algos_of(ds: xr.Dataset | xr.DataArray) -> tuple[str, ...]:
+    """The algorithms of a dataset in the order in which they share out colours."""
+    return tuple(order_algos(np.atleast_1d(ds.algo.values).tolist()))
 
 
 def _order(names: Iterable[str], known: tuple[str, ...]) -> list[str]:

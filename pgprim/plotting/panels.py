@@ -1,15 +1,12 @@
-"""Grids of panels at column width: sizes, shared axes, names of rows, axis ticks for budgets, and the legend."""
+"""Grids of panels at column width: sizes, shared axes, names of rows and columns, and axis ticks for budgets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Int
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MultipleLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, MultipleLocator, NullFormatter
 
 from pgprim.plotting.labels import count_label
 from pgprim.plotting.style import GREY, WIDTH
@@ -41,6 +38,18 @@ def name_row(axes: Axes, text: str) -> None:
     )  # fmt: skip
 
 
+def name_columns(axes: np.ndarray, names: Iterable[str]) -> None:
+    """Write the columns' names above a grid's first row."""
+    for panel, name in zip(axes[0], names, strict=True):
+        panel.set_title(name)
+
+
+def number_last_row(axes: np.ndarray) -> None:
+    """Leave the numbers of the x axis to a grid's last row."""
+    for panel in axes[:-1].flat:
+        panel.tick_params(labelbottom=False)
+
+
 def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], marked: int) -> None:
     """A logarithmic x axis over the budgets with a labelled line at the pairs that training uses per iteration.
 
@@ -61,30 +70,24 @@ def budget_axis(axes: Axes, budgets: Int[np.ndarray, " budget"], marked: int) ->
     else:
         ticks = sorted({*budgets.tolist(), marked})
         axes.xaxis.set_major_locator(FixedLocator(ticks if len(ticks) <= 3 else [low, high]))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+        axes.xaxis.set_major_formatter(lambda value, _: count_label(value))
         axes.xaxis.set_minor_locator(FixedLocator([]))
     axes.xaxis.set_minor_formatter(NullFormatter())
     mark(axes, marked)
 
 
-def mark(axes: Axes, marked: int, bottom: bool = False) -> None:
+def mark(axes: Axes, marked: int) -> None:
     """A vertical line at the pairs that training uses per iteration, with their number as in the paper.
 
     Args:
         axes: The panel, with its x axis set.
         marked: Pairs per training iteration.
-        bottom: Write the number at the lower end of the line, not at the upper one.
     """
     axes.axvline(marked, color=GREY, linewidth=0.7, zorder=1.5)
     axes.annotate(
-        count_label(marked), (marked, 0 if bottom else 1), (-1.5, 1 if bottom else -1), xycoords=("data", "axes fraction"),
-        textcoords="offset points", ha="right", va="bottom" if bottom else "top", color=GREY, fontsize=7,
+        count_label(marked), (marked, 1), (-1.5, -1), xycoords=("data", "axes fraction"), textcoords="offset points",
+        ha="right", va="top", color=GREY, fontsize=7,
     )  # fmt: skip
-
-
-def marked_handle(marked: int) -> Line2D:
-    """The legend's entry for the line of `mark`."""
-    return text_handle(f"{count_label(marked)}: pairs per training iteration")
 
 
 def cosine_axis(axes: Axes, limits: tuple[float, float]) -> None:
@@ -92,21 +95,3 @@ def cosine_axis(axes: Axes, limits: tuple[float, float]) -> None:
     axes.set_ylim(*limits)
     axes.yaxis.set_major_locator(MultipleLocator(0.5))
     axes.yaxis.set_major_formatter("{x:g}")
-
-
-def band_handle(label: str) -> Patch:
-    """The legend's entry for a band of any algorithm."""
-    return Patch(facecolor=GREY, alpha=0.3, linewidth=0, label=label)
-
-
-def legend_above(figure: Figure, columns: Sequence[Sequence[Artist]]) -> None:
-    """One legend above all panels, column by column; empty columns are left out."""
-    filled = [list(column) for column in columns if column]
-    rows = max(map(len, filled))
-    handles = [handle for column in filled for handle in column + [text_handle(" ")] * (rows - len(column))]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(filled))
-
-
-def text_handle(text: str) -> Line2D:
-    """A legend's entry of words alone."""
-    return Line2D([], [], linestyle="", label=text)

@@ -10,7 +10,7 @@ A part is between two marks, which are Markdown comments and name its content:
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,15 +63,10 @@ def recorded(lock: Mapping[str, Any]) -> dict[str, Recorded]:
     Args:
         lock: The parsed file.
     """
-    figures = {}
-    for stage in lock["stages"].values():
-        for out in stage.get("outs", ()):
-            if match := re.fullmatch(r"figures/(\w+)\.png", out["path"]):
-                name = match[1]
-                figures[name] = Recorded(
-                    out["md5"], stage["cmd"].startswith(f"python -m pgprim.commands.plot {name} ")
-                )
-    return figures
+    return {
+        name: Recorded(digest, command.startswith(f"python -m pgprim.commands.plot {name} "))
+        for name, digest, command in _outputs(lock, r"figures/(\w+)\.png")
+    }
 
 
 def shared_data(lock: Mapping[str, Any]) -> dict[str, str]:
@@ -81,9 +76,16 @@ def shared_data(lock: Mapping[str, Any]) -> dict[str, str]:
         lock: The parsed file.
     """
     current = {name for name, figure in recorded(lock).items() if figure.current}
-    outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
-    found = [(re.fullmatch(r"data/figures/(\w+)\.nc", out["path"]), out) for out in outs]
-    return {match[1]: out["md5"] for match, out in found if match and match[1] in current}
+    data = _outputs(lock, r"data/figures/(\w+)\.nc")
+    return {name: digest for name, digest, _ in data if name in current}
+
+
+def _outputs(lock: Mapping[str, Any], pattern: str) -> Iterator[tuple[str, str, str]]:
+    """Name, MD5 and command of each recorded output whose path is of a pattern, which holds the name."""
+    for stage in lock["stages"].values():
+        for out in stage.get("outs", ()):
+            if match := re.fullmatch(pattern, out["path"]):
+                yield match[1], out["md5"], stage["cmd"]
 
 
 def shown(pages: Mapping[str, str]) -> list[str]:

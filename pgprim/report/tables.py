@@ -8,10 +8,9 @@ import numpy as np
 import xarray as xr
 
 from pgprim.core.final_return import final_return
+from pgprim.plotting.choose import trained
 from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
-from pgprim.report.claims.claim import trained
 
-Figures = Mapping[str, xr.Dataset]
 Params = Mapping[str, Any]
 Row = list[str]
 
@@ -21,17 +20,17 @@ class Table:
     """One table.
 
     Attributes:
-        figures: The figures whose data it shows; rows of a figure that is not computed are left out.
+        figures: The figures whose data it shows, in groups: each group that is computed whole has rows.
         columns: Headings.
-        rows: (data of the computed ones of these figures, parameters) ↦ rows.
+        rows: (data of each figure of a group, parameters) ↦ rows.
     """
 
-    figures: tuple[str, ...]
+    figures: tuple[tuple[str, ...], ...]
     columns: tuple[str, ...]
-    rows: Callable[[Figures, Params], Iterator[Row]]
+    rows: Callable[..., Iterator[Row]]
 
 
-def markdown(name: str, figures: Figures, params: Params) -> str:
+def markdown(name: str, figures: Mapping[str, xr.Dataset], params: Params) -> str:
     """A table of `TABLES` as Markdown, or a sentence if none of its figures is computed.
 
     Args:
@@ -40,9 +39,10 @@ def markdown(name: str, figures: Figures, params: Params) -> str:
         params: The parameter file.
     """
     table = TABLES[name]
-    rows = list(table.rows(figures, params))
+    groups = [[figures[one] for one in group] for group in table.figures if figures.keys() >= set(group)]
+    rows = [row for datasets in groups for row in table.rows(*datasets, params)]
     if not rows:
-        commands = " ".join(f"figures/{figure}.pdf" for figure in table.figures)
+        commands = " ".join(f"figures/{figure}.pdf" for group in table.figures for figure in group)
         return f"*Not computed yet; `snakemake {commands}` computes it.*"
     lines = [list(table.columns), ["---"] * len(table.columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -76,83 +76,67 @@ def _kinds(ds: xr.Dataset) -> Iterator[tuple[list[str], xr.Dataset]]:
             yield [task_label(task), algo_label(algo)], ds.sel(task=task, algo=algo)
 
 
-def _gradients(figures: Figures, params: Params) -> Iterator[Row]:
-    for agreement, truth in (("fig1", "fig2"), ("fig9", "fig10")):
-        if not {agreement, truth} <= figures.keys():
-            continue
-        ds = figures[agreement].merge(figures[truth].drop_vars(["guide", "marked"]))
-        for labels, kind in _kinds(ds):
-            for iteration in kind.iteration.values:
-                one = kind.sel(iteration=iteration)
-                budgets = [one.sel(budget=one.marked), one.isel(budget=-1)]
-                cells = [spread(at[name]) for name in ("cosine", "truth_cosine_corrected") for at in budgets]
-                yield [*labels, str(iteration), *cells, spread(one.guide)]
+def _gradients(agreement: xr.Dataset, truth: xr.Dataset, params: Params) -> Iterator[Row]:
+    ds = agreement.merge(truth.drop_vars(["guide", "marked"]))
+    for labels, kind in _kinds(ds):
+        for iteration in kind.iteration.values:
+            one = kind.sel(iteration=iteration)
+            budgets = [one.sel(budget=one.marked), one.isel(budget=-1)]
+            cells = [spread(at[name]) for name in ("cosine", "truth_cosine_corrected") for at in budgets]
+            yield [*labels, str(iteration), *cells, spread(one.guide)]
 
 
-def _values(figures: Figures, params: Params) -> Iterator[Row]:
-    for figure in ("fig3", "fig12"):
-        if figure in figures:
-            for labels, kind in _kinds(trained(figures[figure])):
-                gae, published = (
-                    kind.sel(target=target, definition="as_text") for target in ("gae", "returns")
-                )
-                exact = kind.sel(target="returns", definition="exact")
-                cells = [gae.total_re, published.mre, published.total_re, exact.total_re, exact.floor_total]
-                yield [*labels, *(spread(cell) for cell in cells)]
+def _values(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    for labels, kind in _kinds(trained(ds)):
+        gae, published = (kind.sel(target=target, definition="as_text") for target in ("gae", "returns"))
+        exact = kind.sel(target="returns", definition="exact")
+        cells = [gae.total_re, published.mre, published.total_re, exact.total_re, exact.floor_total]
+        yield [*labels, *(spread(cell) for cell in cells)]
 
 
-def _baselines(figures: Figures, params: Params) -> Iterator[Row]:
-    if "fig4" in figures:
-        ds = trained(figures["fig4"])
-        for labels, kind in _kinds(ds):
-            for at in (kind.sel(budget=kind.marked, method="nearest"), kind.isel(budget=-1)):
-                cells = [spread(at.cosine.sel(baseline=name)) for name in ("zero", "value", "true")]
-                yield [*labels, count_label(int(at.budget)), *cells]
+def _baselines(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    for labels, kind in _kinds(trained(ds)):
+        for at in (kind.sel(budget=kind.marked, method="nearest"), kind.isel(budget=-1)):
+            cells = [spread(at.cosine.sel(baseline=name)) for name in ("zero", "value", "true")]
+            yield [*labels, count_label(int(at.budget)), *cells]
 
 
-def _landscapes(figures: Figures, params: Params) -> Iterator[Row]:
-    if "alignment" in figures:
-        ds = figures["alignment"]
-        for labels, kind in _kinds(ds):
-            for name, some in (
-                ("untrained", kind.sel(iteration=kind.iteration == 0)),
-                ("trained", trained(kind)),
-            ):
-                few, many = (some.sel(kind=case) for case in ("few", "many"))
-                noise = [spread(few.noise_share.isel(budget=place)) for place in (0, -1)]
-                yield [*labels, name, *noise, spread(few.correlation), spread(many.correlation)]
+def _landscapes(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    for labels, kind in _kinds(ds):
+        untrained = kind.sel(iteration=kind.iteration == 0)
+        for name, some in (("untrained", untrained), ("trained", trained(kind))):
+            few, many = (some.sel(kind=case) for case in ("few", "many"))
+            noise = [spread(few.noise_share.isel(budget=place)) for place in (0, -1)]
+            yield [*labels, name, *noise, spread(few.correlation), spread(many.correlation)]
 
 
-def _promises(figures: Figures, params: Params) -> Iterator[Row]:
-    if "promise" in figures:
-        for labels, kind in _kinds(trained(figures["promise"])):
-            for case in kind.kind.values:
-                one = kind.sel(kind=case)
-                cells = [spread(one[name]) for name in ("promised", "promised_fresh", "kept")]
-                yield [*labels, count_label(float(one.slice_batch_pairs.max())), *cells]
+def _promises(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    for labels, kind in _kinds(trained(ds)):
+        for case in kind.kind.values:
+            one = kind.sel(kind=case)
+            cells = [spread(one[name]) for name in ("promised", "promised_fresh", "kept")]
+            yield [*labels, count_label(float(one.slice_batch_pairs.max())), *cells]
 
 
-def _trust_regions(figures: Figures, params: Params) -> Iterator[Row]:
-    if "trust_region" in figures:
-        for labels, kind in _kinds(figures["trust_region"]):
-            own, fresh = (kind.sel(part=part) for part in ("train", "held_out"))
-            cells = [own.kl_mean, fresh.kl_mean, own.ratio_max, own.clip_fraction]
-            yield [*labels, spread(kind.delta), *(spread(cell) for cell in cells)]
+def _trust_regions(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    for labels, kind in _kinds(ds):
+        own, fresh = (kind.sel(part=part) for part in ("train", "held_out"))
+        cells = [own.kl_mean, fresh.kl_mean, own.ratio_max, own.clip_fraction]
+        yield [*labels, spread(kind.delta), *(spread(cell) for cell in cells)]
 
 
-def _returns(figures: Figures, params: Params) -> Iterator[Row]:
-    if "fig8" in figures:
-        for labels, kind in _kinds(figures["fig8"]):
-            runs = kind.return_mean.transpose("seed", "iteration")
-            final = final_return(runs.values, np.zeros(len(runs), bool), params["reliability"]["final"])
-            yield [*labels, spread(xr.DataArray(final), 4), spread(kind.published, 4)]
+def _returns(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    for labels, kind in _kinds(ds):
+        runs = kind.return_mean.transpose("seed", "iteration")
+        final = final_return(runs.values, np.zeros(len(runs), bool), params["reliability"]["final"])
+        yield [*labels, spread(xr.DataArray(final), 4), spread(kind.published, 4)]
 
 
 AGENT = ("task", "algorithm")
 
 TABLES = {
     "gradients": Table(
-        ("fig1", "fig2", "fig9", "fig10"),
+        (("fig1", "fig2"), ("fig9", "fig10")),
         (
             *AGENT,
             "iteration",
@@ -165,7 +149,7 @@ TABLES = {
         _gradients,
     ),
     "values": Table(
-        ("fig3", "fig12"),
+        (("fig3",), ("fig12",)),
         (
             *AGENT,
             "error to targets, Σ\\|e\\|/Σ\\|y\\|",
@@ -177,10 +161,12 @@ TABLES = {
         _values,
     ),
     "baselines": Table(
-        ("fig4",), (*AGENT, "pairs", "cosine without a baseline", "with the agent's V", "with V*"), _baselines
+        (("fig4",),),
+        (*AGENT, "pairs", "cosine without a baseline", "with the agent's V", "with V*"),
+        _baselines,
     ),
     "landscapes": Table(
-        ("alignment",),
+        (("alignment",),),
         (
             *AGENT,
             "checkpoints",
@@ -192,15 +178,15 @@ TABLES = {
         _landscapes,
     ),
     "promises": Table(
-        ("promise",),
+        (("promise",),),
         (*AGENT, "pairs of the step", "promised on its own batch", "on fresh batches", "kept by the return"),
         _promises,
     ),
     "trust_regions": Table(
-        ("trust_region",),
+        (("trust_region",),),
         (*AGENT, "δ", "mean KL, own pairs", "fresh pairs", "largest ratio", "share of clipped ratios"),
         _trust_regions,
     ),
-    "returns": Table(("fig8",), (*AGENT, "final return", "published, -v2"), _returns),
+    "returns": Table((("fig8",),), (*AGENT, "final return", "published, -v2"), _returns),
 }
 """By name."""

@@ -122,10 +122,11 @@ def half_cosine(
 def control_costs(
     environment: Environment, state: AgentState, settings: Settings, purposes: list[Purpose]
 ) -> dict[str, Float[np.ndarray, " agent"]]:
-    """Mean over an iteration's pairs of the control cost w·Σᵢ aᵢ², of actions as drawn and of those clipped to their bounds.
+    """Mean control cost w·Σᵢ aᵢ² over an iteration's pairs, of actions as drawn and of those clipped to their bounds.
 
-    The pairs are those that the iteration is about to train on, sampled once more from the same random numbers. The weight w
-    is the environment's own. Which of the two the environment charges depends on its `clip_actions` (docs/deviations.md).
+    The pairs are those that the iteration is about to train on, sampled once more from the same random numbers. The
+    weight w is the environment's own. Which of the two the environment charges depends on its `clip_actions`
+    (docs/deviations.md).
 
     Args:
         environment: The task, one of Gymnasium's with a control cost.
@@ -140,8 +141,8 @@ def control_costs(
         weight, space = getattr(env.unwrapped, "_ctrl_cost_weight", None), env.action_space
     if weight is None:
         raise UserError(
-            f"environment '{environment.id}' has no weight of a control cost (`_ctrl_cost_weight`), so the study clipping "
-            "has no question for it; name other tasks in clipping.tasks"
+            f"environment '{environment.id}' has no weight of a control cost (`_ctrl_cost_weight`), so the study "
+            "clipping has no question for it; name other tasks in clipping.tasks"
         )
     act = collect(environment, state, settings, purposes)[0].act
     act = act.reshape(-1, act.shape[-1])

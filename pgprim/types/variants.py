@@ -152,8 +152,8 @@ def _reliability_runs(params: dict[str, Any], task: str, algo: str) -> list[Run]
 def _clipping_runs(params: dict[str, Any], task: str, version: str) -> list[Run]:
     """A version of the task; one run per learning rate with actions clipped, and one with actions as they are drawn.
 
-    Each has random numbers of its own, but for the one whose environment and settings are those of training: it is training
-    once more, bit for bit.
+    Each has random numbers of its own, but for the one whose environment and settings are those of training: it is
+    training once more, bit for bit.
     """
     block, own = params["clipping"], Environment.from_dict(params["env"][task])
     _find(version, "clipping.versions", block["versions"])

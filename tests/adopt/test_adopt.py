@@ -13,7 +13,7 @@ from pgprim.adopt.callback import SaveSeries
 from pgprim.adopt.checkpoint import make_checkpoint
 from pgprim.adopt.fidelity import PlainAgent, measure_fidelity
 from pgprim.adopt.read import read_agent
-from pgprim.adopt.series import read_series, updates
+from pgprim.adopt.series import read_series
 from pgprim.experience.rerun import held_out_pairs, sigma_divergence, update_between
 from pgprim.experience.rollout import Policies, run_policies, sample_streams
 from pgprim.rl.algorithms import make_settings
@@ -186,7 +186,6 @@ def test_the_callback_saves_pairs_before_and_after_an_update(tmp_path):
     examples.train_sb3(tmp_path, callback=callback, iterations=4, n_epochs=2)
     series = read_series(tmp_path / "series")
     assert [agent.iteration for agent in series] == [0, 1, 2, 3, 4]
-    assert list(updates([agent.iteration for agent in series])) == [(0, 1), (1, 2), (2, 3), (3, 4)]
     last, saved = series[-1], read_agent(tmp_path / "agent.zip", tmp_path / "vecnormalize.pkl")
     for ours, theirs in zip(last.policy.layers, saved.policy.layers, strict=True):
         np.testing.assert_array_equal(ours[0], theirs[0])
@@ -233,7 +232,6 @@ def test_every_decides_which_updates_are_saved(tmp_path):
     examples.train_sb3(tmp_path, callback=SaveSeries(tmp_path / "series", every=3), iterations=5, n_epochs=1)
     iterations = [agent.iteration for agent in read_series(tmp_path / "series")]
     assert iterations == [0, 1, 3, 4, 5]
-    assert list(updates(iterations)) == [(0, 1), (3, 4), (4, 5)]
 
 
 def test_a_folder_of_stable_baselines3s_own_checkpoints_is_a_series(tmp_path):

@@ -56,7 +56,7 @@ MEANS = {("hopper", "ppo"): 0.8, ("hopper", "trpo"): 0.6, ("humanoid", "ppo"): 0
 
 
 def claim(evidence) -> Claim:
-    return Claim("It is so", "Sec. 1", "x", "1", ("gradient",), {"hopper": "fig9", "": "fig1"}, evidence)
+    return Claim("It is so", "Sec. 1", "x", ("gradient",), {"hopper": "fig9", "": "fig1"}, evidence)
 
 
 def judged(rows, rule: dict, values: xr.DataArray, **options) -> dict:

@@ -7,10 +7,10 @@ import pytest
 import xarray as xr
 
 from pgprim.core.intervals import Interval
-from pgprim.plotting.intervals import draw_band, draw_bars, ends_of, interval, reach_of
+from pgprim.plotting.intervals import draw_band, draw_bars, ends_of, reach_of
 from pgprim.plotting.panels import panel_grid
 from pgprim.store.files import digest
-from pgprim.store.labelled import label, stack
+from pgprim.store.labelled import interval, label, stack
 from pgprim.store.provenance import Used, provenance, union
 from pgprim.types.environment import Environment
 from tests.probes.synthetic import PPO, make_checkpoint

@@ -9,19 +9,14 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from pgprim.plotting.choose import choose
-from pgprim.plotting.intervals import (
-    band_handles,
-    bar_handles,
-    draw_band,
-    draw_bars,
-    ends_of,
-    require_one_level,
-)
-from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import legend_above, mark, marked_handle, name_row, panel_grid
+from pgprim.plotting.choose import choose_estimates
+from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of
+from pgprim.plotting.iterations import smallest_gap
+from pgprim.plotting.labels import algo_label, algos_of, axis_label, count_label, task_label
+from pgprim.plotting.legends import algo_handles, grey_handle, legend_above, marked_handle
+from pgprim.plotting.panels import mark, name_columns, name_row, number_last_row, panel_grid
 from pgprim.plotting.seeds import over_seeds
 from pgprim.plotting.style import (
     ALL,
@@ -67,10 +62,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Raises:
         UserError: If `ds` does not hold this probe's estimates, or intervals of different levels.
     """
-    chosen = choose(ds, _DRAWN[figure])
-    require_one_level(chosen, ds.encoding.get("source", "the dataset"))
-    attrs = {"long_name": "pairs per training iteration", "units": "pairs"}
-    return chosen.assign(marked=((), params["plot"]["budget"], attrs)).assign_attrs(figure=figure)
+    return choose_estimates(figure, ds, params, _DRAWN[figure])
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
@@ -103,8 +95,7 @@ def plot_agreement(ds: xr.Dataset) -> Figure:
         )
         for which, words in _BASELINES.items()
     ]  # fmt: skip
-    one = Line2D([], [], color=GREY, label="one agent", **ONE)
-    legend_above(figure, [medians, [one, marked_handle(int(ds.marked))]])
+    legend_above(figure, [medians, [grey_handle("one agent", **ONE), marked_handle(int(ds.marked))]])
     return figure
 
 
@@ -123,10 +114,12 @@ def plot_differences(ds: xr.Dataset) -> Figure:
     ]
     figure, panels = _budget_grid(ds, rows, "cosine_difference", height=1.1)
     for panel, one in panels:
-        for algo in _algos(ds):
-            draw_bands(panel, one.sel(algo=algo), "cosine_difference", look(algo, _algos(ds)), algo)
+        for algo in algos_of(ds):
+            draw_bands(panel, one.sel(algo=algo), "cosine_difference", look(algo, algos_of(ds)), algo)
     bands = band_handles(ds, "within the agent")
-    legend_above(figure, [_algo_handles(ds), [_seeds_handle(), marked_handle(int(ds.marked))], bands])
+    legend_above(
+        figure, [algo_handles(algos_of(ds)), [_seeds_handle(), marked_handle(int(ds.marked))], bands]
+    )
     return figure
 
 
@@ -149,15 +142,13 @@ def _budget_grid(
             panel.axhline(0, color=GREY, linewidth=0.5, zorder=1.4)
             panel.set_xlim(0, 1.04 * max(int(ds.budget.max()), int(ds.marked)))
             panel.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-            panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+            panel.xaxis.set_major_formatter(lambda value, _: count_label(value))
             mark(panel, int(ds.marked))
             panels.append((panel, ds.sel(where | {"iteration": iteration})))
         name_row(line[-1], words)
-    for panel, iteration in zip(axes[0], iterations, strict=True):
-        panel.set_title(f"iteration {iteration}")
+    name_columns(axes, [f"iteration {iteration}" for iteration in iterations])
     axes[0, 0].set_ylim(_limits(ds, name))
-    for panel in axes[:-1].flat:
-        panel.tick_params(labelbottom=False)
+    number_last_row(axes)
     figure.supylabel(axis_label(ds[name]))
     figure.supxlabel(axis_label(ds.budget))
     return figure, panels
@@ -197,7 +188,7 @@ def plot_errors(ds: xr.Dataset) -> Figure:
         limits = (1.1 * low, 1.1 * high)  # the root compresses values near the ends
         for column, iteration in enumerate(iterations):
             panel, one = axes[row, column], ds.sel(task=task, algo=algo, iteration=iteration)
-            hues = shades(colour(algo, _algos(ds)), len(names))
+            hues = shades(colour(algo, algos_of(ds)), len(names))
             for name, hue, shift in zip(names, hues, (-0.15, 0.0, 0.15), strict=True):
                 draw_points(
                     panel, one, name, places + shift, Look(hue, ERRORS[name]), name, limits, markersize=4
@@ -221,7 +212,7 @@ def plot_errors(ds: xr.Dataset) -> Figure:
         Line2D([], [], color=hue, marker=ERRORS[name], markersize=4, label=words)
         for (name, words), hue in zip(_ERRORS.items(), shades(GREY, len(names)), strict=True)
     ]
-    zero = Line2D([], [], color=GREY, linestyle=DASHES["level"], label="error of no estimate at all")
+    zero = grey_handle("error of no estimate at all", linestyle=DASHES["level"])
     legend_above(figure, [lines, [_seeds_handle(), *bar_handles(ds, "within the agent"), zero]])
     return figure
 
@@ -257,7 +248,7 @@ def _signed_square(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*s
 
 def plot_alignment(ds: xr.Dataset) -> Figure:
     """Cosine of an estimate to the expected one of λ = 1 against λ: a row per task, a colour per algorithm."""
-    algos, iterations, tasks = _algos(ds), ds.iteration.values, ds.task.values
+    algos, iterations, tasks = algos_of(ds), ds.iteration.values, ds.task.values
     figure, axes = panel_grid(tasks.size, iterations.size, height=1.3, extra=0.75)
     limits = _limits(ds, "lam_alignment")
     for row, task in enumerate(tasks):
@@ -275,7 +266,9 @@ def plot_alignment(ds: xr.Dataset) -> Figure:
         name_row(axes[row, -1], task_label(task))
     figure.supylabel("Cosine to the expected estimate of λ = 1")
     figure.supxlabel("λ")
-    legend_above(figure, [_algo_handles(ds), [_seeds_handle(), *bar_handles(ds, "within the agent")]])
+    legend_above(
+        figure, [algo_handles(algos_of(ds)), [_seeds_handle(), *bar_handles(ds, "within the agent")]]
+    )
     return figure
 
 
@@ -310,11 +303,8 @@ def plot_shares(ds: xr.Dataset) -> Figure:
         Line2D([], [], color=BASELINES[which].colour, linewidth=1.4, label=_BASELINES[which])
         for which in _REACHED
     ]
-    symbols = [
-        Line2D([], [], color=GREY, linestyle="", marker=marker(algo, _algos(ds)), label=algo_label(algo))
-        for algo in _algos(ds)
-    ]
-    best = Line2D([], [], color=GREY, linestyle=DASHES["level"], label="best baseline of the state")
+    symbols = algo_handles(algos_of(ds), color=GREY, linestyle="")
+    best = grey_handle("best baseline of the state", linestyle=DASHES["level"])
     legend_above(figure, [hues, symbols, [*bar_handles(ds, "within the agent"), best]])
     return figure
 
@@ -371,8 +361,8 @@ def draw_points(
 
 def _draw_growth(panel: Axes, ds: xr.Dataset, name: str, which: str) -> None:
     """Points per algorithm and seed against the checkpoint, moved apart sideways, with their intervals."""
-    algos, iterations = _algos(ds), ds.iteration.values.astype(float)
-    gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
+    algos, iterations = algos_of(ds), ds.iteration.values.astype(float)
+    gap = smallest_gap(iterations)
     lines = [(algo, seed) for algo in algos for seed in ds.seed.values]
     side = 0.04 if which == "true" else -0.04
     for (algo, seed), shift in zip(lines, np.linspace(-0.25, 0.25, len(lines)) + side, strict=True):
@@ -386,11 +376,7 @@ def _draw_growth(panel: Axes, ds: xr.Dataset, name: str, which: str) -> None:
 
 def _rows(ds: xr.Dataset) -> list[tuple[str, str]]:
     """Tasks and algorithms with any values, in order."""
-    return [(task, algo) for task in ds.task.values for algo in _algos(ds)]
-
-
-def _algos(ds: xr.Dataset) -> tuple[str, ...]:
-    return tuple(order_algos(np.atleast_1d(ds.algo.values).tolist()))
+    return [(task, algo) for task in ds.task.values for algo in algos_of(ds)]
 
 
 def _lambda_axis(panel: Axes, ds: xr.Dataset, is_last: bool) -> None:
@@ -414,13 +400,5 @@ def _around(values: Float[np.ndarray, "..."], also: Sequence[float]) -> tuple[fl
     return known.min() - margin, known.max() + margin
 
 
-def _algo_handles(ds: xr.Dataset) -> list[Line2D]:
-    algos = _algos(ds)
-    return [
-        Line2D([], [], color=colour(algo, algos), marker=marker(algo, algos), label=algo_label(algo))
-        for algo in algos
-    ]
-
-
 def _seeds_handle() -> Line2D:
-    return Line2D([], [], color=GREY, linewidth=0.6, label="one line per agent")
+    return grey_handle("one line per agent", linewidth=0.6)

@@ -20,9 +20,11 @@ from pgprim.plotting.cosines import (
     with_guide,
 )
 from pgprim.plotting.intervals import bar_handles, draw_bars, ends_of
-from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
-from pgprim.plotting.panels import budget_axis, cosine_axis, legend_above, marked_handle, name_row, panel_grid
-from pgprim.plotting.style import ABOVE, DASHES, GREY, colour, marker, shades, style
+from pgprim.plotting.iterations import smallest_gap
+from pgprim.plotting.labels import algo_label, algos_of, axis_label, task_label
+from pgprim.plotting.legends import algo_handles, checkpoint_handles, grey_handle, legend_above, marked_handle
+from pgprim.plotting.panels import budget_axis, cosine_axis, name_row, number_last_row, panel_grid
+from pgprim.plotting.style import ABOVE, DASHES, colour, marker, shades, style
 
 _KINDS = {"fig1": AGREEMENT, "fig2": TO_TRUTH, "fig9": AGREEMENT, "fig10": TO_TRUTH}
 _SCALES = ("noise_scale", "noise_scale_episodes")
@@ -63,7 +65,7 @@ def plot_noise_scale(ds: xr.Dataset) -> Figure:
     against the checkpoint, in pairs and in trajectories, with its interval within the agent; a bar that ends at the
     frame is unbounded on that side.
     """
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     tasks = ds.task.values
     figure, axes = panel_grid(tasks.size, len(algos) + 2, height=1.3, extra=1.0, sharey=False)
     for row, task in enumerate(tasks):
@@ -78,8 +80,7 @@ def plot_noise_scale(ds: xr.Dataset) -> Figure:
         for panel in axes[row, 1 : len(algos)]:
             panel.tick_params(labelleft=False)
         name_row(axes[row, -1], task_label(task))
-    for panel in axes[:-1].flat:
-        panel.tick_params(labelbottom=False)
+    number_last_row(axes)
     for panel, algo in zip(axes[0], algos, strict=False):
         panel.set_title(algo_label(algo))
     for panel, name in zip(axes[0, -2:], _SCALES, strict=True):
@@ -137,7 +138,7 @@ def draw_growth(
         limits: The y axis; intervals beyond it end at the frame.
     """
     iterations = ds.iteration.values.astype(float)
-    gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
+    gap = smallest_gap(iterations)
     lines = [(algo, seed) for algo in algos for seed in ds.seed.values]
     shifts = np.linspace(-0.2, 0.2, len(lines)) * gap if len(lines) > 1 else np.zeros(1)
     panel.set_yscale("log", subs=())
@@ -177,20 +178,10 @@ def _scale_limits(ds: xr.Dataset, name: str) -> tuple[float, float]:
 
 
 def _noise_handles(ds: xr.Dataset, algos: tuple[str, ...]) -> list[list[Line2D]]:
-    hues = [
-        Line2D(
-            [], [], color=colour(a, algos), marker=marker(a, algos), markeredgewidth=0, label=algo_label(a)
-        )
-        for a in algos
-    ]
-    checkpoints = [
-        Line2D([], [], color=shade, linewidth=1.5, label=f"iteration {iteration}")
-        for iteration, shade in zip(ds.iteration.values, shades(GREY, ds.iteration.size), strict=True)
-    ]
     meaning = [
-        Line2D([], [], color=GREY, linestyle="", marker="o", label="measured, a point per seed"),
-        Line2D([], [], color=GREY, linewidth=0.7, linestyle=DASHES["formula"], label="N / (N + B) with B at the largest N"),
+        grey_handle("measured, a point per seed", linestyle="", marker="o"),
+        grey_handle("N / (N + B) with B at the largest N", linewidth=0.7, linestyle=DASHES["formula"]),
         *bar_handles(ds, "within the agent"),
         marked_handle(int(ds.marked)),
-    ]  # fmt: skip
-    return [hues, checkpoints, meaning]
+    ]
+    return [algo_handles(algos, markeredgewidth=0), checkpoint_handles(ds.iteration.values), meaning]

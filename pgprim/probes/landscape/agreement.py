@@ -7,11 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter
+from matplotlib.ticker import FixedLocator
 
+from pgprim.plotting.choose import budgets_of
 from pgprim.plotting.intervals import bar_handles, draw_bars
+from pgprim.plotting.iterations import smallest_gap
 from pgprim.plotting.labels import algo_label, count_label, task_label
-from pgprim.plotting.panels import legend_above, name_row, panel_grid
+from pgprim.plotting.legends import checkpoint_handles, legend_above
+from pgprim.plotting.panels import name_columns, name_row, number_last_row, panel_grid
 from pgprim.plotting.style import BATCHES, GREY, shades
 
 LOOKS = {
@@ -60,7 +63,7 @@ def draw_correlations(ds: xr.Dataset, name: str, kinds: tuple[str, ...], words: 
     """
     figure, panels = _grid(ds, f"rank correlation\n{words}", "Training iteration")
     iterations = ds.iteration.values.astype(float)
-    gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
+    gap = smallest_gap(iterations)
     kinds = tuple(kind for kind in kinds if ds[name].sel(kind=kind).notnull().any())
     places = [(kind, seed) for kind in kinds for seed in ds.seed.values]
     width = 0.8 * gap / len(places)
@@ -103,15 +106,12 @@ def draw_noise(ds: xr.Dataset) -> Figure:
                 )  # fmt: skip
                 draw_bars(panel, one.budget, one, "noise_share", (-0.05, 1.5), color=shade, linewidth=0.6)
         panel.set_xscale("log")
-        panel.xaxis.set_major_locator(FixedLocator(_budgets_of_planes(ds, kinds)))
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(float(value))))
+        panel.xaxis.set_major_locator(FixedLocator(budgets_of(ds.noise_share.sel(kind=list(kinds)))))
+        panel.xaxis.set_major_formatter(lambda value, _: count_label(float(value)))
         panel.xaxis.set_minor_locator(FixedLocator([]))
         panel.set_ylim(-0.05, 1.5)
-    checkpoints = [
-        Line2D([], [], color=shade, linewidth=1.5, label=f"iteration {iteration}")
-        for iteration, shade in zip(ds.iteration.values, shades(GREY, ds.iteration.size), strict=True)
-    ]
-    legend_above(figure, [[*_kind_handles(kinds, "full"), *bar_handles(ds, "within the agent")], checkpoints])
+    lines = [*_kind_handles(kinds, "full"), *bar_handles(ds, "within the agent")]
+    legend_above(figure, [lines, checkpoint_handles(ds.iteration.values)])
     return figure
 
 
@@ -130,23 +130,14 @@ def _draw_caps(panel: Axes, x: np.ndarray, ceiling: np.ndarray, width: float, hu
         )
 
 
-def _budgets_of_planes(ds: xr.Dataset, kinds: tuple[str, ...]) -> list[int]:
-    share = ds.noise_share.sel(kind=list(kinds))
-    return ds.budget.values[
-        share.notnull().any([dim for dim in share.dims if dim != "budget"]).values
-    ].tolist()
-
-
 def _grid(ds: xr.Dataset, quantity: str, against: str) -> tuple[Figure, list[tuple[Axes, xr.Dataset]]]:
     """Panels in a row per algorithm and a column per task, each with what it shows."""
     figure, axes = panel_grid(ds.algo.size, ds.task.size, height=1.45, extra=1.0)
-    for panel, task in zip(axes[0], ds.task.values, strict=True):
-        panel.set_title(task_label(task))
+    name_columns(axes, map(task_label, ds.task.values))
     for line, algo in zip(axes, ds.algo.values, strict=True):
         line[0].set_ylabel(quantity)
         name_row(line[-1], algo_label(algo))
-    for panel in axes[:-1].flat:
-        panel.tick_params(labelbottom=False)
+    number_last_row(axes)
     figure.supxlabel(against)
     places = ((row, column) for row in range(ds.algo.size) for column in range(ds.task.size))
     return figure, [(axes[place], ds.isel(algo=place[0], task=place[1])) for place in places]

@@ -12,7 +12,7 @@ from pgprim.core.intervals import UNKNOWN
 from pgprim.core.seeding import generator
 from pgprim.core.surface_noise import noise_share
 from pgprim.core.welch import welch_anova
-from pgprim.plotting.choose import choose
+from pgprim.plotting.choose import budgets_of, choose
 from pgprim.store.labelled import label, stack
 
 KINDS = ("few", "many", "slice_few", "slice_many", "steps")
@@ -151,9 +151,3 @@ def _points_of(one: xr.Dataset, kind: str) -> xr.Dataset | None:
             "column"
         )
     return points.transpose("column", "point", ...)
-
-
-def budgets_of(reward: xr.DataArray) -> list[int]:
-    """The budgets that one landscape, slice or set of steps has, rising."""
-    measured = np.isfinite(reward).any([dim for dim in reward.dims if dim != "budget"])
-    return reward.budget.values[measured.values].tolist()

@@ -12,13 +12,12 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from pgprim.core.intervals import Interval
-from pgprim.core.smoothing import moderated_se, smooth
-from pgprim.core.surface_noise import noise_share
-from pgprim.plotting.choose import choose
+from pgprim.plotting.choose import budgets_of, choose
 from pgprim.plotting.labels import algo_label, count_label, task_label
 from pgprim.plotting.style import style
+from pgprim.plotting.surfaces import reward_surface
 from pgprim.probes.landscape import agreement, maps, slices
-from pgprim.probes.landscape.alignment import align, budgets_of
+from pgprim.probes.landscape.alignment import align
 from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 
@@ -127,34 +126,20 @@ def _panels(figure: str, row: xr.Dataset, level: float) -> Iterator[dict[str, An
 
 def _reward_panel(title: str, one: xr.Dataset, prefix: str, level: float) -> dict[str, Any]:
     """The true reward of one plane for one number of pairs or, with the prefix `first_`, of trajectories."""
-    reward, se, num = (
-        one[f"{prefix}{name}"].transpose("alpha", "beta").values
-        for name in ("reward", "reward_se", "num_trajectories")
-    )
-    halves = one[f"{prefix}reward_half"].transpose("alpha", "beta", "half").values
-    least, middle, most = np.nanquantile(num, [0, 0.5, 1])
+    surface = reward_surface(one, level, prefix)
+    least, middle, most = np.nanquantile(surface.num, [0, 0.5, 1])
     return {
         "title": title,
         "is_reward": 1,
-        "shown": reward,
-        "smoothed": _smooth(one, reward, se, num),
-        "se": se,
+        "shown": surface.reward,
+        "smoothed": surface.smoothed,
+        "se": surface.se,
         "trajectories_min": least,
         "trajectories_median": middle,
         "trajectories_max": most,
-        "noise_share": noise_share(halves.reshape(-1, 2), level),
+        "noise_share": surface.noise_share,
         **_about(one),
     }
-
-
-def _smooth(one: xr.Dataset, reward: np.ndarray, se: np.ndarray, num: np.ndarray) -> np.ndarray:
-    """The smoothed surface; NaN if no point has two episodes."""
-    if not (num > 1).any():
-        return np.full_like(reward, np.nan)
-    axes = np.meshgrid(one.alpha.values, one.beta.values, indexing="ij")
-    points = np.stack([axis.ravel() for axis in axes], axis=1)
-    error = moderated_se(se.ravel(), np.nan_to_num(num.ravel()))
-    return smooth(points, reward.ravel(), error).mean.reshape(reward.shape)
 
 
 def _about(one: xr.Dataset) -> dict[str, float]:

@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pgprim.plotting.choose import choose
+from pgprim.plotting.choose import budgets_of, choose, with_values
 from pgprim.plotting.intervals import draw_band, draw_bars
-from pgprim.plotting.labels import algo_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import band_handle, legend_above, name_row, panel_grid, text_handle
+from pgprim.plotting.iterations import smallest_gap
+from pgprim.plotting.labels import algo_label, algos_of, count_label, task_label
+from pgprim.plotting.legends import algo_handles, band_handle, grey_handle, legend_above, text_handle
+from pgprim.plotting.panels import name_row, number_last_row, panel_grid
 from pgprim.plotting.style import DASHES, FACES, GREY, SURFACES, colour, marker, style
-from pgprim.probes.landscape.alignment import budgets_of
 from pgprim.types.errors import UserError
 
 FIGURES = ("slices", "promise")
@@ -54,8 +55,7 @@ def select(figure: str, ds: xr.Dataset | None) -> xr.Dataset:
         )
     budget = budgets[-1]
     # Drop budgets and points of planes, and kinds and iterations without slices.
-    chosen = chosen.sel(budget=budget).dropna("iteration", how="all", subset=[reward.name])
-    chosen = chosen.dropna("kind", how="all", subset=[reward.name])
+    chosen = with_values(chosen.sel(budget=budget), [reward.name], ("iteration", "kind"))
     return chosen.assign_attrs(figure=figure, budget=budget)
 
 
@@ -64,7 +64,7 @@ def plot(ds: xr.Dataset) -> list[Figure]:
     with style():
         if ds.attrs["figure"] == "promise":
             return [plot_promises(ds.sel(kind=kind)) for kind in ds.kind.values]
-        places = [(task, algo) for task in ds.task.values for algo in order_algos(ds.algo.values.tolist())]
+        places = [(task, algo) for task in ds.task.values for algo in algos_of(ds)]
         pages = [ds.sel(task=task, algo=algo) for task, algo in places]
         return [plot_slices(page) for page in pages if np.isfinite(page.slice_reward).any()]
 
@@ -77,8 +77,7 @@ def plot_slices(ds: xr.Dataset) -> Figure:
     Args:
         ds: What `select` gives, for one task and algorithm.
     """
-    there = np.isfinite(ds.slice_reward).any(["along", "kind"])
-    ds = ds.isel(iteration=np.flatnonzero(there))
+    ds = with_values(ds, ["slice_reward"], ("iteration",))
     kinds = ds.kind.values
     figure, axes = panel_grid(ds.iteration.size, 2 * len(kinds), height=1.1, extra=1.15, sharey=False)
     for line, iteration in zip(axes, ds.iteration.values, strict=True):
@@ -96,13 +95,12 @@ def plot_slices(ds: xr.Dataset) -> Figure:
         size = count_label(float(ds.slice_batch_pairs.sel(kind=kind).max()))
         for panel, what in zip(axes[0, 2 * k : 2 * k + 2], ("surrogate", "true reward"), strict=True):
             panel.set_title(f"step by {size} pairs:\n{what}", fontsize=7.5)
-    for panel in axes[:-1].flat:
-        panel.tick_params(labelbottom=False)
+    number_last_row(axes)
     figure.supxlabel("α, multiples of the update step (line at 1: the step itself)")
     handles = [
         Line2D([], [], color=hue, linestyle=dashes, label=name) for hue, dashes, name in LOOKS.values()
     ]
-    zero = Line2D([], [], color=GREY, linewidth=0.5, label="without a step")
+    zero = grey_handle("without a step", linewidth=0.5)
     whose = f"{algo_label(str(ds.algo.values))}, {task_label(str(ds.task.values))}"
     words = [text_handle(whose), text_handle(f"{count_label(float(ds.attrs['budget']))} pairs per point")]
     band = band_handle("95 % interval, about ± 2 SE")
@@ -123,7 +121,7 @@ def draw_slice(panel: Axes, ds: xr.Dataset, names: tuple[str, ...], without: flo
     panel.axhline(without, color=GREY, linewidth=0.5, zorder=1.5, label="without a step")
     for name in names:
         hue, dashes, _ = LOOKS[name]
-        one = ds[[name, *(ends for ends in [f"{name}_ci"] if ends in ds)]].dropna("along", subset=[name])
+        one = choose(ds, [name]).dropna("along", subset=[name])
         draw_band(panel, one.along, one, name, color=hue, label=f"{name} band")
         panel.plot(one.along, one[name], color=hue, linestyle=dashes, label=name)
     panel.yaxis.set_major_locator(MaxNLocator(nbins=4))
@@ -148,9 +146,9 @@ def plot_promises(ds: xr.Dataset) -> Figure:
         ds: What `select` gives, for one kind.
     """
     figure, axes = panel_grid(len(ROWS), ds.task.size, height=1.25, extra=0.95, sharey=False)
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     iterations = ds.iteration.values.astype(float)
-    gap = np.diff(iterations).min() if iterations.size > 1 else 1.0
+    gap = smallest_gap(iterations)
     agents = [(algo, seed) for algo in algos for seed in ds.seed.values]
     x = iterations + 0.8 * gap * ((np.arange(len(agents)) + 0.5) / len(agents) - 0.5)[:, None]
     for column, task in enumerate(ds.task.values):
@@ -176,21 +174,7 @@ def plot_promises(ds: xr.Dataset) -> Figure:
         panel.set_ylabel(words, fontsize=7.5)
     size = count_label(float(ds.slice_batch_pairs.max()))
     figure.supxlabel(f"Training iteration; steps by {size} pairs")
-    kinds = [
-        Line2D(
-            [],
-            [],
-            color=colour(algo, algos),
-            marker=marker(algo, algos),
-            markersize=4,
-            linestyle="",
-            label=algo_label(algo),
-        )
-        for algo in algos
-    ]
     faces = [text_handle("hollow: on the step's own batch"), text_handle("filled: on fresh batches, or true")]
-    bar = Line2D(
-        [], [], color=GREY, marker="|", markersize=6, linestyle="", label="95 % interval, within the agent"
-    )
-    legend_above(figure, [kinds, faces, [bar]])
+    bar = grey_handle("95 % interval, within the agent", marker="|", markersize=6, linestyle="")
+    legend_above(figure, [algo_handles(algos, markersize=4, linestyle=""), faces, [bar]])
     return figure

@@ -7,14 +7,15 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from pgprim.plotting.choose import choose
-from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
-from pgprim.plotting.panels import band_handle, legend_above, panel_grid
+from pgprim.plotting.iterations import sparse_markers
+from pgprim.plotting.labels import algos_of, axis_label, task_label
+from pgprim.plotting.legends import algo_handles, band_handle, grey_handle, legend_above
+from pgprim.plotting.panels import name_columns, number_last_row, panel_grid
 from pgprim.plotting.seeds import over_seeds
-from pgprim.plotting.style import ALL, DASHES, GREY, colour, look, style
+from pgprim.plotting.style import ALL, DASHES, look, style
 from pgprim.store.labelled import BOUNDS as ENDS
 
 FIGURES = ("trust_region",)
@@ -75,10 +76,8 @@ def plot_page(ds: xr.Dataset, rows: tuple[str, ...]) -> Figure:
         for panel, task in zip(line, ds.task.values, strict=True):
             draw_updates(panel, ds.sel(task=task), name)
         line[0].set_ylabel(axis_label(ds[name], width=20))
-    for panel, task in zip(axes[0], ds.task.values, strict=True):
-        panel.set_title(task_label(task))
-    for panel in axes[:-1].flat:
-        panel.tick_params(labelbottom=False)
+    name_columns(axes, map(task_label, ds.task.values))
+    number_last_row(axes)
     figure.supxlabel("Training iteration")
     legend_above(figure, _handles(ds, any(name in BOUNDS for name in rows)))
     return figure
@@ -92,18 +91,20 @@ def draw_updates(panel: Axes, ds: xr.Dataset, name: str) -> None:
         ds: What `select` gives, for one task.
         name: The quantity.
     """
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     for place, algo in enumerate(algos):
         (hue, symbol), one = look(algo, algos), ds.sel(algo=algo)
         fresh = one.sel(part="held_out")
         ends = (fresh[f"{name}_range"].sel(bound=bound) for bound in ENDS)
         panel.fill_between(one.iteration, *ends, color=hue, alpha=0.15, linewidth=0, label=f"{algo} band")
+        looks = {
+            "train": {"linewidth": 0.8},
+            "held_out": {"marker": symbol, "markersize": 3, "markeredgewidth": 0, **ALL},
+        }
         for part, dashes in PARTS.items():
-            fresh_look = ALL | {"marker": symbol, "markersize": 3, "markeredgewidth": 0}
-            apart = max(1, one.iteration.size // 6)
             panel.plot(
                 one.iteration, one[f"{name}_median"].sel(part=part), color=hue, linestyle=dashes, label=f"{algo} {part}",
-                markevery=(place % apart, apart), **(fresh_look if part == "held_out" else {"linewidth": 0.8}),
+                markevery=sparse_markers(place, one.iteration.size), **looks[part],
             )  # fmt: skip
         if name in BOUNDS:
             _draw_bound(panel, float(one[BOUNDS[name][0]]), BOUNDS[name][1], algo, hue)
@@ -146,29 +147,11 @@ def log_axis(panel: Axes, median: float) -> None:
 
 
 def _handles(ds: xr.Dataset, bounded: bool) -> list[list]:
-    algos = tuple(order_algos(ds.algo.values.tolist()))
-    hues = [
-        Line2D(
-            [], [], color=colour(algo, algos), marker=look(algo, algos).marker, markersize=3, markeredgewidth=0,
-            label=algo_label(algo), **ALL,
-        )
-        for algo in algos
-    ]  # fmt: skip
+    hues = algo_handles(algos_of(ds), markersize=3, markeredgewidth=0, **ALL)
     parts = [
-        Line2D(
-            [], [], color=GREY, linestyle=PARTS["held_out"], label="fresh pairs, median over seeds", **ALL
-        ),
-        Line2D(
-            [],
-            [],
-            color=GREY,
-            linestyle=PARTS["train"],
-            linewidth=0.8,
-            label="the update's own pairs, median",
-        ),
+        grey_handle("fresh pairs, median over seeds", linestyle=PARTS["held_out"], **ALL),
+        grey_handle("the update's own pairs, median", linestyle=PARTS["train"], linewidth=0.8),
         band_handle("range over seeds, fresh pairs"),
     ]
-    bound = Line2D(
-        [], [], color=GREY, linewidth=1.0, linestyle=DASHES["level"], label="TRPO's δ, PPO's 1 + ε"
-    )
+    bound = grey_handle("TRPO's δ, PPO's 1 + ε", linewidth=1.0, linestyle=DASHES["level"])
     return [hues, parts, [bound] if bounded else []]

@@ -7,14 +7,15 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from pgprim.plotting.choose import choose
-from pgprim.plotting.labels import algo_label, order_algos, task_label
-from pgprim.plotting.panels import legend_above, name_row, panel_grid
+from pgprim.plotting.iterations import sparse_markers
+from pgprim.plotting.labels import algos_of, task_label
+from pgprim.plotting.legends import algo_handles, grey_handle, legend_above
+from pgprim.plotting.panels import name_columns, name_row, number_last_row, panel_grid
 from pgprim.plotting.seeds import over_seeds
-from pgprim.plotting.style import ALL, FLOOR, GREY, NOISE_FREE, ONE, colour, look, style
+from pgprim.plotting.style import ALL, FLOOR, NOISE_FREE, ONE, look, style
 
 PARTS = {"fig3": "held_out", "fig11": "train", "fig12": "held_out"}
 FIGURES = tuple(PARTS)
@@ -108,10 +109,8 @@ def plot_page(ds: xr.Dataset, definition: str, columns: list[tuple[str, str, str
         name_row(row[-1], task_label(task))
         row[0].set_ylabel("Relative error")
         binary_axis(row[0], _limits(one.sel(task=task), definition, columns))
-    for panel, (_, _, title) in zip(axes[0], columns, strict=True):
-        panel.set_title(title)
-    for panel in axes[:-1].flat:
-        panel.tick_params(labelbottom=False)
+    name_columns(axes, [title for _, _, title in columns])
+    number_last_row(axes)
     words = f"{PAGES[definition]}\n(on {PART_LABELS[ds.attrs['part']]})"
     figure.supxlabel(f"Training iteration\n\n{words}")
     legend_above(figure, _handles(ds, any(_has_crosses(t, name, definition) for t, name, _ in columns)))
@@ -132,7 +131,7 @@ def draw_errors(panel: Axes, ds: xr.Dataset, name: str, definition: str) -> None
         name: The statistic: `mre`, `median_re` or `total_re`.
         definition: One of `PAGES`.
     """
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     for place, algo in enumerate(algos):
         (hue, symbol), one = look(algo, algos), ds.sel(algo=algo)
         for seed in ds.seed.values:
@@ -140,10 +139,9 @@ def draw_errors(panel: Axes, ds: xr.Dataset, name: str, definition: str) -> None
             if x.size:
                 panel.plot(x, y, color=hue, label=f"{algo} {seed}", **ONE)
         x, y = _known(one[f"{name}_median"])
-        apart = max(1, x.size // 6)
         panel.plot(
-            x, y, color=hue, marker=symbol, markersize=3, markeredgewidth=0, markevery=(place % apart, apart),
-            label=f"{algo} median", **ALL,
+            x, y, color=hue, marker=symbol, markersize=3, markeredgewidth=0,
+            markevery=sparse_markers(place, x.size), label=f"{algo} median", **ALL,
         )  # fmt: skip
         if name in AT_FLOOR:
             floor, error = AT_FLOOR[name]
@@ -196,7 +194,7 @@ def binary_axis(panel: Axes, limits: tuple[float, float]) -> None:
     panel.set_yscale("log", base=2)
     panel.set_ylim(limits)
     panel.yaxis.set_major_locator(LogLocator(base=2, numticks=7))
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+    panel.yaxis.set_major_formatter(lambda value, _: _power(value))
     panel.yaxis.set_minor_formatter(NullFormatter())
 
 
@@ -206,24 +204,19 @@ def _power(value: float) -> str:
 
 
 def _handles(ds: xr.Dataset, crosses: bool) -> list[list]:
-    algos = tuple(order_algos(ds.algo.values.tolist()))
-    medians = [
-        Line2D(
-            [], [], color=colour(algo, algos), marker=look(algo, algos).marker, markersize=3, markeredgewidth=0,
-            label=f"{algo_label(algo)}, median over agents", **ALL,
-        )
-        for algo in algos
-    ]  # fmt: skip
+    medians = algo_handles(algos_of(ds), ", median over agents", markersize=3, markeredgewidth=0, **ALL)
     shapes = [
-        Line2D([], [], color=GREY, label="one agent", **ONE),
-        Line2D(
-            [], [], color=GREY, linestyle="", marker=FLOOR, markersize=8, markeredgewidth=1.6,
-            label="what V$^π$ itself would show",
+        grey_handle("one agent", **ONE),
+        grey_handle(
+            "what V$^π$ itself would show", linestyle="", marker=FLOOR, markersize=8, markeredgewidth=1.6
         ),
-        Line2D([], [], color=GREY, linestyle="", marker="o", markersize=5, label="V at the same pairs"),
-    ]  # fmt: skip
-    cross = Line2D(
-        [], [], color=GREY, linestyle="", marker=NOISE_FREE, markersize=4.5, markeredgewidth=1.1,
-        label="V against V$^π$, noise-free (RMS)",
-    )  # fmt: skip
+        grey_handle("V at the same pairs", linestyle="", marker="o", markersize=5),
+    ]
+    cross = grey_handle(
+        "V against V$^π$, noise-free (RMS)",
+        linestyle="",
+        marker=NOISE_FREE,
+        markersize=4.5,
+        markeredgewidth=1.1,
+    )
     return [medians, shapes, [cross] if crosses else []]

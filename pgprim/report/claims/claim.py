@@ -53,19 +53,19 @@ class Claim:
         statement: The claim, paraphrased.
         source: Where the paper makes it.
         effect: The measured effect.
-        units: Its unit.
         reads: Its input results, by the name of their folder or file.
         figures: The figure that shows it, by task; "" is the entry of all other tasks.
         evidence: (results, parameters, level) ↦ its rows.
+        units: Unit of the effect.
     """
 
     statement: str
     source: str
     effect: str
-    units: str
     reads: tuple[str, ...]
     figures: Mapping[str, str]
     evidence: Callable[[Results, Params, float], Iterator[Evidence]]
+    units: str = "1"
 
 
 def judge(
@@ -157,6 +157,28 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     return "; ".join([*parts, *(f"{one}: {', '.join(where)}" for one, where in names.items())])
 
 
+def strata_of(values: xr.DataArray, task: str) -> Strata:
+    """The agents of a task, one array per algorithm, from values over (task, algo, seed)."""
+    return [values.sel(task=task, algo=algo).values.astype(float) for algo in values.algo.values]
+
+
+def mean_evidence(
+    task: str, algo: str, strata: Strata, level: float, bounds: tuple[int, int] | None = None
+) -> Evidence:
+    """A row whose effect is the mean over strata of the mean over their agents.
+
+    Args:
+        task: The task, or "" for all.
+        algo: The algorithm, or "" for all.
+        strata: The agents' values, NaN without such an agent.
+        level: Nominal coverage.
+        bounds: Range of the effect.
+    """
+    effect = stratified_mean(strata, level)
+    agents = int(sum(np.isfinite(values).sum() for values in strata))
+    return Evidence(task, algo, clip(effect, *bounds) if bounds else effect, agents)
+
+
 def per_task(values: xr.DataArray, level: float, bounds: tuple[int, int] | None = None) -> Iterator[Evidence]:
     """A row per task: the mean over algorithms of the mean over their agents.
 
@@ -166,8 +188,7 @@ def per_task(values: xr.DataArray, level: float, bounds: tuple[int, int] | None 
         bounds: Range of the effect.
     """
     for task in values.task.values:
-        strata = [values.sel(task=task, algo=algo).values.astype(float) for algo in values.algo.values]
-        yield _evidence(str(task), "", strata, level, bounds)
+        yield mean_evidence(str(task), "", strata_of(values, task), level, bounds)
 
 
 def per_task_ratio(numerator: xr.DataArray, denominator: xr.DataArray, level: float) -> Iterator[Evidence]:
@@ -179,10 +200,7 @@ def per_task_ratio(numerator: xr.DataArray, denominator: xr.DataArray, level: fl
         level: Nominal coverage.
     """
     for task in numerator.task.values:
-        tops, bottoms = (
-            [values.sel(task=task, algo=algo).values.astype(float) for algo in values.algo.values]
-            for values in (numerator, denominator)
-        )
+        tops, bottoms = (strata_of(values, task) for values in (numerator, denominator))
         ratio = ratio_of_means(tops, bottoms, level)
         with np.errstate(divide="ignore", invalid="ignore"):
             effect = Interval(*(float(np.log2(max(end, 0.0))) for end in ratio))
@@ -198,7 +216,7 @@ def per_agent_kind(
         for algo in values.algo.values:
             one = values.sel(task=task, algo=algo).values.astype(float)
             if np.isfinite(one).any():
-                yield _evidence(str(task), str(algo), [one], level, bounds)
+                yield mean_evidence(str(task), str(algo), [one], level, bounds)
 
 
 def share_of_agents(holds: xr.DataArray, level: float) -> Iterator[Evidence]:
@@ -216,25 +234,14 @@ def share_of_agents(holds: xr.DataArray, level: float) -> Iterator[Evidence]:
                 yield Evidence(str(task), str(algo), share(int(one.sum()), one.size, level), one.size)
 
 
-def trained(ds: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
-    """The checkpoints of trained agents."""
-    return ds.sel(iteration=ds.iteration > 0)
-
-
 def probed(ds: xr.Dataset, params: Params) -> xr.Dataset:
     """The algorithms whose checkpoints are probed, those that the paper shows."""
     return ds.sel(algo=ds.algo.isin(params["probed"]))
 
 
-def at_budget(ds: xr.Dataset, params: Params) -> xr.Dataset:
+def at_budget(ds: xr.Dataset | xr.DataArray, params: Params) -> xr.Dataset | xr.DataArray:
     """The budget nearest to what training uses per iteration."""
     return ds.sel(budget=params["plot"]["budget"], method="nearest")
-
-
-def _evidence(task: str, algo: str, strata: Strata, level: float, bounds: tuple[int, int] | None) -> Evidence:
-    effect = stratified_mean(strata, level)
-    agents = int(sum(np.isfinite(values).sum() for values in strata))
-    return Evidence(task, algo, clip(effect, *bounds) if bounds else effect, agents)
 
 
 def _plain(value: float) -> float | None:

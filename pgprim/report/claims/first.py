@@ -5,14 +5,23 @@ edition judges tasks separately. These claims use the second edition's data and 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import product
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from pgprim.core.stratified import stratified_mean
-from pgprim.report.claims.claim import Claim, Evidence, Params, Results, Strata, at_budget, trained
+from pgprim.plotting.choose import trained
+from pgprim.report.claims.claim import (
+    Claim,
+    Evidence,
+    Params,
+    Results,
+    Strata,
+    at_budget,
+    mean_evidence,
+    probed,
+    strata_of,
+)
 
 CLEAR = 0.5
 """Smallest ceiling (the highest correlation that noise allows) at which a rank correlation is used."""
@@ -40,8 +49,7 @@ def _near_truth(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
 
 def _errors(ds: xr.Dataset, params: Mapping[str, Any], definition: str = "as_text") -> xr.DataArray:
     """Value errors of the algorithms that the paper shows, on fresh pairs."""
-    shown = ds.sel(algo=ds.algo.isin(params["probed"]))
-    return trained(shown.mre.sel(part="held_out", definition=definition))
+    return trained(probed(ds, params).mre.sel(part="held_out", definition=definition))
 
 
 def _gae_error(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
@@ -146,10 +154,7 @@ def _all_choices(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
 
 def _kinds(values: xr.DataArray) -> Strata:
     """One array of agents per task and algorithm, from values over (task, algo, seed)."""
-    return [
-        values.sel(task=task, algo=algo).values.astype(float)
-        for task, algo in product(values.task.values, values.algo.values)
-    ]
+    return [agents for task in values.task.values for agents in strata_of(values, task)]
 
 
 def _difference(values: xr.DataArray, dim: str, more: str, less: str) -> Strata:
@@ -163,19 +168,17 @@ def _first(
     statement: str,
     source: str,
     effect: str,
-    units: str,
     reads: str,
     figure: str,
     strata: Callable[[xr.Dataset, Mapping[str, Any]], Strata],
+    units: str = "1",
 ) -> Claim:
     """A claim with one row: the mean over kinds of agents."""
 
     def evidence(results: Results, params: Params, level: float) -> Iterator[Evidence]:
-        agents = strata(results[reads], params)
-        number = int(sum(np.isfinite(values).sum() for values in agents))
-        yield Evidence("", "", stratified_mean(agents, level), number)
+        yield mean_evidence("", "", strata(results[reads], params), level)
 
-    return Claim(statement, source, effect, units, (reads,), {"": figure}, evidence)
+    return Claim(statement, source, effect, (reads,), {"": figure}, evidence, units)
 
 
 FIRST_CLAIMS = {
@@ -183,7 +186,6 @@ FIRST_CLAIMS = {
         "With the pairs that training uses per iteration, gradient estimates of trained agents hardly agree",
         "Sec. 2.1, Fig. 1",
         "mean pairwise cosine at 2K pairs, checkpoints after 0",
-        "1",
         "gradient",
         "fig1",
         _agreement,
@@ -192,7 +194,6 @@ FIRST_CLAIMS = {
         "Estimates agree less the longer an agent has been trained",
         "Sec. 2.1, Fig. 1",
         "mean pairwise cosine at 2K pairs, last checkpoint less first",
-        "1",
         "gradient",
         "fig1",
         _agreement_lost,
@@ -201,7 +202,6 @@ FIRST_CLAIMS = {
         "Estimates agree less on harder tasks",
         "Sec. 2.1, Figs. 1 and 9",
         "mean pairwise cosine at 2K pairs, Humanoid less Hopper",
-        "1",
         "gradient",
         "fig9",
         _agreement_of_tasks,
@@ -210,7 +210,6 @@ FIRST_CLAIMS = {
         "To come near the true gradient takes several times more pairs than training uses",
         "Sec. 2.1, Fig. 2",
         "cosine to the true gradient, corrected for the truth's noise, at the first budget from twice 2K pairs up",
-        "1",
         "gradient",
         "fig2",
         _near_truth,
@@ -219,7 +218,6 @@ FIRST_CLAIMS = {
         "Value networks fit the targets they are trained on, on fresh pairs too",
         "Sec. 2.2, Figs. 3, 12",
         "mean relative error to V_old + A_GAE on fresh pairs, as published",
-        "1",
         "value",
         "fig3",
         _gae_error,
@@ -228,7 +226,6 @@ FIRST_CLAIMS = {
         "Value networks are far off the returns, by about half",
         "Sec. 2.2, Figs. 3, 12",
         "mean relative error to returns on fresh pairs, as published",
-        "1",
         "value",
         "fig3",
         _returns_error,
@@ -237,7 +234,6 @@ FIRST_CLAIMS = {
         "The same where returns are not cut and time limits are left out (our definition)",
         "Sec. 2.2, Figs. 3, 12",
         "mean relative error to returns on fresh pairs, exact",
-        "1",
         "value",
         "fig3",
         _returns_error_exact,
@@ -246,7 +242,6 @@ FIRST_CLAIMS = {
         "They are off the returns by far more than off their targets",
         "Sec. 2.2, Figs. 3, 12",
         "log₂ of the ratio of the two errors on fresh pairs, as published",
-        "1",
         "value",
         "fig3",
         _returns_against_gae,
@@ -255,7 +250,6 @@ FIRST_CLAIMS = {
         "The agent's value network makes gradient estimates agree more than no baseline",
         "Sec. 2.2, Fig. 4",
         "gain in mean pairwise cosine at the largest budget",
-        "1",
         "baselines",
         "fig4",
         _baseline_gain("value-zero"),
@@ -264,7 +258,6 @@ FIRST_CLAIMS = {
         "The true value function makes them agree more than the agent's",
         "Sec. 2.2, Fig. 4",
         "gain in mean pairwise cosine at the largest budget",
-        "1",
         "baselines",
         "fig4",
         _baseline_gain("true-value"),
@@ -273,7 +266,6 @@ FIRST_CLAIMS = {
         "With the pairs that training uses, the true value function would help little",
         "Sec. 2.2, Fig. 4",
         "gain in mean pairwise cosine at 2K pairs",
-        "1",
         "baselines",
         "fig4",
         _baseline_gain_at_budget,
@@ -282,7 +274,6 @@ FIRST_CLAIMS = {
         "TRPO keeps its bound on the mean KL divergence",
         "Sec. 2.4 and the first version",
         "share of iterations with mean KL ≤ δ on the update's own pairs",
-        "1",
         "trust_region",
         "trust_region",
         _keeps_delta,
@@ -291,7 +282,6 @@ FIRST_CLAIMS = {
         "TRPO keeps its bound on pairs it has not seen, too",
         "first version",
         "mean KL on fresh pairs over δ",
-        "1",
         "trust_region",
         "trust_region",
         _kl_on_fresh_pairs,
@@ -300,7 +290,6 @@ FIRST_CLAIMS = {
         "PPO's clipping does not keep ratios below 1 + ε",
         "Sec. 2.4 and the first version",
         "share of iterations with a ratio above 1 + ε on the update's own pairs",
-        "1",
         "trust_region",
         "trust_region",
         _breaks_eps,
@@ -309,7 +298,6 @@ FIRST_CLAIMS = {
         "PPO's clipping alone (PPO-M) does not keep TRPO's bound on the mean KL divergence",
         "Sec. 2.4 and the first version",
         "share of iterations with mean KL above the task's δ on the update's own pairs, PPO-M",
-        "1",
         "trust_region",
         "trust_region",
         _ppo_m_beyond_delta,
@@ -318,7 +306,6 @@ FIRST_CLAIMS = {
         "The mean KL divergence of PPO-M's updates grows during training",
         "first version and the talk",
         "log₂ of the ratio of mean KL, last quarter of the iterations over first, PPO-M",
-        "1",
         "trust_region",
         "trust_region",
         _ppo_m_kl_growth,
@@ -327,7 +314,6 @@ FIRST_CLAIMS = {
         "With the pairs that training uses, rewards cannot tell good steps from bad ones",
         "Sec. 2.3, Figs. 5, 19, 20",
         "share of noise in the reward's variance over the plane at 2K pairs per point, checkpoints after 0",
-        "1",
         "alignment",
         "alignment",
         _noise_at_budget,
@@ -336,7 +322,6 @@ FIRST_CLAIMS = {
         "With many times more pairs they can",
         "Sec. 2.3, Figs. 5, 19, 20",
         "the same at the largest number of pairs per point",
-        "1",
         "alignment",
         "alignment",
         _noise_at_most,
@@ -345,7 +330,6 @@ FIRST_CLAIMS = {
         "Surrogate and reward agree around untrained agents",
         "Sec. 2.3, Figs. 13-18",
         "rank correlation over the plane of a step by 2K pairs, less the reward's noise, checkpoint 0",
-        "1",
         "alignment",
         "alignment",
         _correlation("few", ("ppo", "trpo"), is_trained=False),
@@ -354,7 +338,6 @@ FIRST_CLAIMS = {
         "Around trained agents they do not",
         "Sec. 2.3, Figs. 6, 7, 13-18",
         "the same, checkpoints after 0",
-        "1",
         "alignment",
         "alignment",
         _correlation("few", ("ppo", "trpo"), is_trained=True),
@@ -363,7 +346,6 @@ FIRST_CLAIMS = {
         "TRPO's surrogate agrees with the reward where the step is made of many pairs",
         "Sec. 2.3, Figs. 6, 14, 16, 18",
         "rank correlation over the plane of a step by many pairs, less the reward's noise, checkpoints after 0",
-        "1",
         "alignment",
         "alignment",
         _correlation("many", ("trpo",), is_trained=True),
@@ -372,7 +354,6 @@ FIRST_CLAIMS = {
         "PPO's surrogate does not agree with it even then",
         "Sec. 2.3, Figs. 7, 13, 15, 17",
         "the same for PPO",
-        "1",
         "alignment",
         "alignment",
         _correlation("many", ("ppo",), is_trained=True),
@@ -382,10 +363,10 @@ FIRST_CLAIMS = {
         "first version",
         "final return with reward normalisation, orthogonal weights, annealing and value clipping less without, "
         "each at its best learning rate",
-        "reward",
         "ablation",
         "ablation",
         _all_choices,
+        units="reward",
     ),
 }
 """By name; the rule of each stands in the parameter file under `claims.first_rules`."""

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from pgprim.core.welch import welch_interval
+from pgprim.plotting.choose import trained
 from pgprim.report.claims.claim import (
     COSINE,
     Claim,
@@ -16,7 +17,6 @@ from pgprim.report.claims.claim import (
     per_agent_kind,
     per_task,
     probed,
-    trained,
 )
 
 NEAR = 0.9
@@ -78,7 +78,6 @@ CLAIMS = {
         "With the pairs that training uses per iteration, gradient estimates of trained agents hardly agree",
         "Sec. 2.1, Fig. 1",
         "mean pairwise cosine at 2K pairs, trained checkpoints",
-        "1",
         ("gradient",),
         AGREEMENT,
         _agreement,
@@ -87,7 +86,6 @@ CLAIMS = {
         "Estimates agree less the longer an agent has been trained",
         "Sec. 2.1, Fig. 1",
         "log₂ of the gradient noise scale at the last checkpoint over that at the first trained one",
-        "1",
         ("gradient",),
         AGREEMENT,
         _noise_grows,
@@ -96,7 +94,6 @@ CLAIMS = {
         "Estimates agree less on Humanoid than on Hopper",
         "Sec. 2.1, Figs. 1 and 9",
         "log₂ of Humanoid's gradient noise scale over Hopper's, trained checkpoints",
-        "1",
         ("gradient",),
         {"": "noise_scale"},
         _noise_of_tasks,
@@ -105,7 +102,6 @@ CLAIMS = {
         "An estimate near the true gradient takes several times more pairs than training uses",
         "Sec. 2.1, Fig. 2",
         "log₂ of the pairs for a cosine of 0.9 to the true gradient, by the noise scale, over 2K",
-        "1",
         ("gradient",),
         TRUTH,
         _pairs_to_truth,
@@ -114,7 +110,6 @@ CLAIMS = {
         "With a million pairs, estimates are near the true gradient",
         "Sec. 2.1, Fig. 2",
         "cosine to the true gradient at 10⁶ pairs, by the noise scale, trained checkpoints",
-        "1",
         ("gradient",),
         TRUTH,
         _truth_at_most,
@@ -123,7 +118,6 @@ CLAIMS = {
         "The algorithms' update steps agree no better than gradient estimates",
         "Sec. 2.1, footnote",
         "mean pairwise cosine of update steps minus that of gradient estimates at 2K pairs, trained checkpoints",
-        "1",
         ("steps", "gradient"),
         {"": "steps"},
         _steps,

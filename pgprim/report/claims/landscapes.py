@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pgprim.plotting.choose import trained
 from pgprim.report.claims.claim import (
     COSINE,
     SHARE,
@@ -12,7 +13,6 @@ from pgprim.report.claims.claim import (
     at_budget,
     per_agent_kind,
     per_task,
-    trained,
 )
 
 ALIGNMENT, PROMISE = {"": "alignment"}, {"": "promise"}
@@ -54,7 +54,6 @@ CLAIMS = {
         "With the pairs that training uses, measured rewards do not separate good from bad steps of trained agents",
         "Sec. 2.3, Figs. 5, 19, 20",
         "share of noise in the reward's variance over the plane at 2K pairs per point, trained checkpoints",
-        "1",
         ("alignment",),
         ALIGNMENT,
         _noise_at_budget,
@@ -63,7 +62,6 @@ CLAIMS = {
         "With many times more pairs than training uses, measured rewards separate good from bad steps",
         "Sec. 2.3, Figs. 5, 19, 20",
         "share of noise in the reward's variance over the plane at the most pairs per point, trained checkpoints",
-        "1",
         ("alignment",),
         ALIGNMENT,
         _noise_at_most,
@@ -72,7 +70,6 @@ CLAIMS = {
         "Surrogate and reward agree along the step around untrained agents",
         "Sec. 2.3, Figs. 13-18",
         "rank correlation within columns of equal β of the plane of a step by 2K pairs, checkpoint 0",
-        "1",
         ("alignment",),
         ALIGNMENT,
         _agreement("few", ("ppo", "trpo"), is_trained=False, by_algo=False),
@@ -81,7 +78,6 @@ CLAIMS = {
         "Surrogate and reward do not agree along the step around trained agents",
         "Sec. 2.3, Figs. 6, 7, 13-18",
         "rank correlation within columns of equal β of the plane of a step by 2K pairs, trained checkpoints",
-        "1",
         ("alignment",),
         ALIGNMENT,
         _agreement("few", ("ppo", "trpo"), is_trained=True, by_algo=False),
@@ -90,7 +86,6 @@ CLAIMS = {
         "TRPO's surrogate agrees with the reward along steps made from many pairs",
         "Sec. 2.3, Figs. 6, 14, 16, 18",
         "rank correlation within columns of equal β of the plane of a step by many pairs, trained checkpoints",
-        "1",
         ("alignment",),
         ALIGNMENT,
         _agreement("many", ("trpo",), is_trained=True, by_algo=True),
@@ -99,7 +94,6 @@ CLAIMS = {
         "PPO's surrogate does not agree with the reward along the step, even for steps made from many pairs",
         "Sec. 2.3, Figs. 7, 13, 15, 17",
         "rank correlation within columns of equal β of the plane of a step by many pairs, trained checkpoints",
-        "1",
         ("alignment",),
         ALIGNMENT,
         _agreement("many", ("ppo",), is_trained=True, by_algo=True),
@@ -108,7 +102,6 @@ CLAIMS = {
         "Most of the surrogate gain of a step made from 2K pairs is overfitting to those pairs (our measure)",
         "beyond Sec. 2.3",
         "surrogate of the step on fresh batches over that on its own batch, trained checkpoints",
-        "1",
         ("promise",),
         PROMISE,
         _kept_promise,

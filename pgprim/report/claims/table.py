@@ -1,11 +1,27 @@
-"""The claims as a table in Markdown."""
+"""The judged claims: their file, and a table of them in Markdown."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from pgprim.types.errors import UserError
 
 BEGIN, END = "<!-- claims: written by pgprim.commands.claims -->", "<!-- end of claims -->"
 
 Claims = Mapping[str, Mapping[str, Any]]
+
+
+def read_claims(path: Path) -> dict[str, Any]:
+    """Judged claims by name, from their file.
+
+    Raises:
+        UserError: It is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: no rows of claims ({error}); make them with `snakemake {path}`") from None
 
 
 def table(claims: Claims) -> str:

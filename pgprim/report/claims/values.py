@@ -5,25 +5,26 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
+from pgprim.plotting.choose import trained
 from pgprim.report.claims.claim import (
     Claim,
     Evidence,
     Params,
     Results,
+    at_budget,
     per_task,
     per_task_ratio,
     probed,
-    trained,
 )
 
 ERRORS = {"walker2d": "fig3", "": "fig12"}
 BASELINES = {"": "fig4"}
 
 
-def _errors(results: Results, params: Params, target: str, definition: str = "as_text") -> xr.DataArray:
+def _errors(results: Results, params: Params, target: str) -> xr.DataArray:
     """Σ|V − target| / Σ|target| on held-out pairs (robust against targets near 0), at trained agents' iterations."""
     ds = probed(results["value"], params)
-    return trained(ds.total_re.sel(part="held_out", target=target, definition=definition))
+    return trained(ds.total_re.sel(part="held_out", target=target, definition="as_text"))
 
 
 def _gae_error(results: Results, params: Params, level: float) -> Iterator[Evidence]:
@@ -51,10 +52,7 @@ def _gain(more: str, less: str, at_2k: bool):
 
     def gain(results: Results, params: Params, level: float) -> Iterator[Evidence]:
         cosine = trained(results["baselines"].cosine)
-        cosine = (
-            cosine.sel(budget=params["plot"]["budget"], method="nearest") if at_2k else cosine.isel(budget=-1)
-        )
-        mean = cosine.mean("iteration")
+        mean = (at_budget(cosine, params) if at_2k else cosine.isel(budget=-1)).mean("iteration")
         return per_task_ratio(mean.sel(baseline=more, drop=True), mean.sel(baseline=less, drop=True), level)
 
     return gain
@@ -65,7 +63,6 @@ CLAIMS = {
         "Value networks fit their training targets, also on held-out pairs",
         "Sec. 2.2, Figs. 3, 12",
         "Σ|V − (V_old + A_GAE)| over Σ|V_old + A_GAE| on held-out pairs",
-        "1",
         ("value",),
         ERRORS,
         _gae_error,
@@ -74,7 +71,6 @@ CLAIMS = {
         "Value networks have a relative error of about one half against returns as the paper computes them",
         "Sec. 2.2, Figs. 3, 12",
         "mean relative error against returns on held-out pairs, by the paper's formula",
-        "1",
         ("value",),
         ERRORS,
         _returns_error,
@@ -83,7 +79,6 @@ CLAIMS = {
         "Value networks predict uncut returns worse than the true value function would (our definition)",
         "Sec. 2.2, Figs. 3, 12",
         "log₂ of Σ|V − R|/Σ|R| over the floor (the error of V^π on the same pairs), for uncut returns",
-        "1",
         ("floors",),
         ERRORS,
         _beyond_floor,
@@ -92,7 +87,6 @@ CLAIMS = {
         "Value networks have a much larger error against returns than against their targets",
         "Sec. 2.2, Figs. 3, 12",
         "log₂ of the ratio of the two errors Σ|error|/Σ|target| on held-out pairs",
-        "1",
         ("value",),
         ERRORS,
         _returns_against_gae,
@@ -101,7 +95,6 @@ CLAIMS = {
         "Gradient estimates agree more with the agent's value network as baseline than without a baseline",
         "Sec. 2.2, Fig. 4",
         "log₂ of the mean pairwise cosine with the agent's V over that with no baseline, at 10K pairs",
-        "1",
         ("baselines",),
         BASELINES,
         _gain("value", "zero", at_2k=False),
@@ -110,7 +103,6 @@ CLAIMS = {
         "Gradient estimates agree more with the true value function as baseline than with the agent's",
         "Sec. 2.2, Fig. 4",
         "log₂ of the mean pairwise cosine with V* over that with the agent's V, at 10K pairs",
-        "1",
         ("baselines",),
         BASELINES,
         _gain("true", "value", at_2k=False),
@@ -119,7 +111,6 @@ CLAIMS = {
         "With the pairs that training uses, the agent's value network increases agreement only a little",
         "Sec. 2.2, Fig. 4",
         "log₂ of the mean pairwise cosine with the agent's V over that with no baseline, at 2K pairs",
-        "1",
         ("baselines",),
         BASELINES,
         _gain("value", "zero", at_2k=True),

@@ -7,14 +7,13 @@ from pgprim.plotting.labels import order_algos, order_tasks
 from pgprim.report.site.collect import Estimates
 
 
-def agents(estimates: Mapping[str, Estimates], root: str = "data/estimates") -> list[dict[str, Any]]:
+def agents(estimates: Mapping[str, Estimates]) -> list[dict[str, Any]]:
     """All agents that have results, in the order of the paper's tasks and algorithms.
 
-    Files lie at `ROOT/PROBE/TASK/ALGO/SEED.nc`, or at `.../SEED/ITERATION.nc` or `.../SEED/ITERATION/KIND.nc`.
+    Files lie at `data/estimates/PROBE/TASK/ALGO/SEED.nc`, or at `.../SEED/ITERATION.nc` or `.../SEED/ITERATION/KIND.nc`.
 
     Args:
         estimates: Results by probe.
-        root: The folder of all probes, as the commands name it.
 
     Returns:
         For each agent `task`, `algo`, `seed`, its `checkpoints` (SHA-256 by iteration), `environment` and `semantics`
@@ -28,7 +27,7 @@ def agents(estimates: Mapping[str, Estimates], root: str = "data/estimates") -> 
                 (task, algo, int(seed)),
                 {"task": task, "algo": algo, "seed": int(seed), "checkpoints": {}, "files": []},
             )
-            path = f"{root}/{probe}/{name}"
+            path = f"data/estimates/{probe}/{name}"
             agent["files"].append(
                 {"probe": probe, "case": "/".join(case), "path": path, "sha256": results.digests[name]}
             )

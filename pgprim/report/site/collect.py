@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from pgprim.core.smoothing import moderated_se, smooth
-from pgprim.core.surface_noise import noise_share
+from pgprim.plotting.choose import budgets_of
 from pgprim.plotting.combine import combine
+from pgprim.plotting.surfaces import reward_surface
 from pgprim.report.site.encode import encode, numbers
 from pgprim.store.datasets import load_dataset
 from pgprim.store.files import digest
@@ -109,28 +109,17 @@ def planes(estimates: Estimates, level: float) -> list[dict[str, Any]]:
 
 
 def _plane(labels: dict[str, Any], one: xr.Dataset, level: float) -> dict[str, Any]:
-    points = np.stack(np.meshgrid(one.alpha.values, one.beta.values, indexing="ij"), -1).reshape(-1, 2)
     rewards = []
-    for budget in one.budget.values:
-        at = one.sel(budget=budget)
-        reward, se, num = (
-            at[name].transpose("alpha", "beta").values.ravel()
-            for name in ("reward", "reward_se", "num_trajectories")
-        )
-        if not np.isfinite(reward).any():
-            continue
-        halves = at.reward_half.transpose("alpha", "beta", "half").values.reshape(-1, 2)
-        smoothed = np.full_like(reward, np.nan)
-        if (num > 1).any():
-            smoothed = smooth(points, reward, moderated_se(se, np.nan_to_num(num))).mean
+    for budget in budgets_of(one.reward):
+        surface = reward_surface(one.sel(budget=budget), level)
         rewards.append(
             {
                 "pairs": int(budget),
-                "reward": numbers(reward),
-                "se": numbers(se, 3),
-                "num": numbers(num),
-                "smoothed": numbers(smoothed),
-                "noise_share": numbers(np.array(noise_share(halves, level)), 3),
+                "reward": numbers(surface.reward),
+                "se": numbers(surface.se, 3),
+                "num": numbers(surface.num),
+                "smoothed": numbers(surface.smoothed),
+                "noise_share": numbers(np.array(surface.noise_share), 3),
             }
         )
     return {

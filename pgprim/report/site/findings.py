@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from pgprim.plotting.choose import trained
 from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
 from pgprim.plotting.style import GREY, colour, marker, style
 
@@ -59,18 +60,14 @@ def findings(
     ]
 
 
-def _trained(ds: xr.Dataset) -> xr.Dataset:
-    return ds.sel(iteration=ds.iteration > 0)
-
-
 def _gradients(ds: xr.Dataset | None, pairs: int) -> Finding:
     subject = "How much do gradient estimates agree?"
-    if ds is None or not np.isfinite(_trained(ds).cosine).any():
+    if ds is None or not np.isfinite(trained(ds).cosine).any():
         return Finding(
             subject, "There are no gradient estimates of trained agents yet.", None, "fig1", "gradients"
         )
-    trained = _trained(ds)
-    at = trained.sel(budget=pairs, method="nearest")
+    ds = trained(ds)
+    at = ds.sel(budget=pairs, method="nearest")
     cosines = at.cosine.values[np.isfinite(at.cosine.values)]
     middle = float(np.median(cosines))
     headline = (
@@ -82,14 +79,14 @@ def _gradients(ds: xr.Dataset | None, pairs: int) -> Finding:
         f"Estimates from {count_label(int(at.budget))} state-action pairs have a mean pairwise cosine of {middle:.2f} "
         f"(median of {len(cosines)} trained checkpoints; from {_signed(cosines.min())} to {_signed(cosines.max())}). "
     )
-    scales = _at_largest_budget(trained.noise_scale)
+    scales = _at_largest_budget(ds.noise_scale)
     if len(scales):
         text += (
             f"The gradient noise scale has a median of {count_label(float(f'{np.median(scales):.2g}'))} pairs; training "
             f"uses {count_label(pairs)} per iteration."
         )
     return Finding(
-        headline, text, _svg(lambda figure: _draw_gradients(figure, trained, pairs)), "fig1", "gradients"
+        headline, text, _svg(lambda figure: _draw_gradients(figure, ds, pairs)), "fig1", "gradients"
     )
 
 
@@ -125,17 +122,17 @@ def _draw_gradients(figure: Figure, ds: xr.Dataset, pairs: int) -> None:
 def _values(ds: xr.Dataset | None, floors: xr.Dataset | None) -> Finding:
     subject = "How wrong are value networks?"
     wanted = {"target": "returns", "part": "held_out"}
-    if ds is None or not np.isfinite(_trained(ds).mre.sel(wanted)).any():
+    if ds is None or not np.isfinite(trained(ds).mre.sel(wanted)).any():
         return Finding(subject, "There are no value errors of trained agents yet.", None, "fig3", "values")
-    trained = _trained(ds)
-    held_out = trained.mre.sel(part="held_out").mean(["iteration", "seed"])
+    ds = trained(ds)
+    held_out = ds.mre.sel(part="held_out").mean(["iteration", "seed"])
     errors = {
         "targets": held_out.sel(target="gae", definition="as_text"),
         "returns, as published": held_out.sel(target="returns", definition="as_text"),
         "returns, not cut": held_out.sel(target="returns", definition="exact"),
     }
-    if floors is not None and np.isfinite(_trained(floors).floor).any():
-        floor = _trained(floors).floor.mean(["iteration", "seed"])
+    if floors is not None and np.isfinite(trained(floors).floor).any():
+        floor = trained(floors).floor.mean(["iteration", "seed"])
         errors["Vπ itself, not cut"] = floor.sel(target="returns", definition="exact")
     errors = {
         name: error.drop_vars(["target", "definition", "part"], errors="ignore")

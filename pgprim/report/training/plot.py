@@ -7,15 +7,17 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from pgprim.core.interquartile_mean import interquartile_mean
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import band_handles, draw_band
-from pgprim.plotting.labels import algo_label, axis_label, order_algos, task_label
-from pgprim.plotting.panels import legend_above, panel_grid
-from pgprim.plotting.style import ABOVE, ALL, GREY, ONE, PUBLISHED, look, style
+from pgprim.plotting.iterations import average_iterations, iterations_label, sparse_markers
+from pgprim.plotting.labels import algos_of, axis_label, task_label
+from pgprim.plotting.legends import algo_handles, grey_handle, legend_above
+from pgprim.plotting.panels import panel_grid
+from pgprim.plotting.published import PUBLISHED_RETURN, published_returns
+from pgprim.plotting.style import ABOVE, ALL, ONE, PUBLISHED, look, style
 from pgprim.store.labelled import BOUNDS
 
 FIGURES = ("fig8",)
@@ -47,8 +49,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         UserError: If `ds` does not hold training records.
     """
     ds = choose(ds, ["return_mean"])
-    width = -(-ds.sizes["iteration"] // POINTS)
-    ds = ds.coarsen(iteration=width, boundary="pad", side="left").mean(keep_attrs=True)
+    ds, width = average_iterations(ds, POINTS)
     mean, ends = xr.apply_ufunc(
         _over_seeds,
         ds.return_mean,
@@ -59,6 +60,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     units = {"units": ds.return_mean.attrs["units"]}
     # The definition is too long for an axis, so it moves to the attribute that CF conventions have for definitions.
     short = {"long_name": "mean episode return", "comment": ds.return_mean.attrs["long_name"]}
+    published = published_returns(params["plot"]["published"], ds.task.values, ds.algo.values)
     between = f"{100 * LEVEL:g} % interval between agents of the interquartile mean over seeds"
     return ds.assign(
         return_mean=ds.return_mean.assign_attrs(short),
@@ -66,18 +68,9 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
             units, long_name="interquartile mean over seeds of the mean episode return"
         ),
         seeds_mean_ci=ends.assign_coords(bound=list(BOUNDS)).assign_attrs(units, long_name=between),
-        published=_published(ds, params["plot"]["published"]).assign_attrs(
-            units, long_name="return that was published for the -v2 task after about a million pairs"
-        ),
+        published=(("task", "algo"), published, units | {"long_name": PUBLISHED_RETURN[0]}),
         drawn_seeds=((), params["plot"]["seeds"], {"long_name": "most seeds drawn one by one", "units": "1"}),
     ).assign_attrs(figure=figure, level=LEVEL, iterations_per_point=width)
-
-
-def _published(ds: xr.Dataset, returns: Mapping[str, Mapping[str, float | int]]) -> xr.DataArray:
-    """Published returns over (task, algo), NaN where there is none."""
-    tasks, algos = ds.task.values, ds.algo.values
-    values = [[returns.get(task, {}).get(algo, np.nan) for algo in algos] for task in tasks]
-    return xr.DataArray(values, {"task": tasks, "algo": algos}, ("task", "algo"))
 
 
 def _over_seeds(returns: np.ndarray) -> tuple[float, np.ndarray]:
@@ -105,8 +98,7 @@ def plot(ds: xr.Dataset) -> Figure:
             panel.remove()
         for panel in axes[:, 0]:
             panel.set_ylabel(axis_label(ds.return_mean, width=22))
-        width = int(ds.attrs["iterations_per_point"])
-        figure.supxlabel("Training iteration" + (f" (means over {width} iterations)" if width > 1 else ""))
+        figure.supxlabel(iterations_label(ds))
         legend_above(figure, _handles(ds))
         return figure
 
@@ -118,7 +110,7 @@ def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
         panel: The axes to draw into.
         ds: What `select` gives, for one task.
     """
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     for place, algo in enumerate(algos):
         (hue, symbol), one = look(algo, algos), ds.sel(algo=algo)
         seeds = [seed for seed in ds.seed.values if np.isfinite(one.return_mean.sel(seed=seed)).any()]
@@ -129,10 +121,9 @@ def draw_returns(panel: Axes, ds: xr.Dataset) -> None:
             panel.plot(
                 one.iteration, one.return_mean.sel(seed=seed), color=hue, label=f"{algo} {seed}", **ONE
             )
-        apart = max(1, one.iteration.size // 6)
         panel.plot(
             one.iteration, one.seeds_mean, color=hue, marker=symbol, markersize=3, markeredgewidth=0,
-            markevery=(place % apart, apart), label=f"{algo} mean", **ALL,
+            markevery=sparse_markers(place, one.iteration.size), label=f"{algo} mean", **ALL,
         )  # fmt: skip
     panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     panel.set_xlim(float(ds.iteration.min()), float(ds.iteration.max()))
@@ -164,21 +155,12 @@ def _draw_published(panel: Axes, published: Mapping[str, float]) -> None:
 
 
 def _handles(ds: xr.Dataset) -> list[list]:
-    algos = tuple(order_algos(ds.algo.values.tolist()))
-    means = [
-        Line2D(
-            [], [], color=look(algo, algos).colour, marker=look(algo, algos).marker, markersize=3, markeredgewidth=0,
-            label=f"{algo_label(algo)}, interquartile mean", **ALL,
-        )
-        for algo in algos
-    ]  # fmt: skip
-    one = Line2D([], [], color=GREY, label="one seed", **ONE)
-    published = Line2D(
-        [], [], color=GREY, linestyle="", marker=PUBLISHED, markersize=6, markeredgewidth=0,
-        label="published for the -v2 task",
-    )  # fmt: skip
+    means = algo_handles(algos_of(ds), ", interquartile mean", markersize=3, markeredgewidth=0, **ALL)
+    published = grey_handle(
+        "published for the -v2 task", linestyle="", marker=PUBLISHED, markersize=6, markeredgewidth=0
+    )
     return [
         means,
-        [one, *band_handles(ds, "between agents")],
+        [grey_handle("one seed", **ONE), *band_handles(ds, "between agents")],
         [published] if ds.published.notnull().any() else [],
     ]

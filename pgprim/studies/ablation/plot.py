@@ -15,7 +15,8 @@ from pgprim.core.final_return import final_return
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import bar_handles, reach_of
 from pgprim.plotting.labels import axis_label, task_label
-from pgprim.plotting.panels import legend_above, panel_grid, text_handle
+from pgprim.plotting.legends import legend_above, text_handle
+from pgprim.plotting.panels import name_columns, panel_grid
 from pgprim.plotting.style import ALGOS, GREY, style
 from pgprim.store.labelled import label, stack_values
 from pgprim.store.records import LABELS
@@ -151,8 +152,7 @@ def plot_distributions(ds: xr.Dataset) -> Figure:
         for panel, switch in zip(line, ds.switch.values, strict=True):
             draw_split(panel, ds.sel(task=task), switch)
         line[0].set_ylabel(f"{task_label(task)}: share of runs" if ds.task.size > 1 else "Share of runs")
-    for panel, switch in zip(axes[0], ds.switch.values, strict=True):
-        panel.set_title(effect_label(switch))
+    name_columns(axes, map(effect_label, ds.switch.values))
     figure.supxlabel(axis_label(ds.final_return))
     handles = [
         Line2D([], [], color=hue, linewidth=width, label=level) for level, (hue, width) in LEVELS.items()

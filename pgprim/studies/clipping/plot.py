@@ -9,18 +9,20 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from pgprim.core.final_return import final_return
-from pgprim.core.intervals import Interval, t_interval
+from pgprim.core.interval_arrays import mean_intervals
 from pgprim.plotting.choose import choose
-from pgprim.plotting.intervals import ends_of, percent
+from pgprim.plotting.intervals import ends_of, interval_words
+from pgprim.plotting.iterations import average_iterations, iterations_label
 from pgprim.plotting.labels import axis_label, task_label
-from pgprim.plotting.panels import legend_above, panel_grid
+from pgprim.plotting.legends import grey_handle, legend_above
+from pgprim.plotting.panels import panel_grid
+from pgprim.plotting.published import PUBLISHED_RETURN, published_handles, published_returns
 from pgprim.plotting.seeds import over_seeds
 from pgprim.plotting.style import ALL, DASHES, GREY, ONE, colour, shades, style
 from pgprim.store.labelled import label
@@ -38,12 +40,12 @@ QUANTITIES = {
     "final_cost_clipped": ("cost of clipped actions per episode", "reward"),
     "final_cost": ("cost of actions as drawn per episode", "reward"),
 }
-"""Columns of the second page; of costs, the one that a run's environment charges is that of what becomes of its actions."""
+"""Columns of the second page. Environments charge the cost of clipped actions where they are clipped, else that as drawn."""
 
 DESCRIBED = {
     **{f"{name}{end}": words for name, words in QUANTITIES.items() for end in ("", "_mean")},
     "return_curve": ("mean episode return", "reward"),
-    "published": ("return that was published for the -v2 task after about a million pairs", "reward"),
+    "published": PUBLISHED_RETURN,
     "rate": ("learning rate of the policy in multiples of the task's own", "1"),
     "is_clipped": ("whether actions are clipped before the environment sees them", "1"),
     **LABELS,
@@ -54,9 +56,9 @@ DESCRIBED = {
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
     """The dataset that the figure draws: curves of every run, what each seed came to, and the means over seeds.
 
-    Lengths and costs are taken over the same iterations as final returns, so far as costs were measured there; a run that diverged
-    counts with its first iteration in all of them (`core.final_return`). The cost of an episode is that of a mean step times
-    the mean length.
+    Lengths and costs are taken over the same iterations as final returns, so far as costs were measured there; a run
+    that diverged counts with its first iteration in all of them (`core.final_return`). The cost of an episode is that
+    of a mean step times the mean length.
 
     Args:
         figure: One of `FIGURES`.
@@ -78,26 +80,19 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
             QUANTITIES, (returns, lengths, clipped * lengths, drawn * lengths), strict=True
         )
     }
-    width = -(-ds.iteration.size // POINTS)
-    curves = ds.return_mean.coarsen(iteration=width, boundary="pad", side="left").mean()
+    curves, width = average_iterations(ds.return_mean, POINTS)
     rates, are_clipped = zip(*clipping_runs(block).values(), strict=True)
     numbers = {
         **{name: ((*dims, "seed"), values) for name, values in finals.items()},
-        **{f"{name}_mean": (dims, _means(values, level)) for name, values in finals.items()},
+        **{f"{name}_mean": (dims, mean_intervals(values, level)) for name, values in finals.items()},
         "return_curve": ((*dims, "seed", "iteration"), curves.values),
-        "published": (("task",), [published.get(task, {}).get(STUDIED, np.nan) for task in ds.task.values]),
+        "published": (("task",), published_returns(published, ds.task.values, [STUDIED])[:, 0]),
         "rate": (("run",), np.array(rates, float)),
         "is_clipped": (("run",), np.array(are_clipped, np.int8)),
     }
     coords = {name: ds[name].values for name in (*dims, "seed")} | {"iteration": curves.iteration.values}
     attrs = {"figure": figure, "level": level, "iterations_per_point": width}
     return label(numbers, DESCRIBED, coords, attrs)
-
-
-def _means(values: Float[np.ndarray, "*place seed"], level: float) -> Interval:
-    """Means over the seeds that have a number, with their intervals."""
-    ends = np.apply_along_axis(lambda one: t_interval(one[np.isfinite(one)], level), -1, values)
-    return Interval(*np.moveaxis(ends, -1, 0))
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
@@ -114,15 +109,12 @@ def plot_curves(ds: xr.Dataset) -> Figure:
             draw_curves(panel, ds.sel(task=task, version=version))
             panel.set_title(f"{task_label(task)}-{version}")
         row[0].set_ylabel(axis_label(ds.return_curve, width=22))
-    width = int(ds.attrs["iterations_per_point"])
-    figure.supxlabel("Training iteration" + (f" (means over {width} iterations)" if width > 1 else ""))
+    figure.supxlabel(iterations_label(ds))
     runs = [
         Line2D([], [], **look, **ALL, label=f"{words}, median")
         for look, words in zip(run_looks(ds), run_labels(ds), strict=True)
     ]
-    seed = Line2D([], [], color=GREY, **ONE, label="one seed")
-    level = Line2D([], [], color=GREY, linestyle=DASHES["level"], label="published for the -v2 task")
-    legend_above(figure, [runs, [seed, *([level] if np.isfinite(ds.published).any() else [])]])
+    legend_above(figure, [runs, [grey_handle("one seed", **ONE), *published_handles(ds)]])
     return figure
 
 
@@ -156,11 +148,11 @@ def plot_finals(ds: xr.Dataset) -> Figure:
     names = [f"-{version}, {words}" for version in ds.version.values for words in run_labels(ds)]
     axes[0, 0].set_yticks(range(rows), names)
     axes[0, 0].set_ylim(rows - 0.4, -0.6)
-    seed = Line2D([], [], color=GREY, marker="o", markersize=2, linestyle="", alpha=0.55, label="one seed")
-    words = f"mean and {percent(ds.attrs['level'])} interval between agents"
-    mean = Line2D([], [], color=GREY, marker="|", markersize=8, linewidth=1.0, label=words)
-    level = Line2D([], [], color=GREY, linestyle=DASHES["level"], label="published for the -v2 task")
-    legend_above(figure, [[seed], [mean], [level] if np.isfinite(ds.published).any() else []])
+    seed = grey_handle("one seed", marker="o", markersize=2, linestyle="", alpha=0.55)
+    mean = grey_handle(
+        f"mean and {interval_words(ds, 'between agents')}", marker="|", markersize=8, linewidth=1.0
+    )
+    legend_above(figure, [[seed], [mean], published_handles(ds)])
     return figure
 
 
@@ -190,7 +182,7 @@ def draw_finals(panel: Axes, ds: xr.Dataset, name: str) -> None:
 
 
 def run_looks(ds: xr.Dataset) -> list[dict[str, Any]]:
-    """PPO's colour, darker for a larger learning rate, and dashed where actions are not clipped, as in the released code."""
+    """PPO's colour, darker for a larger learning rate; dashed without clipping of actions, as in the released code."""
     rates = sorted(set(ds.rate.values))
     hues = dict(zip(rates, shades(colour(STUDIED), len(rates)), strict=True))
     return [

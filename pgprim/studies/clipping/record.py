@@ -27,15 +27,15 @@ def _check(params: Params) -> Iterator[str]:
     block = params["clipping"]
     if 1 not in block["rates"]:
         yield (
-            f"clipping.rates is {block['rates']}, but must hold 1, the agents' own, at which runs with and without clipping "
-            "are compared"
+            f"clipping.rates is {block['rates']}, but must hold 1, the agents' own, at which runs with and without "
+            "clipping are compared"
         )
     for task in block["tasks"]:
         env_id = params["env"][task]["id"]
         if not VERSION.search(env_id):
             yield (
-                f"clipping.tasks names {task}, but env.{task}.id is {env_id}, which does not end in a version such as -v5; "
-                "it must, because the study compares versions"
+                f"clipping.tasks names {task}, but env.{task}.id is {env_id}, which does not end in a version such as "
+                "-v5; it must, because the study compares versions"
             )
 
 

@@ -8,21 +8,24 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from pgprim.core.final_return import final_return
-from pgprim.core.intervals import Interval, t_interval
+from pgprim.core.interval_arrays import intervals_over
+from pgprim.core.intervals import t_interval
 from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import bar_handles, reach_of
+from pgprim.plotting.iterations import average_iterations
 from pgprim.plotting.labels import axis_label, count_label, task_label
-from pgprim.plotting.panels import legend_above, panel_grid
+from pgprim.plotting.legends import legend_above
+from pgprim.plotting.panels import panel_grid
 from pgprim.plotting.style import GREY, colour, marker, shades, style
-from pgprim.store.labelled import label, stack_values
+from pgprim.store.labelled import label
 from pgprim.store.records import LABELS
 from pgprim.types.variants import regime_iterations
 
 FIGURES = ("sample_regime",)
-SMOOTH = 25
+POINTS = 25
 """Points along a curve of returns at most: neighbouring iterations are averaged."""
 
 
@@ -34,7 +37,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All records of the study.
-        params: The parameter file; of it only `regime` is used.
+        params: The parameter file: `regime` and `plot.level`.
 
     Raises:
         UserError: If `ds` does not hold records of the study.
@@ -43,18 +46,17 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     ds = choose(ds, ["return_mean", "half_cosine", "diverged"]).squeeze("algo", drop=True)
     ds = ds.transpose("task", "pairs", "rate", "seed", "iteration")
     counts = [regime_iterations(block, int(pairs)) for pairs in ds.pairs.values]
-    shape = tuple(ds.sizes[name] for name in ("task", "pairs", "rate"))
-    finals = np.empty((*shape, ds.seed.size))
+    dims = ("task", "pairs", "rate")
+    finals = np.empty([ds.sizes[name] for name in (*dims, "seed")])
     for place, count in enumerate(counts):
         one = ds.isel(pairs=place, iteration=slice(0, count))
         finals[:, place] = final_return(
             one.return_mean.values, one.diverged.values.astype(bool), block["final"]
         )
-    means = [t_interval(values, params["plot"]["level"]) for values in finals.reshape(-1, ds.seed.size)]
-    dims = ("task", "pairs", "rate")
+    level = params["plot"]["level"]
     curves = {"return_curve": ds.return_mean, "agreement_curve": ds.half_cosine}
     variables = {
-        "final_mean": (dims, Interval(*(ends.reshape(shape) for ends in stack_values(means)))),
+        "final_mean": (dims, intervals_over(finals, lambda values: t_interval(values, level))),
         "final_return": ((*dims, "seed"), finals),
         "num_iterations": (("pairs",), counts),
         "diverged": ((*dims, "seed"), ds.diverged.values),
@@ -74,7 +76,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         **LABELS,
     }
     coords = {name: ds[name].values for name in (*dims, "seed", "iteration")}
-    found = label(variables, described, coords, {"figure": figure, "level": params["plot"]["level"]})
+    found = label(variables, described, coords, {"figure": figure, "level": level})
     found.final_return.attrs["comment"] = (
         f"mean return over the last {100 * block['final']:g} % of the iterations"
     )
@@ -94,11 +96,11 @@ def plot_curves(ds: xr.Dataset) -> Figure:
         for place, look in enumerate(regime_looks(ds)):
             one = ds.sel(rate=rate).isel(pairs=place, iteration=slice(0, int(ds.num_iterations[place])))
             draw_run(column, one, look)
-        column[0].set_title(rate_label(rate))
+        column[0].set_title(f"learning rate × {rate:g}")
         for panel in (column[0], column[2]):
             panel.set_xlim(0, float((ds.pairs * ds.num_iterations).max()))
             panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
-            panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value)))
+            panel.xaxis.set_major_formatter(lambda value, _: count_label(value))
         column[1].set_xscale("log")
         column[1].set_xlim(1, float(ds.num_iterations.max()))
         column[1].xaxis.set_major_formatter("{x:g}")
@@ -123,8 +125,7 @@ def draw_run(column: np.ndarray, ds: xr.Dataset, look: Mapping[str, Any]) -> Non
         look: Colour, marker and its size.
     """
     name = f"{int(ds.pairs)}"
-    width = -(-ds.iteration.size // SMOOTH)
-    smooth = ds.return_curve.coarsen(iteration=width, boundary="pad", side="left").mean()
+    smooth, _ = average_iterations(ds.return_curve, POINTS)
     for panel, so_far in ((column[0], smooth.iteration * ds.pairs), (column[1], smooth.iteration + 1)):
         panel.plot(so_far, smooth, **look, label=name)
     known = np.isfinite(ds.agreement_curve.values)
@@ -171,11 +172,6 @@ def regime_looks(ds: xr.Dataset) -> list[dict[str, Any]]:
         {"color": hue, "marker": marker("ppo"), "markersize": size, "markeredgewidth": 0}
         for hue, size in zip(hues, sizes, strict=True)
     ]
-
-
-def rate_label(rate: float) -> str:
-    """`0.3` -> `learning rate × 0.3`."""
-    return f"learning rate × {rate:g}"
 
 
 def _handles(ds: xr.Dataset) -> list[Line2D]:

@@ -11,14 +11,15 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from pgprim.core.correlation import FEWEST_POINTS
-from pgprim.plotting.choose import choose
-from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of, percent
-from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import legend_above, panel_grid
+from pgprim.plotting.choose import choose, with_values
+from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of, interval_words
+from pgprim.plotting.labels import algo_label, algos_of, axis_label, count_label, task_label
+from pgprim.plotting.legends import algo_handles, grey_handle, legend_above
+from pgprim.plotting.panels import name_columns, number_last_row, panel_grid
+from pgprim.plotting.published import published_handles
 from pgprim.plotting.style import ALL, DASHES, GREY, ONE, colour, marker, style
 from pgprim.studies.reliability.seeds import PRIMITIVES
 from pgprim.studies.reliability.summary import perturbed_tasks, relations, repeated_runs, step_sizes
@@ -51,16 +52,12 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         UserError: If `ds` does not hold these.
     """
     level = params["plot"]["level"]
-    ds = choose(
-        ds, ["seed_return", *PRIMITIVES, "return_mean", "diverged", "scaled_retained", "noisy_retained"]
-    )
-    seeds = _with_values(ds[["seed_return", *PRIMITIVES]], "seed_return", ("task", "algo", "seed"))
-    runs = _with_values(
-        ds[["return_mean", "diverged"]], "return_mean", ("task", "algo", "multiple", "seed", "iteration")
-    )
-    tried = _with_values(
-        ds[["scaled_retained", "noisy_retained"]], "scaled_retained", ("task", "algo", "seed", "iteration")
-    )
+    of_seeds, of_runs = ["seed_return", *PRIMITIVES], ["return_mean", "diverged"]
+    of_tasks = ["scaled_retained", "noisy_retained"]
+    ds, agent = choose(ds, [*of_seeds, *of_runs, *of_tasks]), ("task", "algo", "seed")
+    seeds = with_values(ds[of_seeds], ["seed_return"], agent)
+    runs = with_values(ds[of_runs], ["return_mean"], (*agent, "multiple", "iteration"))
+    tried = with_values(ds[of_tasks], ["scaled_retained"], (*agent, "iteration"))
     last = tried.isel(iteration=-1)
     parts = {
         "runs": repeated_runs(seeds, params["plot"]["published"], level),
@@ -76,13 +73,6 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         "iterations": runs.iteration.size,
     }
     return choose(found, list(found.data_vars)).assign_attrs(attrs)
-
-
-def _with_values(ds: xr.Dataset, name: str, dims: tuple[str, ...]) -> xr.Dataset:
-    """The coordinates at which a variable has values, since a union of results has the coordinates of all."""
-    for dim in dims:
-        ds = ds.dropna(dim, how="all", subset=[name])
-    return ds
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
@@ -120,25 +110,17 @@ def plot_runs(ds: xr.Dataset) -> Figure:
         upper.sharex(lower)
         upper.tick_params(labelbottom=False)
         lower.xaxis.set_major_locator(MaxNLocator(nbins=4))
-        lower.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count_label(value).replace("-", "−")))
+        lower.xaxis.set_major_formatter(lambda value, _: count_label(value).replace("-", "−"))
         lower.set_xlim(left=float(min(0, lower.dataLim.x0)))
     axes[0, 0].set_yticks(range(len(algos)), [algo_label(algo) for algo in algos])
     axes[0, 0].set_ylim(len(algos) - 0.45, -0.55)
     axes[1, 0].set_ylim(0, 1)
     axes[1, 0].set_ylabel("Share of seeds above")
-    seed = Line2D([], [], color=GREY, marker="o", markersize=2, linestyle="", alpha=0.55, label="one seed")
-    mean = Line2D(
-        [],
-        [],
-        color=GREY,
-        marker="|",
-        markersize=8,
-        linewidth=ALL["linewidth"],
-        label="interquartile mean and interval",
+    seed = grey_handle("one seed", marker="o", markersize=2, linestyle="", alpha=0.55)
+    mean = grey_handle(
+        "interquartile mean and interval", marker="|", markersize=8, linewidth=ALL["linewidth"]
     )
-    level = Line2D([], [], color=GREY, linestyle=DASHES["level"], label="published for the -v2 task")
-    published = [level] if np.isfinite(ds.published).any() else []
-    legend_above(figure, [[seed, mean], [*published, *band_handles(ds, "between agents")]])
+    legend_above(figure, [[seed, mean], [*published_handles(ds), *band_handles(ds, "between agents")]])
     return figure
 
 
@@ -214,8 +196,9 @@ def plot_steps(ds: xr.Dataset) -> Figure:
         panel.xaxis.set_minor_locator(NullLocator())
     axes[0, 0].set_ylabel(f"Final return after {ds.attrs['iterations']}\niterations [reward]")
     figure.supxlabel("Step size in multiples of the task's own: PPO's learning rate, TRPO's δ")
-    seed = Line2D([], [], color=GREY, marker="o", markersize=2, linestyle="", alpha=0.55, label="one seed")
-    legend_above(figure, [_algo_handles(algos), [seed, *bar_handles(ds, "between agents")]])
+    seed = grey_handle("one seed", marker="o", markersize=2, linestyle="", alpha=0.55)
+    means = algo_handles(algos, ", interquartile mean", **ALL)
+    legend_above(figure, [means, [seed, *bar_handles(ds, "between agents")]])
     return figure
 
 
@@ -257,14 +240,12 @@ def plot_tried(ds: xr.Dataset) -> Figure:
             panel.axhline(1, color=GREY, linewidth=0.6)
         row[0].set_ylabel(task_label(task))
         row[0].set_ylim(bottom=0)
-    for panel, name in zip(axes[0], columns, strict=True):
-        panel.set_title(PERTURBED.get(name, name))
-    for panel in axes[:-1].flat:
-        panel.tick_params(labelbottom=False)
+    name_columns(axes, [PERTURBED.get(name, name) for name in columns])
+    number_last_row(axes)
     figure.supylabel("Return over that in the task as it is")
     figure.supxlabel("Multiple of the task's own; noise in standard deviations of the observation")
-    seed = Line2D([], [], color=GREY, **ONE, label="one seed")
-    legend_above(figure, [_algo_handles(algos, " mean"), [seed, *band_handles(ds, "between agents")]])
+    seed = grey_handle("one seed", **ONE)
+    legend_above(figure, [algo_handles(algos, " mean", **ALL), [seed, *band_handles(ds, "between agents")]])
     return figure
 
 
@@ -292,7 +273,7 @@ def plot_relations(ds: xr.Dataset) -> Figure:
         (task, algo) for task in _tasks(ds, "seed_return") for algo in _algos(ds, "seed_return")
         if (ds.num_seeds.sel(task=task, algo=algo) > 0).any()
     ]  # fmt: skip
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     height = 0.17 * (len(kinds) + 1) + 0.5
     figure, axes = panel_grid(1, ds.primitive.size, height=height, extra=0.6)
     for panel, primitive in zip(axes[0], ds.primitive.values, strict=True):
@@ -316,11 +297,8 @@ def plot_relations(ds: xr.Dataset) -> Figure:
     axes[0, 0].set_yticks(range(len(kinds) + 1), [*names, "within all kinds"])
     axes[0, 0].set_ylim(len(kinds) + 0.6, -0.6)
     figure.supxlabel("Rank correlation with the final return over seeds")
-    words = f"{percent(ds.attrs['level'])} interval between agents"
-    bar = Line2D([], [], color=GREY, linewidth=1.0, label=words)
-    hollow = Line2D(
-        [], [], color=GREY, marker="o", markersize=4, markerfacecolor="white", linestyle="", label=FEW
-    )
+    bar = grey_handle(interval_words(ds, "between agents"), linewidth=1.0)
+    hollow = grey_handle(FEW, marker="o", markersize=4, markerfacecolor="white", linestyle="")
     legend_above(figure, [[bar], [hollow]])
     return figure
 
@@ -354,25 +332,9 @@ def draw_correlation(panel: Axes, place: int, ds: xr.Dataset, name: str, hue: st
 
 def _tasks(ds: xr.Dataset, name: str) -> list[str]:
     """The tasks of which a variable has values."""
-    return [str(task) for task in ds.task.values if np.isfinite(ds[name].sel(task=task)).any()]
+    return ds[name].dropna("task", how="all").task.values.tolist()
 
 
 def _algos(ds: xr.Dataset, name: str) -> tuple[str, ...]:
     """The algorithms of which a variable has values."""
-    return tuple(
-        algo for algo in order_algos(ds.algo.values.tolist()) if np.isfinite(ds[name].sel(algo=algo)).any()
-    )
-
-
-def _algo_handles(algos: tuple[str, ...], what: str = ", interquartile mean") -> list[Line2D]:
-    return [
-        Line2D(
-            [],
-            [],
-            color=colour(algo, algos),
-            marker=marker(algo, algos),
-            **ALL,
-            label=f"{algo_label(algo)}{what}",
-        )
-        for algo in algos
-    ]
+    return algos_of(ds[name].dropna("algo", how="all"))

@@ -3,8 +3,6 @@
 All intervals are between agents. Tasks and algorithms are strata, not random draws.
 """
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
@@ -12,11 +10,13 @@ from jaxtyping import Float
 from pgprim.core.correlation import spearman
 from pgprim.core.final_return import final_return
 from pgprim.core.interquartile_mean import interquartile_mean
-from pgprim.core.intervals import Interval, t_interval
+from pgprim.core.interval_arrays import intervals_over, mean_intervals
+from pgprim.core.intervals import Interval
 from pgprim.core.seeding import generator
 from pgprim.core.share import performance_profile
 from pgprim.core.welch import welch_interval
 from pgprim.core.within_kinds import pooled_spearman, relative_difference
+from pgprim.plotting.published import PUBLISHED_RETURN, Published, published_returns
 from pgprim.store.labelled import label, stack_values
 from pgprim.store.records import LABELS
 from pgprim.studies.reliability.seeds import DESCRIBED as OF_SEEDS
@@ -37,7 +37,7 @@ DESCRIBED = {
     "score_iqm": ("interquartile mean of the score over seeds and tasks", "1"),
     "score_profile": ("share of seeds and tasks whose score is above the threshold", "1"),
     "score_profile_at": ("final return / published", "1"),
-    "published": ("return that was published for the -v2 task after about a million pairs", "reward"),
+    "published": PUBLISHED_RETURN,
     "threshold": ("number of a threshold of a performance profile", "1"),
     "tuned_return": ("final return with another step size", "reward"),
     "tuned_iqm": ("interquartile mean of the final return over seeds", "reward"),
@@ -52,9 +52,7 @@ DESCRIBED = {
 """Long name and unit."""
 
 
-def repeated_runs(
-    ds: xr.Dataset, published: Mapping[str, Mapping[str, float | int]], level: float
-) -> xr.Dataset:
+def repeated_runs(ds: xr.Dataset, published: Published, level: float) -> xr.Dataset:
     """Distributions, performance profiles and interquartile means of trained agents' final returns.
 
     A score is a return over the highest published one of its task, so that tasks share a scale; it is NaN if no
@@ -75,8 +73,11 @@ def repeated_runs(
     rng, strata = generator("reliability", "runs"), scores.swapaxes(0, 1)
     numbers = {
         "seed_return": ((*KIND, "seed"), returns.values),
-        "return_iqm": (KIND, over(returns.values, lambda one: interquartile_mean([one], level, rng))),
-        "difference": (KIND, over(returns.values, lambda one: relative_difference(one, level))),
+        "return_iqm": (
+            KIND,
+            intervals_over(returns.values, lambda one: interquartile_mean([one], level, rng)),
+        ),
+        "difference": (KIND, intervals_over(returns.values, lambda one: relative_difference(one, level))),
         "profile": ((*KIND, "threshold"), stack_values(profiles)),
         "profile_at": (("task", "threshold"), at),
         "score": ((*KIND, "seed"), scores),
@@ -86,10 +87,7 @@ def repeated_runs(
             stack_values([_profile(one, score_at, level) for one in strata]),
         ),
         "score_profile_at": (("threshold",), score_at),
-        "published": (
-            KIND,
-            [[published.get(task, {}).get(algo, np.nan) for algo in algos] for task in tasks],
-        ),
+        "published": (KIND, published_returns(published, tasks, algos)),
     }
     coords = {"task": tasks, "algo": algos, "seed": returns.seed.values, "threshold": range(THRESHOLDS)}
     return label(numbers, DESCRIBED, coords, {"level": level})
@@ -110,9 +108,12 @@ def step_sizes(ds: xr.Dataset, share: float, level: float) -> xr.Dataset:
     pairs = np.stack(np.broadcast_arrays(finals, finals[:, :, own, None]), -2)
     numbers = {
         "tuned_return": ((*dims, "seed"), finals),
-        "tuned_iqm": (dims, over(finals, lambda one: interquartile_mean([one], level, rng))),
-        "tuned_change": (dims, over(pairs, lambda both: welch_interval(*map(finite, both), level), axes=2)),
-        "tuned_difference": (dims, over(finals, lambda one: relative_difference(one, level))),
+        "tuned_iqm": (dims, intervals_over(finals, lambda one: interquartile_mean([one], level, rng))),
+        "tuned_change": (
+            dims,
+            intervals_over(pairs, lambda both: welch_interval(*map(finite, both), level), axes=2),
+        ),
+        "tuned_difference": (dims, intervals_over(finals, lambda one: relative_difference(one, level))),
     }
     coords = {name: ds[name].values for name in (*dims, "seed")}
     return label(numbers, DESCRIBED, coords, {"level": level})
@@ -130,7 +131,7 @@ def perturbed_tasks(ds: xr.Dataset, level: float) -> xr.Dataset:
         array = ds[f"{kind}_retained"].transpose(*KIND, ..., "seed")
         dims = array.dims[:-1]
         numbers[f"{kind}_retained"] = (array.dims, array.values)
-        numbers[f"{kind}_mean"] = (dims, over(array.values, lambda one: t_interval(finite(one), level)))
+        numbers[f"{kind}_mean"] = (dims, mean_intervals(array.values, level))
         words = "share of its return that an agent keeps in a perturbed task"
         described |= {f"{kind}_retained": (words, "1"), f"{kind}_mean": (f"{words}, mean over seeds", "1")}
         coords |= {name: array[name].values for name in array.dims}
@@ -151,7 +152,7 @@ def relations(ds: xr.Dataset, level: float) -> xr.Dataset:
     numbers = {
         "correlation": (
             ("primitive", *KIND),
-            over(np.stack(both), lambda one: spearman(*one, level), axes=2),
+            intervals_over(np.stack(both), lambda one: spearman(*one, level), axes=2),
         ),
         "pooled": (
             ("primitive",),
@@ -164,30 +165,21 @@ def relations(ds: xr.Dataset, level: float) -> xr.Dataset:
     return label(numbers, DESCRIBED, coords, {"level": level})
 
 
-def over(
-    values: Float[np.ndarray, "..."], statistic: Callable[[np.ndarray], Interval], axes: int = 1
-) -> Interval:
-    """Apply a statistic over the last axes, at each index of the others, as an interval of arrays."""
-    shape = values.shape[:-axes]
-    found = np.array([statistic(values[place]) for place in np.ndindex(shape)], np.float64)
-    return Interval(*(found[:, end].reshape(shape) for end in range(3)))
-
-
-def finite(values: Float[np.ndarray, " run"]) -> Float[np.ndarray, " finite"]:
-    """The runs that have a number."""
+def finite(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, " finite"]:
+    """The values that are numbers, in one row."""
     return values[np.isfinite(values)]
 
 
 def thresholds(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, " threshold"]:
     """Equally spaced thresholds from 0, or the least value if that is negative, to just above the largest value."""
-    known = values[np.isfinite(values)]
+    known = finite(values)
     if not known.size:
         return np.full(THRESHOLDS, np.nan)
     return np.linspace(min(0.0, known.min()), known.max() + 0.02 * np.abs(known).max(), THRESHOLDS)
 
 
 def _profile(scores: Float[np.ndarray, "..."], at: Float[np.ndarray, " threshold"], level: float) -> Interval:
-    known = finite(scores.ravel())
+    known = finite(scores)
     if not known.size:
         return Interval(*np.full((3, THRESHOLDS), np.nan))
     return Interval(*performance_profile(known, at, level).T)

@@ -11,12 +11,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from pgprim.core.finite import finite_mean
-from pgprim.core.intervals import Interval, t_interval
-from pgprim.plotting.choose import choose
+from pgprim.core.interval_arrays import mean_intervals
+from pgprim.plotting.choose import budgets_of, choose
 from pgprim.plotting.intervals import ends_of
-from pgprim.plotting.labels import algo_label, axis_label, count_label, order_algos, task_label
-from pgprim.plotting.panels import budget_axis, legend_above, marked_handle, panel_grid, text_handle
-from pgprim.plotting.style import DASHES, GREY, WIDTH, colour, marker, shades, style
+from pgprim.plotting.iterations import average_iterations, iterations_label
+from pgprim.plotting.labels import algo_label, algos_of, axis_label, count_label, task_label
+from pgprim.plotting.legends import algo_handles, grey_handle, legend_above, marked_handle, text_handle
+from pgprim.plotting.panels import budget_axis, name_columns, panel_grid
+from pgprim.plotting.style import DASHES, WIDTH, colour, marker, shades, style
 from pgprim.store.labelled import label
 from pgprim.types.errors import UserError
 from pgprim.types.variants import other_semantics
@@ -72,8 +74,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     marked = params["plot"]["budget"]
     for probe in ds.probe.values:
         one = ds.sel(probe=probe)
-        known = one.budget.values[np.isfinite(one.cosine_by_semantics).any(_but(one, "budget")).values]
-        budget = int(known[np.abs(known - marked).argmin()])
+        budget = min(budgets_of(one.cosine_by_semantics), key=lambda size: abs(size - marked))
         for name, words in (("cosine", "pairwise cosine"), ("truth_cosine", "cosine to the truth")):
             array = one[f"{name}_by_semantics"].sel(budget=budget)
             quantities[f"{probe} at {count_label(budget)} pairs: {words}"] = array
@@ -83,8 +84,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
             array = held_out.sel(target=target, definition=list(DEFINITIONS.values())).drop_vars("target")
             array = array.rename(definition="semantics").assign_coords(semantics=list(DEFINITIONS))
             quantities[f"{words} MRE, held-out pairs"] = array
-    smooth = -(-block["train_iterations"] // POINTS)
-    coarse = curves.coarsen(iteration=smooth, boundary="pad", side="left").mean(keep_attrs=True)
+    coarse, width = average_iterations(curves, POINTS)
     coarse = coarse.rename(iteration="training_iteration")
     compared = ds[list(COMPARED)].dropna("iteration", how="all")
     table = _table(quantities, params["plot"]["level"])
@@ -93,7 +93,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         "figure": figure,
         "level": params["plot"]["level"],
         "marked": marked,
-        "iterations_per_point": smooth,
+        "iterations_per_point": width,
     }
     return found.drop_vars("definition", errors="ignore").assign_attrs(attrs)
 
@@ -118,28 +118,21 @@ def _last(array: xr.DataArray, share: float) -> xr.DataArray:
     return array.isel(iteration=slice(-max(1, round(share * array.sizes["iteration"])), None))
 
 
-def _but(ds: xr.Dataset, *kept: str) -> list[str]:
-    return [dim for dim in ds.cosine_by_semantics.dims if dim not in kept]
-
-
 def _table(quantities: dict[str, xr.DataArray], level: float) -> xr.Dataset:
     """Means over seeds of each quantity with both semantics, and the mean difference with its interval over seeds."""
     tasks, algos = (next(iter(quantities.values()))[name].values for name in ("task", "algo"))
-    shape = (len(quantities), len(tasks), len(algos))
-    means, differences = np.full((2, *shape), np.nan), Interval(*np.full((3, *shape), np.nan))
-    for row, array in enumerate(quantities.values()):
-        for place in np.ndindex(len(tasks), len(algos)):
-            one = array.sel(task=tasks[place[0]], algo=algos[place[1]]).transpose("semantics", "seed", ...)
-            seeds = finite_mean(one.values.reshape(*one.shape[:2], -1), axis=2)
-            seeds = seeds[:, np.isfinite(seeds).all(0)]
-            if seeds.size:
-                means[:, row, *place] = seeds.mean(1)
-                for ends, end in zip(differences, t_interval(seeds[1] - seeds[0], level), strict=True):
-                    ends[row, *place] = end
+    seeds = []
+    for array in quantities.values():
+        values = array.transpose("semantics", "task", "algo", "seed", ...).values
+        seeds.append(finite_mean(values.reshape(*values.shape[:4], -1), axis=4))
+    exact, paper = np.stack(seeds, axis=1)
+    has_both = np.isfinite(exact) & np.isfinite(paper)
+    exact, paper = (np.where(has_both, values, np.nan) for values in (exact, paper))
     dims = ("quantity", "task", "algo")
     variables = {
-        **{f"table_{name}": (dims, mean) for name, mean in zip(SEMANTICS, means, strict=True)},
-        "table_difference": (dims, differences),
+        "table_exact": (dims, finite_mean(exact, axis=3)),
+        "table_paper": (dims, finite_mean(paper, axis=3)),
+        "table_difference": (dims, mean_intervals(paper - exact, level)),
     }
     described = {
         "table_exact": ("mean over seeds with semantics exact", "1"),
@@ -160,21 +153,19 @@ def plot(ds: xr.Dataset) -> list[Figure]:
 
 def plot_training(ds: xr.Dataset) -> Figure:
     """A row per record, a column per task: thin lines are seeds, thick ones their mean."""
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     figure, axes = panel_grid(len(TRAINING), ds.task.size, height=1.3, extra=0.75, sharey=False)
     for line, name in zip(axes, TRAINING, strict=True):
         for panel, task in zip(line, ds.task.values, strict=True):
             for algo in algos:
                 draw_curves(panel, ds[name].sel(task=task, algo=algo), colour(algo, algos))
         line[0].set_ylabel(axis_label(ds[name], width=22))
-    for panel, task in zip(axes[0], ds.task.values, strict=True):
-        panel.set_title(task_label(task))
+    name_columns(axes, map(task_label, ds.task.values))
     for panel in axes.flat:
         panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    width = int(ds.attrs["iterations_per_point"])
-    figure.supxlabel("Training iteration" + (f" (means over {width} iterations)" if width > 1 else ""))
-    seed = Line2D([], [], color=GREY, linewidth=0.4, label="one seed")
-    legend_above(figure, [_algo_handles(algos), _semantics_handles(), [seed]])
+    figure.supxlabel(iterations_label(ds))
+    seed = grey_handle("one seed", linewidth=0.4)
+    legend_above(figure, [algo_handles(algos, marker="", linewidth=1.1), _semantics_handles(), [seed]])
     return figure
 
 
@@ -211,7 +202,7 @@ def draw_curves(panel: Axes, array: xr.DataArray, hue: str) -> None:
 
 def plot_estimates(ds: xr.Dataset) -> Figure:
     """A column per task: for each probe the cosine between the semantics' vectors, and the agreement within each."""
-    algos = tuple(order_algos(ds.algo.values.tolist()))
+    algos = algos_of(ds)
     figure, axes = panel_grid(2 * ds.probe.size, ds.task.size, height=1.3, extra=0.75, sharey="row")
     for place, probe in enumerate(ds.probe.values):
         near, agree = axes[2 * place], axes[2 * place + 1]
@@ -226,11 +217,10 @@ def plot_estimates(ds: xr.Dataset) -> Figure:
                 budget_axis(panel, ds.budget.values, int(ds.attrs["marked"]))
         near[0].set_ylabel(f"{task_label(probe)}: cosine\nexact to paper")
         agree[0].set_ylabel(f"{task_label(probe)}:\npairwise cosine")
-    for panel, task in zip(axes[0], ds.task.values, strict=True):
-        panel.set_title(task_label(task))
+    name_columns(axes, map(task_label, ds.task.values))
     figure.supxlabel(axis_label(ds.budget))
     others = [marked_handle(int(ds.attrs["marked"])), text_handle("darker: later checkpoints")]
-    legend_above(figure, [_algo_handles(algos), _semantics_handles(), others])
+    legend_above(figure, [algo_handles(algos, marker="", linewidth=1.1), _semantics_handles(), others])
     return figure
 
 
@@ -303,14 +293,5 @@ def _signed(number: float) -> str:
     return _short(number, "+")
 
 
-def _algo_handles(algos: tuple[str, ...]) -> list[Line2D]:
-    return [
-        Line2D([], [], color=colour(algo, algos), linewidth=1.1, label=algo_label(algo)) for algo in algos
-    ]
-
-
 def _semantics_handles() -> list[Line2D]:
-    return [
-        Line2D([], [], color=GREY, linestyle=dashes, label=f"semantics {name}")
-        for name, dashes in SEMANTICS.items()
-    ]
+    return [grey_handle(f"semantics {name}", linestyle=dashes) for name, dashes in SEMANTICS.items()]

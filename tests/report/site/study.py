@@ -207,7 +207,6 @@ def claims(params) -> dict:
             f"Statement {name}",
             "Sec. 1",
             "an effect",
-            "1",
             (),
             {"": "fig1"},
             lambda *_, rows=rows: iter(rows),
