@@ -79,7 +79,7 @@ bench-report: $(INSTALLED) ## docs/performance.md and its figure from the number
 
 .PHONY: pages
 pages: $(INSTALLED) ## figures, results and claims in README.md and docs, from what the remote has and what is here
-	snakemake --cores $(CORES) data/claims.json $$(python -m pgprim.commands.pages --figures)
+	snakemake --cores $(CORES) $$(python -m pgprim.commands.pages --targets)
 	python -m pgprim.commands.pages
 
 .PHONY: docs

@@ -121,7 +121,7 @@ HOOKS = Hooks(
     code="data/code",
     targets=(
         *("figures/*", "!figures/mine/*", "data/figures/*", "!data/figures/mine/*"),
-        *("data/metrics/*", "data/claims*", "site/*"),
+        *("data/metrics/*", "data/claims/*", "site/*"),
     ),
     captions=CAPTIONS,
     reported=("figures/*.pdf",),

@@ -7,21 +7,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
 import yaml
 from ruamel.yaml import YAML
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.commands.cost import RATES, costs, drawing, table
 from pgprim.commands.scale import find_set, render, write
-from pgprim.report.claims.table import BEGIN, insert, read_claims
-from pgprim.report.pages import IMAGES, State, fill, recorded, shared_data, shown
+from pgprim.report.claims.table import BEGIN, SECTIONS, insert, read_claims
+from pgprim.report.pages import IMAGES, State, fill, recorded, shared_claims, shared_data, shown
 from pgprim.report.tables import TABLES, markdown
 from pgprim.store.datasets import load_dataset
 from pgprim.types.errors import UserError
 from pgprim.types.params import read
 
-CLAIMS = Path("data/claims.json")
 LOCK, PIPELINE = Path("dvc.lock"), Path("dvc.yaml")
 REMOTE = Path("remote/files/md5")
 """Shared results by their hashes, in the repository itself."""
@@ -68,18 +66,18 @@ FIGURES = {
 
 
 def main(args: argparse.Namespace) -> None:
-    """Copy the figures, fill the pages, and print which changed; or print the figures' paths."""
+    """Copy the figures, fill the pages, and print which changed; or print the paths of figures and claims."""
     pages = read_pages(Path())
-    if args.figures:
-        print(*(f"figures/{name}.pdf" for name in shown(pages)))
+    if args.targets:
+        claims = (f"data/claims/{section}.json" for section in SECTIONS)
+        print(*claims, *(f"figures/{name}.pdf" for name in shown(pages)))
         return
     if (name := load_params()["claims"]["set"]) != SET:
         raise UserError(
             f"params.yaml is the parameter set {name}, but the pages show {SET}; `python -m pgprim.commands.scale {SET}`"
         )
     copy_figures(shown(pages))
-    claims = read_claims(CLAIMS) if CLAIMS.exists() else None
-    changed = filled(pages, state_of(Path(), claims))
+    changed = filled(pages, state_of(Path()))
     changed[COSTS] = priced(changed[COSTS], Path())
     for path, text in changed.items():
         if text != pages[path]:
@@ -93,12 +91,14 @@ def read_pages(root: Path) -> dict[str, str]:
     return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
-def state_of(root: Path, claims: dict[str, Any] | None) -> State:
-    """Results that the repository has.
+def state_of(root: Path) -> State:
+    """Results that the repository has, as `dvc.lock` records them.
 
     Args:
         root: Of the repository.
-        claims: Judged claims, if there are any.
+
+    Raises:
+        UserError: A recorded result is neither here nor among the repository's own.
     """
     declared, lock = (
         yaml.load((root / path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
@@ -107,7 +107,16 @@ def state_of(root: Path, claims: dict[str, Any] | None) -> State:
     figures = recorded(lock)
     names = frozenset(path.removeprefix("figures/").removesuffix(".png") for path in declared["plots"])
     images = frozenset(path.stem for path in (root / IMAGES).glob("*.png") if path.stem in figures)
-    data = {name: _data(root, name, digest) for name, digest in shared_data(lock).items()}
+    data = {
+        name: load_dataset(_as_recorded(root, f"data/figures/{name}.nc", digest))
+        for name, digest in shared_data(lock).items()
+    }
+    claims = read_claims(
+        {
+            section: _as_recorded(root, f"data/claims/{section}.json", digest)
+            for section, digest in shared_claims(lock).items()
+        }
+    )
     params = params_of_set(root)
     return State(names, figures, images, claims, {name: markdown(name, data, params) for name in TABLES})
 
@@ -122,7 +131,7 @@ def filled(pages: dict[str, str], state: State) -> dict[str, str]:
     for path, text in pages.items():
         try:
             result[path] = fill(path, text, state)
-            if state.claims and BEGIN in text:
+            if BEGIN in text:
                 result[path] = insert(result[path], state.claims)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
@@ -150,11 +159,20 @@ def priced(text: str, root: Path) -> str:
     return f"{before}{begin}\n```\n{printed}\n```\n{end}{after}"
 
 
-def _data(root: Path, name: str, digest: str) -> xr.Dataset:
-    """Data of a figure as dvc.lock records them: those that are here, or else the repository's own."""
-    here = root / f"data/figures/{name}.nc"
-    is_same = here.exists() and hashlib.md5(here.read_bytes()).hexdigest() == digest
-    return load_dataset(here if is_same else root / REMOTE / digest[:2] / digest[2:])
+def _as_recorded(root: Path, path: str, digest: str) -> Path:
+    """A result as dvc.lock records it: the file that is here, or else the repository's own.
+
+    Raises:
+        UserError: There is neither.
+    """
+    here, shared = root / path, root / REMOTE / digest[:2] / digest[2:]
+    if here.exists() and hashlib.md5(here.read_bytes()).hexdigest() == digest:
+        return here
+    if not shared.exists():
+        raise UserError(
+            f"{path} is neither here nor in {REMOTE} as dvc.lock records it; `snakemake {path}` makes it"
+        )
+    return shared
 
 
 def params_of_set(root: Path) -> dict[str, Any]:
@@ -189,5 +207,7 @@ def copy_figures(names: list[str]) -> None:
 
 if __name__ == "__main__":
     parser = make_parser("pgprim.commands.pages", __doc__)
-    parser.add_argument("--figures", action="store_true", help="only print the figures that the pages show")
+    parser.add_argument(
+        "--targets", action="store_true", help="only print the claims and figures that the pages show"
+    )
     run(main, parser)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pgprim.commands.command import load_params, make_parser, run
-from pgprim.report.claims.table import read_claims
+from pgprim.report.claims.table import files_of, read_claims
 from pgprim.report.site.collect import LABELLED, LANDSCAPE, load
 from pgprim.report.site.page import FigureFiles, Study, render
 from pgprim.store.datasets import load_dataset
@@ -27,7 +27,7 @@ def main(args: argparse.Namespace) -> None:
         estimates={probe: load(args.estimates / probe) for probe in (*LABELLED, LANDSCAPE)},
         figures=figures,
         datasets={figure.name: load_dataset(figure.data) for figure in figures if figure.data.exists()},
-        claims=read_claims(args.claims) if args.claims.exists() else {},
+        claims=read_claims(files_of(args.claims)),
         audits=_audits(args.audits),
     )
     write_bytes(args.out, render(study).encode(), _is_page)
@@ -83,7 +83,7 @@ if __name__ == "__main__":
         ("figures", "figures", "folder of the figures as PDF and PNG"),
         ("data", "data/figures", "folder of the figures' datasets"),
         ("estimates", "data/estimates", "folder of the results by probe"),
-        ("claims", "data/claims.json", "the judged claims"),
+        ("claims", "data/claims", "folder of the judged claims, a file per section"),
         ("captions", "workflow/report/figures.rst", "template of the figures' captions"),
     ):
         parser.add_argument(f"--{name}", type=Path, default=Path(default), help=words)

@@ -14,6 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pgprim.report.claims.claims import CLAIMS
+from pgprim.report.claims.table import SECTIONS
+
 IMAGES = "docs/images"
 """Folder of the figures that pages show."""
 
@@ -46,14 +49,14 @@ class State:
         declared: Names of all figures of the pipeline.
         figures: Figures that are recorded, by name.
         images: Names of the figures that `IMAGES` has.
-        claims: Judged claims by name (`data/claims.json`); None where they are not judged yet.
+        claims: Judged claims by name; those of sections that are not judged yet are missing.
         tables: Tables of numbers as Markdown, by name.
     """
 
     declared: frozenset[str]
     figures: Mapping[str, Recorded]
     images: frozenset[str]
-    claims: Mapping[str, Mapping[str, Any]] | None
+    claims: Mapping[str, Mapping[str, Any]]
     tables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -86,6 +89,16 @@ def _outputs(lock: Mapping[str, Any], pattern: str) -> Iterator[tuple[str, str, 
         for out in stage.get("outs", ()):
             if match := re.fullmatch(pattern, out["path"]):
                 yield match[1], out["md5"], stage["cmd"]
+
+
+def shared_claims(lock: Mapping[str, Any]) -> dict[str, str]:
+    """MD5 of the judged claims of each section that `dvc.lock` has, in the order of the paper's sections.
+
+    Args:
+        lock: The parsed file.
+    """
+    digests = {section: digest for section, digest, _ in _outputs(lock, r"data/claims/(\w+)\.json")}
+    return {section: digests[section] for section in SECTIONS if section in digests}
 
 
 def shown(pages: Mapping[str, str]) -> list[str]:
@@ -124,8 +137,9 @@ def computed(state: State) -> str:
         figures = f"{len(current)} of the second edition's {len(state.declared)} figures are computed"
     else:
         figures = f"All {len(current)} figures of the second edition are computed"
-    claims = "not judged yet" if state.claims is None else "judged"
-    return f"{figures}, and the paper's claims are {claims}."
+    num = sum(name in state.claims for name in CLAIMS)
+    judged = "none is judged yet" if not num else f"{num if num < len(CLAIMS) else 'all'} are judged"
+    return f"{figures}. Of the paper's {len(CLAIMS)} claims, {judged}."
 
 
 def _figure(mark: re.Match[str], folder: str, state: State) -> str:
@@ -143,17 +157,21 @@ def _figure(mark: re.Match[str], folder: str, state: State) -> str:
 
 def _results(mark: re.Match[str], folder: str, state: State) -> str:
     names = [name.strip() for name in mark["names"].split(",")]
-    page = posixpath.relpath("docs/claims.md", folder)
-    if state.claims is None:
-        lines = [f"*Not judged yet. The rules are written down already: [claims]({page}).*"]
-    elif unknown := [name for name in names if name not in state.claims]:
-        raise ValueError(f"{unknown[0]} is no claim of data/claims.json")
+    if unknown := [name for name in names if name not in CLAIMS]:
+        raise ValueError(f"{unknown[0]} is no claim of pgprim/report/claims")
+    link = f"[claims]({posixpath.relpath('docs/claims.md', folder)})"
+    if any(name in state.claims for name in names):
+        lines = [f"* {_verdict(name, state)} ({link})." for name in names]
     else:
-        claims = [state.claims[name] for name in names]
-        lines = [
-            f"* {claim['statement']}: **{_short(claim['summary'])}** ([claims]({page}))." for claim in claims
-        ]
+        lines = [f"*Not judged yet. The rules are written down already: {link}.*"]
     return "\n".join([f"<!-- results {mark['names']} -->", *lines, "<!-- /results -->"])
+
+
+def _verdict(name: str, state: State) -> str:
+    if name not in state.claims:
+        return f"{CLAIMS[name].statement}: not judged yet"
+    claim = state.claims[name]
+    return f"{claim['statement']}: **{_short(claim['summary'])}**"
 
 
 def _table(name: str, state: State) -> str:

@@ -39,7 +39,7 @@ def test_jobs_are_read_by_stage_and_probe(jobs):
 @pytest.mark.parametrize(
     ("name", "stage"),
     [
-        ("claims.tsv", "claims"),
+        ("claims/gradients.tsv", "claims"),
         ("fits/hopper/ppo/0/150.tsv", "fits"),
         ("estimates/floors/hopper/ppo/0/0.tsv", "estimates floors"),
         ("semantics/training/hopper/ppo/0.tsv", "semantics training"),

@@ -1,67 +1,120 @@
-"""The claims' command: rows in, a page's table out; and the docs' own table is that of the claims that are shared."""
+"""The claims' command: verdicts per section, a page's table out; and the docs' own table is that of the shared claims."""
 
 import argparse
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import xarray as xr
 import yaml
 
 from pgprim.commands.claims import main
-from pgprim.report.claims.claims import CLAIMS
+from pgprim.report.claims import trust_regions
 from pgprim.report.claims.first import FIRST_CLAIMS
-from pgprim.report.claims.table import BEGIN, END, insert
+from pgprim.report.claims.table import BEGIN, END, SECTIONS, insert, read_claims
+from pgprim.store.datasets import save_dataset
 from pgprim.types.errors import UserError
 from tests.dag.checkouts import PROJECT
 from tests.report.test_claim import MEANS, agents, judged, per_task
+from tests.report.test_claims import bounds
 
 
-def shared_claims() -> dict:
-    """`data/claims.json` as `dvc.lock` names it, from the repository's own remote."""
-    lock = yaml.safe_load((PROJECT / "dvc.lock").read_text(encoding="utf-8"))
-    stage = lock["stages"].get("claims", {"cmd": ""})
-    if not stage["cmd"].startswith("python -m pgprim.commands.claims "):
-        pytest.skip("the claims of this edition's default set are not computed yet")
-    (out,) = stage["outs"]
-    return json.loads((PROJECT / "remote/files/md5" / out["md5"][:2] / out["md5"][2:]).read_text("utf-8"))
+@pytest.fixture(scope="module")
+def shared() -> dict[str, Path]:
+    """Judged claims of the sections that `dvc.lock` has, from the repository's own remote."""
+    lock = yaml.load((PROJECT / "dvc.lock").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    outs = {out["path"]: out for stage in lock["stages"].values() for out in stage.get("outs", ())}
+    digests = {
+        section: outs[path]["md5"] for section in SECTIONS if (path := f"data/claims/{section}.json") in outs
+    }
+    if not digests:
+        pytest.skip("no section's claims of this edition's default set are judged yet")
+    return {name: PROJECT / "remote/files/md5" / md5[:2] / md5[2:] for name, md5 in digests.items()}
 
 
-def test_the_docs_show_the_shared_claims():
-    claims = shared_claims()
+def test_the_docs_show_the_shared_claims(shared):
     page = (PROJECT / "docs/claims.md").read_text(encoding="utf-8")
-    assert insert(page, claims) == page
+    assert insert(page, read_claims(shared)) == page
 
 
-def test_every_claim_is_shared_with_today_s_rule():
-    claims = shared_claims()
+def test_every_claim_is_shared_with_today_s_rule(shared):
     text = (PROJECT / "workflow/scales/default.yaml").read_text(encoding="utf-8")
     params = yaml.safe_load(text)["claims"]
-    assert claims.keys() == {*CLAIMS, *(f"first_rule/{name}" for name in FIRST_CLAIMS)}
-    for name, claim in claims.items():
-        block, known = ("first_rules", FIRST_CLAIMS) if claim["first_rule"] else ("rules", CLAIMS)
-        key = name.removeprefix("first_rule/")
-        assert claim["rule"] == params[block][key] and claim["statement"] == known[key].statement
+    for section, path in shared.items():
+        claims = json.loads(path.read_text("utf-8"))
+        module, first = import_module(f"pgprim.report.claims.{section}"), FIRST_CLAIMS[section]
+        assert claims.keys() == {*module.CLAIMS, *(f"first_rule/{name}" for name in first)}
+        for name, claim in claims.items():
+            block, known = ("first_rules", first) if claim["first_rule"] else ("rules", module.CLAIMS)
+            key = name.removeprefix("first_rule/")
+            assert claim["rule"] == params[block][key] and claim["statement"] == known[key].statement
 
 
-def show(kept: str, page: str) -> None:
-    main(argparse.Namespace(out=Path(kept), into=Path(page), inputs=[]))
+def write_judged(section: str, statement: str) -> None:
+    """The file of a section in which one claim is judged, by today's rules and by the first edition's."""
+    claim = judged(per_task, {"above": 0.4}, agents(MEANS)) | {"statement": statement}
+    first = claim | {"statement": f"{statement} by the first rule", "first_rule": True}
+    path = Path(f"claims/{section}.json")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({section: claim, f"first_rule/{section}": first}))
 
 
-def test_claims_go_into_a_page(tmp_path, monkeypatch):
+def show(folder: str, page: str) -> None:
+    main(argparse.Namespace(out=Path(folder), into=Path(page)))
+
+
+def test_claims_of_all_judged_sections_go_into_a_page_in_the_order_of_the_paper(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("claims.json").write_text(json.dumps({"it": judged(per_task, {"above": 0.4}, agents(MEANS))}))
+    write_judged("training", "It is reliable")
+    write_judged("gradients", "It agrees")
     Path("page.md").write_text(f"# Page\n\n{BEGIN}\n{END}\n\nrest\n")
-    show("claims.json", "page.md")
+    show("claims", "page.md")
     page = Path("page.md").read_text()
     assert page.startswith("# Page\n") and page.endswith("\nrest\n")
-    assert "It is so" in page and "| hopper |" in page and "| humanoid |" in page
+    assert page.count("| hopper |") == page.count("| humanoid |") == 4
+    texts = (
+        "It agrees (",
+        "It is reliable (",
+        "first edition's rules",
+        "It agrees by the first rule (",
+        "It is reliable by the first rule (",
+    )
+    assert sorted(texts, key=page.index) == list(texts)
 
 
-def test_a_page_without_marks_or_missing_claims_is_one_sentence(tmp_path, monkeypatch):
+def test_a_page_without_marks_or_missing_or_damaged_claims_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("page.md").write_text("# Page\n")
-    with pytest.raises(UserError, match=r"rows.json: no rows of claims .* `snakemake rows.json`"):
-        show("rows.json", "page.md")
-    Path("rows.json").write_text("{}")
-    with pytest.raises(UserError, match=r"page.md: has no lines"):
-        show("rows.json", "page.md")
+    with pytest.raises(UserError, match=r"^claims: no section's claims .* `snakemake data/claims/\w+.json`"):
+        show("claims", "page.md")
+    write_judged("values", "It predicts")
+    with pytest.raises(UserError, match=r"^page.md: has no lines"):
+        show("claims", "page.md")
+    Path("claims/values.json").write_text("{")
+    with pytest.raises(
+        UserError, match=r"^claims/values.json: no rows of claims .* `snakemake data/claims/values.json`$"
+    ):
+        show("claims", "page.md")
+
+
+def test_a_section_is_judged_from_its_own_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    train = bounds()
+    both = xr.concat([train, train.assign_coords(part=["held_out"])], "part", data_vars="minimal")
+    for name, values in both.data_vars.items():
+        values.attrs |= {"units": "1", "long_name": name}
+    save_dataset(tmp_path / "trust_region/all.nc", both)
+    inputs = [tmp_path / "trust_region"]
+    main(argparse.Namespace(section="trust_regions", into=None, out=tmp_path, inputs=inputs))
+    judged = json.loads((tmp_path / "trust_regions.json").read_text())
+    first = {f"first_rule/{name}" for name in FIRST_CLAIMS["trust_regions"]}
+    assert judged.keys() == {*trust_regions.CLAIMS, *first}
+    assert judged["trpo_keeps_delta"]["verdict"] == "reproduced"
+    assert judged["first_rule/ppo_breaks_eps"]["verdict"] == "not reproduced"
+
+
+def test_a_section_whose_results_are_not_given_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    with pytest.raises(UserError, match=r"^no results of ablation are given"):
+        main(argparse.Namespace(section="training", into=None, out=tmp_path, inputs=[]))

@@ -11,11 +11,14 @@ import yaml
 
 from pgprim.commands.pages import main
 from pgprim.commands.scale import find_set, render
+from pgprim.report.claims.claims import CLAIMS
+from pgprim.report.claims.table import BEGIN, END, SECTIONS
 from pgprim.report.pages import Recorded, State, computed
 from pgprim.types.errors import UserError
 from tests.dag.checkouts import PROJECT
 from tests.report.test_claim import MEANS, agents, judged, per_task
 
+JUDGED = Path("data/claims/gradients.json")
 PNG = (PROJECT / "docs/images/growth.png").read_bytes()
 README = """# It
 
@@ -25,7 +28,13 @@ README = """# It
 <!-- figure fig3: Errors -->
 <!-- /figure -->
 
-<!-- results it -->
+<!-- results agreement_is_poor -->
+<!-- /results -->
+
+<!-- results agreement_is_poor, choices_matter -->
+<!-- /results -->
+
+<!-- results choices_matter -->
 <!-- /results -->
 
 <!-- computed -->
@@ -35,26 +44,38 @@ README = """# It
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """A repository with one recorded figure, a judged claim, and pages with marks."""
+    """A repository with one recorded figure, one section with a judged claim, and pages with marks."""
     monkeypatch.chdir(tmp_path)
-    for folder in ("docs/images", "docs/probes", "figures", "data"):
+    for folder in ("docs/images", "docs/probes", "figures", "data/claims"):
         Path(folder).mkdir(parents=True)
     shutil.copytree(PROJECT / "workflow", "workflow")
     shutil.copyfile(PROJECT / "dvc.yaml", "dvc.yaml")
     shutil.copyfile(PROJECT / "docs/costs.md", "docs/costs.md")
     Path("params.yaml").write_text(render(find_set("default")))
     Path("figures/fig1.png").write_bytes(PNG)
-    out = {"path": "figures/fig1.png", "md5": hashlib.md5(PNG).hexdigest()}
-    stage = {"cmd": "python -m pgprim.commands.plot fig1 --by probes/gradient", "outs": [out]}
-    Path("dvc.lock").write_text(yaml.safe_dump({"stages": {"figure@fig1": stage}}))
-    Path("data/claims.json").write_text(json.dumps({"it": judged(per_task, {"above": 0.4}, agents(MEANS))}))
+    claim = judged(per_task, {"above": 0.4}, agents(MEANS))
+    JUDGED.write_text(json.dumps({"agreement_is_poor": claim}))
+    stages = {
+        "figure@fig1": ("python -m pgprim.commands.plot fig1 --by probes/gradient", Path("figures/fig1.png")),
+        "claims_gradients": ("python -m pgprim.commands.claims --section gradients", JUDGED),
+    }
+    lock = {
+        name: {"cmd": cmd, "outs": [{"path": str(out), "md5": md5(out.read_bytes())}]}
+        for name, (cmd, out) in stages.items()
+    }
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": lock}))
     Path("README.md").write_text(README)
     Path("docs/probes/gradient.md").write_text("<!-- figure fig1: Agreement -->\n<!-- /figure -->\n")
+    Path("docs/claims.md").write_text(f"{BEGIN}\n\n{END}\n")
     return tmp_path
 
 
-def pages(figures: bool = False) -> None:
-    main(argparse.Namespace(figures=figures))
+def md5(data: bytes) -> str:
+    return hashlib.md5(data).hexdigest()
+
+
+def pages(targets: bool = False) -> None:
+    main(argparse.Namespace(targets=targets))
 
 
 def test_figures_and_results_go_in_and_twice_is_once(repository, capsys):
@@ -62,8 +83,7 @@ def test_figures_and_results_go_in_and_twice_is_once(repository, capsys):
     readme = Path("README.md").read_text()
     assert "![Agreement](docs/images/fig1.png)" in readme and "first edition" not in readme
     assert "*Errors: not computed yet; `snakemake figures/fig3.pdf` makes this figure.*" in readme
-    assert "* It is so: **" in readme and "([claims](docs/claims.md))" in readme
-    assert "1 of the second edition's" in readme and "claims are judged" in readme
+    assert "1 of the second edition's" in readme
     assert "![Agreement](../images/fig1.png)" in Path("docs/probes/gradient.md").read_text()
     assert Path("docs/images/fig1.png").read_bytes() == PNG
     assert "README.md is brought up to date" in capsys.readouterr().out
@@ -80,16 +100,51 @@ def test_a_figure_of_an_earlier_edition_says_so(repository):
     assert "From the first edition" in readme and "None of the second edition's" in readme
 
 
-def test_claims_that_are_not_judged_yet_are_no_results(repository):
-    Path("data/claims.json").unlink()
+def test_claims_of_sections_that_are_judged_show_their_verdicts(repository):
+    pages()
+    verdict = "* It is so: **reproduced on 1 of 2 tasks** ([claims](docs/claims.md))."
+    of_another_section = "* PPO's implementation choices matter for its return: not judged yet ([claims]"
+    only, both, other = Path("README.md").read_text().split("<!-- results ")[1:]
+    assert verdict in only and "ot judged yet" not in only
+    assert verdict in both and of_another_section in both
+    assert "*Not judged yet. The rules are written down already: [claims](docs/claims.md).*" in other
+    assert f"Of the paper's {len(CLAIMS)} claims, 1 are judged." in other
+    table = Path("docs/claims.md").read_text()
+    assert table.count("It is so (Sec. 1)") == 1 and "choices matter" not in table
+
+
+def test_without_a_judged_section_there_are_no_verdicts(repository):
+    pages()
+    lock = yaml.safe_load(Path("dvc.lock").read_text())
+    del lock["stages"]["claims_gradients"]
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
     pages()
     readme = Path("README.md").read_text()
-    assert "*Not judged yet." in readme and "**" not in readme
+    assert readme.count("*Not judged yet.") == 3 and "**" not in readme
+    assert f"Of the paper's {len(CLAIMS)} claims, none is judged yet." in readme
+    assert Path("docs/claims.md").read_text() == f"{BEGIN}\n\n{END}\n"
 
 
-def test_the_figures_of_all_pages_are_listed_once(repository, capsys):
-    pages(figures=True)
-    assert capsys.readouterr().out == "figures/fig1.pdf figures/fig3.pdf\n"
+def test_recorded_claims_that_are_not_here_are_the_repository_s_own(repository):
+    pages()
+    readme, digest = Path("README.md").read_text(), md5(JUDGED.read_bytes())
+    shared = Path("remote/files/md5", digest[:2], digest[2:])
+    shared.parent.mkdir(parents=True)
+    JUDGED.rename(shared)
+    Path("README.md").write_text(README)
+    pages()
+    assert Path("README.md").read_text() == readme
+    shared.unlink()
+    with pytest.raises(
+        UserError, match=rf"^{JUDGED} is neither here nor in .*`snakemake {JUDGED}` makes it$"
+    ):
+        pages()
+
+
+def test_the_claims_and_the_figures_of_all_pages_are_listed_once(repository, capsys):
+    pages(targets=True)
+    claims = [f"data/claims/{section}.json" for section in SECTIONS]
+    assert capsys.readouterr().out.split() == [*claims, "figures/fig1.pdf", "figures/fig3.pdf"]
     assert Path("README.md").read_text() == README
 
 
@@ -112,7 +167,7 @@ def test_another_parameter_set_is_refused(repository):
     ("mark", "sentence"),
     [
         ("<!-- figure fig99: It -->\n<!-- /figure -->", "README.md: fig99 is no figure of dvc.yaml"),
-        ("<!-- results its -->\n<!-- /results -->", "README.md: its is no claim of data/claims.json"),
+        ("<!-- results its -->\n<!-- /results -->", "README.md: its is no claim of pgprim/report/claims"),
     ],
 )
 def test_a_mark_of_nothing_is_one_sentence(repository, mark, sentence):
@@ -121,9 +176,11 @@ def test_a_mark_of_nothing_is_one_sentence(repository, mark, sentence):
         pages()
 
 
-def test_a_whole_edition_is_all_figures():
+def test_a_whole_edition_is_all_figures_and_claims():
     names = frozenset({"fig1", "fig2"})
-    state = State(names, dict.fromkeys(names, Recorded("0", current=True)), names, None)
+    state = State(
+        names, dict.fromkeys(names, Recorded("0", current=True)), names, {name: {} for name in CLAIMS}
+    )
     assert computed(state) == (
-        "All 2 figures of the second edition are computed, and the paper's claims are not judged yet."
+        f"All 2 figures of the second edition are computed. Of the paper's {len(CLAIMS)} claims, all are judged."
     )

@@ -11,6 +11,7 @@ from dvcsnake.hooks import load_hooks, price
 from dvcsnake.pipeline import Output, Stage
 from dvcsnake.project import open_project
 
+from pgprim.report.claims.table import SECTIONS
 from tests.dag.checkouts import PROJECT
 
 PACKAGE = PROJECT / "pgprim"
@@ -105,12 +106,12 @@ def test_default_targets_are_figures_with_datasets_metrics_claims_and_the_page(h
         "data/figures/fig1.nc",
         "data/figures/mine/fig1.nc",
         "data/metrics/hopper/ppo.json",
-        "data/claims.json",
+        "data/claims/values.json",
         "data/estimates/gradient/hopper/ppo/0/0.nc",
         "site/index.html",
     ]
     assert hooks.default_targets(paths) == [
-        "data/claims.json",
+        "data/claims/values.json",
         "data/figures/fig1.nc",
         "data/metrics/hopper/ppo.json",
         "figures/fig1.pdf",
@@ -120,7 +121,7 @@ def test_default_targets_are_figures_with_datasets_metrics_claims_and_the_page(h
 
 def test_the_report_lists_figures_by_number_with_their_titles_and_each_once(hooks, monkeypatch):
     monkeypatch.chdir(PROJECT)
-    paths = ["figures/fig1.pdf", "figures/fig1.png", "site/index.html", "data/claims.json"]
+    paths = ["figures/fig1.pdf", "figures/fig1.png", "site/index.html", "data/claims/values.json"]
     assert [path for path in paths if hooks.is_reported(path)] == ["figures/fig1.pdf"]
     listed = [hooks.labels(f"figures/{name}.pdf") for name in ("fig10", "slices", "fig2", "table1")]
     assert sorted(label["figure"] for label in listed) == ["Figure 02", "Figure 10", "slices", "table1"]
@@ -136,6 +137,18 @@ def test_plots_do_not_depend_on_torch_code_nor_training_on_plots():
         )
     assert not any(path.startswith(("rl/", "experience/")) for path in read["commands/plot.txt"])
     assert "core/returns.py" in read["commands/train.txt"]
+
+
+def test_verdicts_on_a_section_do_not_depend_on_the_code_of_others_nor_on_the_check_of_parameters():
+    texts = digests(PACKAGE)
+    for section in SECTIONS:
+        read = {
+            line.split()[1]
+            for name in ("commands/claims.txt", f"report/claims/{section}.txt")
+            for line in texts[name].splitlines()
+        }
+        modules = {f"report/claims/{name}.py" for name in SECTIONS}
+        assert read & {*modules, "commands/params.py"} == {f"report/claims/{section}.py"}
 
 
 def test_records_checks_and_prices_are_no_part_of_what_computes():

@@ -1,5 +1,6 @@
 """The claims' effects, on results whose effects are known."""
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from pgprim.commands.params import load
 from pgprim.report.claims.claim import judge
 from pgprim.report.claims.claims import CLAIMS
 from pgprim.report.claims.first import FIRST_CLAIMS
+from pgprim.report.claims.table import SECTIONS
 from tests.dag.checkouts import PROJECT
 
 PARAMS = load(PROJECT / "workflow/scales/default.yaml")
@@ -19,17 +21,27 @@ TASKS, ALGOS, ITERATIONS = ["hopper", "humanoid"], ["ppo", "ppo_m", "trpo"], [0,
 
 def effect(name: str, **results: xr.Dataset) -> dict:
     """A claim's rows by task and algorithm."""
-    rules = {name: PARAMS["claims"]["rules"][name]}
-    params = PARAMS | {"claims": PARAMS["claims"] | {"rules": rules}}
-    rows = judge({name: CLAIMS[name]}, results, params)[name]["rows"]
+    rows = judge({name: CLAIMS[name]}, results, PARAMS)[name]["rows"]
     return {" ".join(filter(None, (row["task"], row["algo"]))): row for row in rows}
 
 
-def test_every_claim_reads_what_its_stage_is_given():
-    command = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]["claims"]["cmd"]
-    given = {path.split("/")[-1].removesuffix(".nc") for path in command.split() if path.startswith("data/")}
-    claims = [*CLAIMS.values(), *FIRST_CLAIMS.values()]
-    assert {name for claim in claims for name in claim.reads} == given - {"claims.json"}
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_section_s_stage_has_the_results_and_the_rules_of_its_claims_alone(section):
+    stage = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"][f"claims_{section}"]
+    claims, first = import_module(f"pgprim.report.claims.{section}").CLAIMS, FIRST_CLAIMS[section]
+    results = [path for path in stage["deps"] if not path.startswith("data/code/")]
+    reads = {name for claim in (*claims.values(), *first.values()) for name in claim.reads}
+    assert {Path(path).stem for path in results} == reads
+    assert stage["cmd"].split()[3:] == ["--section", section, "--out", "data/claims", *results]
+    assert stage["outs"] == [f"data/claims/{section}.json"]
+    rules = {f"claims.rules.{name}" for name in claims} | {f"claims.first_rules.{name}" for name in first}
+    assert {key for key in stage["params"] if "rules" in key} == rules
+
+
+def test_the_sections_have_every_claim():
+    modules = [import_module(f"pgprim.report.claims.{section}") for section in SECTIONS]
+    assert [name for module in modules for name in module.CLAIMS] == list(CLAIMS)
+    assert tuple(FIRST_CLAIMS) == SECTIONS
 
 
 def test_every_claim_s_figure_is_one_of_the_pipeline():

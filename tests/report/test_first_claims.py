@@ -11,10 +11,8 @@ from tests.report.test_claims import ALGOS, ITERATIONS, PARAMS, TASKS, over
 
 def first_effect(name: str, ds: xr.Dataset) -> dict:
     """The one row of a claim of the first edition."""
-    rules = {name: PARAMS["claims"]["first_rules"][name]}
-    params = PARAMS | {"claims": PARAMS["claims"] | {"first_rules": rules}}
-    claim = FIRST_CLAIMS[name]
-    (row,) = judge({name: claim}, {claim.reads[0]: ds}, params, "first_rules")[name]["rows"]
+    claim = next(claims[name] for claims in FIRST_CLAIMS.values() if name in claims)
+    (row,) = judge({name: claim}, {claim.reads[0]: ds}, PARAMS, "first_rules")[name]["rows"]
     return row
 
 

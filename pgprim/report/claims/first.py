@@ -181,7 +181,7 @@ def _first(
     return Claim(statement, source, effect, (reads,), {"": figure}, evidence, units)
 
 
-FIRST_CLAIMS = {
+GRADIENTS = {
     "agreement_is_poor": _first(
         "With the pairs that training uses per iteration, gradient estimates of trained agents hardly agree",
         "Sec. 2.1, Fig. 1",
@@ -214,6 +214,9 @@ FIRST_CLAIMS = {
         "fig2",
         _near_truth,
     ),
+}
+
+VALUES = {
     "value_fits_its_targets": _first(
         "Value networks fit the targets they are trained on, on fresh pairs too",
         "Sec. 2.2, Figs. 3, 12",
@@ -270,6 +273,9 @@ FIRST_CLAIMS = {
         "fig4",
         _baseline_gain_at_budget,
     ),
+}
+
+TRUST_REGIONS = {
     "trpo_keeps_delta": _first(
         "TRPO keeps its bound on the mean KL divergence",
         "Sec. 2.4 and the first version",
@@ -310,6 +316,9 @@ FIRST_CLAIMS = {
         "trust_region",
         _ppo_m_kl_growth,
     ),
+}
+
+LANDSCAPES = {
     "reward_is_noise_at_2k": _first(
         "With the pairs that training uses, rewards cannot tell good steps from bad ones",
         "Sec. 2.3, Figs. 5, 19, 20",
@@ -358,6 +367,9 @@ FIRST_CLAIMS = {
         "alignment",
         _correlation("many", ("ppo",), is_trained=True),
     ),
+}
+
+TRAINING = {
     "choices_matter": _first(
         "PPO's implementation choices matter for its return",
         "first version",
@@ -369,4 +381,12 @@ FIRST_CLAIMS = {
         units="reward",
     ),
 }
-"""By name; the rule of each stands in the parameter file under `claims.first_rules`."""
+
+FIRST_CLAIMS = {
+    "gradients": GRADIENTS,
+    "values": VALUES,
+    "landscapes": LANDSCAPES,
+    "trust_regions": TRUST_REGIONS,
+    "training": TRAINING,
+}
+"""By section, then by name; the rule of each stands in the parameter file under `claims.first_rules`."""

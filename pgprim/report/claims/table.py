@@ -1,4 +1,4 @@
-"""The judged claims: their file, and a table of them in Markdown."""
+"""The judged claims: their files, one per section of the paper, and a table of them in Markdown."""
 
 import json
 from collections.abc import Mapping
@@ -7,21 +7,38 @@ from typing import Any
 
 from pgprim.types.errors import UserError
 
+SECTIONS = ("gradients", "values", "landscapes", "trust_regions", "training")
+"""Modules of the claims, in the order of the paper's sections."""
+
 BEGIN, END = "<!-- claims: written by pgprim.commands.claims -->", "<!-- end of claims -->"
 
 Claims = Mapping[str, Mapping[str, Any]]
 
 
-def read_claims(path: Path) -> dict[str, Any]:
-    """Judged claims by name, from their file.
+def files_of(folder: Path) -> dict[str, Path]:
+    """The files that a folder has of judged claims, by section."""
+    return {section: path for section in SECTIONS if (path := folder / f"{section}.json").exists()}
+
+
+def read_claims(files: Mapping[str, Path]) -> dict[str, Any]:
+    """Judged claims of some sections by name, each with its `section`; those by the first edition's rules come last.
+
+    Args:
+        files: Of the sections, in the order in which their claims are wanted.
 
     Raises:
-        UserError: It is missing or damaged.
+        UserError: A file is damaged.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: no rows of claims ({error}); make them with `snakemake {path}`") from None
+    claims = {}
+    for section, path in files.items():
+        try:
+            judged = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path}: no rows of claims ({error}); make them with `snakemake data/claims/{section}.json`"
+            ) from None
+        claims |= {name: {**claim, "section": section} for name, claim in judged.items()}
+    return dict(sorted(claims.items(), key=lambda item: item[1]["first_rule"]))
 
 
 def table(claims: Claims) -> str:
@@ -55,7 +72,8 @@ def insert(page: str, claims: Claims) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"has no lines {BEGIN!r} and {END!r} for the table to stand between")
-    return f"{before}{BEGIN}\n\n{table(claims)}\n\n{END}{after}"
+    parts = "\n\n".join(filter(None, (BEGIN, table(claims), END)))
+    return f"{before}{parts}{after}"
 
 
 def _lines(claim: Mapping[str, Any]) -> list[str]:

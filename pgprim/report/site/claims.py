@@ -15,11 +15,11 @@ def evidence(claims: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Claims as the page's template reads them.
 
     Args:
-        claims: Those of `data/claims.json`, by name (`report.claims.claim.judge`). Any field but `statement` and
-            `verdict` may be missing.
+        claims: By name (`report.claims.table.read_claims`). Any field but `statement`, `section` and `verdict` may be
+            missing.
 
     Returns:
-        A list with `name`, `statement`, `source`, `effect`, `units`, `figures`, `verdict`, `summary`, `rule` in words,
+        A list with `name`, `section`, `statement`, `source`, `effect`, `units`, `figures`, `verdict`, `summary`, `rule` in words,
         `threshold` with its place on the scale [%], the `ends` of the scale, and `rows` with labels, numbers and places
         of value, low and high [%].
     """
@@ -39,6 +39,7 @@ def _claim(name: str, claim: Mapping[str, Any]) -> dict[str, Any]:
     ends = _ends([mark for mark in marks if mark is not None])
     return {
         "name": name,
+        "section": claim["section"],
         "statement": claim["statement"],
         "source": claim.get("source", ""),
         "effect": claim.get("effect", ""),

@@ -238,7 +238,8 @@ def write(folder: Path, **which) -> Path:
             shown = module.select(name, ds, params)
             save_dataset(folder / f"data/figures/{name}.nc", shown)
             save(module.plot(shown), folder / f"figures/{name}.pdf", folder / f"figures/{name}.png")
-    (folder / "data/claims.json").write_text(json.dumps(claims(params)))
+    (folder / "data/claims").mkdir()
+    (folder / "data/claims/gradients.json").write_text(json.dumps(claims(params)))
     (folder / "audits/mine").mkdir(parents=True)
     (folder / "audits/mine/audit.json").write_text(json.dumps(AUDIT))
     return folder

@@ -96,7 +96,15 @@ def test_evidence_puts_intervals_and_the_threshold_on_one_scale():
         "verdict": "reproduced",
     }
     told = evidence(
-        {"it": {"statement": "S", "verdict": "reproduced", "rule": {"above": 0.0}, "rows": [row]}}
+        {
+            "it": {
+                "statement": "S",
+                "section": "gradients",
+                "verdict": "reproduced",
+                "rule": {"above": 0.0},
+                "rows": [row],
+            }
+        }
     )[0]
     low, high = told["ends"]
     assert low < 0 and high > 3
@@ -108,8 +116,8 @@ def test_evidence_puts_intervals_and_the_threshold_on_one_scale():
 
 def test_verdicts_are_counted_by_today_s_rules_alone():
     claims = {
-        "a": {"statement": "A", "verdict": "mixed"},
-        "b": {"statement": "B", "verdict": "mixed", "first_rule": True},
+        "a": {"statement": "A", "section": "values", "verdict": "mixed"},
+        "b": {"statement": "B", "section": "values", "verdict": "mixed", "first_rule": True},
     }
     assert counts(evidence(claims)) == {"reproduced": 0, "mixed": 1, "not reproduced": 0, "inconclusive": 0}
 
@@ -219,8 +227,8 @@ def test_a_page_of_one_s_own_is_moved_aside_and_bad_input_ends_in_one_sentence(s
     own.write_text("my notes")
     made = make_page(study, "--out", str(own))
     assert made.returncode == 0 and any(p.read_text() == "my notes" for p in tmp_path.iterdir() if p != own)
-    (tmp_path / "claims.json").write_text("{")
-    made = make_page(study, "--claims", str(tmp_path / "claims.json"))
+    (tmp_path / "values.json").write_text("{")
+    made = make_page(study, "--claims", str(tmp_path))
     assert made.returncode == 1 and made.stderr.count("\n") == 1 and "no rows of claims" in made.stderr
 
 
