@@ -83,14 +83,6 @@ def shared_data(lock: Mapping[str, Any]) -> dict[str, str]:
     return {name: digest for name, digest, _ in data if name in current}
 
 
-def _outputs(lock: Mapping[str, Any], pattern: str) -> Iterator[tuple[str, str, str]]:
-    """Name, MD5 and command of each recorded output whose path is of a pattern, which holds the name."""
-    for stage in lock["stages"].values():
-        for out in stage.get("outs", ()):
-            if match := re.fullmatch(pattern, out["path"]):
-                yield match[1], out["md5"], stage["cmd"]
-
-
 def shared_claims(lock: Mapping[str, Any]) -> dict[str, str]:
     """MD5 of the judged claims of each section that `dvc.lock` has, in the order of the paper's sections.
 
@@ -99,6 +91,14 @@ def shared_claims(lock: Mapping[str, Any]) -> dict[str, str]:
     """
     digests = {section: digest for section, digest, _ in _outputs(lock, r"data/claims/(\w+)\.json")}
     return {section: digests[section] for section in SECTIONS if section in digests}
+
+
+def _outputs(lock: Mapping[str, Any], pattern: str) -> Iterator[tuple[str, str, str]]:
+    """Name, MD5 and command of each recorded output whose path is of a pattern, which holds the name."""
+    for stage in lock["stages"].values():
+        for out in stage.get("outs", ()):
+            if match := re.fullmatch(pattern, out["path"]):
+                yield match[1], out["md5"], stage["cmd"]
 
 
 def shown(pages: Mapping[str, str]) -> list[str]:
