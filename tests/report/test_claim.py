@@ -1,6 +1,7 @@
 """Claims: verdicts from intervals, and effects with known values from the model of signal and noise."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from pgprim.report.claims.claim import (
     summary,
     verdict,
 )
-from pgprim.report.claims.table import BEGIN, END, insert
+from pgprim.report.claims.table import BEGIN, END, insert, table
 from pgprim.types.errors import UserError
 
 
@@ -133,6 +134,13 @@ def test_a_claim_without_a_rule_is_named():
     params = {"claims": {"set": "small", "level": 0.95, "rules": {"ti": {"above": 0.0}}}}
     with pytest.raises(UserError, match=r"claims\.rules has no rule for the claim it"):
         judge({"it": claim(lambda results, params, level: iter(()))}, {}, params)
+
+
+def test_bars_of_an_effect_do_not_end_its_cell():
+    effect = judged(per_task, {"above": 0.4}, agents(MEANS)) | {"effect": "Σ|V − R| over Σ|R|"}
+    lines = table({"it": effect}).splitlines()
+    assert r"Effect: Σ\|V − R\| over Σ\|R\| |" in lines[2]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {7}
 
 
 def test_the_table_has_a_line_per_row_and_replaces_the_one_before():

@@ -12,6 +12,9 @@ SECTIONS = ("gradients", "values", "landscapes", "trust_regions", "training")
 
 BEGIN, END = "<!-- claims: written by pgprim.commands.claims -->", "<!-- end of claims -->"
 
+BAR = r"\|"
+"""A bar within a cell of a Markdown table."""
+
 Claims = Mapping[str, Mapping[str, Any]]
 
 
@@ -78,7 +81,8 @@ def insert(page: str, claims: Claims) -> str:
 
 def _lines(claim: Mapping[str, Any]) -> list[str]:
     (rule,) = (f"{side} {bound:g}" for side, bound in claim["rule"].items())
-    head = f"| {claim['statement']} ({claim['source']}). Effect: {claim['effect']} |"
+    told = f"{claim['statement']} ({claim['source']}). Effect: {claim['effect']}"
+    head = f"| {told.replace('|', BAR)} |"
     lines = [
         f"{head if index == 0 else '| |'} {' '.join(filter(None, (row['task'], row['algo']))) or 'all'} | "
         f"{_interval(row, claim['units'])}, {row['agents']} agents | {rule} | {row['verdict']} | `figures/{row['figure']}.pdf` |"
