@@ -153,3 +153,13 @@ def test_a_remote_that_does_not_exist_is_refused_by_name(clone):
     result = clone.run("python -m dvcsnake push --remote labb", check=False)
     assert result.status == 1
     assert "no DVC remote called labb (there are: repository)" in result.text
+
+
+def test_a_dry_run_and_why_in_a_fresh_clone_write_digests_alone(clone):
+    lock = (clone.path / "dvc.lock").read_bytes()
+    clone.run("python -m dvcsnake why")
+    clone.snakemake("-n")
+    written = clone.files("data/**/*")
+    assert written and all(path.startswith("data/code/") for path in written)
+    assert not clone.files("figures/*") and (clone.path / "dvc.lock").read_bytes() == lock
+    assert not clone.run("git status --short").text

@@ -61,6 +61,22 @@ def test_a_package_that_counts_as_empty_says_nothing(package):
     assert "core/__init__.py" in digest(package / "use.py", package)
 
 
+@pytest.mark.parametrize(
+    "name", ["core/sums.py", "core/sums", "core.sums", "made/core/sums.py", "made/core/sums", "made.core.sums"]
+)
+def test_a_module_is_named_by_its_path_or_as_in_an_import(package, name):
+    (package / "core" / "sums.py").write_text(FASTER)
+    declare_equal(name, "one number", package)
+    assert list(declarations(package)) == ["core/sums.py"]
+
+
+def test_a_name_that_is_no_module_is_told_the_form(package):
+    with pytest.raises(UserError, match=r"^sum is no module of made; it takes a path in made/, such as core/sums\.py$"):
+        declare_equal("sum", "one number", package)
+    with pytest.raises(UserError, match="is no module of made"):
+        declare_equal("../outside.py", "one number", package)
+
+
 def test_a_second_change_counts_as_the_first_version(package):
     module = package / "core" / "sums.py"
     first = digest(module, package)

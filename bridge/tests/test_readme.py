@@ -1,41 +1,35 @@
 """The README's example, done to the letter, and the package installed by itself."""
 
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from toys import Checkout
+from toys import Checkout, make_letters, readme_blocks
 
 BRIDGE = Path(__file__).parents[1]
-README = (BRIDGE / "README.md").read_text()
-
-
-def blocks() -> list[tuple[str, str, str]]:
-    """The code blocks of the example: what the line before says, the language, the code."""
-    example = README.split("## In two minutes")[1].split("## What a stage may be")[0]
-    return re.findall(r"([^\n]*)\n\n```(\w+)\n(.*?)```", example, re.DOTALL)
 
 
 @pytest.mark.slow
 def test_the_example_does_what_it_says(tmp_path):
-    checkout = Checkout(tmp_path / "letters", tmp_path)
-    (_, _, first), *middle, (_, _, last) = blocks()
-    setup = first.replace("pip install ./bridge", "true")
-    subprocess.run(setup, shell=True, cwd=tmp_path, env=checkout.env, check=True, stdout=subprocess.DEVNULL)
-    for said, _, code in middle:
-        (path,) = re.findall(r"Write `([^`]+)`", said)
-        (checkout.path / path).write_text(code)
-    texts = [checkout.run(line.replace("snakemake", "snakemake -j2")).text for line in last.splitlines()]
-    runs = [text for text, line in zip(texts, last.splitlines(), strict=True) if line.startswith("snakemake")]
-    assert "2 count, 1 draw" in runs[0]
+    checkout = make_letters(tmp_path)
+    *_, example, share = (code.replace("snakemake", "snakemake -j2") for _, _, code in readme_blocks())
+    lines = example.splitlines()
+    texts = [checkout.run(line).text for line in lines]
+    runs = [text for text, line in zip(texts, lines, strict=True) if line.startswith("snakemake")]
+    assert "1 of 4 stages up to date" in runs[0] and "2 count, 1 draw" in runs[0]
     assert "Nothing to be done" in runs[1]
     assert "unless inputs turn out the same: 1 draw" in runs[2]
     assert "Nothing to be done" in runs[3] and "restored 1 output of draw from the cache" in runs[3]
     assert "up to date" in texts[-1]
     assert (checkout.path / "figures/letters.txt").read_text().count("\n") == 5
+    assert checkout.run("git status --short").text == "", "outputs are ignored, all else is committed"
+    shared = checkout.run(f"set -e\n{share}").text
+    assert "fetched 1 output of draw from the remote store" in shared and "Nothing to be done" in shared
+    checkout.edit("params.yaml", "letters: 5", "letters: 4")
+    checkout.run("git add --all && dvc repro")
+    assert (checkout.path / "figures/letters.txt").read_text().count("\n") == 4
 
 
 def test_init_leaves_alone_what_is_there(tmp_path):

@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 TOY = Path(__file__).parent / "toy"
+README = (Path(__file__).parents[1] / "README.md").read_text()
 
 ALL = {"simulate": 1, "pick": 2, "draw": 2, "estimate": 2, "plot": 3}
 """How often which stage runs when everything is computed."""
@@ -132,6 +133,25 @@ def make_toy(folder: Path, params: dict | None = None) -> None:
         (folder / name / ".gitkeep").touch()
     if params:
         (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def readme_blocks() -> list[tuple[str, str, str]]:
+    """The code blocks of the README's example: what the line before says, the language, the code."""
+    example = README.split("## In two minutes")[1].split("## What a stage may be")[0]
+    return re.findall(r"([^\n]*)\n\n```(\w+)\n(.*?)```", example, re.DOTALL)
+
+
+def make_letters(scratch: Path) -> Checkout:
+    """The README's example, whose files are written and on which no command of the bridge was run yet."""
+    checkout = Checkout(scratch / "letters", scratch)
+    first, *rest = readme_blocks()
+    setup = first[2].replace("pip install ./bridge", "true")
+    subprocess.run(setup, shell=True, cwd=scratch, env=checkout.env, check=True, stdout=subprocess.DEVNULL)
+    for said, language, code in rest:
+        if language != "bash":
+            (path,) = re.findall(r"Write `([^`]+)`", said)
+            (checkout.path / path).write_text(code)
+    return checkout
 
 
 def toy_params() -> dict:

@@ -10,13 +10,19 @@ from dvcsnake.versions import require
 
 
 def main() -> int:
-    """Parse and run the command; a user's error ends with one sentence."""
+    """Parse and run the command; a user's error, and what DVC could not do, ends with one sentence."""
     arguments = _parser().parse_args()
     try:
         require("dvc", "dvc-data")
         return arguments.do(arguments)
-    except (UserError, OSError) as error:
+    except _failures() as error:
         sys.exit(f"dvcsnake: {in_a_sentence(error)}")
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Exceptions that end with one sentence; DVC's are among them once a command has imported DVC."""
+    dvc_api = sys.modules.get("dvcsnake.dvc_api")
+    return (UserError, *(dvc_api.FAILURES if dvc_api else (OSError,)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         "same",
         help="declare that a module's change since the last commit changes no result, so none is stale",
     )
-    same.add_argument("module", help="its path in the package, such as agents/envs.py")
+    same.add_argument("module", help="its path in the package, such as agents/envs.py, or agents.envs")
     same.add_argument("--why", required=True, help="the reason, for those who review it")
     same.set_defaults(do=_same)
     push = commands.add_parser("push", help="copy results and the run cache to a DVC remote")
@@ -131,7 +137,15 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 
 def _why(arguments: argparse.Namespace) -> int:
-    from dvcsnake.prelude import Plan, outputs_of, resolve, unknown, write_code
+    from dvcsnake.prelude import (
+        Plan,
+        mistyped_input,
+        outputs_of,
+        resolve,
+        unknown,
+        without_targets,
+        write_code,
+    )
     from dvcsnake.project import hold, open_project
     from dvcsnake.verdicts import survey
     from dvcsnake.why import stage_lines
@@ -144,6 +158,12 @@ def _why(arguments: argparse.Namespace) -> int:
     for target in arguments.targets:
         if not outputs_of(project, [target]):
             raise UserError(unknown(project, target))
+    if not arguments.targets:
+        if fault := mistyped_input(project):
+            raise UserError(fault)
+        if line := without_targets(project):
+            print(line)
+            return 0
     plan = resolve(project, Plan(survey(project.repository, project.pipeline)), needed)
     for line in stage_lines(project, plan) or ["nothing must run: all that is needed is here and up to date"]:
         print(line)

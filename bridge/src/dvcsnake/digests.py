@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dvcsnake.declared import DECLARED, counts_as, declarations, write
-from dvcsnake.errors import UserError
+from dvcsnake.errors import UserError, not_yaml
 from dvcsnake.hooks import Hooks
 
 # The files of the project that a module imports.
@@ -101,7 +101,7 @@ def read_params(root: Path) -> dict[str, Any]:
     try:
         return (YAML(typ="safe").load(path.read_bytes()) if path.exists() else None) or {}
     except YAMLError as error:
-        raise UserError(f"{path.name}: not valid YAML, {str(error).splitlines()[0]}") from None
+        raise not_yaml(os.path.relpath(path), error) from None
 
 
 def _state(package: Path) -> list[list]:
@@ -172,17 +172,18 @@ def declare_equal(name: str, why: str, package: Path) -> str:
     """Declare a module equal to its version in the last commit; returns the digest of that version.
 
     Args:
-        name: The module's path in the package.
+        name: The module: its path in the package, or from here, or its name after `import`; `.py` may be left out.
         why: Why the change changes no result.
         package: The package's folder, in a Git repository.
 
     Raises:
         UserError: There is no such module, here or in the last commit.
     """
-    path = package / name
+    path = _module(name, package)
+    name = path.relative_to(package).as_posix()
     show = ["git", "show", f"HEAD:./{name}"]
     committed = subprocess.run(show, cwd=package, capture_output=True, check=False)
-    if committed.returncode or not path.is_file():
+    if committed.returncode:
         raise UserError(f"{name} is no module of {package.name} that the last commit has as well")
     before = counts_as(package, name, digest_of_meaning(committed.stdout))
     today = digest_of_meaning(path.read_bytes())
@@ -191,6 +192,17 @@ def declare_equal(name: str, why: str, package: Path) -> str:
         package, others if today == before else others | {name: {"digest": today, "as": before, "why": why}}
     )
     return before
+
+
+def _module(name: str, package: Path) -> Path:
+    """The file of a module that somebody names."""
+    path = name if name.endswith(".py") else f"{name.replace('.', '/')}.py"
+    for place in (package / path, package.parent / path, Path(path).absolute()):
+        if place.is_file() and place.is_relative_to(package):
+            return place
+    example = next(iter(sorted(path for path in package.rglob("*.py") if path.name != "__init__.py")), None)
+    more = f"; it takes a path in {package.name}/, such as {example.relative_to(package).as_posix()}" if example else ""
+    raise UserError(f"{name} is no module of {package.name}{more}")
 
 
 def closure(module: Path, package: Path, find: Find | None = None) -> list[Path]:

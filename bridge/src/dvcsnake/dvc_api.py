@@ -7,6 +7,7 @@ Used here, and nowhere else:
 | `dvc.repo.Repo`, its `lock`, `state`, `dvcignore`, `config` | the repository, without Git: jobs must not edit .gitignore |
 | `dvc.dvcfile.load_file(...)`: `contents`, `resolver` | dvc.yaml with matrices expanded |
 | `dvc.utils.serialize.load_yaml` | params.yaml, read as DVC reads it (YAML 1.2) |
+| `EntryNotFound`, `KeyNotInContext`, `MatrixDefinition`, `YAMLFileCorruptedError`, `YAMLValidationError`, `is_map_or_seq` | the file, key and value that DVC cannot use |
 | `dvc.stage.cache._get_cache_hash` | the key of a run |
 | `Repo.stage_cache`: `cache_dir`, `_create_stage` | the run cache: where it is, outputs of an entry |
 | `dvc.output.Output.checkout` | outputs of an entry |
@@ -35,12 +36,15 @@ import yaml
 from dvc.dvcfile import load_file
 from dvc.exceptions import DvcException
 from dvc.fs import LocalFileSystem
+from dvc.parsing import DataResolver, EntryNotFound, MatrixDefinition, is_map_or_seq
+from dvc.parsing.context import KeyNotInContext
 from dvc.repo import Repo
 from dvc.repo.index import Index, IndexView
 from dvc.repo.stage import StageInfo
 from dvc.stage.cache import _get_cache_hash
 from dvc.stage.loader import StageLoader
-from dvc.utils.serialize import load_yaml
+from dvc.utils.serialize import YAMLFileCorruptedError, load_yaml
+from dvc.utils.strictyaml import YAMLValidationError
 from dvc_data.hashfile.build import build
 from dvc_data.hashfile.hash import hash_file
 from dvc_data.hashfile.hash_info import HashInfo
@@ -52,7 +56,7 @@ from dvc_objects.errors import ObjectFormatError
 
 from dvcsnake import lock_file
 from dvcsnake.disk_cache import DiskCache
-from dvcsnake.errors import UserError
+from dvcsnake.errors import UserError, in_a_sentence, not_yaml
 from dvcsnake.hooks import load_hooks, settings
 from dvcsnake.pipeline import Pipeline
 from dvcsnake.versions import require
@@ -96,6 +100,7 @@ class Repository:
         self._journal = self.root / ".dvc" / "tmp" / "dvcsnake" / "journal"
         self.lock_is_spoilt = False
         self._has_new = False
+        self._spoilt: tuple[str, dict[str, Entry]] | None = None
         self.unverified = [
             name for name, remote in self.repo.config["remote"].items() if not remote.get("verify")
         ]
@@ -143,20 +148,26 @@ class Repository:
 
     def definition(self, name: str) -> dict[str, Any]:
         """One resolved stage of dvc.yaml."""
-        return load_file(self.repo, str(self.root / "dvc.yaml")).resolver.resolve_one(name)[name]
+        with _named_faults():
+            return load_file(self.repo, str(self.root / "dvc.yaml")).resolver.resolve_one(name)[name]
 
     def params(self) -> dict[str, Any]:
         """The parameter file, read as DVC reads it."""
         path = self.root / "params.yaml"
-        return self.saved.get("params", _digest(path), lambda: load_yaml(str(path)) if path.exists() else {})
+        with _named_faults():
+            return self.saved.get("params", _digest(path), lambda: load_yaml(str(path)) if path.exists() else {})
 
     # --- dvc.lock -----------------------------------------------------------------------------
 
     def read_lock(self) -> dict[str, Entry]:
         """The entries of dvc.lock by stage name."""
-        entries = self.saved.get("lock", _digest(self.root / "dvc.lock"), self._parse_lock)
+        digest = _digest(self.root / "dvc.lock")
+        if self._spoilt and self._spoilt[0] == digest:
+            return self._spoilt[1]
+        entries = self.saved.get("lock", digest, self._parse_lock)
         if self.lock_is_spoilt:
-            self.saved.put("lock", None, None)  # it is to be seen again until it is written anew
+            self.saved.put("lock", None, None)  # the next process is to see it again until it is written anew
+            self._spoilt = digest, entries
         return entries
 
     def _parse_lock(self) -> dict[str, Entry]:
@@ -687,10 +698,53 @@ def _definitions(repo: Repo, root: Path, saved: DiskCache) -> list[dict[str, Any
 
 def _resolve(repo: Repo, root: Path) -> list[dict[str, Any]]:
     # not `.stages`, which reads dvc.lock too: that takes DVC seconds for a thousand stages
-    dvcfile = load_file(repo, str(root / "dvc.yaml"))
-    if "vars" in dvcfile.contents:
-        raise UserError("dvc.yaml has `vars`, but values must come from params.yaml")
-    return [dvcfile.contents.get("stages", {}), dvcfile.resolver.resolve().get("stages", {})]
+    with _named_faults():
+        dvcfile = load_file(repo, str(root / "dvc.yaml"))
+        if "vars" in dvcfile.contents:
+            raise UserError("dvc.yaml has `vars`, but values must come from params.yaml")
+        written = dvcfile.contents.get("stages")
+        if not written:
+            raise UserError("dvc.yaml has no stages: `stages` must list at least one")
+        _check_matrices(dvcfile.resolver)
+        return [written, dvcfile.resolver.resolve()["stages"] or {}]  # DVC joins no stages at all to None
+
+
+def _check_matrices(resolver: DataResolver) -> None:
+    """Refuse a matrix over a single value, on which DVC fails without a word."""
+    for name, definition in resolver.definitions.items():
+        if isinstance(definition, MatrixDefinition):
+            for key, values in definition.resolved_iterable.items():
+                if not is_map_or_seq(values):
+                    raise UserError(f"dvc.yaml: stages.{name}.matrix.{key} must be a list, but is {values}")
+
+
+@contextmanager
+def _named_faults() -> Iterator[None]:
+    """Have what DVC cannot use be one sentence with its file, key and value."""
+    try:
+        yield
+    except DvcException as error:
+        raise _named_fault(error) from None
+
+
+def _named_fault(error: DvcException) -> UserError:
+    cause = error.__cause__ or error.__context__
+    match error:
+        case YAMLFileCorruptedError():
+            return not_yaml(error.path, cause or error)
+        case YAMLValidationError():
+            first = error.exc.errors[0]
+            where = ".".join(map(str, first.path)) or "the file"
+            return UserError(f"{os.path.normpath(error.path)}: {where} is wrong: {first.error_message}")
+        case EntryNotFound():
+            return UserError(f"dvc.yaml: {error.msg[0].lower()}{error.msg[1:]}")
+    if isinstance(cause, KeyNotInContext):
+        where = re.search(r"'([^']*)' in '", str(error))
+        home = "its matrix or foreach" if cause.key.split(".")[0] in ("item", "key") else "params.yaml"
+        return UserError(
+            f"{home} lacks the key {cause.key}, which {where[1] if where else 'a stage'} in dvc.yaml needs"
+        )
+    return UserError(in_a_sentence(error))
 
 
 def remove(path: Path) -> None:

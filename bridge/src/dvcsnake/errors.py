@@ -1,10 +1,28 @@
 """The exception for errors that the user can correct, and other exceptions as one sentence."""
 
 import errno
+import re
+from pathlib import Path
 
 
 class UserError(Exception):
     """Bad input: one sentence that names the file, key and value at fault and what would be right."""
+
+
+def not_yaml(path: str | Path, error: BaseException) -> UserError:
+    """The error of a file that cannot be parsed.
+
+    Args:
+        path: The file, as the user is to read its name.
+        error: What PyYAML or ruamel.yaml raised; both mark the place in the same way.
+    """
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    if marker := re.search(r"^<{7}( |$)", text, re.MULTILINE):
+        line = text.count("\n", 0, marker.start()) + 1
+        return UserError(f"{path}, line {line}: conflict markers of a merge, so not valid YAML")
+    mark = getattr(error, "problem_mark", None)
+    where = f"{path}, line {mark.line + 1}" if mark else path
+    return UserError(f"{where}: not valid YAML, {getattr(error, 'problem', None) or str(error).splitlines()[0]}")
 
 
 def in_a_sentence(error: BaseException) -> str:

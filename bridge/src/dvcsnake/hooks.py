@@ -107,6 +107,13 @@ def settings(root: str | Path = ".") -> dict[str, Any] | None:
         raise UserError(f"{CONFIG}: not valid TOML, {error}") from None
 
 
+def _is_project(folder: Path) -> bool:
+    try:
+        return settings(folder) is not None
+    except UserError:
+        return False
+
+
 def load_hooks(root: str | Path = ".") -> Hooks:
     """Read the hooks that a project's `pyproject.toml` names or spells out.
 
@@ -115,6 +122,8 @@ def load_hooks(root: str | Path = ".") -> Hooks:
     """
     table = settings(root)
     if table is None:
+        if project := next((folder for folder in Path(root).resolve().parents if _is_project(folder)), None):
+            raise UserError(f"this is a folder of the project {project}: run it from there")
         raise UserError(
             f'{CONFIG} must have a table [tool.{TABLE}] with `hooks = "MODULE:NAME"` or `package`'
         )

@@ -3,8 +3,10 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from typing import Any
 
@@ -61,11 +63,6 @@ class Stage:
 
 def parse_stage(name: str, resolved: Mapping[str, Any]) -> Stage:
     """A stage from its resolved definition in dvc.yaml."""
-    outs = []
-    for kind in ("outs", "metrics", "plots"):
-        for item in resolved.get(kind, []):
-            path, flags = (item, {}) if isinstance(item, str) else next(iter(item.items()))
-            outs.append(Output(path, flags.get("cache", True)))
     params = resolved.get("params", [])
     if not all(isinstance(key, str) for key in params):
         raise UserError(
@@ -76,7 +73,7 @@ def parse_stage(name: str, resolved: Mapping[str, Any]) -> Stage:
         resolved["cmd"],
         tuple(sorted(resolved.get("deps", []))),
         tuple(sorted(set(params))),
-        tuple(sorted(outs, key=lambda out: out.path)),
+        tuple(sorted(_outs(resolved), key=lambda out: out.path)),
         resolved.get("meta") or {},
     )
 
@@ -133,6 +130,22 @@ class Pipeline:
                 lacking[name] = missing[0]
         return lacking
 
+    def is_literal(self, name: str, dep: str) -> bool:
+        """Whether dvc.yaml has a stage's dependency as it stands, and not from parameters."""
+        return dep in _template(self.definitions[self.stages[name].group]).get("deps", [])
+
+    def may_be_made(self, path: str) -> bool:
+        """Whether a path is an output, or a folder of outputs, of some stage with other parameters."""
+        parts = path.split("/")
+        patterns = [out.path.split("/") for group in self.groups for out in self.globs(group)]
+        return any(
+            len(pattern) >= len(parts) and all(map(fnmatchcase, parts, pattern)) for pattern in patterns
+        )
+
+    def nearest(self, path: str) -> str | None:
+        """The output, or the folder of outputs, whose path is most like another path; None if none is like it."""
+        return next(iter(get_close_matches(path, [*self.maker, *self._below], 1, 0.8)), None)
+
     @cached_property
     def order(self) -> list[str]:
         """Stage names, every stage after those it reads from."""
@@ -164,7 +177,7 @@ class Pipeline:
     def description(self, group: str) -> str | None:
         """The description of a group's stages in dvc.yaml (`desc`)."""
         definition = self.definitions[group]
-        return definition.get("do", definition).get("desc") or definition.get("desc")
+        return _template(definition).get("desc") or definition.get("desc")
 
     def members(self, group: str) -> list[Stage]:
         """The stages of one group."""
@@ -172,14 +185,13 @@ class Pipeline:
 
     def patterns(self, group: str) -> list[str]:
         """The group's output paths with `${item.task}` as the wildcard `{task}`, the first one naming all wildcards."""
-        definition = self.definitions[group]
-        template = definition.get("do", definition)
-        paths = []
-        for kind in ("outs", "metrics", "plots"):
-            for item in template.get(kind, []):
-                path = item if isinstance(item, str) else next(iter(item))
-                paths.append(re.sub(r"\$\{(?:item\.)?(\w+)\}", r"{\1}", path))
-        return paths
+        template = _template(self.definitions[group])
+        return [re.sub(r"\$\{(?:item\.)?(\w+)\}", r"{\1}", out.path) for out in _outs(template)]
+
+    def globs(self, group: str) -> list[Output]:
+        """The group's outputs with `*` in their paths for what parameters give."""
+        template = _template(self.definitions[group])
+        return [replace(out, path=re.sub(r"\$\{.*?\}", "*", out.path)) for out in _outs(template)]
 
     def wildcard_values(self, group: str) -> dict[str, list[str]]:
         """For each wildcard of the group's patterns, the values that occur."""
@@ -201,9 +213,21 @@ class Pipeline:
         return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.patterns(group)[0])))
 
 
+def _template(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a definition says of each of its stages."""
+    return definition.get("do", definition)
+
+
+def _outs(template: Mapping[str, Any]) -> Iterator[Output]:
+    for kind in ("outs", "metrics", "plots"):
+        for item in template.get(kind, []):
+            path, flags = (item, {}) if isinstance(item, str) else next(iter(item.items()))
+            yield Output(path, flags.get("cache", True))
+
+
 def _command(definition: Mapping[str, Any]) -> str | None:
     """A stage's command as it is written."""
-    command = definition.get("do", definition).get("cmd")
+    command = _template(definition).get("cmd")
     return "\n".join(command) if isinstance(command, list) else command
 
 

@@ -179,26 +179,67 @@ def unknown(project: Project, target: str) -> str:
     return f"no stage of dvc.yaml is, or makes, {target}" + (f"; did you mean {close[0]}?" if close else "")
 
 
+def mistyped_input(project: Project) -> str | None:
+    """A sentence about a stage that default targets need and that reads what no parameters provide.
+
+    What `dvc add` tracks may be absent: `dvc pull` brings it.
+    """
+    pipeline, lacking = project.pipeline, _lacking(project)
+    for path in project.repository.hooks.default_targets(pipeline.maker):
+        missing = lacking.get(pipeline.maker[path])
+        if missing is None or any((project.root / f"{part}.dvc").exists() for part in _with_parents(missing)):
+            continue
+        readers = [name for name in lacking if missing in pipeline.stages[name].deps]
+        for name in readers:
+            if pipeline.is_literal(name, missing) and not pipeline.may_be_made(missing):
+                return f"dvc.yaml: stage {name} reads {missing}, which no stage makes and which is not here{_hint(project, missing)}"
+    return None
+
+
+def _with_parents(path: str) -> list[str]:
+    return [path, *(str(parent) for parent in Path(path).parents if parent.name)]
+
+
+def _hint(project: Project, missing: str) -> str:
+    """The output whose path is most like that of a missing input, as the end of a sentence."""
+    close = None if project.pipeline.may_be_made(missing) else project.pipeline.nearest(missing)
+    return f"; did you mean {close}?" if close else ""
+
+
+def without_targets(project: Project) -> str | None:
+    """A line for a project in which no default target can be made."""
+    if default_targets(project):
+        return None
+    patterns = ", ".join(project.repository.hooks.targets)
+    return left_out(project) or (
+        f"dvc: no output of dvc.yaml matches the default targets, {patterns}: change `targets` in [tool.dvcsnake] of "
+        "pyproject.toml, or in the hooks that it names"
+    )
+
+
 def default_targets(project: Project) -> list[str]:
     """The default targets, without those whose inputs the parameters do not provide."""
     hooks, pipeline = project.repository.hooks, project.pipeline
-    lacking = pipeline.lacking(
-        lambda path: path.startswith(f"{hooks.code}/") or (project.root / path).exists()
-    )
+    lacking = _lacking(project)
     return [path for path in hooks.default_targets(pipeline.maker) if pipeline.maker[path] not in lacking]
 
 
 def left_out(project: Project) -> str | None:
     """A line about default targets whose inputs the parameters do not provide."""
     hooks, pipeline = project.repository.hooks, project.pipeline
-    lacking = pipeline.lacking(
-        lambda path: path.startswith(f"{hooks.code}/") or (project.root / path).exists()
-    )
+    lacking = _lacking(project)
     names = sorted({pipeline.maker[path] for path in hooks.default_targets(pipeline.maker)} & lacking.keys())
     if not names:
         return None
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return f"dvc: left out: {shown}; nothing makes {lacking[names[0]]} with these parameters"
+    missing = lacking[names[0]]
+    return f"dvc: left out: {shown}; nothing makes {missing} with these parameters{_hint(project, missing)}"
+
+
+def _lacking(project: Project) -> dict[str, str]:
+    """Stages whose inputs, or those of a stage before them, nothing provides; with that input."""
+    code = f"{project.repository.hooks.code}/"
+    return project.pipeline.lacking(lambda path: path.startswith(code) or (project.root / path).exists())
 
 
 def _reads(project: Project, name: str) -> list[str]:

@@ -22,9 +22,13 @@ def push(
         say: takes one line of text for the user.
 
     Raises:
-        UserError: If there is no such remote.
+        UserError: If there is no such remote, or none is named and none is the default.
     """
     name = remote or repository.remote
+    if name is None:
+        others = ", ".join(repository.remotes)
+        either = f"name one with `--remote` ({others}), or " if others else ""
+        raise UserError(f"there is no default remote: {either}`dvc remote add -d NAME URL` makes one")
     if name not in repository.remotes:
         known = ", ".join(repository.remotes) or "none"
         raise UserError(

@@ -25,7 +25,16 @@ from dvcsnake import progress, together, why
 from dvcsnake.dvc_api import FAILURES
 from dvcsnake.hooks import load_hooks
 from dvcsnake.pipeline import Stage, is_folder
-from dvcsnake.prelude import default_targets, finish, outputs_of, prepare, settle, unknown
+from dvcsnake.prelude import (
+    default_targets,
+    finish,
+    mistyped_input,
+    outputs_of,
+    prepare,
+    settle,
+    unknown,
+    without_targets,
+)
 from dvcsnake.project import hold, open_project
 
 # Options with which Snakemake shows or forces stages that are up to date, so that it must be told of all of them.
@@ -113,6 +122,7 @@ class Workflow:
         if self._workflow.is_main_process:
             for target in self._unknown_targets():
                 sys.exit(f"dvcsnake: {unknown(self._project, target)}")
+            self._check_default_targets()
         for rule in self._workflow.rules:
             if not rule.docstring and rule.name in self._pipeline.definitions:
                 rule.docstring = self._pipeline.description(rule.name)
@@ -120,10 +130,15 @@ class Workflow:
     def _unknown_targets(self) -> list[str]:
         """Unknown targets of the command line. Snakemake would provide its targets too late for a better message."""
         words = [word for word in sys.argv[1:] if not word.startswith("-") and self._is_unknown(word)]
-        if not words:
-            return []
-        arguments, _ = get_argument_parser().parse_known_args(sys.argv[1:])
-        return [target for target in arguments.targets if target in words]
+        return [target for target in _named_targets() if target in words] if words else []
+
+    def _check_default_targets(self) -> None:
+        """Refuse an input that nothing can provide, and say if there is nothing to make, unless targets are named."""
+        fault, line = mistyped_input(self._project), without_targets(self._project)
+        if (fault or line) and not set(_named_targets()) - {"all"}:
+            if fault:
+                sys.exit(f"dvcsnake: {fault}")
+            logger.info(line)
 
     def _is_unknown(self, word: str) -> bool:
         rules = self._workflow.rules
@@ -253,6 +268,12 @@ class Workflow:
         settings = self._workflow.dag_settings
         forced = settings.forceall or settings.forcerun or settings.forcetargets
         return bool(forced or _is_asked_for(*WHOLE))
+
+
+def _named_targets() -> list[str]:
+    """The targets of the command line."""
+    arguments, _ = get_argument_parser().parse_known_args(sys.argv[1:])
+    return list(arguments.targets or [])
 
 
 def _is_asked_for(*options: str) -> bool:
