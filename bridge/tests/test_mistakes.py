@@ -48,10 +48,11 @@ EVERY = ("why", "status", "push", "run draw")
         (["status"], "dvc.yaml", "texts/${item.text}.txt data", "texts/${item.txt}.txt data",
          "its matrix or foreach lacks the key item.txt, which stages.count@fox.cmd in dvc.yaml needs"),
         (["status"], "dvc.yaml", "stages:", "stages: [", "dvc.yaml, line "),
-        (["run drw"], "params.yaml", "letters", "letters", "dvc.yaml: could not find 'drw'"),
+        (["run drw"], "params.yaml", "letters", "letters", "dvc.yaml has no stage drw"),
     ],
 )  # fmt: skip
 def test_files_that_dvc_cannot_use_are_one_sentence_in_every_command(letters, commands, path, old, new, told):
+    letters.run("dvc remote add -d lab ../lab")
     letters.edit(path, old, new)
     for command in commands:
         assert said(letters, f"python -m dvcsnake {command}").startswith(told), command

@@ -197,7 +197,8 @@ def declare_equal(name: str, why: str, package: Path) -> str:
 def _module(name: str, package: Path) -> Path:
     """The file of a module that somebody names."""
     path = name if name.endswith(".py") else f"{name.replace('.', '/')}.py"
-    for place in (package / path, package.parent / path, Path(path).absolute()):
+    for folder in (package, package.parent, Path.cwd()):
+        place = Path(os.path.normpath(folder / path))
         if place.is_file() and place.is_relative_to(package):
             return place
     example = next(iter(sorted(path for path in package.rglob("*.py") if path.name != "__init__.py")), None)

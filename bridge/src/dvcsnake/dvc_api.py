@@ -7,7 +7,7 @@ Used here, and nowhere else:
 | `dvc.repo.Repo`, its `lock`, `state`, `dvcignore`, `config` | the repository, without Git: jobs must not edit .gitignore |
 | `dvc.dvcfile.load_file(...)`: `contents`, `resolver` | dvc.yaml with matrices expanded |
 | `dvc.utils.serialize.load_yaml` | params.yaml, read as DVC reads it (YAML 1.2) |
-| `EntryNotFound`, `KeyNotInContext`, `MatrixDefinition`, `YAMLFileCorruptedError`, `YAMLValidationError`, `is_map_or_seq` | the file, key and value that DVC cannot use |
+| `KeyNotInContext`, `MatrixDefinition`, `YAMLFileCorruptedError`, `YAMLValidationError`, `is_map_or_seq` | the file, key and value that DVC cannot use |
 | `dvc.stage.cache._get_cache_hash` | the key of a run |
 | `Repo.stage_cache`: `cache_dir`, `_create_stage` | the run cache: where it is, outputs of an entry |
 | `dvc.output.Output.checkout` | outputs of an entry |
@@ -36,7 +36,7 @@ import yaml
 from dvc.dvcfile import load_file
 from dvc.exceptions import DvcException
 from dvc.fs import LocalFileSystem
-from dvc.parsing import DataResolver, EntryNotFound, MatrixDefinition, is_map_or_seq
+from dvc.parsing import DataResolver, MatrixDefinition, is_map_or_seq
 from dvc.parsing.context import KeyNotInContext
 from dvc.repo import Repo
 from dvc.repo.index import Index, IndexView
@@ -149,7 +149,10 @@ class Repository:
     def definition(self, name: str) -> dict[str, Any]:
         """One resolved stage of dvc.yaml."""
         with _named_faults():
-            return load_file(self.repo, str(self.root / "dvc.yaml")).resolver.resolve_one(name)[name]
+            resolver = load_file(self.repo, str(self.root / "dvc.yaml")).resolver
+            if not resolver.has_key(name):
+                raise UserError(f"dvc.yaml has no stage {name}")
+            return resolver.resolve_one(name)[name]
 
     def params(self) -> dict[str, Any]:
         """The parameter file, read as DVC reads it."""
@@ -736,8 +739,6 @@ def _named_fault(error: DvcException) -> UserError:
             first = error.exc.errors[0]
             where = ".".join(map(str, first.path)) or "the file"
             return UserError(f"{os.path.normpath(error.path)}: {where} is wrong: {first.error_message}")
-        case EntryNotFound():
-            return UserError(f"dvc.yaml: {error.msg[0].lower()}{error.msg[1:]}")
     if isinstance(cause, KeyNotInContext):
         where = re.search(r"'([^']*)' in '", str(error))
         home = "its matrix or foreach" if cause.key.split(".")[0] in ("item", "key") else "params.yaml"

@@ -180,24 +180,20 @@ def unknown(project: Project, target: str) -> str:
 
 
 def mistyped_input(project: Project) -> str | None:
-    """A sentence about a stage that default targets need and that reads what no parameters provide.
-
-    What `dvc add` tracks may be absent: `dvc pull` brings it.
-    """
+    """A sentence about an input that default targets need and that no parameters provide; None if there is none."""
     pipeline, lacking = project.pipeline, _lacking(project)
-    for path in project.repository.hooks.default_targets(pipeline.maker):
-        missing = lacking.get(pipeline.maker[path])
-        if missing is None or any((project.root / f"{part}.dvc").exists() for part in _with_parents(missing)):
-            continue
-        readers = [name for name in lacking if missing in pipeline.stages[name].deps]
-        for name in readers:
-            if pipeline.is_literal(name, missing) and not pipeline.may_be_made(missing):
-                return f"dvc.yaml: stage {name} reads {missing}, which no stage makes and which is not here{_hint(project, missing)}"
+    makers = dict.fromkeys(map(pipeline.maker.get, project.repository.hooks.default_targets(pipeline.maker)))
+    for missing in dict.fromkeys(lacking[name] for name in makers if name in lacking):
+        reader = next((name for name in lacking if pipeline.is_literal(name, missing)), None)
+        if reader and not pipeline.may_be_made(missing) and not _is_tracked(project, missing):
+            hint = _hint(project, missing)
+            return f"dvc.yaml: stage {reader} reads {missing}, which no stage makes and which is not here{hint}"
     return None
 
 
-def _with_parents(path: str) -> list[str]:
-    return [path, *(str(parent) for parent in Path(path).parents if parent.name)]
+def _is_tracked(project: Project, path: str) -> bool:
+    """Whether `dvc add` tracks a path, or a folder that it is in, so that `dvc pull` brings it."""
+    return any((project.root / f"{part}.dvc").exists() for part in (path, *Path(path).parents))
 
 
 def _hint(project: Project, missing: str) -> str:
