@@ -62,7 +62,8 @@ def test_a_package_that_counts_as_empty_says_nothing(package):
 
 
 @pytest.mark.parametrize(
-    "name", ["core/sums.py", "core/sums", "core.sums", "made/core/sums.py", "made/core/sums", "made.core.sums"]
+    "name",
+    ["core/sums.py", "core/sums", "core.sums", "made/core/sums.py", "made/core/sums", "made.core.sums"],
 )
 def test_a_module_is_named_by_its_path_or_as_in_an_import(package, name):
     (package / "core" / "sums.py").write_text(FASTER)
@@ -71,7 +72,9 @@ def test_a_module_is_named_by_its_path_or_as_in_an_import(package, name):
 
 
 def test_a_name_that_is_no_module_is_told_the_form(package):
-    with pytest.raises(UserError, match=r"^sum is no module of made; it takes a path in made/, such as core/sums\.py$"):
+    with pytest.raises(
+        UserError, match=r"^sum is no module of made; it takes a path in made/, such as core/sums\.py$"
+    ):
         declare_equal("sum", "one number", package)
     with pytest.raises(UserError, match="is no module of made"):
         declare_equal("../outside.py", "one number", package)

@@ -80,7 +80,9 @@ def test_a_push_without_a_default_remote_says_how_to_make_one(letters):
     push = "python -m dvcsnake push"
     assert said(letters, push) == "there is no default remote: `dvc remote add -d NAME URL` makes one"
     letters.run("dvc remote add lab ../lab")
-    assert "there is no default remote: name one with `--remote` (lab), or `dvc remote add -d" in said(letters, push)
+    assert "there is no default remote: name one with `--remote` (lab), or `dvc remote add -d" in said(
+        letters, push
+    )
 
 
 def test_default_targets_that_match_nothing_are_one_line(letters):
@@ -118,8 +120,11 @@ def test_a_folder_below_the_project_is_told_from_one_without_a_project(letters):
 def test_init_says_how_to_write_a_package_that_it_leaves_out(letters):
     table = letters.path / "pyproject.toml"
     for before, told in (
-        ('targets = ["a/*"]\n', 'left as it is; write the line `package = "letters"` below [tool.dvcsnake]\n'),
-        ('package = "words"\n', '`package = "letters"` in place of \'words\' below [tool.dvcsnake]\n'),
+        (
+            'targets = ["a/*"]\n',
+            'left as it is; write the line `package = "letters"` below [tool.dvcsnake]\n',
+        ),
+        ('package = "words"\n', "`package = \"letters\"` in place of 'words' below [tool.dvcsnake]\n"),
         ('hooks = "a:HOOKS"\n', 'the hooks, a:HOOKS, must have `package="letters"`\n'),
         ('package = "letters"\n', "pyproject.toml is left as it is\n"),
     ):
@@ -131,7 +136,11 @@ def test_init_says_how_to_write_a_package_that_it_leaves_out(letters):
 def test_init_has_git_ignore_outputs_and_nothing_else(letters):
     lines = ["/data/code", "/data/counts/*.json", "/figures/letters.txt"]
     assert (letters.path / ".gitignore").read_text().splitlines()[-3:] == lines
-    letters.edit("dvc.yaml", "    meta:", "    metrics: [{score.json: {cache: false}}]\n    plots: [more.csv]\n    meta:")
+    letters.edit(
+        "dvc.yaml",
+        "    meta:",
+        "    metrics: [{score.json: {cache: false}}]\n    plots: [more.csv]\n    meta:",
+    )
     assert ".gitignore has /more.csv\n" in letters.run("python -m dvcsnake init --package letters").text
     assert ".gitignore has" not in letters.run("python -m dvcsnake init --package letters").text
     for path in ("data/counts/fox.json", "data/raw.csv", "figures/mine.txt", "more.csv", "score.json"):

@@ -202,7 +202,11 @@ def _module(name: str, package: Path) -> Path:
         if place.is_file() and place.is_relative_to(package):
             return place
     example = next(iter(sorted(path for path in package.rglob("*.py") if path.name != "__init__.py")), None)
-    more = f"; it takes a path in {package.name}/, such as {example.relative_to(package).as_posix()}" if example else ""
+    more = (
+        f"; it takes a path in {package.name}/, such as {example.relative_to(package).as_posix()}"
+        if example
+        else ""
+    )
     raise UserError(f"{name} is no module of {package.name}{more}")
 
 

@@ -158,7 +158,9 @@ class Repository:
         """The parameter file, read as DVC reads it."""
         path = self.root / "params.yaml"
         with _named_faults():
-            return self.saved.get("params", _digest(path), lambda: load_yaml(str(path)) if path.exists() else {})
+            return self.saved.get(
+                "params", _digest(path), lambda: load_yaml(str(path)) if path.exists() else {}
+            )
 
     # --- dvc.lock -----------------------------------------------------------------------------
 

@@ -22,7 +22,9 @@ def not_yaml(path: str | Path, error: BaseException) -> UserError:
         return UserError(f"{path}, line {line}: conflict markers of a merge, so not valid YAML")
     mark = getattr(error, "problem_mark", None)
     where = f"{path}, line {mark.line + 1}" if mark else path
-    return UserError(f"{where}: not valid YAML, {getattr(error, 'problem', None) or str(error).splitlines()[0]}")
+    return UserError(
+        f"{where}: not valid YAML, {getattr(error, 'problem', None) or str(error).splitlines()[0]}"
+    )
 
 
 def in_a_sentence(error: BaseException) -> str:

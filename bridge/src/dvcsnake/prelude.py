@@ -187,7 +187,9 @@ def mistyped_input(project: Project) -> str | None:
         reader = next((name for name in lacking if pipeline.is_literal(name, missing)), None)
         if reader and not pipeline.may_be_made(missing) and not _is_tracked(project, missing):
             hint = _hint(project, missing)
-            return f"dvc.yaml: stage {reader} reads {missing}, which no stage makes and which is not here{hint}"
+            return (
+                f"dvc.yaml: stage {reader} reads {missing}, which no stage makes and which is not here{hint}"
+            )
     return None
 
 
