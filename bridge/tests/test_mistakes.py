@@ -58,22 +58,31 @@ def test_files_that_dvc_cannot_use_are_one_sentence_in_every_command(letters, co
         assert said(letters, f"python -m dvcsnake {command}").startswith(told), command
 
 
-@pytest.mark.parametrize("text", ["stages: {}\n", "stages:\n", "\n"])
-def test_a_pipeline_without_stages_is_one_sentence(letters, text):
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("stages: {}\n", "dvc.yaml has no stages: `stages` must list at least one"),
+        ("\n", "dvc.yaml has no stages: `stages` must list at least one"),
+        ("stages:\n", "dvc.yaml: stages is wrong: expected a dictionary"),
+    ],
+)
+def test_a_pipeline_without_stages_is_one_sentence(letters, text, told):
     (letters.path / "dvc.yaml").write_text(text)
-    told = "dvc.yaml has no stages: `stages` must list at least one"
     assert said(letters, "python -m dvcsnake status") == told
     assert letters.snakemake(check=False).text.splitlines()[-1] == f"dvcsnake: {told}"
 
 
-def test_matrices_without_values_are_nothing_to_do(letters):
+def test_matrices_without_values_make_nothing(letters):
     letters.edit("params.yaml", "[fox, dog]", "[]")
     (letters.path / "dvc.yaml").write_text(
         (letters.path / "dvc.yaml").read_text().split("  code:")[0]
         + "  count:" + (letters.path / "dvc.yaml").read_text().split("  count:")[1].split("  draw:")[0]
     )  # fmt: skip
     (letters.path / "pyproject.toml").write_text("[tool.dvcsnake]\n")
-    assert "Nothing to be done" in letters.snakemake().text
+    result = letters.snakemake()
+    assert (
+        not result.jobs and "dvc: no output of dvc.yaml matches the default targets, figures/*" in result.text
+    )
 
 
 def test_a_push_without_a_default_remote_says_how_to_make_one(letters):
