@@ -472,8 +472,9 @@ def page(numbers: dict) -> str:
                 for task, value in zip(tasks, found, strict=True)
             ]
             compared.append((f"{name} / {other}", f"≥ {target}" if target else "", *cells))
+    num_turns = len(turns[tasks[0]])
     about = (
-        f"{numbers['cores']} processes side by side, medians over {len(turns[tasks[0]])} turns; agents: "
+        f"{numbers['cores']} processes side by side, {f'medians over {num_turns} turns' if num_turns > 1 else 'one turn'}; agents: "
         f"{numbers['agents']}; {numbers['pairs']:,} pairs per process and workload, "
         f"{numbers['large_pairs']:,} of {'; '.join(LARGE)}."
     )
