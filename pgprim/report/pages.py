@@ -132,13 +132,15 @@ def computed(state: State) -> str:
     """Sentences on how much of the default set is computed, and on what replaces the rest."""
     current = [name for name in state.declared if name in state.figures and state.figures[name].current]
     if not current:
-        figures = f"None of the second edition's {len(state.declared)} figures is computed yet"
+        figures = f"None of the {len(state.declared)} figures is computed yet"
     elif len(current) < len(state.declared):
-        figures = f"{len(current)} of the second edition's {len(state.declared)} figures are computed"
+        figures = f"{len(current)} of {len(state.declared)} figures are computed"
     else:
-        figures = f"All {len(current)} figures of the second edition are computed"
+        figures = f"All {len(current)} figures are computed"
     num = sum(name in state.claims for name in CLAIMS)
-    judged = "none is judged yet" if not num else f"{num if num < len(CLAIMS) else 'all'} are judged"
+    judged = {0: "none is judged yet", 1: "1 is judged", len(CLAIMS): "all are judged"}.get(
+        num, f"{num} are judged"
+    )
     return f"{figures}. Of the paper's {len(CLAIMS)} claims, {judged}."
 
 
@@ -149,7 +151,7 @@ def _figure(mark: re.Match[str], folder: str, state: State) -> str:
     if name in state.images:
         lines = [f"![{alt}]({posixpath.relpath(f'{IMAGES}/{name}.png', folder)})"]
         if not state.figures[name].current:
-            lines += ["", f"*From the first edition; `snakemake figures/{name}.pdf` makes the second's.*"]
+            lines += ["", f"*From the first edition; `snakemake figures/{name}.pdf` makes the current one.*"]
     else:
         lines = [f"*{alt}: not computed yet; `snakemake figures/{name}.pdf` makes this figure.*"]
     return "\n".join([f"<!-- figure {name}: {alt} -->", *lines, "<!-- /figure -->"])
@@ -163,7 +165,7 @@ def _results(mark: re.Match[str], folder: str, state: State) -> str:
     if any(name in state.claims for name in names):
         lines = [f"* {_verdict(name, state)} ({link})." for name in names]
     else:
-        lines = [f"*Not judged yet. The rules are written down already: {link}.*"]
+        lines = [f"*Not judged yet. The rules are already fixed: {link}.*"]
     return "\n".join([f"<!-- results {mark['names']} -->", *lines, "<!-- /results -->"])
 
 
