@@ -112,8 +112,8 @@ def test_panels_are_where_the_paper_has_them(everything, figure):
     assert [title.partition("\n")[0] for title in ds.title.values[0]] == titles
     if len(titles) == 4:
         assert [title.partition("\n")[2] for title in ds.title.values[0]] == [
-            *["step by 2K pairs"] * 2,
-            *["step by 1M pairs"] * 2,
+            *["step from 2K pairs"] * 2,
+            *["step from 1M pairs"] * 2,
         ]
         np.testing.assert_array_equal(ds.shown[0, 0], SURROGATE)
     expected = ["iteration 150"] if figure == "fig5" else ["iteration 0", "iteration 150"][:rows]
@@ -254,8 +254,8 @@ def test_points_without_a_complete_episode_are_blank_and_the_rest_is_drawn(every
     surface.draw_without_rendering()
     without = everything.assign({name: everything[name].where(plane) for name in names})
     raw, *_, surface = plot(select("fig13", without, PARAMS))
-    assert raw.axes[4].get_title().startswith("surrogate\nstep by 1M pairs\n")
-    assert "step by 1M pairs" in texts(surface)
+    assert raw.axes[4].get_title().startswith("surrogate\nstep from 1M pairs\n")
+    assert "step from 1M pairs" in texts(surface)
     assert surface.axes[1].get_ylim()[1] == pytest.approx(SURROGATE.max() / 5)
 
 
@@ -367,7 +367,7 @@ def test_a_reward_that_follows_the_random_direction_alone_aligns_over_the_plane_
 
 
 def test_slices_show_the_dataset(everything):
-    """Steps by few and by many pairs side by side, their rewards on one axis, and the value without a step."""
+    """Steps from few and from many pairs side by side, their rewards on one axis, and the value without a step."""
     (page,) = plot(select("slices", everything, PARAMS))
     panels = np.array(page.axes).reshape(2, 4)
     for line, iteration in zip(panels, (0, 150), strict=True):

@@ -18,10 +18,10 @@ from pgprim.plotting.panels import name_columns, name_row, number_last_row, pane
 from pgprim.plotting.style import BATCHES, GREY, shades
 
 LOOKS = {
-    "few": ("step by few pairs", *BATCHES["few"]),
-    "many": ("step by many pairs", *BATCHES["many"]),
-    "slice_few": ("step by few pairs", *BATCHES["few"]),
-    "slice_many": ("step by many pairs", *BATCHES["many"]),
+    "few": ("step from few pairs", *BATCHES["few"]),
+    "many": ("step from many pairs", *BATCHES["many"]),
+    "slice_few": ("step from few pairs", *BATCHES["few"]),
+    "slice_many": ("step from many pairs", *BATCHES["many"]),
     "steps": ("ends of independent steps", GREY, "."),
 }
 """Name, colour and marker of each kind of points."""

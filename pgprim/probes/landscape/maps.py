@@ -103,7 +103,7 @@ def draw_errors(ds: xr.Dataset) -> Figure:
 def draw_surface(ds: xr.Dataset) -> Figure:
     """One large surface: the raw reward around the last checkpoint, coloured by the surrogate of the same step.
 
-    Of several planes it shows that of the step by few pairs; of several numbers of pairs, the largest. Without a
+    Of several planes it shows that of the step from few pairs; of several numbers of pairs, the largest. Without a
     surrogate, the colour repeats the height. The step is the arrow along the front edge.
     """
     row, (column, beside) = ds.row.size - 1, _largest(ds)

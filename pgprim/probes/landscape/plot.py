@@ -29,7 +29,7 @@ SURROGATE = {"fig6": (0, 300), "fig7": (0, 300)} | {f"fig{number}": None for num
 
 FIGURES = (*CONCENTRATION, *SURROGATE, "trajectories", "alignment", *slices.FIGURES)
 
-BATCHES = {"few": "step by few pairs", "many": "step by many pairs"}
+BATCHES = {"few": "step from few pairs", "many": "step from many pairs"}
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
@@ -117,7 +117,7 @@ def _panels(figure: str, row: xr.Dataset, level: float) -> Iterator[dict[str, An
     common = set.intersection(*(set(budgets_of(row.reward.sel(kind=kind))) for kind in kinds))
     for kind in kinds:
         one = row.sel(kind=kind)
-        size = f"step by {count_label(float(one.batch_pairs))} pairs"
+        size = f"step from {count_label(float(one.batch_pairs))} pairs"
         yield {"title": f"surrogate\n{size}", "is_reward": 0, "shown": one.surrogate.values, **_about(one)}
         budget = max(common or budgets_of(one.reward))
         title = f"reward, {count_label(budget)} pairs\n{size}"

@@ -70,7 +70,7 @@ def plot(ds: xr.Dataset) -> list[Figure]:
 
 
 def plot_slices(ds: xr.Dataset) -> Figure:
-    """One agent, a row per checkpoint: surrogates and true reward along the steps by few and by many pairs.
+    """One agent, a row per checkpoint: surrogates and true reward along the steps from few and from many pairs.
 
     The rewards of a row share an axis, so that the two steps compare; surrogates have their own.
 
@@ -94,7 +94,7 @@ def plot_slices(ds: xr.Dataset) -> Figure:
     for k, kind in enumerate(kinds):
         size = count_label(float(ds.slice_batch_pairs.sel(kind=kind).max()))
         for panel, what in zip(axes[0, 2 * k : 2 * k + 2], ("surrogate", "true reward"), strict=True):
-            panel.set_title(f"step by {size} pairs:\n{what}", fontsize=7.5)
+            panel.set_title(f"step from {size} pairs:\n{what}", fontsize=7.5)
     number_last_row(axes)
     figure.supxlabel("α, multiples of the update step (line at 1: the step itself)")
     handles = [
@@ -173,7 +173,7 @@ def plot_promises(ds: xr.Dataset) -> Figure:
     for panel, (_, words) in zip(axes[:, 0], ROWS.values(), strict=True):
         panel.set_ylabel(words, fontsize=7.5)
     size = count_label(float(ds.slice_batch_pairs.max()))
-    figure.supxlabel(f"Training iteration; steps by {size} pairs")
+    figure.supxlabel(f"Training iteration; steps from {size} pairs")
     faces = [text_handle("hollow: on the step's own batch"), text_handle("filled: on fresh batches, or true")]
     bar = grey_handle("95 % interval, within the agent", marker="|", markersize=6, linestyle="")
     legend_above(figure, [algo_handles(algos, markersize=4, linestyle=""), faces, [bar]])

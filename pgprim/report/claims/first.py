@@ -193,7 +193,7 @@ GRADIENTS = {
     "agreement_falls_with_training": _first(
         "Estimates agree less the longer an agent has been trained",
         "Sec. 2.1, Fig. 1",
-        "mean pairwise cosine at 2K pairs, last checkpoint less first",
+        "mean pairwise cosine at 2K pairs, last checkpoint minus first",
         "gradient",
         "fig1",
         _agreement_lost,
@@ -201,15 +201,15 @@ GRADIENTS = {
     "agreement_falls_with_task": _first(
         "Estimates agree less on harder tasks",
         "Sec. 2.1, Figs. 1 and 9",
-        "mean pairwise cosine at 2K pairs, Humanoid less Hopper",
+        "mean pairwise cosine at 2K pairs, Humanoid minus Hopper",
         "gradient",
         "fig9",
         _agreement_of_tasks,
     ),
     "truth_needs_more_pairs": _first(
-        "To come near the true gradient takes several times more pairs than training uses",
+        "An estimate near the true gradient takes several times more pairs than training uses",
         "Sec. 2.1, Fig. 2",
-        "cosine to the true gradient, corrected for the truth's noise, at the first budget from twice 2K pairs up",
+        "cosine to the true gradient, corrected for the truth's noise, at the smallest budget of at least twice 2K pairs",
         "gradient",
         "fig2",
         _near_truth,
@@ -218,39 +218,39 @@ GRADIENTS = {
 
 VALUES = {
     "value_fits_its_targets": _first(
-        "Value networks fit the targets they are trained on, on fresh pairs too",
+        "Value networks fit their training targets, also on fresh pairs",
         "Sec. 2.2, Figs. 3, 12",
-        "mean relative error to V_old + A_GAE on fresh pairs, as published",
+        "mean relative error against V_old + A_GAE on fresh pairs, by the paper's formula",
         "value",
         "fig3",
         _gae_error,
     ),
     "value_misses_returns": _first(
-        "Value networks are far off the returns, by about half",
+        "Value networks have a relative error of about one half against returns",
         "Sec. 2.2, Figs. 3, 12",
-        "mean relative error to returns on fresh pairs, as published",
+        "mean relative error against returns on fresh pairs, by the paper's formula",
         "value",
         "fig3",
         _returns_error,
     ),
     "value_misses_exact_returns": _first(
-        "The same where returns are not cut and time limits are left out (our definition)",
+        "Value networks have a large error also against uncut returns without time limits (our definition)",
         "Sec. 2.2, Figs. 3, 12",
-        "mean relative error to returns on fresh pairs, exact",
+        "mean relative error against uncut returns on fresh pairs",
         "value",
         "fig3",
         _returns_error_exact,
     ),
     "value_misses_returns_by_far_more": _first(
-        "They are off the returns by far more than off their targets",
+        "Value networks have a much larger error against returns than against their targets",
         "Sec. 2.2, Figs. 3, 12",
-        "log₂ of the ratio of the two errors on fresh pairs, as published",
+        "log₂ of the ratio of the two errors on fresh pairs, by the paper's formula",
         "value",
         "fig3",
         _returns_against_gae,
     ),
     "value_helps_agreement": _first(
-        "The agent's value network makes gradient estimates agree more than no baseline",
+        "Gradient estimates agree more with the agent's value network as baseline than without a baseline",
         "Sec. 2.2, Fig. 4",
         "gain in mean pairwise cosine at the largest budget",
         "baselines",
@@ -258,7 +258,7 @@ VALUES = {
         _baseline_gain("value-zero"),
     ),
     "true_value_helps_more": _first(
-        "The true value function makes them agree more than the agent's",
+        "Gradient estimates agree more with the true value function as baseline than with the agent's",
         "Sec. 2.2, Fig. 4",
         "gain in mean pairwise cosine at the largest budget",
         "baselines",
@@ -266,7 +266,7 @@ VALUES = {
         _baseline_gain("true-value"),
     ),
     "true_value_helps_little_at_2k": _first(
-        "With the pairs that training uses, the true value function would help little",
+        "With the pairs that training uses, the true value function would increase agreement only a little",
         "Sec. 2.2, Fig. 4",
         "gain in mean pairwise cosine at 2K pairs",
         "baselines",
@@ -285,7 +285,7 @@ TRUST_REGIONS = {
         _keeps_delta,
     ),
     "trpo_keeps_delta_on_fresh_pairs": _first(
-        "TRPO keeps its bound on pairs it has not seen, too",
+        "TRPO keeps its bound also on fresh pairs",
         "first version",
         "mean KL on fresh pairs over δ",
         "trust_region",
@@ -311,7 +311,7 @@ TRUST_REGIONS = {
     "ppo_m_kl_grows": _first(
         "The mean KL divergence of PPO-M's updates grows during training",
         "first version and the talk",
-        "log₂ of the ratio of mean KL, last quarter of the iterations over first, PPO-M",
+        "log₂ of PPO-M's mean KL in the last quarter of the iterations over that in the first",
         "trust_region",
         "trust_region",
         _ppo_m_kl_growth,
@@ -320,7 +320,7 @@ TRUST_REGIONS = {
 
 LANDSCAPES = {
     "reward_is_noise_at_2k": _first(
-        "With the pairs that training uses, rewards cannot tell good steps from bad ones",
+        "With the pairs that training uses, measured rewards do not separate good from bad steps",
         "Sec. 2.3, Figs. 5, 19, 20",
         "share of noise in the reward's variance over the plane at 2K pairs per point, checkpoints after 0",
         "alignment",
@@ -328,9 +328,9 @@ LANDSCAPES = {
         _noise_at_budget,
     ),
     "reward_is_clear_with_more": _first(
-        "With many times more pairs they can",
+        "With many times more pairs than training uses, measured rewards separate good from bad steps",
         "Sec. 2.3, Figs. 5, 19, 20",
-        "the same at the largest number of pairs per point",
+        "share of noise in the reward's variance over the plane at the most pairs per point, checkpoints after 0",
         "alignment",
         "alignment",
         _noise_at_most,
@@ -338,31 +338,31 @@ LANDSCAPES = {
     "surrogate_aligns_at_first": _first(
         "Surrogate and reward agree around untrained agents",
         "Sec. 2.3, Figs. 13-18",
-        "rank correlation over the plane of a step by 2K pairs, less the reward's noise, checkpoint 0",
+        "rank correlation over the plane of a step from 2K pairs, corrected for the reward's noise, checkpoint 0",
         "alignment",
         "alignment",
         _correlation("few", ("ppo", "trpo"), is_trained=False),
     ),
     "surrogate_misaligns_later": _first(
-        "Around trained agents they do not",
+        "Surrogate and reward do not agree around trained agents",
         "Sec. 2.3, Figs. 6, 7, 13-18",
-        "the same, checkpoints after 0",
+        "rank correlation over the plane of a step from 2K pairs, corrected for the reward's noise, checkpoints after 0",
         "alignment",
         "alignment",
         _correlation("few", ("ppo", "trpo"), is_trained=True),
     ),
     "trpo_aligns_with_many_pairs": _first(
-        "TRPO's surrogate agrees with the reward where the step is made of many pairs",
+        "TRPO's surrogate agrees with the reward for steps made from many pairs",
         "Sec. 2.3, Figs. 6, 14, 16, 18",
-        "rank correlation over the plane of a step by many pairs, less the reward's noise, checkpoints after 0",
+        "rank correlation over the plane of a step from many pairs, corrected for the reward's noise, checkpoints after 0",
         "alignment",
         "alignment",
         _correlation("many", ("trpo",), is_trained=True),
     ),
     "ppo_misaligns_with_many_pairs": _first(
-        "PPO's surrogate does not agree with it even then",
+        "PPO's surrogate does not agree with the reward, even for steps made from many pairs",
         "Sec. 2.3, Figs. 7, 13, 15, 17",
-        "the same for PPO",
+        "rank correlation over the plane of a step from many pairs, corrected for the reward's noise, checkpoints after 0",
         "alignment",
         "alignment",
         _correlation("many", ("ppo",), is_trained=True),
@@ -373,7 +373,7 @@ TRAINING = {
     "choices_matter": _first(
         "PPO's implementation choices matter for its return",
         "first version",
-        "final return with reward normalisation, orthogonal weights, annealing and value clipping less without, "
+        "final return with reward normalisation, orthogonal weights, annealing and value clipping minus without, "
         "each at its best learning rate",
         "ablation",
         "ablation",

@@ -69,7 +69,7 @@ CLAIMS = {
     "surrogate_aligns_at_first": Claim(
         "Surrogate and reward agree along the step around untrained agents",
         "Sec. 2.3, Figs. 13-18",
-        "rank correlation within columns of equal β of the plane of a step by 2K pairs, checkpoint 0",
+        "rank correlation within columns of equal β of the plane of a step from 2K pairs, checkpoint 0",
         ("alignment",),
         ALIGNMENT,
         _agreement("few", ("ppo", "trpo"), is_trained=False, by_algo=False),
@@ -77,7 +77,7 @@ CLAIMS = {
     "surrogate_misaligns_later": Claim(
         "Surrogate and reward do not agree along the step around trained agents",
         "Sec. 2.3, Figs. 6, 7, 13-18",
-        "rank correlation within columns of equal β of the plane of a step by 2K pairs, trained checkpoints",
+        "rank correlation within columns of equal β of the plane of a step from 2K pairs, trained checkpoints",
         ("alignment",),
         ALIGNMENT,
         _agreement("few", ("ppo", "trpo"), is_trained=True, by_algo=False),
@@ -85,7 +85,7 @@ CLAIMS = {
     "trpo_aligns_with_many_pairs": Claim(
         "TRPO's surrogate agrees with the reward along steps made from many pairs",
         "Sec. 2.3, Figs. 6, 14, 16, 18",
-        "rank correlation within columns of equal β of the plane of a step by many pairs, trained checkpoints",
+        "rank correlation within columns of equal β of the plane of a step from many pairs, trained checkpoints",
         ("alignment",),
         ALIGNMENT,
         _agreement("many", ("trpo",), is_trained=True, by_algo=True),
@@ -93,7 +93,7 @@ CLAIMS = {
     "ppo_misaligns_with_many_pairs": Claim(
         "PPO's surrogate does not agree with the reward along the step, even for steps made from many pairs",
         "Sec. 2.3, Figs. 7, 13, 15, 17",
-        "rank correlation within columns of equal β of the plane of a step by many pairs, trained checkpoints",
+        "rank correlation within columns of equal β of the plane of a step from many pairs, trained checkpoints",
         ("alignment",),
         ALIGNMENT,
         _agreement("many", ("ppo",), is_trained=True, by_algo=True),

@@ -122,7 +122,7 @@ const agentPage = (body, agent) => {
   for (const kind of ["few", "many"]) {
     const some = own.filter((one) => one.kind === kind && one.reward);
     if (!some.length) continue;
-    chart(`True reward along a step by ${site.count(some[0].pairs)} pairs`, "a line is one checkpoint", some.map((one, i) => site.line({
+    chart(`True reward along a step from ${site.count(some[0].pairs)} pairs`, "a line is one checkpoint", some.map((one, i) => site.line({
       x: one.along, y: one.reward, low: one.reward_ci?.filter((_, j) => j % 2 === 0), high: one.reward_ci?.filter((_, j) => j % 2 === 1), algo, seed: i, name: `checkpoint ${one.iteration}`,
     })), { xaxis: { title: { text: "multiples of the step" } }, yaxis: { title: { text: "mean return" } }, ...site.vertical(1, "the step") });
   }

@@ -68,7 +68,7 @@ site.views.landscapes = (section) => {
   if (!here.length) site.note(charts, "No plane was measured for this agent and checkpoint.");
 
   const panels = here.flatMap((plane) => {
-    const step = `step by ${site.count(plane.pairs)} pairs`;
+    const step = `step from ${site.count(plane.pairs)} pairs`;
     const reward = plane.rewards.filter(({ pairs }) => pairs <= site.state.budget).at(-1) ?? plane.rewards[0];
     const made = [{
       plane, isReward: false, values: plane.surrogate, title: `Surrogate, ${step}`, note: "",
@@ -134,7 +134,7 @@ site.views.landscapes = (section) => {
   );
   site.draw(
     site.box(charts, "True reward along the step", { note: `${site.count(along[0].budget)} pairs per point, ${Math.round(100 * site.meta.level)} % intervals` }),
-    along.filter((one) => one.reward).map((one) => band(one, "reward", "solid", `step by ${site.count(one.pairs)} pairs`)),
+    along.filter((one) => one.reward).map((one) => band(one, "reward", "solid", `step from ${site.count(one.pairs)} pairs`)),
     site.layout({ xaxis: axis, yaxis: { title: { text: "mean return" } }, ...site.vertical(1, "the step") }),
   );
 };
