@@ -120,7 +120,7 @@ def gradient_agreement(
         McCandlish et al., An Empirical Model of Large-Batch Training, arXiv:1812.06162.
 
     Examples:
-        Products of different estimates are 1, squared norms 5/3 on average: so |G|² = 1, tr Σ/N = 2/3.
+        Inner products of different estimates are 1, squared norms 5/3 on average. So |G|² = 1 and tr Σ/N = 2/3.
 
         >>> agreement = gradient_agreement([[1, 1, 0], [1, 0, 1], [1, 0, 0]], pairs=12)
         >>> round(agreement.noise_scale.value, 12)
@@ -196,8 +196,8 @@ def next_values(val: ArrayLike, behind: ArrayLike, ended: ArrayLike) -> Float64[
     """V of the observation after each action, from V of the observation before it.
 
     Within an episode that is V(s_{t+1}), the next entry of `val`. Where an episode ends, the next entry belongs to
-    another episode, and at the end of the arrays there is none: there the value comes from `behind`. Many training
-    loops are wrong here: they use the first value of the next episode, or no value.
+    another episode, and at the end of the arrays there is none: there the value comes from `behind`. A common error in
+    training loops is to use the first value of the next episode, or no value.
 
     Args:
         val: V(s_t) [..., t].
@@ -407,7 +407,7 @@ def gaussian_kl(
 def trust_region(
     logp_old: ArrayLike, logp: ArrayLike, *, kl: ArrayLike | None = None, eps: float = 0.2
 ) -> TrustRegion:
-    """Divergence and ratios ρ = π(a|s)/π_old(a|s) (Eq. 18) of an update, and the share of pairs that PPO would clip.
+    """KL divergence and ratios ρ = π(a|s)/π_old(a|s) (Eq. 18) of an update, and the share of pairs outside PPO's clip range.
 
     Compute them on the update's own pairs and on fresh pairs of the old policy; the two differ. The maximum grows
     with the number of pairs, so compare it only at equal numbers.
@@ -448,7 +448,7 @@ def noise_share(halves: ArrayLike, level: float = 0.95) -> Interval:
     With A and B the means of two halves of a point's episodes, such as those with odd and even number, T = (A + B)/2
     is the measured surface, and D = (A − B)/2 has the same noise but none of the shape. 1 means that the shape is all
     noise; the estimate may exceed 1. A surface is a plane of rewards around an agent, a slice along its step, or any
-    other set of points that is compared.
+    other set of points to compare.
 
     Args:
         halves: A and B of each point [point, 2]; points that are not finite are left out.
@@ -473,7 +473,7 @@ def noise_share(halves: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def noise_variance(halves: ArrayLike, level: float = 0.95) -> Interval:
-    """Variance of the noise that tells a measured surface's points apart, Var D, in squared units of what was measured.
+    """Variance of the noise in a measured surface's points, Var D, in squared units of the measured quantity.
 
     Args:
         halves: Means of either half of each point's episodes [point, 2], as for `noise_share`.

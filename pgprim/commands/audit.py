@@ -1,4 +1,4 @@
-"""Audit an agent that another library trained: its gradients, critic, next step and trust region, on one page.
+"""Audit an agent that another library trained: gradients, critic, next step and trust region, on one page.
 
 Reads the agent's file, measures it with the study's probes, and writes `audit.html` and `audit.pdf`, with all numbers
 in `audit.json`. The same command resumes a killed audit, and auditing a later checkpoint computes only what is new.

@@ -1,4 +1,4 @@
-"""Write one table of every trained agent's final return and primitives.
+"""Write a table of every trained agent's final return and primitives.
 
 The primitives are the agreement of its gradient estimates, the error of its value network and the surrogate's promise
 of its steps, one number per agent each. The figure `reliability` draws their correlation with the final return.

@@ -1,4 +1,4 @@
-"""Write the main numbers of one task and algorithm to a JSON file, a row of `dvc metrics show`.
+"""Write the main numbers of one task and algorithm to a JSON file, which `dvc metrics show` prints as a row.
 
 The numbers are the return at the end of training, and the agreement of gradient estimates from about 2K pairs with
 each other and with the large-sample gradient. The figures have their intervals; `dvc metrics diff` shows what

@@ -16,7 +16,7 @@ def intervals_over(
     Args:
         values: Numbers; the last axes are, for example, seeds.
         statistic: From an array over the last axes to a value with its interval.
-        axes: How many axes the statistic is over.
+        axes: Number of the last axes that the statistic takes.
 
     Returns:
         Value and ends as arrays over the remaining axes.

@@ -1,7 +1,7 @@
 """Multi-layer perceptrons whose parameters are one flat vector.
 
 Several networks of one shape are computed at once, along a leading `agent` axis of parameters and inputs. An agent's
-result does not depend on the other agents in the stack, and the output at one input not on the other inputs.
+result does not depend on the other agents in the stack, and the output at one input does not depend on the other inputs.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The gradient noise scale (McCandlish et al. 2018): how many pairs make signal and noise of an estimate equal."""
+"""The gradient noise scale (McCandlish et al. 2018): the number of pairs at which signal and noise of an estimate are equal."""
 
 import numpy as np
 from jaxtyping import Float, Real

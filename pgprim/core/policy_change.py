@@ -1,4 +1,4 @@
-"""How far an update moved a policy, from plain arrays (Eqs. 16, 18).
+"""Size of a policy update, from plain arrays (Eqs. 16, 18).
 
 `core.gaussian` has the same divergence in torch for stacks of agents, which the study uses; a test checks that the
 two agree. This module needs numpy only.
@@ -14,7 +14,7 @@ SERIES_TERMS = 20
 
 
 class TrustRegion(NamedTuple):
-    """How far an update moved a policy.
+    """Size of a policy update.
 
     Attributes:
         kl_mean: Mean over states of KL(π_old ‖ π), which TRPO bounds by δ [nat]; NaN where the divergences are not

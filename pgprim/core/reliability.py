@@ -10,7 +10,7 @@ from pgprim.core.pair_mean import pair_mean, pair_mean_leave_one_out
 def reliability(products: Float[np.ndarray, "stream stream"], level: float) -> Interval:
     """Share of signal in the squared norm of the mean of independent vectors: |G|² / |mean x|².
 
-    It is about the cosine between two independent means of this many streams.
+    It approximates the cosine between two independent means of this many streams.
 
     Args:
         products: Gram matrix of the streams' own vectors, whose mean is the estimate in question.

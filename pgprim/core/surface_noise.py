@@ -1,4 +1,4 @@
-"""Noise of a measured reward surface (Figs. 5-7, 13-20): its variance, and its share in the surface's variance.
+"""Noise of a measured reward surface (Figs. 5-7, 13-20): its variance, and its share of the surface's variance.
 
 With A and B the means of the two halves of a point's episodes, T = (A + B)/2 is the measured surface, and D = (A −
 B)/2 has the same noise but none of the shape. Errors that all points share, as with common random numbers, do not

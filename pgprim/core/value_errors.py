@@ -69,7 +69,7 @@ def gae_targets_cut(
         val: V_old(s).
         terminated: Whether the task ended the episode.
         truncated: Whether a time limit did.
-        num_pairs: T; later pairs are not looked at.
+        num_pairs: T; later pairs are ignored.
         gamma: Discount.
         lam: GAE's λ.
     """
@@ -117,7 +117,7 @@ def returns_cut(
         rew: Rewards as the value network sees them.
         terminated: Whether the task ended the episode.
         truncated: Whether a time limit did.
-        num_pairs: T; later pairs are not looked at.
+        num_pairs: T; later pairs are ignored.
         gamma: Discount.
     """
     own = slice(0, num_pairs)

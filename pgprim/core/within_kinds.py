@@ -1,4 +1,4 @@
-"""Statistics of runs of several kinds, such as tasks and algorithms, in which the kinds are strata and never draws."""
+"""Statistics of runs of several kinds, such as tasks and algorithms; the kinds are strata, not random draws."""
 
 import numpy as np
 from jaxtyping import Float
@@ -14,16 +14,15 @@ def pooled_spearman(
 
     Ranks are taken and centred within each kind, so that differences between kinds play no role, and divided by the
     kind's number of runs plus one, so that kinds of many runs do not dominate (van Elteren 1960). Pooled deviations
-    correlate like those of Σ(n − 1) + 1 pairs (Fisher 1925), which makes an interval of kinds that are too small for
-    one of their own (`correlation.spearman` needs four runs). Of few runs, ranks correlate less than the quantities
-    do.
+    correlate like those of Σ(n − 1) + 1 pairs (Fisher 1925). This gives an interval even if each kind is too small for one
+    of its own (`correlation.spearman` needs four runs). With few runs, ranks correlate less than the quantities do.
 
     Args:
         x: One quantity of the runs of each kind; runs that are not finite are left out, as are kinds in which a
             quantity is constant.
         y: Another of the same runs.
-        level: Nominal coverage, between runs. Six kinds of three cover as often, but only .85 where quantities of
-            normal distribution correlate by .8 (tested).
+        level: Nominal coverage, between runs. With six kinds of three runs the coverage is nominal, but only .85 for a nominal
+            95 % if normal quantities correlate by .8 (tested).
 
     Returns:
         The correlation; NaN ends with Σ(n − 1) below 3.
@@ -44,7 +43,7 @@ def pooled_spearman(
 
 
 def relative_difference(values: Float[np.ndarray, " run"], level: float) -> Interval:
-    """Mean absolute difference of two runs over their mean: twice Gini's coefficient, without its bias.
+    """Mean absolute difference of two runs, divided by the mean: twice Gini's coefficient, without its bias.
 
     Args:
         values: Of independent runs of one kind; those that are not finite are left out.

@@ -41,7 +41,7 @@ def choose_estimates(
     Args:
         figure: The figure's name, kept as an attribute.
         ds: Estimates of all agents and checkpoints.
-        params: The parameter file; of it only `plot.budget` is used.
+        params: The parameter file; only `plot.budget` is used.
         names: The variables to keep.
 
     Raises:

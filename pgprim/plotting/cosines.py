@@ -58,7 +58,7 @@ def select_cosines(
     Args:
         figure: The figure's name, kept as an attribute.
         ds: Estimates of all agents and checkpoints.
-        params: The parameter file; of it only `plot.budget` is used.
+        params: The parameter file; only `plot.budget` is used.
         kinds: Which cosines the figure draws.
         extra: Further variables to keep.
 

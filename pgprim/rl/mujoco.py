@@ -89,7 +89,7 @@ class Task:
         return [now.qpos[:, self.num_skipped :], now.qvel]
 
     def is_healthy(self, now: SimpleNamespace) -> Bool[np.ndarray, " stream"]:
-        """Whether the episode may go on."""
+        """Whether the episode continues."""
         if self.judged is None:
             return np.ones(len(now.qpos), bool)
         state = now.state[:, self.judged]

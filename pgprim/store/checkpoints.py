@@ -132,7 +132,7 @@ def _checked_settings(values: dict) -> Settings:
 
 
 def _lengths(settings: Settings, num_obs: int, num_act: int) -> dict[str, int]:
-    """How long each array of a checkpoint is."""
+    """Length of each array of a checkpoint."""
     theta = make_policy(settings, num_obs, num_act).num_params
     phi = make_value(settings, num_obs).num_params
     networks = {"theta": theta, "policy_adam.m": theta, "policy_adam.v": theta}

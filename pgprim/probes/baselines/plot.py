@@ -57,7 +57,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All estimates of this probe that are to be drawn.
-        params: The parameter file; of it only `plot.budget` is used.
+        params: The parameter file; only `plot.budget` is used.
 
     Raises:
         UserError: If `ds` does not hold this probe's estimates, or intervals of different levels.

@@ -35,7 +35,7 @@ SMALLEST_SHARE = 1e-6
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How V* is fitted.
+    """Settings of the fit of V*.
 
     Attributes:
         pairs: Largest number of pairs, of all streams together.

@@ -1,4 +1,4 @@
-"""How far gradient estimates agree with each other and with the truth: Figs. 1, 2, 9, 10 and the noise scale."""
+"""Agreement of gradient estimates with each other and with the truth: Figs. 1, 2, 9, 10 and the noise scale."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +37,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All estimates of this probe that are to be drawn.
-        params: The parameter file; of it only `plot.budget` is used.
+        params: The parameter file; only `plot.budget` is used.
 
     Raises:
         UserError: If `ds` does not hold this probe's estimates.

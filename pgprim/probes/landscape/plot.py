@@ -41,8 +41,8 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 
     Args:
         figure: One of `FIGURES`.
-        ds: All landscapes that are to be drawn; of several agents' the first one's are drawn.
-        params: The parameter file; of it only `plot.level` is used.
+        ds: All landscapes that are to be drawn; if there are several agents, the first one is drawn.
+        params: The parameter file; only `plot.level` is used.
 
     Raises:
         UserError: If `ds` does not hold the landscapes.

@@ -1,4 +1,4 @@
-"""How far each update moved the policy: closed-form KL divergence and the ratios of Eq. 18.
+"""Size of each policy update: closed-form KL divergence and the ratios of Eq. 18.
 
 Measured on the update's own pairs, on which the algorithm's bounds hold, and on held-out pairs of the same policy.
 The numbers of pairs are equal, because a maximum grows with the sample.

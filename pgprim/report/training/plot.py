@@ -43,7 +43,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All training records that are to be drawn.
-        params: The parameter file; of it only `plot.seeds` and `plot.published` are used.
+        params: The parameter file; only `plot.seeds` and `plot.published` are used.
 
     Raises:
         UserError: If `ds` does not hold training records.

@@ -1,4 +1,4 @@
-"""Returns with actions clipped and as drawn, over versions of a task and learning rates, and what actions cost.
+"""Returns and control costs with actions clipped and as drawn, over versions of a task and learning rates.
 
 The first page shows training, the second the results of the runs: return, episode length, and the control cost of an
 episode by both definitions. A row of either is a task. All intervals are between agents.
@@ -54,11 +54,11 @@ DESCRIBED = {
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
-    """The dataset that the figure draws: curves of every run, what each seed came to, and the means over seeds.
+    """The dataset that the figure draws: curves of every run, the results of each seed, and the means over seeds.
 
     Lengths and costs are taken over the same iterations as final returns, so far as costs were measured there; a run
-    that diverged counts with its first iteration in all of them (`core.final_return`). The cost of an episode is that
-    of a mean step times the mean length.
+    that diverged counts with its first iteration in all of them (`core.final_return`). The cost of an episode is the
+    mean cost of a step times the mean length.
 
     Args:
         figure: One of `FIGURES`.
@@ -96,7 +96,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
-    """Two pages: training, a column per version; and what runs came to, a column per quantity."""
+    """Two pages: training, a column per version; and the results of the runs, a column per quantity."""
     with style():
         return [plot_curves(ds), plot_finals(ds)]
 
