@@ -1,5 +1,5 @@
-# Runs the stages of dvc.yaml in parallel, here or on a cluster. What a stage is stands in dvc.yaml, whether it must run
-# is decided by DVC's hashes (dvcsnake), and what a job of it needs stands there under `meta`.
+# Runs the stages of dvc.yaml in parallel, here or on a cluster. dvc.yaml declares the stages and,
+# under `meta`, what their jobs need; DVC's hashes (dvcsnake) decide which of them must run.
 
 import os
 
