@@ -1,4 +1,4 @@
-"""Measures the parts of deep policy gradient methods on real agents (study: arXiv:1811.02553).
+"""Measurements of the parts of deep policy gradient methods on trained agents (study: arXiv:1811.02553).
 
 The library computes statistics of any agent from plain numpy arrays: agreement of gradients and their noise scale,
 advantages and returns with correct time limits, value errors, divergences and ratios of an update, and the noise of a
@@ -9,8 +9,8 @@ use.
     >>> pgprim.gae([0.0, 1.0], [0.5, 0.5], [0.5, 0.0], [False, True], [False, False], gamma=1.0, lam=1.0)
     array([0.5, 0.5])
 
-The pipeline of the study needs `pip install 'pgprim[study]'`; `python -m pgprim` lists its commands. Importing
-`pgprim` alone changes nothing in a process; the pipeline's packages select the kernels of numpy and torch
+The pipeline of the study needs `pip install -e bridge -e '.[study]'` in a clone; `python -m pgprim` lists its commands.
+Importing `pgprim` alone changes nothing in a process; the pipeline's packages select the kernels of numpy and torch
 (`pgprim.kernels`).
 """
 

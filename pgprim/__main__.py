@@ -44,8 +44,8 @@ def main() -> None:
         runpy.run_module(f"pgprim.commands.{name}", run_name="__main__", alter_sys=True)
     except ModuleNotFoundError as error:
         sys.exit(
-            f"python -m pgprim: {name} needs {error.name}, which is not installed; `pip install 'pgprim[study]'` brings what "
-            "the commands need"
+            f"python -m pgprim: {name} needs {error.name}, which is not installed; "
+            "`pip install -e bridge -e '.[study]'` in a clone brings what the commands need"
         )
 
 

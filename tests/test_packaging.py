@@ -132,7 +132,7 @@ def test_the_library_is_installed_alone_and_works(tmp_path, versions):
     assert used.returncode == 0, used.stdout + used.stderr
     told = run(str(python), "-m", "pgprim", "train")
     assert told.returncode == 1 and told.stderr.count("\n") == 1
-    assert "is not installed; `pip install 'pgprim[study]'` brings" in told.stderr
+    assert "is not installed; `pip install -e bridge -e '.[study]'` in a clone brings" in told.stderr
 
 
 @pytest.mark.slow
