@@ -202,7 +202,7 @@ def _meta(study: Study) -> dict[str, Any]:
         "num_agents": len(present),
         "iterations": params["iterations"],
         "level": params["plot"]["level"],
-        "gamma": params["train"]["gamma"],
+        "final": params["reliability"]["final"],
     }
 
 

@@ -1,13 +1,12 @@
 // Reliability: every agent's returns, where they end, and whether a primitive foretells it.
 
-const LAST = 0.1;
 const PRIMITIVES = {
   cosine: "agreement of gradient estimates", error: "error against returns (exact)", promise: "surrogate gain on fresh batches",
 };
 
 site.finalReturn = (returns, at) => {
   const curve = site.known(returns.get("return_mean", at, "iteration"));
-  return site.mean(curve.slice(-Math.max(1, Math.round(LAST * curve.length))));
+  return site.mean(curve.slice(-Math.max(1, Math.round(site.meta.final * curve.length))));
 };
 
 site.views.reliability = (section) => {
@@ -45,7 +44,7 @@ site.views.reliability = (section) => {
   );
 
   site.draw(
-    site.box(charts, "Final return by seed", { note: "mean of the last tenth of the iterations" }),
+    site.box(charts, "Final return by seed", { note: `mean of the last ${Math.round(100 * site.meta.final)} % of the iterations` }),
     kinds.map(({ algo, seeds }) => ({
       type: "box", name: site.algoLabel(algo), y: seeds.map((seed) => site.finalReturn(returns, { task, algo, seed })), text: seeds.map((seed) => `seed ${seed}`),
       boxpoints: "all", jitter: 0.4, pointpos: 0, marker: { color: site.colour(algo), size: 6 }, line: { width: 1, color: site.colour(algo) }, fillcolor: "#0000",
