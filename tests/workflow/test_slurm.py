@@ -28,12 +28,16 @@ def slurm(tmp_path_factory):
         yield
 
 
-def test_agents_learn_and_a_figure_is_drawn_by_jobs_of_slurm(tmp_path):
+def test_agents_are_trained_and_probed_and_figures_drawn_by_jobs_of_slurm(tmp_path):
+    """Two checkpoints share a submission, and so do their two estimates and the two figures."""
     project = copy_project(tmp_path)
-    result = project.snakemake(f"figures/fig8.pdf {OPTIONS}")
-    assert len(re.findall("SLURM jobid", result.text)) == 2, result.text
-    assert (project.path / "figures/fig8.pdf").stat().st_size > 1000
-    assert "Nothing to be done" in project.snakemake("figures/fig8.pdf").text
+    figures = ["figures/fig8.pdf", "figures/noise_scale.pdf"]
+    result = project.snakemake(f"{' '.join(figures)} {OPTIONS}")
+    submitted = {"train": 1, "checkpoint": 1, "sample": 2, "estimate": 1, "figure": 1}
+    assert len(re.findall("SLURM jobid", result.text)) == sum(submitted.values()), result.text
+    for figure in figures:
+        assert (project.path / figure).stat().st_size > 1000
+    assert "Nothing to be done" in project.snakemake(" ".join(figures)).text
 
 
 @pytest.mark.timeout(3600)
