@@ -65,7 +65,8 @@ def spread(values: xr.DataArray, digits: int = 2) -> str:
 def _number(value: float, digits: int) -> str:
     if abs(value) >= 1e4:
         return count_label(float(f"{value:.{digits}g}"))
-    text = f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
+    rounded = float(f"{value:.{digits}g}") if abs(value) < 10**digits else round(float(value))
+    text = np.format_float_positional(rounded, trim="-")
     return text.replace("-", "−")
 
 

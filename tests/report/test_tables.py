@@ -28,6 +28,7 @@ def cells(text: str) -> list[list[str]]:
         ([np.nan], "–"),
         ([-1.0, 2.0, 123.4], "2 (−1 to 123)"),
         ([512_345.0, 1_234_567.0], "870K (510K to 1.2M)"),
+        ([0.0012, -7.84e-5, 1999.6], "0.0012 (−0.000078 to 2000)"),
     ],
 )
 def test_a_cell_is_the_median_with_the_range(values, text):
