@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from ruamel.yaml import YAML
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.commands.cost import RATES, costs, drawing, table
 from pgprim.commands.scale import find_set, render, write
+from pgprim.plotting.save import first_page
 from pgprim.report.claims.table import BEGIN, SECTIONS, insert, read_claims
-from pgprim.report.pages import IMAGES, State, fill, recorded, shared_claims, shared_data, shown
+from pgprim.report.pages import IMAGES, State, fill, images, recorded, shared_claims, shared_data, shown
 from pgprim.report.tables import TABLES, markdown
 from pgprim.store.datasets import load_dataset
 from pgprim.types.errors import UserError
@@ -76,7 +78,7 @@ def main(args: argparse.Namespace) -> None:
         raise UserError(
             f"params.yaml is the parameter set {name}, but the pages show {SET}; `python -m pgprim.commands.scale {SET}`"
         )
-    copy_figures(shown(pages))
+    copy_figures(images(pages))
     changed = filled(pages, state_of(Path()))
     changed[COSTS] = priced(changed[COSTS], Path())
     for path, text in changed.items():
@@ -106,7 +108,7 @@ def state_of(root: Path) -> State:
     )
     figures = recorded(lock)
     names = frozenset(path.removeprefix("figures/").removesuffix(".png") for path in declared["plots"])
-    images = frozenset(path.stem for path in (root / IMAGES).glob("*.png") if path.stem in figures)
+    present = frozenset(path.stem for path in (root / IMAGES).glob("*.png"))
     data = {
         name: load_dataset(_as_recorded(root, f"data/figures/{name}.nc", digest))
         for name, digest in shared_data(lock).items()
@@ -118,7 +120,7 @@ def state_of(root: Path) -> State:
         }
     )
     params = params_of_set(root)
-    return State(names, figures, images, claims, {name: markdown(name, data, params) for name in TABLES})
+    return State(names, figures, present, claims, {name: markdown(name, data, params) for name in TABLES})
 
 
 def filled(pages: dict[str, str], state: State) -> dict[str, str]:
@@ -184,25 +186,28 @@ def params_of_set(root: Path) -> dict[str, Any]:
     return YAML(typ="safe", pure=True).load(render(find_set(str(root / f"workflow/scales/{SET}.yaml"))))
 
 
-def copy_figures(names: list[str]) -> None:
-    """Copy PNGs of figures to docs/images, each as dvc.lock records it.
+def copy_figures(wanted: Mapping[str, tuple[str, bool]]) -> None:
+    """Copy PNGs of figures, or their first pages, to docs/images, each as dvc.lock records it.
 
     Args:
-        names: Of the figures; those that are not here stay as they are.
+        wanted: From `report.pages.images`; images of figures that are not here stay as they are.
 
     Raises:
         UserError: A figure is another than that on record.
     """
     known = recorded(yaml.load(LOCK.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
-    for name in names:
-        source = Path("figures", f"{name}.png")
+    for image, (name, is_first_page) in wanted.items():
+        source, target = Path("figures", f"{name}.png"), Path(IMAGES, f"{image}.png")
         if not source.exists():
             continue
         if name not in known or hashlib.md5(source.read_bytes()).hexdigest() != known[name].digest:
             raise UserError(
                 f"{source} is not what dvc.lock records; `snakemake figures/{name}.pdf` makes it anew"
             )
-        shutil.copyfile(source, Path(IMAGES, f"{name}.png"))
+        if is_first_page:
+            first_page(source).save(target)
+        else:
+            shutil.copyfile(source, target)
 
 
 if __name__ == "__main__":

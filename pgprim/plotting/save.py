@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
+from PIL import Image
 
 from pgprim.plotting.labels import figure_label
 from pgprim.plotting.style import style
@@ -22,6 +23,7 @@ _METADATA = {
     ".pdf": {"CreationDate": None, "ModDate": None, "Creator": "pgprim", "Producer": None},
     ".png": {"Software": "pgprim"},
 }
+PAGE_HEIGHTS = "Page heights"
 _SHOWN = ("task", "algo", "seed", "iteration")
 
 
@@ -42,6 +44,8 @@ def save(
 ) -> None:
     """Write a figure as PDF or PNG, by each path's suffix; several are pages of one PDF, below each other in one PNG.
 
+    The text `PAGE_HEIGHTS` of such a PNG has the height of each page in pixels.
+
     Args:
         figure: One, or several.
         paths: Output files, which appear complete or not at all.
@@ -60,17 +64,32 @@ def save(
                     for page in pages:
                         file.savefig(page)
             else:
-                imsave(partial, _one_below_another(pages), format="png", metadata=metadata)
+                images = _pixels(pages)
+                heights = {PAGE_HEIGHTS: " ".join(str(len(image)) for image in images)}
+                imsave(partial, _one_below_another(images), format="png", metadata=metadata | heights)
 
 
-def _one_below_another(pages: Sequence[Figure]) -> UInt8[np.ndarray, "row column rgba"]:
-    """The pages' pixels as one image, narrower pages with white at their right."""
+def first_page(png: Path) -> Image.Image:
+    """The first page of a figure's PNG from `save`, or the whole image of a figure with one page."""
+    with Image.open(png) as image:
+        heights = image.info.get(PAGE_HEIGHTS, str(image.height))
+        return image.crop((0, 0, image.width, int(heights.split()[0])))
+
+
+def _pixels(pages: Sequence[Figure]) -> list[UInt8[np.ndarray, "_ _ rgba"]]:
     images = []
     for page in pages:
         buffer = io.BytesIO()
         page.savefig(buffer, format="png")
         buffer.seek(0)
         images.append(np.rint(255 * imread(buffer, format="png")).astype(np.uint8))
+    return images
+
+
+def _one_below_another(
+    images: Sequence[UInt8[np.ndarray, "_ _ rgba"]],
+) -> UInt8[np.ndarray, "row column rgba"]:
+    """The pages as one image, narrower pages with white at their right."""
     width = max(image.shape[1] for image in images)
     margins = [[(0, 0), (0, width - image.shape[1]), (0, 0)] for image in images]
     return np.concatenate(

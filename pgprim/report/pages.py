@@ -2,7 +2,8 @@
 
 A part is between two marks, which are Markdown comments and name its content:
 
-* `<!-- figure fig3: ALT TEXT -->` ... `<!-- /figure -->`: the figure, or the command that makes it;
+* `<!-- figure fig3: ALT TEXT -->` ... `<!-- /figure -->`: the figure, or the command that makes it; of a figure with
+  several pages, `<!-- figure fig3 page 1: ALT TEXT -->` shows the first alone;
 * `<!-- results NAME, NAME -->` ... `<!-- /results -->`: the verdicts on these claims, a line each;
 * `<!-- table NAME -->` ... `<!-- /table -->`: numbers from the figures' data (`report.tables`);
 * `<!-- computed -->` ... `<!-- /computed -->`: how much of the default set is computed.
@@ -21,7 +22,8 @@ IMAGES = "docs/images"
 """Folder of the figures that pages show."""
 
 FIGURE = re.compile(
-    r"<!-- figure (?P<name>\w+): (?P<alt>[^\n]*?) -->\n(?:.*?\n)??<!-- /figure -->", re.DOTALL
+    r"<!-- figure (?P<name>\w+)(?P<first> page 1)?: (?P<alt>[^\n]*?) -->\n(?:.*?\n)??<!-- /figure -->",
+    re.DOTALL,
 )
 RESULTS = re.compile(r"<!-- results (?P<names>[\w, \n]+?) -->\n(?:.*?\n)??<!-- /results -->", re.DOTALL)
 TABLE = re.compile(r"<!-- table (?P<name>\w+) -->\n(?:.*?\n)??<!-- /table -->", re.DOTALL)
@@ -48,7 +50,7 @@ class State:
     Attributes:
         declared: Names of all figures of the pipeline.
         figures: Figures that are recorded, by name.
-        images: Names of the figures that `IMAGES` has.
+        images: Names of the images that `IMAGES` has (`images`).
         claims: Judged claims by name; those of sections that are not judged yet are missing.
         tables: Tables of numbers as Markdown, by name.
     """
@@ -107,7 +109,21 @@ def shown(pages: Mapping[str, str]) -> list[str]:
     Args:
         pages: Text by path.
     """
-    return list(dict.fromkeys(mark["name"] for text in pages.values() for mark in FIGURE.finditer(text)))
+    return list(dict.fromkeys(name for name, _ in images(pages).values()))
+
+
+def images(pages: Mapping[str, str]) -> dict[str, tuple[str, bool]]:
+    """The images that pages show, by name: the figure of each, and whether it is the first page alone.
+
+    Args:
+        pages: Text by path.
+    """
+    marks = [mark for text in pages.values() for mark in FIGURE.finditer(text)]
+    return {_image(mark): (mark["name"], bool(mark["first"])) for mark in marks}
+
+
+def _image(mark: re.Match[str]) -> str:
+    return f"{mark['name']}-page1" if mark["first"] else mark["name"]
 
 
 def fill(path: str, text: str, state: State) -> str:
@@ -145,16 +161,16 @@ def computed(state: State) -> str:
 
 
 def _figure(mark: re.Match[str], folder: str, state: State) -> str:
-    name, alt = mark["name"], mark["alt"]
+    name, alt, image = mark["name"], mark["alt"], _image(mark)
     if name not in state.declared:
         raise ValueError(f"{name} is no figure of dvc.yaml")
-    if name in state.images:
-        lines = [f"![{alt}]({posixpath.relpath(f'{IMAGES}/{name}.png', folder)})"]
+    if image in state.images and name in state.figures:
+        lines = [f"![{alt}]({posixpath.relpath(f'{IMAGES}/{image}.png', folder)})"]
         if not state.figures[name].current:
             lines += ["", f"*From the first edition; `snakemake figures/{name}.pdf` makes the current one.*"]
     else:
         lines = [f"*{alt}: not computed yet; `snakemake figures/{name}.pdf` makes this figure.*"]
-    return "\n".join([f"<!-- figure {name}: {alt} -->", *lines, "<!-- /figure -->"])
+    return "\n".join([f"<!-- figure {name}{mark['first'] or ''}: {alt} -->", *lines, "<!-- /figure -->"])
 
 
 def _results(mark: re.Match[str], folder: str, state: State) -> str:

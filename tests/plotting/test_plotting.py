@@ -21,7 +21,7 @@ from pgprim.plotting.labels import (
     task_label,
 )
 from pgprim.plotting.panels import budget_axis, panel_grid
-from pgprim.plotting.save import about, save
+from pgprim.plotting.save import about, first_page, save
 from pgprim.plotting.style import STYLE, WIDTH, colour, marker, shades, style
 from pgprim.probes.gradient.plot import plot, select
 from pgprim.types.errors import UserError
@@ -189,6 +189,7 @@ def test_several_figures_are_pages_of_one_file(tmp_path):
     assert image.shape == (2 * dpi, 2 * dpi, 4)
     assert image[0, 0].tolist() == [1, 0, 0, 1]
     assert image[-1, 0].tolist() == [0, 0, 1, 1] and image[-1, -1].tolist() == [1, 1, 1, 1]
+    assert np.array_equal(np.asarray(first_page(tmp_path / "once.png")) / 255, image[:dpi])
 
 
 def test_a_figure_is_the_same_bytes_twice_and_its_pdf_has_a_title(tmp_path):
@@ -207,6 +208,7 @@ def test_one_page_is_the_figure_itself(tmp_path):
     save([_page(1, "red")], tmp_path / "list.png")
     save(_page(1, "red"), tmp_path / "alone.png")
     assert (tmp_path / "list.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
+    assert np.array_equal(np.asarray(first_page(tmp_path / "list.png")) / 255, imread(tmp_path / "list.png"))
 
 
 def test_other_formats_are_refused(tmp_path):
