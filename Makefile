@@ -75,7 +75,7 @@ $(BENCHMARKS): bench-%: $(INSTALLED)
 
 .PHONY: bench-report
 bench-report: $(INSTALLED) ## docs/performance.md and its figure from the numbers in docs/performance
-	python -m bench.report
+	PYTHONPATH=bridge/tests python -m bench.report
 
 .PHONY: pages
 pages: $(INSTALLED) ## figures, results and claims in README.md and docs, from what the remote has and what is here

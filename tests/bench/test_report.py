@@ -1,6 +1,10 @@
 """The page says what the records say."""
 
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,27 @@ PAGE = (DOCS / "performance.md").read_text()
 
 def test_the_page_is_what_its_numbers_give():
     assert render(PAGE, read_records(DOCS / "performance")) == PAGE
+
+
+def test_make_writes_the_page(tmp_path):
+    """The command that the page names, in a copy, with the environment that runs the tests."""
+    root = DOCS.parent
+    for folder in ("bench", "bridge", "docs/performance"):
+        shutil.copytree(root / folder, tmp_path / folder)
+    for file in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copyfile(root / file, tmp_path / file)
+    (tmp_path / "docs/images").mkdir()
+    (tmp_path / "docs/performance.md").write_text(render(PAGE, {}))
+    Path(tmp_path / "venv/bin").mkdir(parents=True)
+    (tmp_path / "venv/.installed").touch()
+    command = [
+        "make",
+        "bench-report",
+        f"VENV={tmp_path / 'venv'}",
+        f"PATH={Path(sys.executable).parent}:/usr/bin:/bin",
+    ]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert (tmp_path / "docs/performance.md").read_text() == PAGE
 
 
 def test_growth_has_its_figure():
