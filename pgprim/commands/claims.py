@@ -1,7 +1,6 @@
 """Judge the claims of one section of the paper by the rules in params.yaml, and write the verdicts.
 
-The module of the section's claims is imported by name, so verdicts do not
-depend on the code of other sections.
+The module of the section's claims is imported by name, so verdicts do not depend on the code of other sections.
 `--into docs/claims.md` instead updates a page's table from the verdicts on all sections that are judged.
 """
 

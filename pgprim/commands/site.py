@@ -1,7 +1,7 @@
 """Make the interactive page of the study: one HTML file that works offline, from the pipeline's results.
 
-A missing task, probe or figure gives a note on the page. `--audits` names a folder with one
-folder per audit, each with an `audit.json`; the page then shows these agents, too.
+A missing task, probe or figure gives a note on the page. `--audits` names a folder with one folder per
+audit, each with an `audit.json`; the page then shows these agents, too.
 """
 
 import argparse

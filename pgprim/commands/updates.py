@@ -1,8 +1,8 @@
 """Evaluate the updates of an adopted agent on fresh state-action pairs.
 
-An update is two snapshots, of iterations k
-and k + 1. If a folder has no two such snapshots, the agent's own algorithm makes the next update of each snapshot. The store has the form of `rerun`'s, without the updates' own pairs, which are not
-in the agent's files; the probes `value` and `trust_region` read it.
+An update is two snapshots, of iterations k and k + 1. If a folder has no two such snapshots, the agent's own
+algorithm makes the next update of each snapshot. The store has the form of `rerun`'s, without the updates' own
+pairs, which are not in the agent's files; the probes `value` and `trust_region` read it.
 """
 
 import argparse
