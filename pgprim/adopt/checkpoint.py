@@ -26,7 +26,7 @@ def make_checkpoint(
 ) -> Checkpoint:
     """The checkpoint of an agent.
 
-    An agent whose normalisers are not saved gets ones that have seen nothing; `fidelity.estimate_normalisers` fills
+    An agent whose normalisers are not saved gets ones that have seen nothing; `adopted.estimate_normalisers` fills
     them.
 
     Args:

@@ -1,8 +1,7 @@
 """Convert an agent of another library into a checkpoint.
 
 Reads zips of stable-baselines3 and sb3-contrib, CleanRL's state dicts, checkpoints of rsl_rl and skrl, and the
-safetensors file of `pgprim.adopt.write_agent`, without these libraries and without running pickled
-code.
+safetensors file of `pgprim.adopt.write_agent`, without these libraries and without running pickled code.
 Prints what it read, assumed and could not represent, and compares the checkpoint with the file.
 """
 

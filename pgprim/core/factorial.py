@@ -47,7 +47,7 @@ def contrast(
         level: Nominal coverage.
 
     Returns:
-        The contrast; infinite ends if a cell has fewer than two repeats, and NaN if one has none.
+        The contrast; NaN ends if a cell has fewer than two repeats, and all NaN if one has none.
     """
     sizes = np.array([len(values) for values in repeats])
     if (sizes == 0).any():

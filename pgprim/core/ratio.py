@@ -14,7 +14,7 @@ def ratio_of_means(
 
     The interval contains every θ for which the mean of a − θ·b does not differ significantly from 0, with Welch's and
     Satterthwaite's degrees of freedom at the estimated θ. It is valid for any noise of the denominator; if the
-    denominator may be 0, one or both ends are infinite.
+    denominator may be 0, it is (−∞, ∞).
 
     Args:
         numerators: a of the agents of each kind (`core.stratified`).

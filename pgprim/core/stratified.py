@@ -19,7 +19,7 @@ def stratified_mean(strata: list[Float[np.ndarray, " _"]], level: float) -> Inte
         level: Nominal coverage, e.g. 0.95.
 
     Returns:
-        The mean of the strata that have any agents; infinite ends if one of them has only one.
+        The mean of the strata that have any agents; NaN ends if one of them has only one.
     """
     strata = [values[np.isfinite(values)] for values in strata]
     strata = [values for values in strata if values.size]

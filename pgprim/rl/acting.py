@@ -22,8 +22,8 @@ def make_actor(net: MLP, theta: Float32[np.ndarray, "policy param"], num_streams
     """A function that computes actions for streams of several policies, with equally many streams each.
 
     Streams are in order of their policies. A policy's streams pass its network in matrix products of `rows` rows, the
-    last one
-    padded: the last bits of a product depend on its shape, and a stream must not depend on the number of streams.
+    last one padded: the last bits of a product depend on its shape, and a stream must not depend on the number of
+    streams.
 
     Args:
         net: Shape of the policies.

@@ -70,7 +70,7 @@ def _make_checkpoint(header: Any, tensors: dict[str, torch.Tensor]) -> Checkpoin
 
     Raises:
         _FieldError: A field is missing, unknown, or contradicts another.
-        UserError: The same of a setting.
+        UserError: The environment has an unknown key, or no id.
     """
     if not isinstance(header, dict):
         raise _FieldError("its header is not a mapping")

@@ -50,7 +50,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All records of the ablation.
-        params: The parameter file; only `ablation` is used.
+        params: The parameter file; `ablation` and `plot.level`.
 
     Raises:
         UserError: If `ds` does not hold records of the ablation.

@@ -53,7 +53,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: Training records, records with the other semantics, and comparisons; optionally value prediction errors.
-        params: The parameter file: `semantics`, `train.semantics` and `plot.budget`.
+        params: The parameter file: `semantics`, `train.semantics`, `plot.budget` and `plot.level`.
 
     Raises:
         UserError: If `ds` does not hold these.
