@@ -6,7 +6,7 @@ current inputs, parameters, versions and code. So a killed audit resumes, and no
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 import pgprim
 from pgprim.experience.rollout import sample_pool
-from pgprim.experience.updates import PARTS, fresh_purpose, look_at_updates, next_update
+from pgprim.experience.updates import look_at_updates, next_update
 from pgprim.probes.baselines.measure import measure as measure_baselines
 from pgprim.probes.fit.measure import measure as measure_fit
 from pgprim.probes.floors.measure import measure as measure_floors
@@ -28,7 +28,6 @@ from pgprim.probes.landscape.measure import measure as measure_landscape
 from pgprim.probes.steps.measure import measure as measure_steps
 from pgprim.probes.trust_region.measure import measure as measure_trust_region
 from pgprim.probes.value.measure import measure as measure_value
-from pgprim.rl.algorithms import make_settings
 from pgprim.rl.streams import time_limit
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import load_dataset, save_dataset
@@ -161,35 +160,37 @@ def _probe(
 
 def _update(checkpoint: Checkpoint, parameters: Mapping[str, Any], attrs: dict[str, Any]) -> None:
     """The next update, on its own pairs and on fresh batches."""
-    block, settings = parameters["updates"], make_settings(checkpoint.settings)
+    beyond, batches = (parameters["updates"][name] for name in ("beyond", "batches"))
     after, records = next_update(checkpoint)
-    num_pairs = settings.pairs + block["beyond"]
-    batches = range(block["batches"])
-    with tqdm(total=num_pairs * len(batches), unit="pair", mininterval=1) as progress:
-        arrays = look_at_updates(
-            checkpoint.environment,
-            [(checkpoint.state, after)] * len(batches),
-            settings,
-            [fresh_purpose(checkpoint, batch) for batch in batches],
-            num_pairs,
-            checkpoint.num_act,
-            progress.update,
-        )
-    limit = time_limit(checkpoint.environment)
-    found: dict[str, list[xr.Dataset]] = {"value.nc": [], "trust_region.nc": []}
-    for batch in batches:
-        one = {name: array[batch : batch + 1] for name, array in arrays.items()}
-        ds = updates_dataset(one, checkpoint, [checkpoint.iteration], PARTS, limit, {})
-        inputs = Inputs(rerun=ds)
-        for output, measure in (("value.nc", measure_value), ("trust_region.nc", measure_trust_region)):
-            found[output].append(measure(inputs, {}).numbers)
-    for output, several in found.items():
-        measured = [name for name, array in several[0].items() if "part" in array.dims]
-        ds = xr.concat(several, "batch", data_vars=measured, coords="minimal", compat="override")
-        ds = ds.assign_coords(batch=("batch", np.arange(len(several)), BATCH))
-        own = {f"own_{name}": number for name, number in records.items()}
+    num_pairs = checkpoint.settings["pairs"] + beyond
+    with tqdm(total=num_pairs * batches, unit="pair", mininterval=1) as progress:
+        arrays = look_at_updates([(checkpoint, after)], beyond, batches, progress.update)
+    results = [
+        measure_updates({name: array[batch : batch + 1] for name, array in arrays.items()}, [checkpoint])
+        for batch in range(batches)
+    ]
+    own = {f"own_{name}": number for name, number in records.items()}
+    for output in UPDATE_PROBES:
+        numbers = [result[output] for result in results]
+        measured = [name for name, array in numbers[0].items() if "part" in array.dims]
+        ds = xr.concat(numbers, "batch", data_vars=measured, coords="minimal", compat="override")
+        ds = ds.assign_coords(batch=("batch", np.arange(batches), BATCH))
         save_dataset(output, ds.assign_attrs(ds.attrs | own | attrs))
 
+
+def measure_updates(arrays: Mapping[str, np.ndarray], agents: Sequence[Checkpoint]) -> dict[str, xr.Dataset]:
+    """Results of `UPDATE_PROBES` on pairs of some updates, by the names of their files.
+
+    Args:
+        arrays: From `experience.updates.look_at_updates`.
+        agents: The agent before each update.
+    """
+    inputs = Inputs(rerun=updates_dataset(arrays, agents, {}))
+    return {output: measure(inputs, {}).numbers for output, measure in UPDATE_PROBES.items()}
+
+
+UPDATE_PROBES = {"value.nc": measure_value, "trust_region.nc": measure_trust_region}
+"""Probes that read the pairs of updates, by the names of their results' files."""
 
 BATCH = {"long_name": "fresh batch", "units": "1"}
 
@@ -210,6 +211,6 @@ JOBS = {
         _probe("baselines", measure_baselines, "baselines"),
     ),
     "steps": Job(("steps.nc",), ("rollouts",), ("sample", "steps"), _probe("steps", measure_steps, "steps")),
-    "update": Job(("value.nc", "trust_region.nc"), (), ("updates",), _update),
+    "update": Job(tuple(UPDATE_PROBES), (), ("updates",), _update),
 }  # fmt: skip
 """Jobs by name; jobs that others wait for, and long ones, come first."""

@@ -10,21 +10,15 @@ import numpy as np
 
 from pgprim.adopt.adopted import Adopted
 from pgprim.audit.findings import audit_findings
-from pgprim.audit.jobs import CHECKPOINT, PLAN, code
+from pgprim.audit.jobs import CHECKPOINT, PLAN, UPDATE_PROBES, code, measure_updates
 from pgprim.audit.page import write_page
 from pgprim.audit.plan import Size, plan, work
 from pgprim.audit.schedule import Task, run_all
-from pgprim.experience.updates import PARTS, fresh_purpose, given_updates, look_at_updates
-from pgprim.probes.trust_region.measure import measure as measure_trust_region
-from pgprim.probes.value.measure import measure as measure_value
-from pgprim.rl.algorithms import make_settings
-from pgprim.rl.streams import time_limit
+from pgprim.experience.updates import given_updates, look_at_updates
 from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
 from pgprim.store.datasets import load_dataset, save_dataset
 from pgprim.store.files import digest, write_json
-from pgprim.store.inputs import Inputs
 from pgprim.store.provenance import provenance
-from pgprim.store.updates import updates_dataset
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.errors import UserError
 
@@ -135,26 +129,11 @@ def measure_series(out: Path, checkpoints: Sequence[Checkpoint], beyond: int) ->
         "code": code(),
         "snapshots_sha256": " ".join(digest(file) for file in files),
     }
-    outputs = {
-        out / SERIES / "value.nc": measure_value,
-        out / SERIES / "trust_region.nc": measure_trust_region,
-    }
-    if all(_is_made_from(path, attrs) for path in outputs):
+    if all(_is_made_from(out / SERIES / output, attrs) for output in UPDATE_PROBES):
         return
-    settings = make_settings(first.settings)
-    arrays = look_at_updates(
-        first.environment,
-        [(before.state, after) for before, after in updates],
-        settings,
-        [fresh_purpose(before) for before, _ in updates],
-        settings.pairs + beyond,
-        first.num_act,
-    )
-    iterations = [before.iteration for before, _ in updates]
-    ds = updates_dataset(arrays, first, iterations, PARTS, time_limit(first.environment), {})
-    for path, measure in outputs.items():
-        numbers = measure(Inputs(rerun=ds), {}).numbers
-        save_dataset(path, numbers.assign_attrs(numbers.attrs | attrs))
+    arrays = look_at_updates(updates, beyond)
+    for output, numbers in measure_updates(arrays, [before for before, _ in updates]).items():
+        save_dataset(out / SERIES / output, numbers.assign_attrs(numbers.attrs | attrs))
 
 
 def _is_made_from(path: Path, attrs: dict[str, Any]) -> bool:

@@ -12,9 +12,7 @@ import torch
 from tqdm import tqdm
 
 from pgprim.commands.command import load_params, make_parser, output, run
-from pgprim.experience.updates import PARTS, fresh_purpose, look_at_updates, series_updates
-from pgprim.rl.algorithms import make_settings
-from pgprim.rl.streams import time_limit
+from pgprim.experience.updates import look_at_updates, series_updates
 from pgprim.store.datasets import save_store
 from pgprim.store.provenance import provenance
 from pgprim.store.updates import load_series, snapshots_digest, updates_dataset
@@ -26,26 +24,12 @@ def main(args: argparse.Namespace) -> None:
     beyond = load_params()["rerun"]["beyond"]
     checkpoints = load_series(Path(args.training))
     updates, first = series_updates(checkpoints), checkpoints[0]
-    settings = make_settings(first.settings)
-    num_pairs = settings.pairs + beyond
-    label = f"updates {first.task} {first.algo}"
-    with tqdm(
-        total=len(updates) * num_pairs, desc=label, unit="pair", unit_scale=True, mininterval=5
-    ) as progress:
-        arrays = look_at_updates(
-            first.environment,
-            [(before.state, after) for before, after in updates],
-            settings,
-            [fresh_purpose(before) for before, _ in updates],
-            num_pairs,
-            first.num_act,
-            progress.update,
-        )
+    total, label = len(updates) * (first.settings["pairs"] + beyond), f"updates {first.task} {first.algo}"
+    with tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress:
+        arrays = look_at_updates(updates, beyond, advance=progress.update)
     attrs = provenance({"rerun": {"beyond": beyond}}, agent=first)
     attrs["snapshots_sha256"] = snapshots_digest(Path(args.training), checkpoints)
-    iterations = [before.iteration for before, _ in updates]
-    ds = updates_dataset(arrays, first, iterations, PARTS, time_limit(first.environment), attrs)
-    save_store(args.out, ds)
+    save_store(args.out, updates_dataset(arrays, [before for before, _ in updates], attrs))
 
 
 if __name__ == "__main__":

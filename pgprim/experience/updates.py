@@ -11,26 +11,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from pgprim.experience.rerun import (
-    Pairs,
-    Update,
-    held_out_pairs,
-    join_updates,
-    sigma_divergence,
-    update_between,
-)
+from pgprim.experience.rerun import Pairs, held_out_pairs, join_updates, sigma_divergence, update_between
 from pgprim.experience.rollout import Purpose
 from pgprim.experience.train import train_iteration
 from pgprim.rl.algorithms import make_settings
-from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AgentState, Checkpoint
-from pgprim.types.environment import Environment
-
-PARTS = ("held_out",)
-"""The update's own pairs are unknown, so there is only the held-out part."""
 
 GROUP = 10
-"""Updates whose pairs are sampled in parallel. No result depends on it."""
+"""Batches that are sampled in parallel. No result depends on it."""
 
 
 def given_updates(checkpoints: Sequence[Checkpoint]) -> list[tuple[Checkpoint, AgentState]]:
@@ -74,58 +62,45 @@ def series_updates(checkpoints: Sequence[Checkpoint]) -> list[tuple[Checkpoint, 
     return given_updates(checkpoints) or [(one, next_update(one)[0]) for one in checkpoints]
 
 
-def fresh_purpose(checkpoint: Checkpoint, batch: int = 0) -> Purpose:
+def fresh_purpose(checkpoint: Checkpoint, batch: int) -> Purpose:
     """Purpose of the random numbers of an update's fresh pairs; the first batch is the re-runs' held-out stream."""
     own = ("rerun", checkpoint.task, checkpoint.algo, checkpoint.seed, checkpoint.iteration)
     return own if batch == 0 else (*own, "batch", batch)
 
 
 def look_at_updates(
-    environment: Environment,
-    updates: Sequence[tuple[AgentState, AgentState]],
-    settings: Settings,
-    purposes: Sequence[Purpose],
-    num_pairs: int,
-    num_act: int,
+    updates: Sequence[tuple[Checkpoint, AgentState]],
+    beyond: int,
+    batches: int = 1,
     advance: Callable[[int], object] = lambda num_pairs: None,
 ) -> dict[str, np.ndarray]:
     """Evaluate the networks before and after some updates on fresh pairs of the policies before them.
 
     Args:
-        environment: The task.
-        updates: Each agent before and after its update, as stacks of one; the normalisers are those after it.
-        settings: Shared by all agents.
-        purposes: Purpose of each stream's random numbers.
-        num_pairs: Pairs of each stream.
-        num_act: Length of an action.
+        updates: An agent's checkpoint before each update, and the agent after it, whose normalisers are used.
+        beyond: Pairs of each stream past the cut.
+        batches: Fresh batches of each update.
         advance: Called with the number of new pairs, for the progress bar.
 
     Returns:
-        The variables of `store.reruns`: every field of `Pairs`, `[update, part, t]`, and `kl_of_sigma`, `[update]`.
+        The variables of `store.reruns`: every field of `Pairs`, `[row, part, t]`, and `kl_of_sigma`, `[row]`, with a
+        row per batch of each update.
     """
+    first = updates[0][0]
+    settings = make_settings(first.settings)
+    rows = [(before, after, batch) for before, after in updates for batch in range(batches)]
     parts: list[dict[str, np.ndarray]] = []
-    for start in range(0, len(updates), GROUP):
-        some = slice(start, start + GROUP)
-        joined = join_updates([update_between(old, new, settings) for old, new in updates[some]])
-        parts.append(_look(environment, joined, settings, purposes[some], num_pairs, num_act, advance))
+    for start in range(0, len(rows), GROUP):
+        some = rows[start : start + GROUP]
+        update = join_updates([update_between(before.state, after, settings) for before, after, _ in some])
+        purposes = [fresh_purpose(before, batch) for before, _, batch in some]
+        blocks = []
+        for pairs in held_out_pairs(first.environment, update, settings, purposes, settings.pairs + beyond):
+            blocks.append(pairs)
+            advance(pairs.rew.size)
+        arrays = {
+            field.name: np.concatenate([getattr(pairs, field.name) for pairs in blocks], axis=1)[:, None]
+            for field in fields(Pairs)
+        }
+        parts.append(arrays | {"kl_of_sigma": sigma_divergence(update, settings, first.num_act)})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _look(
-    environment: Environment,
-    update: Update,
-    settings: Settings,
-    purposes: Sequence[Purpose],
-    num_pairs: int,
-    num_act: int,
-    advance: Callable[[int], object],
-) -> dict[str, np.ndarray]:
-    blocks = []
-    for pairs in held_out_pairs(environment, update, settings, purposes, num_pairs):
-        blocks.append(pairs)
-        advance(pairs.rew.size)
-    arrays = {
-        field.name: np.concatenate([getattr(pairs, field.name) for pairs in blocks], axis=1)[:, None]
-        for field in fields(Pairs)
-    }
-    return arrays | {"kl_of_sigma": sigma_divergence(update, settings, num_act)}

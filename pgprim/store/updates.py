@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pgprim.rl.streams import time_limit
 from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.files import digest, missing
 from pgprim.store.labelled import label
@@ -18,31 +19,28 @@ from pgprim.types.checkpoint import Checkpoint
 
 def updates_dataset(
     arrays: Mapping[str, np.ndarray],
-    agent: Checkpoint,
-    iterations: Sequence[int],
-    parts: Sequence[str],
-    time_limit: int | None,
+    agents: Sequence[Checkpoint],
     attrs: Mapping[str, Any],
 ) -> xr.Dataset:
     """Label some updates of one agent.
 
     Args:
-        arrays: The variables, `[iteration, part, t]`, and `kl_of_sigma` `[iteration]`.
-        agent: Its task, name, seed and settings.
-        iterations: Iterations of the agent before each update.
-        parts: The parts of `store.reruns.PARTS` in the arrays.
-        time_limit: Pairs after which an episode is ended.
+        arrays: The variables, `[iteration, part, t]`, and `kl_of_sigma` `[iteration]`. The updates' own pairs are
+            unknown, so the only part is `held_out`.
+        agents: The agent before each update.
         attrs: Provenance.
     """
     dims = ("iteration", "part", "t")
     variables = {name: (dims[: array.ndim], array) for name, array in arrays.items()}
-    coords = {"iteration": iterations, "part": parts, "t": np.arange(arrays["rew"].shape[2])}
+    agent = agents[0]
+    iterations = [one.iteration for one in agents]
+    coords = {"iteration": iterations, "part": ["held_out"], "t": np.arange(arrays["rew"].shape[2])}
     about = {
         "task": agent.task,
         "algo": agent.algo,
         "env_id": agent.environment.id,
         "num_pairs": agent.settings["pairs"],
-        "time_limit": time_limit,
+        "time_limit": time_limit(agent.environment),
         "settings": json.dumps(agent.settings, sort_keys=True),
     }
     return label(variables, VARIABLES, coords, about | dict(attrs), {"seed": agent.seed})
