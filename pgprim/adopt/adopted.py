@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pgprim.adopt.checkpoint import UNKNOWN, make_checkpoint
+from pgprim.adopt.checkpoint import ASSUMED, make_checkpoint
 from pgprim.adopt.fidelity import Fidelity, measure_fidelity
-from pgprim.adopt.foreign import ForeignAgent, Normaliser
+from pgprim.adopt.foreign import ForeignAgent, SavedNormaliser
 from pgprim.adopt.networks import refuse
 from pgprim.adopt.read import with_normaliser
 from pgprim.adopt.series import read_series
@@ -150,7 +150,7 @@ def estimate_normalisers(agent: ForeignAgent, checkpoint: Checkpoint, num_pairs:
     return replace(agent, **changes, assumed=(*agent.assumed, note))
 
 
-def _normaliser(moments: Moments) -> Normaliser:
+def _normaliser(moments: Moments) -> SavedNormaliser:
     return replace(
-        UNKNOWN, mean=moments.mean[0], var=moments.m2[0] / (moments.count - 1), count=float(moments.count)
+        ASSUMED, mean=moments.mean[0], var=moments.m2[0] / (moments.count - 1), count=float(moments.count)
     )

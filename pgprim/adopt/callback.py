@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from pgprim.adopt.foreign import ForeignAgent, Normaliser
+from pgprim.adopt.foreign import ForeignAgent, SavedNormaliser
 from pgprim.adopt.networks import own_names
 from pgprim.adopt.stable_baselines import read_vecnormalize, read_zip
 from pgprim.adopt.write import write_agent
@@ -56,8 +56,8 @@ class SaveSeries(BaseCallback):
 def write_foreign(
     path: Path,
     agent: ForeignAgent,
-    observations: Normaliser | None,
-    rewards: Normaliser | None,
+    observations: SavedNormaliser | None,
+    rewards: SavedNormaliser | None,
     iteration: int,
 ) -> None:
     """Write an agent that another reader has read as a file of `write_agent`."""

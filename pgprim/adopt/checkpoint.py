@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pgprim.adopt.foreign import ForeignAgent, Normaliser
+from pgprim.adopt.foreign import ForeignAgent, SavedNormaliser
 from pgprim.adopt.networks import refuse
 from pgprim.rl.algorithms import algorithm, make_settings, settings_schema
 from pgprim.types.checkpoint import AdamState, AgentState, Checkpoint, Moments
@@ -79,7 +79,7 @@ def settings_of(agent: ForeignAgent, given: dict[str, Any]) -> dict[str, Any]:
         UserError: A given setting cannot be set.
     """
     observations, rewards = (
-        UNKNOWN if one == "not saved" else one for one in (agent.observations, agent.rewards)
+        ASSUMED if one == "not saved" else one for one in (agent.observations, agent.rewards)
     )
     own = {
         "hidden": agent.policy.hidden,
@@ -109,7 +109,7 @@ def settings_of(agent: ForeignAgent, given: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
 
 
-UNKNOWN = Normaliser(np.zeros(1), np.ones(1), 0.0, 1e-8, "var", 10.0)
+ASSUMED = SavedNormaliser(np.zeros(1), np.ones(1), 0.0, 1e-8, "var", 10.0)
 """Conventions of a normaliser that is not saved: those of Gymnasium's wrappers, as CleanRL's script uses them."""
 
 
@@ -125,9 +125,9 @@ def _adam(agent: ForeignAgent, params: Float[Tensor, "1 param"], part: slice) ->
     return AdamState(_flat(list(agent.adam.m[part])), _flat(list(agent.adam.v[part])), count)
 
 
-def _moments(normaliser: Normaliser | str | None, dim: int) -> Moments:
+def _moments(normaliser: SavedNormaliser | str | None, dim: int) -> Moments:
     """Moments with the normaliser's mean and variance, which pgprim divides by count − 1, the libraries by count."""
-    if not isinstance(normaliser, Normaliser):
+    if not isinstance(normaliser, SavedNormaliser):
         return Moments(0, np.zeros((1, dim)), np.zeros((1, dim)))
     count = max(2, round(normaliser.count))
     return Moments(count, normaliser.mean[None].copy(), normaliser.var[None] * (count - 1))

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pgprim.adopt.foreign import ForeignAgent, Network, Normaliser
+from pgprim.adopt.foreign import ForeignAgent, Network, SavedNormaliser
 from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward
 from pgprim.core.scores import score_sums
@@ -19,7 +19,7 @@ from pgprim.core.seeding import derive_seed, generator
 from pgprim.experience.rollout import sample_streams
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy, make_value
-from pgprim.rl.normalise import Normaliser as FrozenNormaliser
+from pgprim.rl.normalise import Normaliser
 from pgprim.rl.streams import make_env, make_streams
 from pgprim.rl.value import values
 from pgprim.types.checkpoint import Checkpoint
@@ -80,7 +80,7 @@ class PlainAgent(nn.Module):
     def normalise(self, obs: Float[np.ndarray, "pair obs"]) -> Float[Tensor, "pair obs"]:
         """Observations as the networks see them, by the file's own convention."""
         normaliser = self._agent.observations
-        if isinstance(normaliser, Normaliser):
+        if isinstance(normaliser, SavedNormaliser):
             obs = (obs - normaliser.mean) / normaliser.scale
             if normaliser.clip is not None:
                 obs = obs.clip(-normaliser.clip, normaliser.clip)
@@ -110,7 +110,7 @@ def measure_fidelity(agent: ForeignAgent, checkpoint: Checkpoint, num_episodes: 
     plain = PlainAgent(agent)
     obs, act, to_go, returns = _run_plain(plain, checkpoint, num_episodes)
     settings = make_settings(checkpoint.settings, agent.path)
-    normalise = FrozenNormaliser.of(checkpoint.state.obs_moments, settings)
+    normalise = Normaliser.of(checkpoint.state.obs_moments, settings)
     seen, drawn = torch.from_numpy(normalise(obs)), torch.from_numpy(act)
     policy = make_policy(settings, agent.num_obs, agent.num_act)
     value = make_value(settings, agent.num_obs)

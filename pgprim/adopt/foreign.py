@@ -39,7 +39,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Normaliser:
+class SavedNormaliser:
     """Running statistics by which observations are centred and scaled, or rewards scaled.
 
     Attributes:
@@ -71,7 +71,7 @@ NotSaved = Literal["not saved"]
 
 
 @dataclass(frozen=True)
-class Moments:
+class OptimiserState:
     """Adam's state: arrays in the order and shapes of the parameters, policy first, then σ's, then value.
 
     Attributes:
@@ -112,11 +112,11 @@ class ForeignAgent:
     value: Network
     sigma: Float32[np.ndarray, " act"]
     sigma_kind: Literal["log", "linear"] = "log"
-    observations: Normaliser | NotSaved | None = None
-    rewards: Normaliser | NotSaved | None = None
+    observations: SavedNormaliser | NotSaved | None = None
+    rewards: SavedNormaliser | NotSaved | None = None
     clip_actions: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
-    adam: Moments | None = None
+    adam: OptimiserState | None = None
     iteration: int | None = None
     assumed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from pgprim.adopt.foreign import Moments, Network, Normaliser
+from pgprim.adopt.foreign import Network, OptimiserState, SavedNormaliser
 from pgprim.types.errors import UserError
 
 _REASONS = {
@@ -140,7 +140,7 @@ def refuse_leftovers(names: Sequence[str], where: str) -> None:
 
 def read_adam(
     optimiser: Any, order: Sequence[str], wanted: Sequence[str], shapes: Sequence[tuple[int, ...]]
-) -> tuple[Moments | None, list[str]]:
+) -> tuple[OptimiserState | None, list[str]]:
     """The moments of torch's Adam for some parameters, and what of the optimiser cannot be represented.
 
     Args:
@@ -175,11 +175,11 @@ def read_adam(
     if any(tuple(group.get("betas", ())) != (0.9, 0.999) for group in groups):
         odd.append("betas other than (0.9, 0.999)")
     left_out = [f"Adam's {', '.join(odd)}: updates are made without."] if odd else []
-    return Moments(m, v, max(steps)), left_out
+    return OptimiserState(m, v, max(steps)), left_out
 
 
 def parameter_shapes(policy: Network, sigma: np.ndarray, value: Network) -> list[tuple[int, ...]]:
-    """Shapes in the order of `foreign.Moments`."""
+    """Shapes in the order of `foreign.OptimiserState`."""
     arrays = [
         *(part for layer in policy.layers for part in layer),
         sigma,
@@ -189,7 +189,7 @@ def parameter_shapes(policy: Network, sigma: np.ndarray, value: Network) -> list
 
 
 def parameter_names(policy: Sequence[str], sigma: str, value: Sequence[str]) -> list[str]:
-    """Names in the order of `foreign.Moments`, from those of the layers."""
+    """Names in the order of `foreign.OptimiserState`, from those of the layers."""
     policy, value = (
         [f"{name}.{part}" for name in names for part in ("weight", "bias")] for names in (policy, value)
     )
@@ -197,7 +197,7 @@ def parameter_names(policy: Sequence[str], sigma: str, value: Sequence[str]) -> 
 
 
 def own_names(policy: Network, value: Network) -> list[str]:
-    """Names of the parameters in the documented file, in the order of `foreign.Moments`."""
+    """Names of the parameters in the documented file, in the order of `foreign.OptimiserState`."""
     layers = (
         [f"{name}.{k}" for k in range(len(net.layers))]
         for name, net in (("policy", policy), ("value", value))
@@ -218,7 +218,7 @@ def last_rates(optimiser: Any) -> dict[str, float]:
     return {"policy_lr": rate, "value_lr": rate}
 
 
-def fold_inputs(network: Network, own: Normaliser | None, other: Normaliser | None) -> Network:
+def fold_inputs(network: Network, own: SavedNormaliser | None, other: SavedNormaliser | None) -> Network:
     """The network that gives, for observations normalised by `other`, its outputs for those normalised by `own`.
 
     Without clipping both are affine, and the change goes into the first layer: with x = z s + m the old input is

@@ -9,7 +9,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from pgprim.adopt.cleanrl import SETTINGS
-from pgprim.adopt.foreign import ForeignAgent, Moments, Network, Normaliser
+from pgprim.adopt.foreign import ForeignAgent, Network, OptimiserState, SavedNormaliser
 from pgprim.adopt.networks import check_pair, make_network, own_names, parameter_shapes, refuse
 from pgprim.adopt.write import HEADER
 
@@ -83,7 +83,7 @@ def read(data: bytes, path: str, activation: str | None) -> ForeignAgent:
     )
 
 
-def read_normalisers(data: bytes, path: str) -> tuple[Normaliser | None, Normaliser | None]:
+def read_normalisers(data: bytes, path: str) -> tuple[SavedNormaliser | None, SavedNormaliser | None]:
     """The normalisers of observations and rewards from such a file, whatever else it holds.
 
     Raises:
@@ -129,14 +129,14 @@ def _finite(array: np.ndarray, where: str) -> np.ndarray:
 
 def _take_normaliser(
     arrays: dict[str, np.ndarray], header: dict[str, Any], name: str, path: str
-) -> Normaliser | None:
+) -> SavedNormaliser | None:
     mean, var = (arrays.pop(f"{name}.{part}", None) for part in ("mean", "var"))
     if mean is None and var is None:
         return None
     entry = header.get(name, {})
     try:
         clip = entry.get("clip", 10.0)
-        normaliser = Normaliser(
+        normaliser = SavedNormaliser(
             mean.astype(np.float64),
             var.astype(np.float64),
             float(entry["count"]),
@@ -161,7 +161,7 @@ def _take_adam(
     sigma: np.ndarray,
     value: Network,
     path: str,
-) -> Moments | None:
+) -> OptimiserState | None:
     if "adam" not in header:
         return None
     names = own_names(policy, value)
@@ -169,4 +169,4 @@ def _take_adam(
     for name, shape, *pair in zip(names, parameter_shapes(policy, sigma, value), m, v, strict=True):
         if any(array is not None and array.shape != shape for array in pair):
             refuse(path, f"adam's arrays of {name} do not have its shape {list(shape)}")
-    return Moments(m, v, int(header["adam"].get("count", 0)))
+    return OptimiserState(m, v, int(header["adam"].get("count", 0)))

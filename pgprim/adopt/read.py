@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pgprim.adopt import cleanrl, plain, rsl_rl, skrl, stable_baselines
-from pgprim.adopt.foreign import ForeignAgent, Normaliser
+from pgprim.adopt.foreign import ForeignAgent, SavedNormaliser
 from pgprim.adopt.networks import refuse
 from pgprim.adopt.safe import load_tensors, read_bytes
 from pgprim.types.agent import Activation
@@ -94,7 +94,7 @@ def with_normaliser(agent: ForeignAgent, path: str | Path) -> ForeignAgent:
     return replace(agent, observations=observations, rewards=rewards, left_out=(*agent.left_out, *notes))
 
 
-def _check_width(normaliser: Normaliser | None, width: int, path: str) -> None:
+def _check_width(normaliser: SavedNormaliser | None, width: int, path: str) -> None:
     if normaliser is not None and normaliser.mean.shape != (width,):
         refuse(path, f"normalises {normaliser.mean.size} numbers, but the agent's file has {width}")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pgprim.adopt.foreign import ForeignAgent, Normaliser
+from pgprim.adopt.foreign import ForeignAgent, SavedNormaliser
 from pgprim.adopt.networks import (
     check_pair,
     fold_inputs,
@@ -152,7 +152,7 @@ def _state_dicts(saved: dict[str, Any], path: str) -> tuple[dict[str, Any], dict
     return dict(parts[0]), dict(parts[1])
 
 
-def _normaliser(tensors: dict[str, Any], path: str) -> Normaliser | None:
+def _normaliser(tensors: dict[str, Any], path: str) -> SavedNormaliser | None:
     """The statistics of an EmpiricalNormalization, taken out of the state dict."""
     parts = {
         name.rpartition(".")[2]: tensors.pop(name)
@@ -164,7 +164,7 @@ def _normaliser(tensors: dict[str, Any], path: str) -> Normaliser | None:
     if not {"_mean", "_var", "count"} <= set(parts):
         refuse(path, "its observation normaliser lacks _mean, _var or count")
     mean, var, count = (to_numpy(parts[name], f"{path}: {name}") for name in ("_mean", "_var", "count"))
-    return Normaliser(
+    return SavedNormaliser(
         mean.reshape(-1).astype(np.float64),
         var.reshape(-1).astype(np.float64),
         count.item(),
@@ -174,7 +174,7 @@ def _normaliser(tensors: dict[str, Any], path: str) -> Normaliser | None:
     )
 
 
-def _same(one: Normaliser | None, other: Normaliser | None) -> bool:
+def _same(one: SavedNormaliser | None, other: SavedNormaliser | None) -> bool:
     if one is None or other is None:
         return one is other
     return np.array_equal(one.mean, other.mean) and np.array_equal(one.var, other.var)

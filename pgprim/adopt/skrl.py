@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pgprim.adopt.foreign import ForeignAgent, Network, Normaliser
+from pgprim.adopt.foreign import ForeignAgent, Network, SavedNormaliser
 from pgprim.adopt.networks import (
     check_pair,
     last_rates,
@@ -137,7 +137,7 @@ def _scaler(state: Any, path: str) -> tuple[np.ndarray, np.ndarray, float]:
     return mean, var, float(count[0])
 
 
-def _observations(saved: dict[str, Any], path: str) -> Normaliser | None:
+def _observations(saved: dict[str, Any], path: str) -> SavedNormaliser | None:
     names = [name for name in ("observation_preprocessor", "state_preprocessor") if saved.get(name)]
     if not names:
         return None
@@ -146,7 +146,7 @@ def _observations(saved: dict[str, Any], path: str) -> Normaliser | None:
     for other in scalers[1:]:
         if not (np.array_equal(other[0], mean) and np.array_equal(other[1], var)):
             refuse(path, "policy and value network normalise observations differently, with clipping")
-    return Normaliser(mean, var, count, EPS, "std", CLIP)
+    return SavedNormaliser(mean, var, count, EPS, "std", CLIP)
 
 
 def _unscale(value: Network, state: Any, path: str) -> tuple[Network, bool]:

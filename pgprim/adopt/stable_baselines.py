@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pgprim.adopt.foreign import ForeignAgent, Normaliser
+from pgprim.adopt.foreign import ForeignAgent, SavedNormaliser
 from pgprim.adopt.networks import (
     check_pair,
     parameter_names,
@@ -120,7 +120,9 @@ def read_zip(data: bytes, path: str) -> ForeignAgent:
     )
 
 
-def read_vecnormalize(data: bytes, path: str) -> tuple[Normaliser | None, Normaliser | None, dict[str, Any]]:
+def read_vecnormalize(
+    data: bytes, path: str
+) -> tuple[SavedNormaliser | None, SavedNormaliser | None, dict[str, Any]]:
     """The normalisers of observations and rewards that VecNormalize's `save` wrote, and the γ of the latter.
 
     Raises:
@@ -147,7 +149,7 @@ def read_vecnormalize(data: bytes, path: str) -> tuple[Normaliser | None, Normal
         refuse(path, "a damaged VecNormalize, or of a version that pgprim does not know")
 
 
-def _running(rms: Any, eps: float, clip: float, where: str) -> Normaliser:
+def _running(rms: Any, eps: float, clip: float, where: str) -> SavedNormaliser:
     if not isinstance(rms, Inert) or not isinstance(rms.state, dict):
         refuse(where, "is not stable-baselines3's RunningMeanStd")
     mean, var, count = (as_array(rms.state[name], f"{where}.{name}") for name in ("mean", "var", "count"))
@@ -156,7 +158,7 @@ def _running(rms: Any, eps: float, clip: float, where: str) -> Normaliser:
     mean, var = np.atleast_1d(mean), np.atleast_1d(var)
     if not (np.isfinite(mean).all() and np.isfinite(var).all() and (var >= 0).all()):
         refuse(where, "holds numbers that are not finite, or negative variances")
-    return Normaliser(mean, var, float(count), eps, "var", clip)
+    return SavedNormaliser(mean, var, float(count), eps, "var", clip)
 
 
 def _version(members: dict[str, bytes]) -> str:

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pgprim.adopt.adopted import Adopted, adopt
-from pgprim.adopt.foreign import Network, Normaliser
+from pgprim.adopt.foreign import Network, SavedNormaliser
 from pgprim.adopt.read import ACTIVATIONS
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.store.checkpoints import save_checkpoint
@@ -126,8 +126,8 @@ def _network(network: Network) -> str:
     return "-".join(map(str, network.hidden)) + f" {network.activation}"
 
 
-def _normaliser(normaliser: Normaliser | str | None) -> str:
-    if not isinstance(normaliser, Normaliser):
+def _normaliser(normaliser: SavedNormaliser | str | None) -> str:
+    if not isinstance(normaliser, SavedNormaliser):
         return "as they are"
     bound = "" if normaliser.clip is None else f", clipped at {normaliser.clip:g}"
     return f"normalised by {normaliser.count:.0f} values{bound}"

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from pgprim.adopt import layers, write_agent
-from pgprim.adopt.foreign import Network, Normaliser
+from pgprim.adopt.foreign import Network, SavedNormaliser
 from pgprim.adopt.read import read_agent
 from pgprim.types.errors import UserError
 from tests.adopt import examples
@@ -32,7 +32,7 @@ def output(network: Network, obs):
     return x
 
 
-def normalise(normaliser: Normaliser, obs):
+def normalise(normaliser: SavedNormaliser, obs):
     scaled = (obs - normaliser.mean) / normaliser.scale
     return scaled if normaliser.clip is None else scaled.clip(-normaliser.clip, normaliser.clip)
 
