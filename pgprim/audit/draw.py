@@ -17,38 +17,39 @@ from pgprim.store.datasets import load_dataset
 AUDITED = OTHERS[0].colour
 SURROGATE, REWARD = SURFACES["surrogate"].colour, SURFACES["reward"].colour
 
-Found = Mapping[str, Any]
+Report = Mapping[str, Any]
+"""The content of `audit.json`."""
 
 DOTTED = (0, (1, 1.5))
 
 
-def draw_section(figure: FigureBase, key: str, folder: Path, found: Found) -> None:
+def draw_section(figure: FigureBase, key: str, folder: Path, report: Report) -> None:
     """Draw a section's picture.
 
     Args:
         figure: Target figure.
         key: The section.
         folder: Of the checkpoint's datasets.
-        found: Result of `findings.audit_findings`.
+        report: From `findings.audit_findings`.
     """
     {"gradient": _gradient, "critic": _critic, "step": _step, "trust_region": _trust_region}[key](
-        figure, folder, found
+        figure, folder, report
     )
 
 
-def draw_history(figure: FigureBase, found: Found) -> None:
+def draw_history(figure: FigureBase, report: Report) -> None:
     """Agreement, critic and divergence over the audited checkpoints, and over the updates between them."""
-    rows, updates = found["history"]["checkpoints"], found["history"]["updates"]
+    rows, updates = report["history"]["checkpoints"], report["history"]["updates"]
     panels = figure.subplots(1, 3)
     titles = {
         "cosine": "cosine of two gradients",
         "value_error": "error of V against returns",
         "kl_mean": "mean KL [nat]",
     }
-    given = {"value_error": "mre", "kl_mean": "kl_mean"}
+    variables = {"value_error": "mre", "kl_mean": "kl_mean"}
     for panel, (key, title) in zip(panels, titles.items(), strict=True):
-        if key in given and updates:
-            numbers = np.array(updates[given[key]], float)
+        if key in variables and updates:
+            numbers = np.array(updates[variables[key]], float)
             panel.plot(
                 updates["iteration"], numbers, "o", color=GREY, markersize=3, label="updates of the series"
             )
@@ -62,8 +63,8 @@ def draw_history(figure: FigureBase, found: Found) -> None:
     panels[1].legend(loc="best")
 
 
-def _gradient(figure: FigureBase, folder: Path, found: Found) -> None:
-    ds, pairs = load_dataset(folder / "gradient.nc").squeeze(drop=True), found["agent"]["pairs"]
+def _gradient(figure: FigureBase, folder: Path, report: Report) -> None:
+    ds, pairs = load_dataset(folder / "gradient.nc").squeeze(drop=True), report["agent"]["pairs"]
     panel = figure.subplots()
     panel.axvline(pairs, color=GREY, linewidth=0.6, linestyle=DOTTED)
     for goal in (0.5, 0.9):
@@ -80,9 +81,9 @@ def _gradient(figure: FigureBase, folder: Path, found: Found) -> None:
     panel.legend(loc="upper left")
 
 
-def _critic(figure: FigureBase, folder: Path, found: Found) -> None:
+def _critic(figure: FigureBase, folder: Path, report: Report) -> None:
     errors, buys = figure.subplots(1, 2)
-    numbers = {one["key"]: one for one in _section(found, "critic")["findings"]}
+    numbers = {one["key"]: one for one in _section(report, "critic")["findings"]}
     rows = [
         ("against\nreturns", "value_error"),
         ("a perfect\nV", "floor"),
@@ -98,14 +99,14 @@ def _critic(figure: FigureBase, folder: Path, found: Found) -> None:
     errors.set_xlim(-0.6, len(rows) - 0.4)
     errors.set_ylim(bottom=0)
     errors.set_title("error of V [%]")
-    ds = load_dataset(folder / "baselines.nc").sel(budget=found["agent"]["pairs"]).squeeze(drop=True)
+    ds = load_dataset(folder / "baselines.nc").sel(budget=report["agent"]["pairs"]).squeeze(drop=True)
     _bars(buys, range(3), ds.cosine.values, *ends_of(ds, "cosine"), color=AUDITED)
     buys.set_xticks(range(3), ["no\nbaseline", "the agent's\ncritic", "a fitted\ncritic"], fontsize=6.5)
     buys.set_xlim(-0.6, 2.6)
     buys.set_title("cosine of two gradients")
 
 
-def _step(figure: FigureBase, folder: Path, found: Found) -> None:
+def _step(figure: FigureBase, folder: Path, report: Report) -> None:
     ds = load_dataset(folder / "slice.nc").squeeze(drop=True)
     above, below = figure.subplots(1, 2)
     draw_band(above, ds.along, ds, "slice_fresh", color=SURROGATE)
@@ -124,10 +125,10 @@ def _step(figure: FigureBase, folder: Path, found: Found) -> None:
     figure.supxlabel("multiples of the step (dotted: the step itself)")
 
 
-def _trust_region(figure: FigureBase, folder: Path, found: Found) -> None:
+def _trust_region(figure: FigureBase, folder: Path, report: Report) -> None:
     ds = load_dataset(folder / "trust_region.nc").squeeze(drop=True)
     kl, ratios = figure.subplots(1, 2, width_ratios=(1, 1.6))
-    settings = found["agent"]["settings"]
+    settings = report["agent"]["settings"]
     for place, name in enumerate(("kl_mean", "kl_max")):
         _fresh_batches(kl, place, ds[name].values)
         kl.plot(
@@ -172,5 +173,5 @@ def _bars(panel: Axes, x: Any, value: Any, low: Any, high: Any, **look: Any) -> 
     panel.errorbar(x, value, reach, marker="o", markersize=3.5, linestyle="", capsize=2, **look)
 
 
-def _section(found: Found, key: str) -> Found:
-    return next(section for section in found["sections"] if section["key"] == key)
+def _section(report: Report, key: str) -> Mapping[str, Any]:
+    return next(section for section in report["sections"] if section["key"] == key)

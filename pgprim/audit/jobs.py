@@ -120,7 +120,7 @@ def _attrs(path: Path) -> Mapping[str, Any]:
 
 
 def _sample(checkpoint: Checkpoint, parameters: Mapping[str, Any], attrs: dict[str, Any]) -> None:
-    kept, num_pairs = (parameters["sample"][name] for name in ("kept", "pairs"))
+    num_streams, num_pairs = (parameters["sample"][name] for name in ("kept", "pairs"))
     identity = {
         name: getattr(checkpoint, name) for name in ("task", "algo", "seed", "iteration", "env_id")
     } | {
@@ -128,12 +128,12 @@ def _sample(checkpoint: Checkpoint, parameters: Mapping[str, Any], attrs: dict[s
         "time_limit": time_limit(checkpoint.environment),
         "settings": json.dumps(checkpoint.settings, sort_keys=True),
     }
-    shape = (kept, num_pairs, checkpoint.num_obs, checkpoint.num_act)
+    shape = (num_streams, num_pairs, checkpoint.num_obs, checkpoint.num_act)
     with (
         RolloutWriter(JOBS["rollouts"].outputs[0], *shape, identity | attrs) as writer,
-        tqdm(total=kept * num_pairs, unit="pair", mininterval=1) as progress,
+        tqdm(total=num_streams * num_pairs, unit="pair", mininterval=1) as progress,
     ):
-        for block in sample_pool(checkpoint, slice(0, kept), num_pairs, BLOCK):
+        for block in sample_pool(checkpoint, slice(0, num_streams), num_pairs, BLOCK):
             writer.append(block)
             progress.update(block.rew.size)
 

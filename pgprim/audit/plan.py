@@ -131,18 +131,18 @@ def work(parameters: Mapping[str, Any], pairs: int) -> dict[str, float]:
         pairs: Of the agent's batch.
     """
     sample, line = parameters["sample"], parameters["landscape"]["slice_few"]
-    kept = sample["kept"] * sample["pairs"]
+    stored = sample["kept"] * sample["pairs"]
     pool, floors = sample["streams"] * sample["pairs"], parameters["floors"]
     batches = parameters["updates"]["batches"]
     points = (line["points"] + 2) * line["budgets"][0]
     seconds = {
-        "rollouts": 83 * kept,
-        "gradient": 67 * pool - 33 * kept,
+        "rollouts": 83 * stored,
+        "gradient": 67 * pool - 33 * stored,
         "slice": 82 * (points + line["fresh"] * pairs),
         "floors": 83 * floors["states"] * floors["branches"] * floors["beyond"],
-        "fit": 10 * kept,
-        "baselines": 8 * kept,
-        "steps": 45 * (sample["trials"] * pairs + kept),
+        "fit": 10 * stored,
+        "baselines": 8 * stored,
+        "steps": 45 * (sample["trials"] * pairs + stored),
         "update": 100 * batches * (pairs + parameters["updates"]["beyond"]),
     }
     return {name: START + each / 1e6 for name, each in seconds.items()}

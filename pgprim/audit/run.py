@@ -75,9 +75,9 @@ def audit(
     ran = run_all(folders, seconds, jobs)
     beyond = json.loads((folders[-1] / PLAN).read_text())["updates"]["beyond"]
     measure_series(out, checkpoints, beyond)
-    found = audit_findings(out, chosen[-1].iteration, study)
-    write_json(out / "audit.json", found)
-    write_page(out, found)
+    report = audit_findings(out, chosen[-1].iteration, study)
+    write_json(out / "audit.json", report)
+    write_page(out, report)
     return Ran(ran, out / "audit.html")
 
 

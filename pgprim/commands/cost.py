@@ -104,23 +104,23 @@ def costs(params: dict[str, Any], rates: dict[str, Any]) -> list[Cost]:
         params: The parameters.
         rates: What `workflow/rates.yaml` holds.
     """
-    found: dict[str, Cost] = {}
+    by_kind: dict[str, Cost] = {}
     for job in jobs(params, rates):
-        old = found.get(job.kind, Cost(job.kind, 0, 0, 0.0, 0.0))
+        old = by_kind.get(job.kind, Cost(job.kind, 0, 0, 0.0, 0.0))
         taken = taking(job, params, rates)
         if taken is None:
             lacking = f"{job.algo} on {params['env'][job.task]['id']}"
-            found[job.kind] = replace(old, lacking=tuple(dict.fromkeys((*old.lacking, lacking))))
+            by_kind[job.kind] = replace(old, lacking=tuple(dict.fromkeys((*old.lacking, lacking))))
         else:
             seconds, num_bytes = taken
-            found[job.kind] = replace(
+            by_kind[job.kind] = replace(
                 old,
                 jobs=old.jobs + job.jobs,
                 pairs=old.pairs + job.pairs,
                 seconds=old.seconds + seconds,
                 num_bytes=old.num_bytes + num_bytes,
             )
-    return list(found.values())
+    return list(by_kind.values())
 
 
 def taking(job: Jobs, params: dict[str, Any], rates: dict[str, Any]) -> tuple[float, float] | None:
@@ -142,13 +142,13 @@ def jobs(params: dict[str, Any], rates: dict[str, Any]) -> Iterator[Jobs]:
     together, iterations = processes(params, seeds), seeds * train["iterations"]
     sampled = checkpoints * sample["kept"] * sample["pairs"]
     updates = seeds * len(range(0, train["iterations"], rerun["every"]))
-    kept = updates * 2 * (train["pairs"] + rerun["beyond"])
+    stored = updates * 2 * (train["pairs"] + rerun["beyond"])
     for task in params["tasks"]:
         for algo in params["algos"]:
             yield Jobs("train", task, algo, together, seeds, iterations * train["pairs"], iterations)
             snapshots = seeds * (train["iterations"] // train["snapshot_every"] + 1)
             yield Jobs("snapshots", task, algo, 0, 0, 0, snapshots)
-            yield Jobs("rerun", task, algo, together, seeds, kept + updates * train["pairs"], kept)
+            yield Jobs("rerun", task, algo, together, seeds, stored + updates * train["pairs"], stored)
         for algo in params["probed"]:
             yield Jobs("checkpoint", task, algo, checkpoints, checkpoints, 0, checkpoints)
             yield Jobs("sample", task, algo, checkpoints, checkpoints, sampled, sampled)
@@ -174,9 +174,9 @@ def drawing(num_figures: int, rates: dict[str, Any]) -> Cost:
     return Cost("plot", num_figures, 0, float(seconds), float(num_figures * rates["figure_bytes"]))
 
 
-def lacking(found: list[Cost]) -> str:
+def lacking(estimates: list[Cost]) -> str:
     """Sentence that names the kinds of jobs without a measured rate; empty if every kind has one."""
-    parts = [f"{cost.kind} of {', '.join(cost.lacking)}" for cost in found if cost.lacking]
+    parts = [f"{cost.kind} of {', '.join(cost.lacking)}" for cost in estimates if cost.lacking]
     if not parts:
         return ""
     return (
@@ -185,11 +185,11 @@ def lacking(found: list[Cost]) -> str:
     )
 
 
-def table(found: list[Cost]) -> str:
+def table(estimates: list[Cost]) -> str:
     """The costs as a table, with their sum; what has no rate is named below it."""
-    total = Cost("all", *(sum(getattr(cost, name) for cost in found) for name in NUMBERS))
+    total = Cost("all", *(sum(getattr(cost, name) for cost in estimates) for name in NUMBERS))
     rows = [("stage", "jobs", "pairs", "core-hours", "bytes")]
-    for cost in [*found, total]:
+    for cost in [*estimates, total]:
         hours = f"{cost.seconds / 3600:.2f}" if cost.jobs else ""
         pairs = _short(cost.pairs, "") if cost.pairs else ""
         rows.append(
@@ -232,18 +232,18 @@ def measure(params: dict[str, Any]) -> dict[str, Any]:
                 if algo in params["probed"]:
                     array = json.loads(Path(scratch, "large", "rollouts.zarr/obs/zarr.json").read_text())
                     env["num_obs"] = array["shape"][-1]
-            found = env.setdefault(algo, {})
+            of_algo = env.setdefault(algo, {})
             for kind, (seconds, pairs, num_bytes, units) in large.items():
-                found[kind] = {"bytes": round(num_bytes / units, 2)}
+                of_algo[kind] = {"bytes": round(num_bytes / units, 2)}
                 slope = 0.0
                 if pairs:
                     less_seconds, less_pairs = small[kind][:2]
                     slope = (seconds - less_seconds) / (pairs - less_pairs)
                     # On a busy machine the start can drown a small difference: then all of it counts as work.
                     slope = slope if slope > 0 else seconds / pairs
-                    found[kind]["pairs_per_second"] = round(1 / slope)
+                    of_algo[kind]["pairs_per_second"] = round(1 / slope)
                 starts.setdefault(kind, []).append(max(0.0, seconds - slope * pairs))
-            figure = found.pop("plot")
+            figure = of_algo.pop("plot")
     return {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
@@ -304,14 +304,14 @@ def _run_stages(
         commands[probe.name] = f"probe {probe.name} {' '.join(options)} --out {out}"
         outputs[probe.name] = [out, *([f"{probe.name}.zarr"] if probe.vectors else [])]
     seconds = {kind: _cpu_seconds(command.split(), folder) for kind, command in commands.items()}
-    found = {"plot": (seconds["plot"], 0, sum(_size(folder / name) for name in outputs["plot"]), 1)}
+    spent = {"plot": (seconds["plot"], 0, sum(_size(folder / name) for name in outputs["plot"]), 1)}
     for job in jobs(params, {"environments": {}}):
         if job.kind in outputs:
             # Commands for all seeds do all of it, others a job's share.
             share = 1 if job.kind in ("train", "rerun", "snapshots") else job.jobs
             num_bytes = sum(_size(folder / name) for name in outputs[job.kind])
-            found[job.kind] = (seconds.get(job.kind, 0.0), job.pairs // share, num_bytes, job.units // share)
-    return found
+            spent[job.kind] = (seconds.get(job.kind, 0.0), job.pairs // share, num_bytes, job.units // share)
+    return spent
 
 
 def _resized(params: dict[str, Any], task: str, algo: str, size: dict[str, int]) -> dict[str, Any]:
@@ -420,16 +420,16 @@ def main(args: argparse.Namespace) -> None:
     rates = read(RATES)
     print(f"{name}, at the rates of {rates['date']} ({rates['machine']}, CPU time of one core)\n")
     figures = len(read(PIPELINE)["plots"])
-    found = [*costs(params, rates), drawing(figures, rates)]
-    print(table(found))
-    if missing := lacking(found):
+    estimates = [*costs(params, rates), drawing(figures, rates)]
+    print(table(estimates))
+    if missing := lacking(estimates):
         print(missing)
 
 
 def _with_known(rates: dict[str, Any]) -> dict[str, Any]:
     """New rates, and the old ones of environments and algorithms that were not measured anew."""
-    known = read(RATES)["environments"] if RATES.exists() else {}
-    for env_id, algos in known.items():
+    environments = read(RATES)["environments"] if RATES.exists() else {}
+    for env_id, algos in environments.items():
         rates["environments"][env_id] = algos | rates["environments"].get(env_id, {})
     return rates
 

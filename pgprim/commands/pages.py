@@ -195,12 +195,12 @@ def copy_figures(wanted: Mapping[str, tuple[str, bool]]) -> None:
     Raises:
         UserError: A figure is another than that on record.
     """
-    known = recorded(yaml.load(LOCK.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
+    figures = recorded(yaml.load(LOCK.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
     for image, (name, is_first_page) in wanted.items():
         source, target = Path("figures", f"{name}.png"), Path(IMAGES, f"{image}.png")
         if not source.exists():
             continue
-        if name not in known or hashlib.md5(source.read_bytes()).hexdigest() != known[name].digest:
+        if name not in figures or hashlib.md5(source.read_bytes()).hexdigest() != figures[name].digest:
             raise UserError(
                 f"{source} is not what dvc.lock records; `snakemake figures/{name}.pdf` makes it anew"
             )

@@ -88,13 +88,13 @@ def check(params: Any, path: str | Path = "params.yaml") -> None:
     except RecursionError:
         complaints = ["an anchor refers to itself, but values must be finite"]
     # A typo is an unknown key and a missing key at once: naming the unknown one helps more.
-    told = [
+    helpful = [
         complaint
         for complaint in dict.fromkeys(complaints)
         if not any(f"did you mean {complaint.split(' is missing')[0]}?" in other for other in complaints)
     ]
-    if told:
-        raise UserError("\n".join(f"{path}: {_printable(complaint)}" for complaint in told))
+    if helpful:
+        raise UserError("\n".join(f"{path}: {_printable(complaint)}" for complaint in helpful))
 
 
 @cache
@@ -316,11 +316,11 @@ def _agent_errors(params: Any) -> Iterator[jsonschema.ValidationError]:
 def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
     keys = list(error.absolute_path)
     if error.validator == "additionalProperties":
-        known = sorted(error.schema["properties"])
-        for key in (key for key in error.instance if key not in known):
-            close = difflib.get_close_matches(key, known, n=1)
+        names = sorted(error.schema["properties"])
+        for key in (key for key in error.instance if key not in names):
+            close = difflib.get_close_matches(key, names, n=1)
             right = (
-                f"did you mean {_name([*keys, close[0]])}?" if close else f"known there: {', '.join(known)}"
+                f"did you mean {_name([*keys, close[0]])}?" if close else f"known there: {', '.join(names)}"
             )
             yield f"{_name([*keys, key])} (given as {_show(error.instance[key])}) is not a known key; {right}"
     elif error.validator == "required":
@@ -421,8 +421,8 @@ def _adopted(params: dict[str, Any]) -> Iterator[str]:
                     f"{key} is {_show(params[key])}, but must be {_show(only)} where probed names {name}, because that is "
                     "the only one it has"
                 )
-        known = settings_schema(agent["algorithm"]) | {"required": []}
-        for error in _Validator(known).iter_errors(agent.get("settings", {})):
+        settings = settings_schema(agent["algorithm"]) | {"required": []}
+        for error in _Validator(settings).iter_errors(agent.get("settings", {})):
             error.path.extendleft(("settings", name, "adopted"))
             yield from _sentences(error)
 

@@ -47,13 +47,13 @@ def _audits(folder: Path | None) -> dict[str, Any]:
     """Every audit below a folder by the name of its own folder."""
     if folder is None:
         return {}
-    told = {}
+    audits = {}
     for file in sorted(folder.glob("*/audit.json")):
         try:
-            told[file.parent.name] = json.loads(file.read_text(encoding="utf-8"))
+            audits[file.parent.name] = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise UserError(f"{file}: no audit ({error}); make it with `python -m pgprim audit`") from None
-    return told
+    return audits
 
 
 def _text(path: Path, kind: str) -> str:

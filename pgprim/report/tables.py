@@ -55,10 +55,10 @@ def spread(values: xr.DataArray, digits: int = 2) -> str:
         values: Of agents.
         digits: Significant digits.
     """
-    known = values.values[np.isfinite(values.values)]
-    if not known.size:
+    finite = values.values[np.isfinite(values.values)]
+    if not finite.size:
         return "–"
-    middle, low, high = (_number(value, digits) for value in (np.median(known), known.min(), known.max()))
+    middle, low, high = (_number(value, digits) for value in (np.median(finite), finite.min(), finite.max()))
     return middle if low == high else f"{middle} ({low} to {high})"
 
 

@@ -395,9 +395,9 @@ def _limits(ds: xr.Dataset, *names: str) -> tuple[float, float]:
 
 
 def _around(values: Float[np.ndarray, "..."], also: Sequence[float]) -> tuple[float, float]:
-    known = np.append(values[np.isfinite(values)], also)
-    margin = 0.05 * (known.max() - known.min()) or 0.05
-    return known.min() - margin, known.max() + margin
+    shown = np.append(values[np.isfinite(values)], also)
+    margin = 0.05 * (shown.max() - shown.min()) or 0.05
+    return shown.min() - margin, shown.max() + margin
 
 
 def _seeds_handle() -> Line2D:

@@ -126,17 +126,17 @@ def _noise_at_budget(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
 
 
 def _noise_at_most(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    known = ds.noise_share.sel(kind="few").dropna("budget", how="all")
-    return _over_kinds(trained(known.isel(budget=-1))) if known.budget.size else []
+    measured = ds.noise_share.sel(kind="few").dropna("budget", how="all")
+    return _over_kinds(trained(measured.isel(budget=-1))) if measured.budget.size else []
 
 
 def _correlation(kind: str, algos: tuple[str, ...], is_trained: bool):
     """Rank correlation of surrogate and reward, corrected for noise, where the noise is small enough."""
 
     def correlation(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-        found = ds.sel(kind=kind, algo=ds.algo.isin(algos), iteration=(ds.iteration > 0) == is_trained)
+        planes = ds.sel(kind=kind, algo=ds.algo.isin(algos), iteration=(ds.iteration > 0) == is_trained)
         corrected = (
-            (found.plane_correlation / found.plane_ceiling).clip(-1, 1).where(found.plane_ceiling >= CLEAR)
+            (planes.plane_correlation / planes.plane_ceiling).clip(-1, 1).where(planes.plane_ceiling >= CLEAR)
         )
         return _over_kinds(corrected)
 

@@ -81,8 +81,8 @@ def insert(page: str, claims: Claims) -> str:
 
 def _lines(claim: Mapping[str, Any]) -> list[str]:
     (rule,) = (f"{side} {bound:g}" for side, bound in claim["rule"].items())
-    told = f"{claim['statement']} ({claim['source']}). Effect: {claim['effect']}"
-    head = f"| {told.replace('|', BAR)} |"
+    claimed = f"{claim['statement']} ({claim['source']}). Effect: {claim['effect']}"
+    head = f"| {claimed.replace('|', BAR)} |"
     lines = [
         f"{head if index == 0 else '| |'} {' '.join(filter(None, (row['task'], row['algo']))) or 'all'} | "
         f"{_interval(row, claim['units'])}, {row['agents']} agents | {rule} | {row['verdict']} | `figures/{row['figure']}.pdf` |"

@@ -25,8 +25,8 @@ def _train(results: Results) -> xr.Dataset:
 
 def _holds(condition: xr.DataArray, measured: xr.DataArray, share: float) -> xr.DataArray:
     """Whether a condition holds in at least a share of an agent's iterations; NaN without iterations."""
-    known = measured.notnull()
-    part = (condition & known).sum("iteration") / known.sum("iteration").where(known.any("iteration"))
+    count = measured.notnull().sum("iteration")
+    part = (condition & measured.notnull()).sum("iteration") / count.where(count > 0)
     return (part >= share).where(part.notnull())
 
 

@@ -149,16 +149,16 @@ def _text(cell: Mapping[str, Any], key: str) -> str:
 
 def _order(keys: Iterable[str]) -> list[str]:
     """The paper's parameters group by group, then the others alphabetically."""
-    known = [key for group in _GROUPS.values() for key in group]
-    found = set(keys)
-    return [key for key in known if key in found] + sorted(found - set(known))
+    paper = [key for group in _GROUPS.values() for key in group]
+    given = set(keys)
+    return [key for key in paper if key in given] + sorted(given - set(paper))
 
 
 def _lines(ds: xr.Dataset) -> list[tuple[str, list[str] | None]]:
     """The table's lines from above: a group's title without cells, or a parameter's label and the text of its cells."""
     parameters = ds.parameter.values.tolist()
-    known = {key for group in _GROUPS.values() for key in group}
-    other = {key: key.replace("_", " ").capitalize() for key in parameters if key not in known}
+    paper = {key for group in _GROUPS.values() for key in group}
+    other = {key: key.replace("_", " ").capitalize() for key in parameters if key not in paper}
     lines = []
     for title, group in (_GROUPS | {"Other": other}).items():
         rows = [(label, key) for key, label in group.items() if key in parameters]

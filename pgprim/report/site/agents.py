@@ -19,11 +19,11 @@ def agents(estimates: Mapping[str, Estimates]) -> list[dict[str, Any]]:
         For each agent `task`, `algo`, `seed`, its `checkpoints` (SHA-256 by iteration), `environment` and `semantics`
         as far as its files say them, and `files`: `probe`, `case` (iteration and kind), `path`, `sha256`.
     """
-    found: dict[tuple[str, str, int], dict[str, Any]] = {}
+    by_agent: dict[tuple[str, str, int], dict[str, Any]] = {}
     for probe, results in estimates.items():
         for name, ds in results.parts.items():
             task, algo, seed, *case = name.removesuffix(".nc").split("/")
-            agent = found.setdefault(
+            agent = by_agent.setdefault(
                 (task, algo, int(seed)),
                 {"task": task, "algo": algo, "seed": int(seed), "checkpoints": {}, "files": []},
             )
@@ -36,11 +36,11 @@ def agents(estimates: Mapping[str, Estimates]) -> list[dict[str, Any]]:
                     agent[key] = ds.attrs[key]
             if case and "checkpoint_sha256" in ds.attrs:
                 agent["checkpoints"][case[0]] = ds.attrs["checkpoint_sha256"]
-    for agent in found.values():
+    for agent in by_agent.values():
         agent["checkpoints"] = dict(sorted(agent["checkpoints"].items(), key=lambda item: int(item[0])))
-    tasks = order_tasks(task for task, _, _ in found)
-    algos = order_algos(algo for _, algo, _ in found)
+    tasks = order_tasks(task for task, _, _ in by_agent)
+    algos = order_algos(algo for _, algo, _ in by_agent)
     return sorted(
-        found.values(),
+        by_agent.values(),
         key=lambda agent: (tasks.index(agent["task"]), algos.index(agent["algo"]), agent["seed"]),
     )

@@ -146,13 +146,13 @@ def slices(estimates: Estimates) -> list[dict[str, Any]]:
 
 def _slice(labels: dict[str, Any], one: xr.Dataset) -> dict[str, Any]:
     curves = ("surrogate", "fresh", "reward")
-    told = {name: numbers(one[f"slice_{name}"].values) for name in curves if f"slice_{name}" in one}
-    told |= {
+    curve = {name: numbers(one[f"slice_{name}"].values) for name in curves if f"slice_{name}" in one}
+    curve |= {
         f"{name}_ci": numbers(one[f"slice_{name}_ci"].transpose("along", "bound").values)
         for name in curves
         if f"slice_{name}_ci" in one
     }
-    told |= {
+    curve |= {
         f"{name}_ci": numbers(one[f"{name}_ci"].values)
         for name in ("promised", "promised_fresh", "kept")
         if f"{name}_ci" in one
@@ -163,7 +163,7 @@ def _slice(labels: dict[str, Any], one: xr.Dataset) -> dict[str, Any]:
         **labels,
         "along": numbers(one.along.values),
         "budget": int(one.budget),
-        **told,
+        **curve,
         **_scalars(one, scalars),
     }
 

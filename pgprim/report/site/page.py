@@ -169,10 +169,10 @@ def _markup_of(study: Study) -> int:
 
 
 def _gallery(study: Study, shown: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    told = []
+    entries = []
     for figure in study.figures:
         words = caption(study.captions, figure.name, study.params)
-        told.append(
+        entries.append(
             {
                 "name": figure.name,
                 "title": words.title,
@@ -183,7 +183,7 @@ def _gallery(study: Study, shown: Mapping[str, Mapping[str, Any]]) -> list[dict[
                 "picture": shown.get(figure.name),
             }
         )
-    return told
+    return entries
 
 
 def _meta(study: Study) -> dict[str, Any]:
@@ -215,10 +215,10 @@ def _static(name: str) -> str:
 
 def _licence(package: str) -> str:
     """The licence text of an installed package."""
-    told = distribution(package)
+    installed = distribution(package)
     path = next(
         path
-        for path in told.files or ()
+        for path in installed.files or ()
         if path.name.upper().startswith("LICENSE") and "dist-info" in str(path)
     )
     return path.locate().read_text(encoding="utf-8")

@@ -21,12 +21,12 @@ def pictures(files: Mapping[str, Path], limit: int) -> dict[str, dict]:
     Returns:
         For each figure `data`, a data URI, and `width` and `height` [pixel].
     """
-    made: dict[str, dict] = {}
+    encoded: dict[str, dict] = {}
     for width, quality in SIZES:
-        made = {name: _picture(file, width, quality) for name, file in files.items()}
-        if sum(len(picture["data"]) for picture in made.values()) <= limit:
+        encoded = {name: _picture(file, width, quality) for name, file in files.items()}
+        if sum(len(picture["data"]) for picture in encoded.values()) <= limit:
             break
-    return made
+    return encoded
 
 
 def _picture(file: Path, width: int, quality: int) -> dict:

@@ -102,11 +102,11 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         "effect": [" × ".join(names[k] for k in effect) for effect in coefficients],
     }
     attrs = {"figure": figure, "level": params["plot"]["level"], "iterations": ds.iteration.size}
-    found = label(variables, described, coords, attrs)
-    found.final_return.attrs["comment"] = (
+    selected = label(variables, described, coords, attrs)
+    selected.final_return.attrs["comment"] = (
         f"mean return over the last {100 * block['final']:g} % of the iterations"
     )
-    return found
+    return selected
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:

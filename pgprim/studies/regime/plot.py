@@ -76,11 +76,11 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         **LABELS,
     }
     coords = {name: ds[name].values for name in (*dims, "seed", "iteration")}
-    found = label(variables, described, coords, {"figure": figure, "level": level})
-    found.final_return.attrs["comment"] = (
+    selected = label(variables, described, coords, {"figure": figure, "level": level})
+    selected.final_return.attrs["comment"] = (
         f"mean return over the last {100 * block['final']:g} % of the iterations"
     )
-    return found
+    return selected
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:
@@ -128,8 +128,8 @@ def draw_run(column: np.ndarray, ds: xr.Dataset, look: Mapping[str, Any]) -> Non
     smooth, _ = average_iterations(ds.return_curve, POINTS)
     for panel, so_far in ((column[0], smooth.iteration * ds.pairs), (column[1], smooth.iteration + 1)):
         panel.plot(so_far, smooth, **look, label=name)
-    known = np.isfinite(ds.agreement_curve.values)
-    column[2].plot((ds.iteration * ds.pairs)[known], ds.agreement_curve[known], **look, label=name)
+    measured = np.isfinite(ds.agreement_curve.values)
+    column[2].plot((ds.iteration * ds.pairs)[measured], ds.agreement_curve[measured], **look, label=name)
 
 
 def plot_finals(ds: xr.Dataset) -> Figure:

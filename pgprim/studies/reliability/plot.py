@@ -57,22 +57,22 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     ds, agent = choose(ds, [*of_seeds, *of_runs, *of_tasks]), ("task", "algo", "seed")
     seeds = with_values(ds[of_seeds], ["seed_return"], agent)
     runs = with_values(ds[of_runs], ["return_mean"], (*agent, "multiple", "iteration"))
-    tried = with_values(ds[of_tasks], ["scaled_retained"], (*agent, "iteration"))
-    last = tried.isel(iteration=-1)
+    perturbed = with_values(ds[of_tasks], ["scaled_retained"], (*agent, "iteration"))
+    last = perturbed.isel(iteration=-1)
     parts = {
         "runs": repeated_runs(seeds, params["plot"]["published"], level),
         "steps": step_sizes(runs, params["reliability"]["final"], level),
         "tried": perturbed_tasks(last, level),
         "relations": relations(seeds, level),
     }
-    found = xr.merge(parts.values(), join="outer", combine_attrs="override")
+    merged = xr.merge(parts.values(), join="outer", combine_attrs="override")
     attrs = {
         "figure": figure,
         "level": level,
         "iteration": int(last.iteration),
         "iterations": runs.iteration.size,
     }
-    return choose(found, list(found.data_vars)).assign_attrs(attrs)
+    return choose(merged, list(merged.data_vars)).assign_attrs(attrs)
 
 
 def plot(ds: xr.Dataset) -> list[Figure]:

@@ -172,14 +172,14 @@ def finite(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, " finite"]:
 
 def thresholds(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, " threshold"]:
     """Equally spaced thresholds from 0, or the least value if that is negative, to just above the largest value."""
-    known = finite(values)
-    if not known.size:
+    numbers = finite(values)
+    if not numbers.size:
         return np.full(THRESHOLDS, np.nan)
-    return np.linspace(min(0.0, known.min()), known.max() + 0.02 * np.abs(known).max(), THRESHOLDS)
+    return np.linspace(min(0.0, numbers.min()), numbers.max() + 0.02 * np.abs(numbers).max(), THRESHOLDS)
 
 
 def _profile(scores: Float[np.ndarray, "..."], at: Float[np.ndarray, " threshold"], level: float) -> Interval:
-    known = finite(scores)
-    if not known.size:
+    numbers = finite(scores)
+    if not numbers.size:
         return Interval(*np.full((3, THRESHOLDS), np.nan))
-    return Interval(*performance_profile(known, at, level).T)
+    return Interval(*performance_profile(numbers, at, level).T)

@@ -88,14 +88,14 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     coarse = coarse.rename(iteration="training_iteration")
     compared = ds[list(COMPARED)].dropna("iteration", how="all")
     table = _table(quantities, params["plot"]["level"])
-    found = xr.merge([coarse, compared, table], combine_attrs="override", join="outer")
+    merged = xr.merge([coarse, compared, table], combine_attrs="override", join="outer")
     attrs = {
         "figure": figure,
         "level": params["plot"]["level"],
         "marked": marked,
         "iterations_per_point": width,
     }
-    return found.drop_vars("definition", errors="ignore").assign_attrs(attrs)
+    return merged.drop_vars("definition", errors="ignore").assign_attrs(attrs)
 
 
 def _training(ds: xr.Dataset, own: str, num_iterations: int) -> xr.Dataset:
@@ -105,12 +105,12 @@ def _training(ds: xr.Dataset, own: str, num_iterations: int) -> xr.Dataset:
         raise UserError(
             "no training iteration is below semantics.train_iterations; give the training records"
         )
-    found = {}
+    records = {}
     for name, words in TRAINING.items():
         both = {own: ds[name], other_semantics(own): ds[f"other_{name}"]}
         array = xr.concat([both[one].sel(iteration=iterations) for one in SEMANTICS], "semantics")
-        found[name] = array.assign_attrs(long_name=words, units=ds[name].attrs["units"])
-    return xr.Dataset(found).assign_coords(semantics=list(SEMANTICS))
+        records[name] = array.assign_attrs(long_name=words, units=ds[name].attrs["units"])
+    return xr.Dataset(records).assign_coords(semantics=list(SEMANTICS))
 
 
 def _last(array: xr.DataArray, share: float) -> xr.DataArray:
@@ -237,10 +237,10 @@ def draw_budgets(panel: Axes, array: xr.DataArray, algo: str, algos: tuple[str, 
     hues = shades(colour(algo, algos), array.iteration.size)
     means = finite_mean(array.transpose("seed", "iteration", "budget").values)
     for iteration, values, hue in zip(array.iteration.values, means, hues, strict=True):
-        known = np.isfinite(values)
-        if known.any():
+        measured = np.isfinite(values)
+        if measured.any():
             panel.plot(
-                array.budget[known], values[known], color=hue, linestyle=dashes, marker=marker(algo, algos),
+                array.budget[measured], values[measured], color=hue, linestyle=dashes, marker=marker(algo, algos),
                 label=f"{algo} {int(iteration)}",
             )  # fmt: skip
 
