@@ -97,30 +97,79 @@ def check(params: Any, path: str | Path = "params.yaml") -> None:
         raise UserError("\n".join(f"{path}: {_printable(complaint)}" for complaint in helpful))
 
 
+ENVIRONMENT = mapping(
+    {
+        "id": {
+            "description": "the id of a Gymnasium environment with Box spaces, such as Hopper-v5",
+            "type": "string",
+            "pattern": "^[^\\s]+$",
+        },
+        "kwargs": {"description": "a mapping of arguments of gymnasium.make", "type": "object"},
+        "wrappers": {
+            "description": "a list of wrappers, each module:Class or a mapping with class and its arguments",
+            "type": "array",
+            "items": {
+                "description": "module:Class or a mapping with class and its arguments",
+                "type": ["string", "object"],
+                "required": ["class"],
+            },
+        },
+        "clip_actions": SWITCH,
+    },
+    optional=("kwargs", "wrappers", "clip_actions"),
+)
+
+AGENT = mapping_of({"description": "a mapping of settings", "type": "object"}, "task") | {
+    "description": "a mapping with the key all for what every task shares and one key per task for what differs",
+    "required": ["all"],
+    "propertyNames": NAME | {"pattern": "^[a-z][a-z0-9_]*$", "description": "all or a task's name"},
+}
+
+TEXT = {"type": "string", "minLength": 1}
+PAIRS = at_least(2, "pairs")
+TRIALS = at_least(FEWEST_TRIALS, because="each is compared to a truth of others")
+SAMPLE = mapping(
+    {
+        "streams": TRIALS,
+        "pairs": PAIRS,
+        "estimates": TRIALS,
+        "kept": at_least(FEWEST_TRIALS + FEWEST_OTHERS),
+        "trials": TRIALS,
+        "deep": mapping({"seeds": different(SEED, "seeds", "[0], or [] for none", fewest=0), "pairs": PAIRS}),
+    }
+)
+
+BOUND = {
+    "description": "one bound, such as {above: 0.5} or {below: 0}",
+    "type": "object",
+    "additionalProperties": False,
+    "minProperties": 1,
+    "maxProperties": 1,
+    "properties": {"above": NUMBER, "below": NUMBER},
+}
+CLAIMS = mapping(
+    {
+        "level": LEVEL,
+        "set": TEXT | {"description": "a name in quotes or a plain word, such as default"},
+        "rules": mapping(dict.fromkeys(NAMES, BOUND)),
+        "first_rules": mapping(dict.fromkeys(FIRST_NAMES, BOUND)),
+    }
+)
+
+RETURNS = mapping_of(NUMBER | {"description": "a return, a number"}, "agent to a return", "{ppo: 2513}")
+PLOT = mapping(
+    {
+        "budget": at_least(1, "pairs"),
+        "level": LEVEL,
+        "seeds": COUNT,
+        "published": mapping_of(RETURNS, "task to published returns, {} for none"),
+    }
+)
+
+
 @cache
 def schema() -> Schema:
     """JSON schema of the whole file, except the agents' settings, which have `settings_schema`."""
-    environment = mapping(
-        {
-            "id": {
-                "description": "the id of a Gymnasium environment with Box spaces, such as Hopper-v5",
-                "type": "string",
-                "pattern": "^[^\\s]+$",
-            },
-            "kwargs": {"description": "a mapping of arguments of gymnasium.make", "type": "object"},
-            "wrappers": {
-                "description": "a list of wrappers, each module:Class or a mapping with class and its arguments",
-                "type": "array",
-                "items": {
-                    "description": "module:Class or a mapping with class and its arguments",
-                    "type": ["string", "object"],
-                    "required": ["class"],
-                },
-            },
-            "clip_actions": SWITCH,
-        },
-        optional=("kwargs", "wrappers", "clip_actions"),
-    )
     families: dict[str, dict[str, Schema]] = {family: {} for family in FAMILIES.values()}
     blocks: dict[str, dict[str, Schema]] = {study.name: dict(study.settings) for study in studies()}
     for probe in probes():
@@ -129,26 +178,51 @@ def schema() -> Schema:
         else:
             blocks.setdefault(probe.name, {}).update(dict(probe.grid) | dict(probe.settings))
     of_families = {
-        family: mapping(known, optional=tuple(known))
-        | {"description": f"a mapping with at least one of the probes {', '.join(known)}", "minProperties": 1}
-        for family, known in families.items()
+        family: mapping(members, optional=tuple(members))
+        | {
+            "description": f"a mapping with at least one of the probes {', '.join(members)}",
+            "minProperties": 1,
+        }
+        for family, members in families.items()
     }
+    return mapping(
+        {
+            "tasks": TASKS,
+            "algos": ALGOS,
+            "probed": ALGOS,
+            "seeds": SEEDS,
+            "probed_seeds": SEEDS,
+            "lockstep": COUNT,
+            "iterations": ITERATIONS,
+            "env": mapping_of(ENVIRONMENT, "task to its environment", "{hopper: {id: Hopper-v5}}"),
+            "train": _shared_settings(),
+            "agents": mapping_of(AGENT, "agent to its settings"),
+            "adopted": mapping_of(
+                _adopted_agent(), "adopted agent to its file", "{mine: {file: mine.zip, ...}}"
+            ),
+            "sample": SAMPLE,
+            "rerun": mapping({"every": COUNT, "beyond": COUNT}),
+            "probes": mapping(of_families),
+            **{name: mapping(properties) for name, properties in blocks.items()},
+            "claims": CLAIMS,
+            "plot": PLOT,
+        }
+    )
+
+
+def _shared_settings() -> Schema:
     train = common_schema()
-    train["properties"] = dict.fromkeys(TRAINING_ONLY, COUNT) | train["properties"]
-    train |= {
+    return train | {
+        "properties": dict.fromkeys(TRAINING_ONLY, COUNT) | train["properties"],
         "description": "a mapping with the settings that all agents share",
         "required": list(TRAINING_ONLY),
     }
-    agent = mapping_of({"description": "a mapping of settings", "type": "object"}, "task")
-    agent |= {
-        "description": "a mapping with the key all for what every task shares and one key per task for what differs",
-        "required": ["all"],
-        "propertyNames": NAME | {"pattern": "^[a-z][a-z0-9_]*$", "description": "all or a task's name"},
-    }
-    text = {"type": "string", "minLength": 1}
-    adopted = mapping(
+
+
+def _adopted_agent() -> Schema:
+    return mapping(
         {
-            "file": text | {"description": "the path of an agent's file, or of a folder of its files"},
+            "file": TEXT | {"description": "the path of an agent's file, or of a folder of its files"},
             "task": NAME | {"description": "the name of a task"},
             "algorithm": {"description": f"one of {', '.join(algorithm_names())}", "enum": algorithm_names()},
             "activation": {
@@ -159,68 +233,6 @@ def schema() -> Schema:
             "settings": {"description": "a mapping of settings", "type": "object"},
         },
         optional=("activation", "normaliser", "settings"),
-    )
-    bound = {
-        "description": "one bound, such as {above: 0.5} or {below: 0}",
-        "type": "object",
-        "additionalProperties": False,
-        "minProperties": 1,
-        "maxProperties": 1,
-        "properties": {"above": NUMBER, "below": NUMBER},
-    }
-    returns = mapping_of(NUMBER | {"description": "a return, a number"}, "agent to a return", "{ppo: 2513}")
-    return mapping(
-        {
-            "tasks": TASKS,
-            "algos": ALGOS,
-            "probed": ALGOS,
-            "seeds": SEEDS,
-            "probed_seeds": SEEDS,
-            "lockstep": COUNT,
-            "iterations": ITERATIONS,
-            "env": mapping_of(environment, "task to its environment", "{hopper: {id: Hopper-v5}}"),
-            "train": train,
-            "agents": mapping_of(agent, "agent to its settings"),
-            "adopted": mapping_of(adopted, "adopted agent to its file", "{mine: {file: mine.zip, ...}}"),
-            "sample": mapping(
-                {
-                    "streams": at_least(FEWEST_TRIALS, because="each is compared to a truth of others"),
-                    "pairs": at_least(2, "pairs"),
-                    "estimates": at_least(FEWEST_TRIALS, because="each is compared to a truth of others"),
-                    "kept": at_least(FEWEST_TRIALS + FEWEST_OTHERS),
-                    "trials": at_least(FEWEST_TRIALS, because="each is compared to a truth of others"),
-                    "deep": mapping(
-                        {
-                            "seeds": different(SEED, "seeds", "[0], or [] for none", fewest=0),
-                            "pairs": at_least(2, "pairs"),
-                        }
-                    ),
-                }
-            ),
-            "rerun": mapping({"every": COUNT, "beyond": COUNT}),
-            "probes": mapping(of_families),
-            **{name: mapping(properties) for name, properties in blocks.items()},
-            "claims": mapping(
-                {
-                    "level": LEVEL,
-                    "set": {
-                        "description": "a name in quotes or a plain word, such as default",
-                        "type": "string",
-                        "minLength": 1,
-                    },
-                    "rules": mapping(dict.fromkeys(NAMES, bound)),
-                    "first_rules": mapping(dict.fromkeys(FIRST_NAMES, bound)),
-                }
-            ),
-            "plot": mapping(
-                {
-                    "budget": at_least(1, "pairs"),
-                    "level": LEVEL,
-                    "seeds": COUNT,
-                    "published": mapping_of(returns, "task to published returns, {} for none"),
-                }
-            ),
-        }
     )
 
 
