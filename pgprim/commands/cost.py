@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 
 from pgprim.commands.command import make_parser, run
 from pgprim.commands.params import check, load
-from pgprim.commands.scale import PARAMS, SCALES, find_set, render, write
+from pgprim.commands.scale import PARAMS, SCALES, find_set, load_set, write
 from pgprim.types.errors import UserError
 from pgprim.types.params import read
 from pgprim.types.probe import probes_of
@@ -406,10 +406,7 @@ def main(args: argparse.Namespace) -> None:
         params, name = load(), f"{PARAMS}"
     else:
         path = find_set(args.set)
-        params, name = (
-            YAML(typ="safe", pure=True).load(render(path)),
-            f"the parameter set {path.stem} ({path})",
-        )
+        params, name = load_set(path), f"the parameter set {path.stem} ({path})"
     if args.measure:
         comment = "".join(f"# {line}\n" for line in HEADER.splitlines())
         write(RATES, comment + _dump(_with_known(measure(params))))

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ruamel.yaml import YAML
 
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.commands.cost import RATES, costs, drawing, table
-from pgprim.commands.scale import find_set, render, write
+from pgprim.commands.scale import load_set, write
 from pgprim.plotting.save import first_page
 from pgprim.report.claims.table import BEGIN, SECTIONS, insert, read_claims
 from pgprim.report.pages import IMAGES, State, fill, images, recorded, shared_claims, shared_data, shown
@@ -183,7 +182,7 @@ def params_of_set(root: Path) -> dict[str, Any]:
     Args:
         root: Of the repository.
     """
-    return YAML(typ="safe", pure=True).load(render(find_set(str(root / f"workflow/scales/{SET}.yaml"))))
+    return load_set(root / f"workflow/scales/{SET}.yaml")
 
 
 def copy_figures(wanted: Mapping[str, tuple[str, bool]]) -> None:

@@ -78,6 +78,11 @@ def render(path: Path, scales: Path = SCALES) -> str:
     return rendered
 
 
+def load_set(path: Path) -> Any:
+    """The parameters of a set, from its file (`render`)."""
+    return parse(render(path), path)
+
+
 def choose(name: str, force: bool = False) -> Path:
     """Write `params.yaml` from a set, in one atomic step.
 
