@@ -13,15 +13,13 @@ from pgprim.core.seeding import generator
 from pgprim.core.surface_noise import noise_share
 from pgprim.core.welch import welch_anova
 from pgprim.plotting.choose import budgets_of, choose
-from pgprim.store.labelled import label, stack
+from pgprim.store.labelled import AGENT, label, stack
 
 KINDS = ("few", "many", "slice_few", "slice_many", "steps")
 """What points lie on: planes of a step by few and by many pairs, slices along these steps, ends of independent steps."""
 
 NAMES = ("surrogate", "reward", "reward_se", "reward_half", "num_trajectories")
 """Variables of a landscape that this looks at."""
-
-DIMS = ("task", "algo", "seed", "iteration")
 
 DESCRIBED = {
     "correlation": (
@@ -65,13 +63,13 @@ def align(ds: xr.Dataset | None, level: float) -> xr.Dataset:
     fresh = ["slice_fresh"] if "slice_" in prefixes else []
     chosen = choose(ds, [*NAMES, *(prefix + name for prefix in prefixes for name in NAMES), *fresh])
     budgets = chosen.budget.values
-    size = tuple(chosen.sizes[dim] for dim in DIMS)
+    size = tuple(chosen.sizes[dim] for dim in AGENT)
     rows = []
     for place in np.ndindex(size):
-        one = chosen.isel(dict(zip(DIMS, place, strict=True)))
-        name = [str(one[dim].values) for dim in DIMS]
+        one = chosen.isel(dict(zip(AGENT, place, strict=True)))
+        name = [str(one[dim].values) for dim in AGENT]
         rows += [_agreement(_points_of(one, kind), budgets, (*name, kind), level) for kind in KINDS]
-    over = (*DIMS, "kind")
+    over = (*AGENT, "kind")
     dims = dict.fromkeys(("noise_share", "flat_p"), (*over, "budget"))
     variables = {}
     for name, values in stack(rows).items():
@@ -81,7 +79,7 @@ def align(ds: xr.Dataset | None, level: float) -> xr.Dataset:
             type(values)(*(end.reshape(shape) for end in values)) if is_interval else values.reshape(shape)
         )
         variables[name] = (dims.get(name, over), array)
-    coords = {dim: chosen[dim].values for dim in (*DIMS, "budget")} | {"kind": list(KINDS)}
+    coords = {dim: chosen[dim].values for dim in (*AGENT, "budget")} | {"kind": list(KINDS)}
     return label(variables, DESCRIBED, coords, {"level": level})
 
 
