@@ -139,16 +139,20 @@ def refuse_leftovers(names: Sequence[str], where: str) -> None:
 
 
 def read_adam(
-    optimiser: Any, order: Sequence[str], wanted: Sequence[str], shapes: Sequence[tuple[int, ...]]
+    optimiser: Any,
+    order: Sequence[str],
+    names: tuple[Sequence[str], str, Sequence[str]],
+    agent: tuple[Network, np.ndarray, Network],
 ) -> tuple[OptimiserState | None, list[str]]:
     """The moments of torch's Adam for some parameters, and what of the optimiser cannot be represented.
 
     Args:
         optimiser: Its state dict, if it is saved.
         order: Names of all parameters, in the order in which the optimiser was given them.
-        wanted: Names of those that are wanted.
-        shapes: Of their arrays here, weights [input, output].
+        names: Names there of the policy's layers, of σ's parameter, and of the value network's layers.
+        agent: Policy, σ's parameter and value network.
     """
+    wanted, shapes = parameter_names(*names), parameter_shapes(*agent)
     if optimiser is None:
         return None, ["The optimiser is not saved: Adam starts anew."]
     try:

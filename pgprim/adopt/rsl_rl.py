@@ -9,8 +9,6 @@ from pgprim.adopt.networks import (
     check_pair,
     fold_inputs,
     last_rates,
-    parameter_names,
-    parameter_shapes,
     read_adam,
     refuse,
     refuse_leftovers,
@@ -78,12 +76,8 @@ def read(saved: dict[str, Any], path: str, activation: str | None) -> ForeignAge
     observations = _normaliser(actor, path)
     own = _normaliser(critic, path)
     names = {
-        "policy": sequential(
-            actor, "mlp" if any(name.startswith("mlp.") for name in actor) else "actor", path
-        ),
-        "value": sequential(
-            critic, "mlp" if any(name.startswith("mlp.") for name in critic) else "critic", path
-        ),
+        whose: sequential(state, "mlp" if any(name.startswith("mlp.") for name in state) else former, path)
+        for whose, state, former in (("policy", actor, "actor"), ("value", critic, "critic"))
     }
     if sigma_name is None:
         refuse_leftovers(
@@ -100,13 +94,14 @@ def read(saved: dict[str, Any], path: str, activation: str | None) -> ForeignAge
     value = take_network(critic, names["value"], activation or "elu", path)
     refuse_leftovers([*actor, *critic], path)
     check_pair(policy, value, sigma, path)
-    wanted = parameter_names(
+    names_there = (
         [f"policy/{name}" for name in names["policy"]],
         f"policy/{sigma_name}",
         [f"value/{name}" for name in names["value"]],
     )
-    shapes = parameter_shapes(policy, sigma, value)
-    adam, left_out = read_adam(saved.get("optimizer_state_dict"), trained, wanted, shapes)
+    adam, left_out = read_adam(
+        saved.get("optimizer_state_dict"), trained, names_there, (policy, sigma, value)
+    )
     if not _same(observations, own):
         value, adam = fold_inputs(value, own, observations), None
         left_out.append(

@@ -9,8 +9,6 @@ from pgprim.adopt.foreign import ForeignAgent, Network, SavedNormaliser
 from pgprim.adopt.networks import (
     check_pair,
     last_rates,
-    parameter_names,
-    parameter_shapes,
     read_adam,
     refuse,
     refuse_leftovers,
@@ -82,12 +80,12 @@ def read(saved: dict[str, Any], path: str, activation: str | None) -> ForeignAge
     value = take_network(critic, value_names, activation or "elu", path)
     refuse_leftovers([*actor, *critic], path)
     check_pair(policy, value, sigma, path)
-    wanted = parameter_names(
+    names_there = (
         [f"policy/{name}" for name in policy_names],
         "policy/log_std_parameter",
         [f"value/{name}" for name in value_names],
     )
-    adam, left_out = read_adam(saved.get("optimizer"), order, wanted, parameter_shapes(policy, sigma, value))
+    adam, left_out = read_adam(saved.get("optimizer"), order, names_there, (policy, sigma, value))
     left_out.append("The library's adaptation of the learning rate to the divergence, if it was on.")
     value, scaled = _unscale(value, saved.get("value_preprocessor"), path)
     if scaled:

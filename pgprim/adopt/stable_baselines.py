@@ -16,8 +16,6 @@ import numpy as np
 from pgprim.adopt.foreign import ForeignAgent, SavedNormaliser
 from pgprim.adopt.networks import (
     check_pair,
-    parameter_names,
-    parameter_shapes,
     read_adam,
     refuse,
     refuse_leftovers,
@@ -99,8 +97,8 @@ def read_zip(data: bytes, path: str) -> ForeignAgent:
     optimiser = None
     if "policy.optimizer.pth" in members:
         optimiser = load_tensors(members["policy.optimizer.pth"], f"{path}, policy.optimizer.pth")
-    wanted = parameter_names(names["policy"], "log_std", names["value"])
-    adam, left_out = read_adam(optimiser, order, wanted, parameter_shapes(policy, sigma, value))
+    names_there = (names["policy"], "log_std", names["value"])
+    adam, left_out = read_adam(optimiser, order, names_there, (policy, sigma, value))
     settings, assumed = _settings(config, optimiser, path)
     if settings["algorithm"] == "trpo" and not config.get("normalize_advantage", True):
         left_out.append("normalize_advantage is off, but TRPO's update normalises advantages.")
