@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite, isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -41,6 +41,15 @@ HALF, NINE = 0.5, 0.9
 
 DATASETS = ("gradient", "steps", "floors", "baselines", "slice", "value", "trust_region")
 """Results of a whole audit of one checkpoint, by the names of their files."""
+
+
+class Number(NamedTuple):
+    """A number with its interval and its source (see the module)."""
+
+    value: float
+    low: float
+    high: float
+    source: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -147,12 +156,10 @@ class _Sections:
                 "cosine", "Agreement of two gradients", cosine, "1", "streams of this agent",
                 f"Two gradient estimates from {show(pairs)} pairs each, the agent's own batch size, have a mean cosine of "
                 f"{show(cosine.value)}: about {share} of an estimate's squared length is signal, the rest is noise.",
-                ("gradient", "cosine", {"budget": pairs}),
             ),
             self.finding(
                 "truth_cosine", "Agreement with the true gradient", truth, "1", "streams of this agent",
                 f"An estimate has a mean cosine of {show(truth.value)} to the gradient of a very large sample.",
-                ("gradient", "truth_cosine_corrected", {"budget": pairs}),
             ),
             self.finding(
                 "noise_scale", "Gradient noise scale", scale, "pairs", "streams of this agent",
@@ -160,7 +167,6 @@ class _Sections:
                 f"{show(scale.value / pairs)} times the agent's batch."
                 if isfinite(scale.value) else
                 "The whole pool shows no signal: the noise scale is larger than any number of pairs measured here.",
-                ("gradient", "truth_noise_scale", {}),
             ),
             *(self.batch_for(goal, scale) for goal in (HALF, NINE)),
             self.finding(
@@ -168,7 +174,6 @@ class _Sections:
                 f"Two whole updates of the agent, each from its own {show(pairs)} pairs, have a mean cosine of "
                 f"{show(steps.value)}."
                 if isfinite(steps.value) else "Too few updates moved the policy to measure their agreement.",
-                ("steps", "cosine", {"budget": pairs}),
             ),
         ]  # fmt: skip
         if cosine.low <= 0:
@@ -179,21 +184,19 @@ class _Sections:
             headline = f"Its gradients are mostly signal: {share} at its own batch size."
         return _section("gradient", "Are its gradients signal?", headline, findings)
 
-    def batch_for(self, goal: float, scale: Interval) -> Finding:
+    def batch_for(self, goal: float, scale: Number) -> Finding:
         """Pairs at which two estimates have a cosine: N / (N + B) = c."""
         factor = goal / (1 - goal)
-        batch = Interval(*(factor * end for end in scale))
+        how = f"times {factor:g}: N / (N + B) = {goal:g}"
+        batch = Number(*(factor * end for end in scale[:3]), scale.source | {"how": how})
         sentence = (
             f"Two estimates would have a cosine of {goal:g} from {show(batch.value)} pairs each, "
             f"{show(batch.value / self.pairs)} times the agent's batch."
             if isfinite(batch.value)
             else f"No batch size can be extrapolated for a cosine of {goal:g}."
         )
-        how = f"times {factor:g}: N / (N + B) = {goal:g}"
-        return self.finding(
-            f"batch_for_{goal:g}", f"Batch for a cosine of {goal:g}", batch, "pairs", "streams of this agent",
-            sentence, ("gradient", "truth_noise_scale", {}, how),
-        )  # fmt: skip
+        title = f"Batch for a cosine of {goal:g}"
+        return self.finding(f"batch_for_{goal:g}", title, batch, "pairs", "streams of this agent", sentence)
 
     def critic(self) -> dict[str, Any]:
         where = {"target": "returns", "definition": "exact"}
@@ -201,9 +204,12 @@ class _Sections:
         total = self.over_batches("value", "total_re", **where)
         floors = self.ds["floors"].squeeze(drop=True)
         exact, states = floors.sel(where), int(floors.attrs["num_states"])
-        floor = _by_error(float(exact.floor), float(exact.floor_se), states)
+        bound = _by_error(float(exact.floor), float(exact.floor_se), states)
+        floor = self.number(bound, "floors", "floor", where, "with floor_se")
         squared = _by_error(float(floors.squared_error), float(floors.squared_error_se), states)
-        rms = Interval(*(float(np.sqrt(max(0.0, end) / float(floors.squared_value))) for end in squared))
+        root = Interval(*(float(np.sqrt(max(0.0, end) / float(floors.squared_value))) for end in squared))
+        how = "√(squared_error / squared_value), with squared_error_se"
+        rms = self.number(root, "floors", "squared_error", {}, how)
         at = {"budget": self.pairs}
         buys = self.read("baselines", "cosine_difference", difference="true-value", **at)
         own, true = (self.read("baselines", "cosine", baseline=name, **at) for name in ("value", "true"))
@@ -220,25 +226,21 @@ class _Sections:
                 "value_error", "Error of V against returns", error, "1", "fresh batches of this agent",
                 f"After an update the mean relative error of V against returns of fresh pairs is {show(100 * error.value)} %. The ratio of sums, "
                 f"Σ|V − R| / Σ|R|, is {show(100 * total.value)} % {show_interval(100 * total.low, 100 * total.high)}.",
-                ("value", "mre", where, "mean over batches"),
             ),
             self.finding(
                 "floor", "Floor of this error", floor, "1", "states of this agent",
                 f"Because single returns are noisy, a perfect V would have an error of {show(100 * floor.value)} %. On the same "
                 f"states the error of the agent's V is {show(100 * float(exact.error))} %.",
-                ("floors", "floor", where, "with floor_se"),
             ),
             self.finding(
                 "true_error", "Error of V without the returns' noise", rms, "1", "states of this agent",
                 f"The error of V against the true value function is {show(100 * rms.value)} % of the function's size "
                 "(root mean square).",
-                ("floors", "squared_error", {}, "√(squared_error / squared_value), with squared_error_se"),
             ),
             self.finding(
                 "better_critic", "Gain from a better critic", buys, "1", "streams of this agent",
                 f"With a critic fitted to many returns of this policy, the cosine of two gradients from "
                 f"{show(self.pairs)} pairs would be {show(true.value)} instead of {show(own.value)}. {verdict}",
-                ("baselines", "cosine_difference", {"difference": "true-value", **at}),
             ),
             self.finding(
                 "gain_share", "Variance reduction by the critic", gain, "1", "streams of this agent",
@@ -247,7 +249,6 @@ class _Sections:
                 + (" Below 0 it increases the variance." if gain.value < 0 else "")
                 if isfinite(gain.value) else
                 "The variance reduction by the critic is unknown, because no return is complete.",
-                ("baselines", "gain_share", {"subtracted": "value"}),
             ),
         ]  # fmt: skip
         headline = (
@@ -281,22 +282,18 @@ class _Sections:
             self.finding(
                 "reward", "Mean return of the agent", reward, "reward", "episodes of this agent",
                 f"The agent's stochastic policy has a mean return of {show(reward.value)} per episode.",
-                ("slice", "slice_reward", {"along": 0.0, "budget": budget}),
             ),
             self.finding(
                 "promised", "Promise of the step (own batch)", promised, "1", "blocks of the step's own batch",
                 f"The agent's next step raises the surrogate by {show(promised.value)} on the batch it was made from.",
-                ("slice", "promised", {}),
             ),
             self.finding(
                 "promised_fresh", "Promise on fresh batches", fresh, "1", "fresh batches of this agent",
                 f"On fresh batches of the same size the same step changes the surrogate by {show(fresh.value)}. {promise}",
-                ("slice", "promised_fresh", {}),
             ),
             self.finding(
                 "kept", "Gain of the step in true reward", kept, "reward", "episodes of this agent",
                 f"The mean return after the step minus that before is {show(kept.value)}. {gains}",
-                ("slice", "kept", {"budget": budget}),
             ),
         ]  # fmt: skip
         return _section("step", "Does its step gain what it promises?", f"{promise} {gains}", findings)
@@ -318,19 +315,16 @@ class _Sections:
                 "kl_mean", "Mean KL of an update", mean, "nat", "fresh batches of this agent",
                 f"One update moves the policy by a mean KL divergence of {show(mean.value)} on fresh pairs, and of "
                 f"{show(own['kl_mean'])} on its own.{against}",
-                ("trust_region", "kl_mean", {}, "mean over batches"),
             ),
             self.finding(
                 "ratio_max", "Largest ratio", largest, "1", "fresh batches of this agent",
                 f"The largest ratio π_new / π_old of {show(self.pairs)} fresh pairs is {show(largest.value)} on average; "
                 f"on its own pairs it is {show(own['ratio_max'])}.{beyond}",
-                ("trust_region", "ratio_max", {}, "mean over batches"),
             ),
             self.finding(
                 "clip_fraction", "Share of ratios beyond 1 ± 0.2", share, "1", "fresh batches of this agent",
                 f"{show(100 * share.value)} % of the ratios on fresh pairs differ from 1 by more than 0.2, and "
                 f"{show(100 * own['clip_fraction'])} % of those on its own pairs.",
-                ("trust_region", "clip_fraction", {}, "mean over batches"),
             ),
         ]  # fmt: skip
         if bound is None:
@@ -343,33 +337,30 @@ class _Sections:
             headline = f"Whether its updates keep their {name} of {show(bound)} on fresh pairs is undecided."
         return _section("trust_region", "How far does an update move it?", headline, findings)
 
-    def read(self, name: str, variable: str, **at: Any) -> Interval:
+    def read(self, name: str, variable: str, **at: Any) -> Number:
         """A number of a dataset with its interval."""
         ds = self.ds[name]
         one = {key: value for key, value in at.items() if key in ds[variable].dims}
         value, ends = ds[variable].sel(one).squeeze(drop=True), interval(ds, variable)
-        if ends is None:
-            return Interval(float(value), np.nan, np.nan)
-        return Interval(float(value), *(float(end.sel(one).squeeze(drop=True)) for end in ends))
+        low, high = (float(end.sel(one).squeeze(drop=True)) for end in ends) if ends else (np.nan, np.nan)
+        return self.number(Interval(float(value), low, high), name, variable, at)
 
-    def over_batches(self, name: str, variable: str, **at: Any) -> Interval:
+    def over_batches(self, name: str, variable: str, **at: Any) -> Number:
         """The mean over fresh batches of a quantity that is not negative, with Student's t interval."""
         values = self.ds[name][variable].sel(at).squeeze(drop=True).values.ravel()
         values = values[np.isfinite(values)]
-        if not values.size:
-            return UNKNOWN
-        mean = t_interval(values, LEVEL)
-        return Interval(mean.value, float(np.maximum(mean.low, 0.0)), mean.high)
+        mean = t_interval(values, LEVEL) if values.size else UNKNOWN
+        positive = Interval(mean.value, float(np.maximum(mean.low, 0.0)), mean.high)
+        return self.number(positive, name, variable, at, "mean over batches")
 
-    def finding(
-        self, key: str, title: str, number: Interval, unit: str, over: str, sentence: str, source: tuple
-    ) -> Finding:
-        name, variable, at, *how = source
+    def number(self, ends: Interval, name: str, variable: str, at: dict[str, Any], how: str = "") -> Number:
         source = {"file": f"{self.folder.name}/{name}.nc", "variable": variable, "at": at}
-        source |= {"how": how[0]} if how else {}
-        value, low, high = (float(end) if isfinite(end) else None for end in number)
+        return Number(*ends, source | ({"how": how} if how else {}))
+
+    def finding(self, key: str, title: str, number: Number, unit: str, over: str, sentence: str) -> Finding:
+        value, low, high = (float(end) if isfinite(end) else None for end in number[:3])
         study = self.study and look_up(self.study, key, self.task, self.pairs, show)
-        return Finding(key, title, value, low, high, unit, over, sentence, source, study)
+        return Finding(key, title, value, low, high, unit, over, sentence, number.source, study)
 
 
 def _section(key: str, question: str, headline: str, findings: list[Finding]) -> dict[str, Any]:
@@ -381,7 +372,7 @@ def _section(key: str, question: str, headline: str, findings: list[Finding]) ->
     }
 
 
-def _by_sign(number: Interval, *, above: str, below: str, either: str, unknown: str) -> str:
+def _by_sign(number: Number, *, above: str, below: str, either: str, unknown: str) -> str:
     """The sentence for an interval above 0, below 0, around 0, or without ends."""
     if not isfinite(number.low):
         return unknown
