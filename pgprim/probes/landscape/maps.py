@@ -24,6 +24,9 @@ ERROR_COLOURS = "Greys"
 SMALL = 6.5
 """Type above panels [point]."""
 
+ALONG = np.linspace(0, 1, 21)
+"""Points along the step, from the agent before it to the agent after it."""
+
 ARROW = {
     "arrowstyle": "-|>",
     "color": "white",
@@ -64,16 +67,8 @@ def draw_maps(ds: xr.Dataset, smoothed: bool = False) -> Figure:
             bars[row] = mesh
         if (smoothed or not is_reward) and np.nanmax(shown) > np.nanmin(shown):
             levels = np.linspace(scale.vmin, scale.vmax, CONTOURS + 2)[1:-1]
-            panel.contour(
-                ds.alpha,
-                ds.beta,
-                shown.T,
-                levels,
-                colors="black",
-                linewidths=0.4,
-                linestyles="solid",
-                alpha=0.6,
-            )
+            look = {"colors": "black", "linewidths": 0.4, "linestyles": "solid", "alpha": 0.6}
+            panel.contour(ds.alpha, ds.beta, shown.T, levels, **look)
         size = _size_words(ds, row, column, smoothed)
         panel.set_title(_caption(ds, row, column, size), fontsize=SMALL, linespacing=1.1)
     for row, mesh in bars.items():
@@ -118,38 +113,9 @@ def draw_surface(ds: xr.Dataset) -> Figure:
     panel.plot_surface(
         alpha, beta, shown, facecolors=paint, linewidth=0.2, edgecolor="0.3", rstride=1, cstride=1, shade=False
     )  # fmt: skip
-    along = np.linspace(0, 1, 21)
     # Points without a complete episode have no height: there the arrow lies at the bottom.
-    height = np.interp(along, ds.alpha.values, np.nan_to_num(shown[:, 0], nan=np.nanmin(shown)))
-    for width, hue in ((4.0, "black"), (2.2, "white")):
-        panel.plot(
-            along,
-            np.full(along.size, ds.beta.values[0]),
-            height,
-            color=hue,
-            linewidth=width,
-            zorder=5,
-            label="step",
-        )
-    panel.plot(
-        [1],
-        [ds.beta.values[0]],
-        height[-1:],
-        marker=">",
-        markersize=8,
-        color="white",
-        markeredgecolor="black",
-        zorder=6,
-    )
-    panel.text(
-        1,
-        ds.beta.values[0],
-        height[-1],
-        "  the step\n",
-        fontsize=8,
-        zorder=7,
-        path_effects=[withStroke(linewidth=2, foreground="white")],
-    )
+    height = np.interp(ALONG, ds.alpha.values, np.nan_to_num(shown[:, 0], nan=np.nanmin(shown)))
+    _draw_step(panel, height, ds.beta.values[0])
     panel.view_init(elev=28, azim=-128)
     panel.set_box_aspect((1, 1, 0.72), zoom=0.98)
     panel.tick_params(labelsize=7, pad=0)
@@ -163,12 +129,20 @@ def draw_surface(ds: xr.Dataset) -> Figure:
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_linewidth(0.4)
     title = str(ds.title.values[row, column]).replace("\n", ", ")
-    figure.suptitle(
-        f"{_headline(ds)}\n{ds.row_name.values[row]}: {title}, {_counts(ds, row, column)}",
-        y=0.985,
-        fontsize=8.5,
-    )
+    words = f"{_headline(ds)}\n{ds.row_name.values[row]}: {title}, {_counts(ds, row, column)}"
+    figure.suptitle(words, y=0.985, fontsize=8.5)
     return figure
+
+
+def _draw_step(panel: Axes, height: np.ndarray, beta: float) -> None:
+    """The step as an arrow on a surface, at its height at the points `ALONG` of the edge β."""
+    for width, hue in ((4.0, "black"), (2.2, "white")):
+        edge = np.full(ALONG.size, beta)
+        panel.plot(ALONG, edge, height, color=hue, linewidth=width, zorder=5, label="step")
+    head = {"marker": ">", "markersize": 8, "color": "white", "markeredgecolor": "black"}
+    panel.plot([1], [beta], height[-1:], zorder=6, **head)
+    outline = [withStroke(linewidth=2, foreground="white")]
+    panel.text(1, beta, height[-1], "  the step\n", fontsize=8, zorder=7, path_effects=outline)
 
 
 def scales(ds: xr.Dataset) -> Iterator[tuple[int, int, Normalize]]:
