@@ -53,14 +53,14 @@ def look_up(folder: Path, key: str, task: str, pairs: int, shown: Any = None) ->
 
     Args:
         folder: Of the study's datasets, FIGURE.nc.
-        key: The finding's key; None if the study has no such dataset.
+        key: The finding's key.
         task: The agent's task. For a task that is not in the study, all of the study's tasks are used.
         pairs: Of the agent's batch; the study's nearest budget is taken.
         shown: How a number is written.
 
     Returns:
-        A sentence, and `source`, `task`, `pairs`, `checkpoints`, `median`, `lowest` and `highest` where there are
-        datasets.
+        A sentence, and `source`, `task`, `checkpoints`, `median`, `lowest` and `highest` where there are datasets;
+        None if the study has no such number.
     """
     if key not in PLACES:
         return None
@@ -75,26 +75,17 @@ def look_up(folder: Path, key: str, task: str, pairs: int, shown: Any = None) ->
     if not tasks:
         return {"sentence": ABSENT}
     chosen = [task] if task in tasks else order_tasks(tasks)
-    values, sources, algos, budgets = [], [], set(), set()
-    seen: set[str] = set()
+    values, sources, algos, budgets, seen = [], [], set(), set(), set()
     for path, array in parts:
         own = [one for one in chosen if one in array.task.values and one not in seen]
-        some = trained(array.sel(task=array.task.isin(own)))
-        for name, label in place.at.items():
-            some = some.sel({name: some[name] == label})
-        if not some.size:
-            continue
-        if "budget" in some.dims:
-            some = some.dropna("budget", how="all")
-            nearest = min(some.budget.values, key=lambda budget: abs(np.log(budget / pairs)))
-            some = some.sel(budget=nearest)
-            budgets.add(int(nearest))
-        finite = some.values[np.isfinite(some.values)]
+        measured = _at_place(array.sel(task=array.task.isin(own)), place, pairs)
+        finite = measured.values[np.isfinite(measured.values)]
         if finite.size:
             seen |= set(own)
-            values.append(finite.ravel())
+            values.append(finite)
             sources.append(path.name)
-            algos |= {str(algo) for algo in some.algo.values}
+            algos |= {str(algo) for algo in measured.algo.values}
+            budgets |= {int(measured.budget)} if "budget" in array.dims else set()
     if not values:
         return {"sentence": ABSENT}
     numbers = np.concatenate(values)
@@ -115,3 +106,14 @@ def look_up(folder: Path, key: str, task: str, pairs: int, shown: Any = None) ->
         "lowest": lowest,
         "highest": highest,
     }
+
+
+def _at_place(array: xr.DataArray, place: Place, pairs: int) -> xr.DataArray:
+    """A variable's values of trained agents at a place, at the measured budget nearest to the agent's batch."""
+    array = trained(array)
+    for name, label in place.at.items():
+        array = array.sel({name: array[name] == label})
+    if "budget" in array.dims and array.size:
+        measured = array.dropna("budget", how="all")
+        array = measured.sel(budget=min(measured.budget.values, key=lambda n: abs(np.log(n / pairs))))
+    return array
