@@ -115,7 +115,7 @@ def _promises(ds: xr.Dataset, params: Params) -> Iterator[Row]:
     for labels, kind in _kinds(trained(ds)):
         for case in kind.kind.values:
             one = kind.sel(kind=case)
-            cells = [spread(one[name]) for name in ("promised", "promised_fresh", "kept")]
+            cells = [spread(one[name]) for name in ("promised", "promised_fresh_unclipped", "kept")]
             yield [*labels, count_label(float(one.slice_batch_pairs.max())), *cells]
 
 

@@ -134,7 +134,12 @@ def test_promises_have_a_row_per_size_of_the_step():
     promised, pairs = array(dims, 0.1), array(dims, [2048, 100_000])
     promised.loc[{"iteration": 0}] = 9  # untrained
     ds = xr.Dataset(
-        {"promised": promised, "promised_fresh": promised / 10, "kept": -promised, "slice_batch_pairs": pairs}
+        {
+            "promised": promised,
+            "promised_fresh_unclipped": promised / 10,
+            "kept": -promised,
+            "slice_batch_pairs": pairs,
+        }
     )
     assert cells(markdown("promises", {"promise": ds}, PARAMS)) == [
         ["Hopper", "PPO", size, "0.1", "0.01", "−0.1"] for size in ("2K", "100K")
