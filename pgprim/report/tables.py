@@ -166,6 +166,22 @@ def _trust_regions(ds: xr.Dataset, params: Params) -> Iterator[Row]:
         yield [*labels, spread(kind.delta), *(spread(cell) for cell in cells)]
 
 
+def _regimes(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    """Returns at the last iteration of each regime, beside those of the other regimes at that iteration."""
+    ends = sorted(int(num) for num in ds.num_iterations.values)[:-1]
+    for task in order_tasks(ds.task.values):
+        for pairs in ds.pairs.values:
+            one = ds.sel(task=task, pairs=pairs)
+            last = [spread(one.return_curve.sel(iteration=num - 1)) for num in ends]
+            cells = [
+                str(int(one.num_iterations)),
+                *last,
+                spread(one.final_return),
+                spread(one.agreement_curve),
+            ]
+            yield [task_label(task), count_label(int(pairs)), *cells]
+
+
 def _returns(ds: xr.Dataset, params: Params) -> Iterator[Row]:
     for labels, kind in _kinds(ds):
         runs = kind.return_mean.transpose("seed", "iteration")
@@ -254,6 +270,19 @@ TABLES = {
         (("trust_region",),),
         (*AGENT, "δ", "mean KL, own pairs", "fresh pairs", "largest ratio", "share of clipped ratios"),
         _trust_regions,
+    ),
+    "regimes": Table(
+        (("sample_regime",),),
+        (
+            "task",
+            "pairs per iteration",
+            "iterations",
+            "return at the end of the shortest regime",
+            "of the second",
+            "final return",
+            "cosine between gradients of a batch's halves",
+        ),
+        _regimes,
     ),
     "returns": Table((("fig8",),), (*AGENT, "final return", "published, -v2"), _returns),
 }

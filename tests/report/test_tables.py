@@ -153,6 +153,19 @@ def test_final_returns_are_those_of_the_reliability_study():
     assert cells(markdown("returns", {"fig8": ds}, PARAMS)) == [["Hopper", "PPO", "2000", "2513"]]
 
 
+def test_regimes_are_compared_at_the_end_of_each_that_others_outlive():
+    dims = {"task": ["hopper"], "pairs": [2048, 20000, 100000], "rate": [1.0, 3.0]}
+    curve = array(dims | {"iteration": range(30)}, np.arange(30.0))
+    curve.loc[{"rate": 3.0}] += 100
+    final = array(dims | {"seed": [0, 1]}, [[1000, 2000], [300, 300]])
+    numbers = {"num_iterations": ("pairs", [30, 20, 4]), "return_curve": curve, "final_return": final}
+    ds = xr.Dataset(numbers | {"agreement_curve": 0 * curve + 0.5})
+    first, _, last = cells(markdown("regimes", {"sample_regime": ds}, PARAMS))
+    ends = ["53 (3 to 103)", "69 (19 to 119)"]
+    assert first == ["Hopper", "2K", "30", *ends, "650 (300 to 2000)", "0.5"]
+    assert last[:3] == ["Hopper", "100K", "4"]
+
+
 def test_landscapes_tell_untrained_agents_from_trained_ones():
     dims = {"task": ["hopper"], "algo": ["trpo"], "seed": [0], "iteration": [0, 150], "kind": ["few", "many"]}
     correlation = array(dims, 0.5)
