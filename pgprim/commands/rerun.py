@@ -52,9 +52,7 @@ def main(args: argparse.Namespace) -> None:
         raise UserError(
             f"{folder}: envs is {settings.envs}, but must be 1, because iterations of several environments cannot be run again"
         )
-    recorded = [
-        open_store(Path(args.records, f"{seed}.zarr"), "a store of training records") for seed in seeds
-    ]
+    recorded = [open_store(Path(args.records, f"{seed}.zarr"), "store of training records") for seed in seeds]
     attrs = {
         "env_id": first.environment.id,
         "num_pairs": settings.pairs,
@@ -147,7 +145,7 @@ def _digest(folder: Path, iterations: list[int]) -> str:
     for iteration in iterations:
         file = folder / f"{iteration}.safetensors"
         if not file.exists():
-            raise missing(file, "a checkpoint")
+            raise missing(file, "checkpoint")
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

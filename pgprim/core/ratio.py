@@ -8,18 +8,23 @@ from pgprim.core.intervals import UNKNOWN, Interval
 
 
 def ratio_of_means(
-    numerators: list[Float[np.ndarray, " _"]], denominators: list[Float[np.ndarray, " _"]], level: float
+    numerators: list[Float[np.ndarray, " _"]],
+    denominators: list[Float[np.ndarray, " _"]],
+    level: float,
+    least: float = -np.inf,
 ) -> Interval:
     """Ratio θ of two quantities' means over agents, with equal weight per kind of agents and Fieller's interval.
 
     The interval contains every θ for which the mean of a − θ·b does not differ significantly from 0, with Welch's and
-    Satterthwaite's degrees of freedom at the estimated θ. It is valid for any noise of the denominator; if the
-    denominator may be 0, it is (−∞, ∞).
+    Satterthwaite's degrees of freedom at the estimated θ. It is valid for any noise of the denominator. If the
+    denominator may be 0, this set is everything but a gap, or everything: with the gap's lower end below `least`, the
+    interval begins where the gap ends and has no upper end; otherwise both ends are infinite.
 
     Args:
         numerators: a of the agents of each kind (`core.stratified`).
         denominators: b of the same agents.
         level: Nominal coverage, between agents.
+        least: The smallest ratio that is possible, such as 0 of two quantities that are never negative.
 
     Returns:
         The ratio; NaN ends where a kind has a single agent.
@@ -41,10 +46,11 @@ def ratio_of_means(
     if not shares.sum() > 0:
         return Interval(value, value, value)
     freedom = shares.sum() ** 2 / sum(s**2 / (len(both) - 1) for s, both in zip(shares, pairs, strict=True))
-    square = student.ppf(0.5 + level / 2, freedom) ** 2
+    quantile = student.ppf(0.5 + level / 2, freedom)
     # (top − θ bottom)² ≤ t² (1, −θ) errors (1, −θ)ᵀ, a quadratic inequality c₂ θ² − 2 c₁ θ + c₀ ≤ 0.
-    c0, c1, c2 = (p - square * e for p, e in ((top**2, errors[0, 0]), (top * bottom, errors[0, 1]), (bottom**2, errors[1, 1])))  # fmt: skip
-    root = np.sqrt(max(c1**2 - c0 * c2, 0.0))
+    c0, c1, c2 = (p - quantile**2 * e for p, e in ((top**2, errors[0, 0]), (top * bottom, errors[0, 1]), (bottom**2, errors[1, 1])))  # fmt: skip
+    discriminant = c1**2 - c0 * c2
+    low, high = sorted(float((c1 + sign * np.sqrt(max(discriminant, 0.0))) / c2) for sign in (-1, 1))
     if c2 > 0:
-        return Interval(value, float((c1 - root) / c2), float((c1 + root) / c2))
-    return Interval(value, -np.inf, np.inf)
+        return Interval(value, low, high)
+    return Interval(value, high if discriminant > 0 and low < least < high else -np.inf, np.inf)

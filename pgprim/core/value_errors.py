@@ -26,7 +26,7 @@ batch are available.
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -34,9 +34,6 @@ from jaxtyping import Bool, Float, Int
 from pgprim.core.finite import finite_mean, finite_median
 from pgprim.core.returns import gae, returns_to_go
 from pgprim.core.time_in_episode import tail_length
-
-Definition = Literal["as_text", "as_code", "exact"]
-Target = Literal["gae", "returns"]
 
 
 class ErrorSummary(NamedTuple):

@@ -157,7 +157,7 @@ def computed(state: State) -> str:
     judged = {0: "none is judged yet", 1: "1 is judged", len(CLAIMS): "all are judged"}.get(
         num, f"{num} are judged"
     )
-    return f"{figures}. Of the paper's {len(CLAIMS)} claims, {judged}."
+    return f"{figures}. Of {len(CLAIMS)} claims, {judged}."
 
 
 def _figure(mark: re.Match[str], folder: str, state: State) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 
 from pgprim.core.final_return import final_return
+from pgprim.core.intervals import Interval
+from pgprim.core.stratified import stratified_mean
 from pgprim.plotting.choose import trained
 from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
 
@@ -70,6 +72,11 @@ def _number(value: float, digits: int) -> str:
     return text.replace("-", "−")
 
 
+def _interval(interval: Interval, digits: int = 2) -> str:
+    value, low, high = (_number(end, digits) for end in interval)
+    return f"{value} [{low}, {high}]"
+
+
 def _kinds(ds: xr.Dataset) -> Iterator[tuple[list[str], xr.Dataset]]:
     """Labels and data of each task and algorithm."""
     for task in order_tasks(ds.task.values):
@@ -77,14 +84,38 @@ def _kinds(ds: xr.Dataset) -> Iterator[tuple[list[str], xr.Dataset]]:
             yield [task_label(task), algo_label(algo)], ds.sel(task=task, algo=algo)
 
 
-def _gradients(agreement: xr.Dataset, truth: xr.Dataset, params: Params) -> Iterator[Row]:
-    ds = agreement.merge(truth.drop_vars(["guide", "marked"]))
+def _gradients(agreement: xr.Dataset, truth: xr.Dataset, scales: xr.Dataset, params: Params) -> Iterator[Row]:
+    ds = agreement[["cosine", "marked"]].merge(truth[["truth_cosine_corrected"]])
     for labels, kind in _kinds(ds):
         for iteration in kind.iteration.values:
             one = kind.sel(iteration=iteration)
             budgets = [one.sel(budget=one.marked), one.isel(budget=-1)]
             cells = [spread(at[name]) for name in ("cosine", "truth_cosine_corrected") for at in budgets]
-            yield [*labels, str(iteration), *cells, spread(one.guide)]
+            agents = {name: one[name] for name in ("task", "algo", "iteration")}
+            yield [*labels, str(iteration), *cells, spread(scales.curve_noise_scale.sel(agents))]
+
+
+def _noise_growth(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    """Between agents, algorithms as strata."""
+    scales = trained(ds).curve_noise_scale
+    growth = np.log2(scales.isel(iteration=-1) / scales.isel(iteration=0))
+    for task in order_tasks(growth.task.values):
+        strata = [growth.sel(task=task, algo=algo).values for algo in growth.algo.values]
+        known = np.concatenate(strata)
+        known = known[np.isfinite(known)]
+        mean = stratified_mean(strata, params["plot"]["level"])
+        yield [task_label(task), f"{int((known > 0).sum())} of {known.size}", _interval(mean)]
+
+
+def _steps(steps: xr.Dataset, gradients: xr.Dataset, params: Params) -> Iterator[Row]:
+    for labels, kind in _kinds(trained(steps)):
+        for budget in (int(kind.marked), int(kind.budget[-1])):
+            step = kind.cosine.sel(budget=budget)
+            gradient = gradients.cosine.sel(
+                {name: step[name] for name in ("task", "algo", "seed", "iteration", "budget")}
+            )
+            lower = f"{int((step < gradient).sum())} of {int((step - gradient).notnull().sum())}"
+            yield [*labels, count_label(budget), spread(gradient), spread(step), lower]
 
 
 def _values(ds: xr.Dataset, params: Params) -> Iterator[Row]:
@@ -102,6 +133,15 @@ def _baselines(ds: xr.Dataset, params: Params) -> Iterator[Row]:
             yield [*labels, count_label(int(at.budget)), *cells]
 
 
+def _variances(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    for labels, kind in _kinds(trained(ds)):
+        value, true = (kind.return_variance.sel(subtracted=which) for which in ("value", "true"))
+        at = kind.sel(lam=params["train"]["lam"])
+        share = kind.gain_share.sel(subtracted="value")
+        cells = (value, share, value / true, at.lam_variance, at.lam_bias, kind.signal)
+        yield [*labels, *(spread(cell) for cell in cells)]
+
+
 def _landscapes(ds: xr.Dataset, params: Params) -> Iterator[Row]:
     for labels, kind in _kinds(ds):
         untrained = kind.sel(iteration=kind.iteration == 0)
@@ -115,7 +155,7 @@ def _promises(ds: xr.Dataset, params: Params) -> Iterator[Row]:
     for labels, kind in _kinds(trained(ds)):
         for case in kind.kind.values:
             one = kind.sel(kind=case)
-            cells = [spread(one[name]) for name in ("promised", "promised_fresh", "kept")]
+            cells = [spread(one[name]) for name in ("promised", "promised_fresh_unclipped", "kept")]
             yield [*labels, count_label(float(one.slice_batch_pairs.max())), *cells]
 
 
@@ -124,6 +164,22 @@ def _trust_regions(ds: xr.Dataset, params: Params) -> Iterator[Row]:
         own, fresh = (kind.sel(part=part) for part in ("train", "held_out"))
         cells = [own.kl_mean, fresh.kl_mean, own.ratio_max, own.clip_fraction]
         yield [*labels, spread(kind.delta), *(spread(cell) for cell in cells)]
+
+
+def _regimes(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    """Returns at the last iteration of each regime, beside those of the other regimes at that iteration."""
+    ends = sorted(int(num) for num in ds.num_iterations.values)[:-1]
+    for task in order_tasks(ds.task.values):
+        for pairs in ds.pairs.values:
+            one = ds.sel(task=task, pairs=pairs)
+            last = [spread(one.return_curve.sel(iteration=num - 1)) for num in ends]
+            cells = [
+                str(int(one.num_iterations)),
+                *last,
+                spread(one.final_return),
+                spread(one.agreement_curve),
+            ]
+            yield [task_label(task), count_label(int(pairs)), *cells]
 
 
 def _returns(ds: xr.Dataset, params: Params) -> Iterator[Row]:
@@ -137,17 +193,31 @@ AGENT = ("task", "algorithm")
 
 TABLES = {
     "gradients": Table(
-        (("fig1", "fig2"), ("fig9", "fig10")),
+        (("fig1", "fig2", "noise_scale"), ("fig9", "fig10", "noise_scale")),
         (
             *AGENT,
             "iteration",
             "cosine of two estimates of 2K pairs",
-            "of 1M pairs",
-            "cosine to the true gradient of 2K pairs",
-            "of 1M pairs",
+            "of 1M pairs (seed 0)",
+            "cosine to the true gradient, corrected for its noise, of 2K pairs",
+            "of 1M pairs (seed 0)",
             "noise scale [pairs]",
         ),
         _gradients,
+    ),
+    "noise_growth": Table(
+        (("noise_scale",),),
+        (
+            "task",
+            "agents whose noise scale grows from the first to the last trained checkpoint",
+            "log₂ of the growth, mean over agents [95 % interval between them]",
+        ),
+        _noise_growth,
+    ),
+    "steps": Table(
+        (("steps", "noise_scale"),),
+        (*AGENT, "pairs", "cosine of two gradient estimates", "of two update steps", "steps agree less in"),
+        _steps,
     ),
     "values": Table(
         (("fig3",), ("fig12",)),
@@ -165,6 +235,19 @@ TABLES = {
         (("fig4",),),
         (*AGENT, "pairs", "cosine without a baseline", "with the agent's V", "with V*"),
         _baselines,
+    ),
+    "variances": Table(
+        (("gae",),),
+        (
+            *AGENT,
+            "variance left with V at λ = 1 (no baseline = 1)",
+            "share of the possible reduction",
+            "variance left with V over that with V*",
+            "variance at the agents' λ (λ = 1 is 1)",
+            "its squared bias",
+            "squared norm of the gradient",
+        ),
+        _variances,
     ),
     "landscapes": Table(
         (("alignment",),),
@@ -187,6 +270,19 @@ TABLES = {
         (("trust_region",),),
         (*AGENT, "δ", "mean KL, own pairs", "fresh pairs", "largest ratio", "share of clipped ratios"),
         _trust_regions,
+    ),
+    "regimes": Table(
+        (("sample_regime",),),
+        (
+            "task",
+            "pairs per iteration",
+            "iterations",
+            "return at the end of the shortest regime",
+            "of the second",
+            "final return",
+            "cosine between gradients of a batch's halves",
+        ),
+        _regimes,
     ),
     "returns": Table((("fig8",),), (*AGENT, "final return", "published, -v2"), _returns),
 }

@@ -70,10 +70,7 @@ def _make_checkpoint(header: Any, tensors: dict[str, torch.Tensor]) -> Checkpoin
 
     Raises:
         _FieldError: A field is missing, unknown, or contradicts another.
-        UserError: The environment has an unknown key, or no id.
     """
-    if not isinstance(header, dict):
-        raise _FieldError("its header is not a mapping")
     _check_names("header", header, HEADER_TYPES)
     for name, kind in HEADER_TYPES.items():
         if not isinstance(header[name], kind) or isinstance(header[name], bool):
@@ -116,7 +113,14 @@ def _make_checkpoint(header: Any, tensors: dict[str, torch.Tensor]) -> Checkpoin
         moments("rew_moments"),
     )
     plain = {name: value for name, value in header.items() if name not in ("counts", "environment")}
-    return Checkpoint(**plain, environment=Environment.from_dict(header["environment"]), state=state)
+    return Checkpoint(**plain, environment=_checked_environment(header["environment"]), state=state)
+
+
+def _checked_environment(block: dict) -> Environment:
+    try:
+        return Environment.from_dict(block)
+    except UserError as error:
+        raise _FieldError(str(error)) from None
 
 
 def _checked_settings(values: dict) -> Settings:

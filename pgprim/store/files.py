@@ -107,12 +107,7 @@ def read_sealed(path: str | Path, kind: str) -> bytes:
     except OSError as error:
         raise unusable(path, kind, error.strerror) from None
     if not seal_holds(data):
-        reason = (
-            "its checksum does not fit its bytes"
-            if _SEALED.search(data)
-            else "it has no checksum of pgprim's"
-        )
-        raise unusable(path, kind, reason)
+        raise unusable(path, kind, _why_not(data))
     return data
 
 

@@ -211,6 +211,8 @@ def test_a_step_s_promise_and_what_it_keeps_are_the_slice_at_one(workplace):
     np.testing.assert_allclose(ds.promised_fresh_ci, t.interval(0.95, 2, batches.mean(), sem(batches)))
     np.testing.assert_allclose(ds.kept, end.slice_reward - start.slice_reward)
     np.testing.assert_allclose(end.slice_fresh_ci, ds.promised_fresh_ci)
+    np.testing.assert_allclose(end.slice_fresh_unclipped, ds.promised_fresh_unclipped)
+    np.testing.assert_array_equal(ds.slice_fresh_unclipped, ds.slice_fresh)  # TRPO clips nothing
     # Six episodes of 25 pairs in 150 and twelve in 300.
     np.testing.assert_array_equal(ds.slice_num_trajectories, np.tile([6, 12], (4, 1)))
     half = t.ppf(0.975, ds.slice_num_trajectories - 1) * ds.slice_reward_se

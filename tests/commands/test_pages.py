@@ -108,7 +108,7 @@ def test_claims_of_sections_that_are_judged_show_their_verdicts(repository):
     assert verdict in only and "ot judged yet" not in only
     assert verdict in both and of_another_section in both
     assert "*Not judged yet. The rules are already fixed: [claims](docs/claims.md).*" in other
-    assert f"Of the paper's {len(CLAIMS)} claims, 1 is judged." in other
+    assert f"Of {len(CLAIMS)} claims, 1 is judged." in other
     table = Path("docs/claims.md").read_text()
     assert table.count("It is so (Sec. 1)") == 1 and "choices matter" not in table
 
@@ -121,7 +121,7 @@ def test_without_a_judged_section_there_are_no_verdicts(repository):
     pages()
     readme = Path("README.md").read_text()
     assert readme.count("*Not judged yet.") == 3 and "**" not in readme
-    assert f"Of the paper's {len(CLAIMS)} claims, none is judged yet." in readme
+    assert f"Of {len(CLAIMS)} claims, none is judged yet." in readme
     assert Path("docs/claims.md").read_text() == f"{BEGIN}\n\n{END}\n"
 
 
@@ -181,6 +181,4 @@ def test_a_whole_edition_is_all_figures_and_claims():
     state = State(
         names, dict.fromkeys(names, Recorded("0", current=True)), names, {name: {} for name in CLAIMS}
     )
-    assert computed(state) == (
-        f"All 2 figures are computed. Of the paper's {len(CLAIMS)} claims, all are judged."
-    )
+    assert computed(state) == (f"All 2 figures are computed. Of {len(CLAIMS)} claims, all are judged.")

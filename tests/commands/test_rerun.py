@@ -164,7 +164,7 @@ def test_floors_are_measured_at_checkpoints(place, monkeypatch):
             lambda: again([0], "r", training="nowhere"),
             "nowhere/0/0.safetensors: ",
         ),
-        (lambda: again([0], "r", records="nowhere"), "nowhere/0.zarr: "),
+        (lambda: again([0], "r", records="nowhere"), "nowhere/0.zarr: no such store of training records; "),
         (lambda: again([0], "r", records="swapped"), "iteration 0 of seed 0 on 'Hopper-v5' gives "),
         (lambda: measure("velue", "r.nc", rerun="once/1.zarr"), "velue: no probe; there are baselines, fit"),
         (lambda: measure("value", "r.nc", rerun="none.zarr"), "none.zarr: "),

@@ -15,6 +15,7 @@ from pgprim.probes.landscape.maps import plain
 from pgprim.probes.landscape.measure import _rewards as estimate_rewards
 from pgprim.probes.landscape.plot import FIGURES, plot, select
 from pgprim.probes.landscape.record import KINDS
+from pgprim.probes.landscape.slices import OF_SURROGATES
 from pgprim.store.datasets import load_dataset, save_dataset
 from pgprim.types.errors import UserError
 from tests.plotting.drawn import band, lines, overlaps, small_texts, texts
@@ -38,13 +39,15 @@ def _rewards(means, counts, rng):
 
 def _slice(checkpoint, kind, pairs, sign, rng):
     """A slice whose reward follows the surrogate on fresh batches, and at iteration 150 goes against it."""
-    own, fresh = 0.1 * ALONG, 0.02 * ALONG
+    own, fresh, unclipped = 0.1 * ALONG, 0.02 * ALONG, 0.03 * ALONG
     numbers = {
         "slice_surrogate": own,
         "slice_fresh": Interval(fresh, fresh - 0.01, fresh + 0.01),
+        "slice_fresh_unclipped": Interval(unclipped, unclipped - 0.01, unclipped + 0.01),
         "slice_fresh_batch": np.stack([fresh - 0.01, fresh, fresh + 0.01], 1),
         "promised": Interval(0.1, 0.08, 0.12),
         "promised_fresh": Interval(0.02, 0.01, 0.03),
+        "promised_fresh_unclipped": Interval(0.03, 0.02, 0.04),
         "kept": Interval(*(np.array([end]) for end in (20.0 * sign, 20.0 * sign - 5, 20.0 * sign + 5))),
         "slice_step_norm": 0.3,
         "slice_batch_pairs": pairs,
@@ -374,7 +377,7 @@ def test_slices_show_the_dataset(everything):
         for k, kind in enumerate(("few", "many")):
             one = everything.squeeze().sel(kind=kind, iteration=iteration)
             left, right = line[2 * k : 2 * k + 2]
-            for panel, names in ((left, ("slice_surrogate", "slice_fresh")), (right, ("slice_reward",))):
+            for panel, names in ((left, OF_SURROGATES), (right, ("slice_reward",))):
                 for name in names:
                     values = one[name].sel(budget=30000) if "budget" in one[name].dims else one[name]
                     (curve,) = lines(panel, name)
@@ -394,6 +397,13 @@ def test_slices_show_the_dataset(everything):
     assert overlaps(page) == []
 
 
+def test_a_surrogate_that_clips_nothing_is_drawn_once(everything):
+    ds = everything.assign(slice_fresh_unclipped=everything.slice_fresh)
+    (page,) = plot(select("slices", ds, PARAMS))
+    assert all(lines(panel, "slice_fresh_unclipped") == [] for panel in page.axes)
+    assert "the same, unclipped" not in {text.get_text() for text in page.legends[0].get_texts()}
+
+
 def test_promises_show_the_dataset(everything):
     """What was promised on the own batch and on fresh ones on one scale, and what was kept, with their intervals."""
     ds = select("promise", everything, PARAMS)
@@ -401,7 +411,7 @@ def test_promises_show_the_dataset(everything):
         own, fresh, kept = page.axes
         for panel, name, right, reach in (
             (own, "promised", [0.1, 0.1], 0.02),
-            (fresh, "promised_fresh", [0.02, 0.02], 0.01),
+            (fresh, "promised_fresh_unclipped", [0.03, 0.03], 0.01),
             (kept, "kept", [20, -20], 5),
         ):
             (points,) = lines(panel, f"{name} trpo 0")

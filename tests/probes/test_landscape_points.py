@@ -19,6 +19,7 @@ from pgprim.probes.landscape.points import (
     run_points,
     sample_batch,
     surrogate_gain,
+    surrogate_gains,
 )
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.batch import as_one_agent
@@ -113,9 +114,9 @@ def test_the_surrogate_is_exactly_zero_at_the_origin(algo):
     assert np.unique(gain).size == 16
 
 
-def _objective(checkpoint, batch, theta):
-    """Eq. 14 or 17 in double precision, written out."""
-    eps = checkpoint.settings.get("eps")
+def _objective(checkpoint, batch, theta, clipped=True):
+    """Eq. 17 of PPO or Eq. 14 in double precision, written out."""
+    eps = checkpoint.settings.get("eps") if clipped else None
     net = policy_net(11, 3, (64, 64))
     adv = (batch.adv - batch.adv.mean()) / batch.adv.std()
 
@@ -154,6 +155,10 @@ def test_the_surrogate_s_slope_along_the_step_is_the_estimated_gradient_s(algo):
     far = theta.detach() + 2 * step
     gain = surrogate_gain(checkpoint, far, batch)[0]
     assert gain == pytest.approx(_objective(checkpoint, batch, far).item(), rel=1e-6)
+    both = surrogate_gains(checkpoint, far, batch)[:, 0]
+    assert both[0] == gain
+    assert both[1] == pytest.approx(_objective(checkpoint, batch, far, clipped=False).item(), rel=1e-6)
+    assert (both[1] == both[0]) if algo == "trpo" else (both[1] > both[0])
 
 
 def test_each_step_is_judged_on_its_own_batch():

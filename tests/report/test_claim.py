@@ -34,6 +34,14 @@ def test_a_verdict_needs_the_whole_interval_on_one_side():
     assert verdict(Interval(0.5, 0.4, 0.6), {"below": 0.5}) == "inconclusive"
 
 
+def test_noise_alone_satisfies_no_rule():
+    low = Interval(0.1, 0.0, 0.2)
+    assert verdict(low, {"below": 0.5}, ceiling=0.6) == "reproduced"
+    assert verdict(low, {"below": 0.5}, ceiling=0.4) == "inconclusive"
+    assert verdict(low, {"below": 0.5}, ceiling=np.nan) == "inconclusive"
+    assert verdict(low, {"above": 0.5}, ceiling=0.4) == "not reproduced"
+
+
 @pytest.mark.parametrize("rule", [{"above": 0.0}, {"below": 0.0}])
 def test_without_an_interval_nothing_is_concluded(rule):
     assert verdict(Interval(3.0, np.nan, np.nan), rule) == "inconclusive"
@@ -87,6 +95,15 @@ def test_a_ratio_of_means_is_not_biased_by_small_denominators_of_either_sign():
         -bottoms, bottoms, 0.95
     )  # a negative mean: less than any positive share of the other
     assert row.effect.value == row.effect.high == -np.inf
+
+
+def test_where_the_denominator_may_be_zero_the_ratio_has_no_upper_end():
+    bottoms = agents({("hopper", "ppo"): 0.0}, noise=0.0) + np.array([0.1, -0.3, 0.15, 0.0])
+    tops = agents({("hopper", "ppo"): 3.0})
+    (row,) = per_task_ratio(tops, bottoms, 0.95)
+    assert bottoms.mean() < 0 and row.effect.value == row.effect.high == np.inf
+    assert row.effect.low > 1 and verdict(row.effect, {"above": 0.0}) == "reproduced"
+    assert verdict(row.effect, {"below": 10.0}) == "inconclusive"
 
 
 def test_no_task_outvotes_another():

@@ -9,6 +9,7 @@ import xarray as xr
 import yaml
 
 from pgprim.commands.params import load
+from pgprim.report.claims import training
 from pgprim.report.claims.claim import judge
 from pgprim.report.claims.claims import CLAIMS
 from pgprim.report.claims.first import FIRST_CLAIMS
@@ -196,7 +197,7 @@ def test_kl_grows_from_quarter_to_quarter_and_peaks_in_the_middle_third():
     )
 
 
-def landscapes() -> xr.Dataset:
+def landscapes(ceiling: float = 0.9) -> xr.Dataset:
     dims = {
         "task": TASKS,
         "algo": ["ppo", "trpo"],
@@ -210,7 +211,7 @@ def landscapes() -> xr.Dataset:
     noise = over(dims | {"budget": [2048, 12_000, 100_000]}, 0.7).copy()
     noise.loc[{"budget": 12_000}], noise.loc[{"budget": 100_000}] = 0.4, np.nan
     noise.loc[{"budget": 100_000, "seed": 0}] = 0.1
-    return xr.Dataset({"correlation": correlation, "noise_share": noise})
+    return xr.Dataset({"correlation": correlation, "noise_share": noise, "ceiling": over(dims, ceiling)})
 
 
 def test_surrogates_are_judged_along_the_step_before_and_after_training():
@@ -218,7 +219,14 @@ def test_surrogates_are_judged_along_the_step_before_and_after_training():
     assert effect("surrogate_aligns_at_first", alignment=ds)["hopper"]["value"] == pytest.approx(0.9)
     assert effect("surrogate_misaligns_later", alignment=ds)["hopper"]["value"] == pytest.approx(-0.1)
     assert effect("trpo_aligns_with_many_pairs", alignment=ds)["hopper trpo"]["value"] == pytest.approx(0.7)
-    assert effect("ppo_misaligns_with_many_pairs", alignment=ds)["hopper ppo"]["value"] == pytest.approx(-0.1)
+    row = effect("ppo_misaligns_with_many_pairs", alignment=ds)["hopper ppo"]
+    assert row["value"] == pytest.approx(-0.1) and row["ceiling"] == 0.9 and row["verdict"] == "reproduced"
+
+
+def test_a_surrogate_does_not_misalign_because_the_reward_is_noise():
+    for name in ("surrogate_misaligns_later", "ppo_misaligns_with_many_pairs"):
+        rows = effect(name, alignment=landscapes(ceiling=0.3)).values()
+        assert {row["verdict"] for row in rows} == {"inconclusive"}
 
 
 def test_noise_is_judged_at_2k_and_at_the_most_pairs_that_each_agent_has():
@@ -237,7 +245,7 @@ def test_a_promise_is_kept_as_far_as_fresh_batches_show_it():
         "iteration": ITERATIONS,
         "kind": ["few"],
     }
-    ds = xr.Dataset({"promised": over(dims, 0.08), "promised_fresh": over(dims, 0.02)})
+    ds = xr.Dataset({"promised": over(dims, 0.08), "promised_fresh_unclipped": over(dims, 0.02)})
     rows = effect("promise_is_not_kept", promise=ds)
     assert rows["humanoid trpo"]["value"] == pytest.approx(0.25)
     assert rows["humanoid trpo"]["verdict"] == "reproduced"
@@ -259,7 +267,22 @@ def test_choices_matter_where_the_combinations_differ_whatever_the_sign():
     row = effect("choices_matter", ablation=ablation(20.0))["hopper ppo"]
     assert row["value"] < 1e-3 and row["verdict"] == "reproduced" and row["agents"] == 48
     row = effect("choices_matter", ablation=ablation(0.0))["hopper ppo"]
-    assert row["value"] > 0.05 and row["verdict"] == "not reproduced"
+    assert row["value"] > 0.05 and row["verdict"] == "inconclusive", "no evidence of equal returns"
+
+
+def test_choices_are_seldom_found_to_matter_where_they_do_not(monkeypatch):
+    """At the usual level 5 % of the times, with three seeds per combination and very different variances."""
+    monkeypatch.setattr(training, "PERMUTATIONS", 199)
+    rng, ds, found = np.random.default_rng(5), ablation(0.0), 0
+    for _ in range(300):
+        noise = rng.exponential(30.0, ds.final_return.shape)
+        found += (
+            effect("choices_matter", ablation=ds.assign(final_return=ds.final_return + noise))["hopper ppo"][
+                "value"
+            ]
+            <= 0.05
+        )
+    assert 0.02 <= found / 300 <= 0.085
 
 
 def test_seeds_are_judged_by_the_spread_of_their_last_returns():

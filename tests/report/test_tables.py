@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from pgprim.commands.pages import params_of_set
+from pgprim.core.stratified import stratified_mean
 from pgprim.report.tables import TABLES, markdown, spread
 from tests.dag.checkouts import PROJECT
 
@@ -50,27 +51,86 @@ def gradients(task: str, cosine: float) -> dict[str, xr.Dataset]:
         "budget": [2048, 10**6],
     }
     by_agent = {name: dims[name] for name in ("task", "algo", "iteration")}
-    common = {"marked": 2048, "guide": array(by_agent, 5e5)}
+    scale = array(by_agent | {"seed": [0, 1]}, [4e5, 6e5])
     agreement = array(dims, [cosine, 0.9])
     agreement.loc[{"seed": 1, "budget": 10**6}] = np.nan  # only one seed has so many pairs
     agreement.loc[{"seed": 1, "budget": 2048}] = 3 * cosine
     truth = np.sqrt(agreement)
     return {
-        "agreement": xr.Dataset({"cosine": agreement, **common}),
-        "truth": xr.Dataset({"truth_cosine_corrected": truth, **common}),
+        "agreement": xr.Dataset({"cosine": agreement, "marked": 2048}),
+        "truth": xr.Dataset({"truth_cosine_corrected": truth, "marked": 2048}),
+        "noise": xr.Dataset({"curve_noise_scale": scale}),
     }
 
 
 def test_gradients_of_what_is_computed_have_a_row_per_agent_kind_and_checkpoint():
     humanoid, hopper = gradients("humanoid", 0.01), gradients("hopper", 0.04)
     figures = {"fig1": humanoid["agreement"], "fig2": humanoid["truth"], "fig9": hopper["agreement"]}
+    figures["noise_scale"] = xr.concat([humanoid["noise"], hopper["noise"]], "task")
     rows = cells(markdown("gradients", figures, PARAMS))
     assert [row[:3] for row in rows] == [
         ["Humanoid", algo, at] for algo in ("PPO", "TRPO") for at in ("0", "150")
     ]
-    assert rows[0][3:] == ["0.02 (0.01 to 0.03)", "0.9", "0.14 (0.1 to 0.17)", "0.95", "500K"]
+    assert rows[0][3:] == ["0.02 (0.01 to 0.03)", "0.9", "0.14 (0.1 to 0.17)", "0.95", "500K (400K to 600K)"]
     figures["fig10"] = hopper["truth"]
     assert len(cells(markdown("gradients", figures, PARAMS))) == 8
+
+
+def test_growth_of_the_noise_is_counted_and_averaged_over_agents():
+    dims = {"task": ["hopper"], "algo": ["ppo", "trpo"], "seed": [0, 1, 2], "iteration": [0, 150, 450]}
+    scale = array(dims, 1000.0)
+    scale.loc[{"iteration": 0}] = 1e9  # untrained
+    scale.loc[{"iteration": 450}] = [[2000, 4000, 8000], [1000, 500, 4000]]
+    (row,) = cells(
+        markdown("noise_growth", {"noise_scale": xr.Dataset({"curve_noise_scale": scale})}, PARAMS)
+    )
+    mean = stratified_mean([np.array([1.0, 2, 3]), np.array([0.0, -1, 2])], 0.95)
+    assert mean.value == pytest.approx((2 + 1 / 3) / 2)
+    assert row == [
+        "Hopper",
+        "4 of 6",
+        f"{mean.value:.2g} [{mean.low:.2g}, {mean.high:.2g}]".replace("-", "−"),
+    ]
+
+
+def test_steps_are_compared_with_gradients_of_the_same_agents_and_pairs():
+    dims = {
+        "task": ["hopper"],
+        "algo": ["ppo"],
+        "seed": [0, 1],
+        "iteration": [0, 150],
+        "budget": [2048, 10000],
+    }
+    step, more = array(dims, 0.1), {**dims, "seed": [0, 1, 2], "budget": [100, 2048, 10000]}
+    gradient = array(more, 9.0)
+    gradient.loc[{"iteration": 150, "budget": 2048, "seed": 0}] = 0.05
+    gradient.loc[{"iteration": 150, "budget": 2048, "seed": 1}] = 0.2
+    gradient.loc[{"iteration": 150, "budget": 10000}] = 0.3
+    figures = {
+        "steps": xr.Dataset({"cosine": step, "marked": 2048}),
+        "noise_scale": xr.Dataset({"cosine": gradient}),
+    }
+    assert cells(markdown("steps", figures, PARAMS)) == [
+        ["Hopper", "PPO", "2K", "0.12 (0.05 to 0.2)", "0.1", "1 of 2"],
+        ["Hopper", "PPO", "10K", "0.3", "0.1", "2 of 2"],
+    ]
+
+
+def test_the_variance_that_is_left_stands_beside_the_share_that_is_gone():
+    dims = {"task": ["hopper"], "algo": ["ppo"], "seed": [0], "iteration": [150]}
+    subtracted = {"subtracted": ["zero", "value", "true"]}
+    ds = xr.Dataset(
+        {
+            "return_variance": array(dims | subtracted, [1, 0.2, 0.1]),
+            "gain_share": array(dims | subtracted, [0, 0.9, 1.0]),
+            "lam_variance": array(dims | {"lam": [0.95, 1.0]}, [0.25, 1]),
+            "lam_bias": array(dims | {"lam": [0.95, 1.0]}, [0.006, 0]),
+            "signal": array(dims, 0.008),
+        }
+    )
+    assert cells(markdown("variances", {"gae": ds}, PARAMS)) == [
+        ["Hopper", "PPO", "0.2", "0.9", "2", "0.25", "0.006", "0.008"]
+    ]
 
 
 def test_value_errors_of_trained_agents_stand_beside_the_floor():
@@ -91,6 +151,19 @@ def test_final_returns_are_those_of_the_reliability_study():
     returns.loc[{"iteration": [8, 9]}] = 2000  # the last fifth
     ds = xr.Dataset({"return_mean": returns, "published": array({"task": ["hopper"], "algo": ["ppo"]}, 2513)})
     assert cells(markdown("returns", {"fig8": ds}, PARAMS)) == [["Hopper", "PPO", "2000", "2513"]]
+
+
+def test_regimes_are_compared_at_the_end_of_each_that_others_outlive():
+    dims = {"task": ["hopper"], "pairs": [2048, 20000, 100000], "rate": [1.0, 3.0]}
+    curve = array(dims | {"iteration": range(30)}, np.arange(30.0))
+    curve.loc[{"rate": 3.0}] += 100
+    final = array(dims | {"seed": [0, 1]}, [[1000, 2000], [300, 300]])
+    numbers = {"num_iterations": ("pairs", [30, 20, 4]), "return_curve": curve, "final_return": final}
+    ds = xr.Dataset(numbers | {"agreement_curve": 0 * curve + 0.5})
+    first, _, last = cells(markdown("regimes", {"sample_regime": ds}, PARAMS))
+    ends = ["53 (3 to 103)", "69 (19 to 119)"]
+    assert first == ["Hopper", "2K", "30", *ends, "650 (300 to 2000)", "0.5"]
+    assert last[:3] == ["Hopper", "100K", "4"]
 
 
 def test_landscapes_tell_untrained_agents_from_trained_ones():
@@ -134,7 +207,12 @@ def test_promises_have_a_row_per_size_of_the_step():
     promised, pairs = array(dims, 0.1), array(dims, [2048, 100_000])
     promised.loc[{"iteration": 0}] = 9  # untrained
     ds = xr.Dataset(
-        {"promised": promised, "promised_fresh": promised / 10, "kept": -promised, "slice_batch_pairs": pairs}
+        {
+            "promised": promised,
+            "promised_fresh_unclipped": promised / 10,
+            "kept": -promised,
+            "slice_batch_pairs": pairs,
+        }
     )
     assert cells(markdown("promises", {"promise": ds}, PARAMS)) == [
         ["Hopper", "PPO", size, "0.1", "0.01", "−0.1"] for size in ("2K", "100K")

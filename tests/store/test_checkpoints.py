@@ -207,6 +207,11 @@ FIELDS = {
         1.5,
         "settings.gamma is 1.5, but must be a number between 0 and 1",
     ),
+    "an unknown key of the environment": (
+        ("environment", "colour"),
+        "red",
+        "env: unknown key 'colour'; an environment has id",
+    ),
     "no algorithm": (("settings", "algorithm"), None, "lack algorithm"),
     "an unknown algorithm": (("settings", "algorithm"), "sac", "algorithm is 'sac'"),
 }
@@ -215,7 +220,7 @@ FIELDS = {
 @pytest.mark.parametrize("kind", FIELDS)
 def test_a_header_that_does_not_fit_is_told_by_its_field(file, kind):
     (*way, last), value, right = FIELDS[kind]
-    header, tensors = load_arrays(file, "a checkpoint")
+    header, tensors = load_arrays(file, "checkpoint")
     block = header
     for key in way:
         block = block[key]
@@ -245,7 +250,7 @@ ARRAYS = {
 @pytest.mark.parametrize("kind", ARRAYS)
 def test_an_array_that_does_not_fit_is_told_by_its_name(file, kind):
     name, change, right = ARRAYS[kind]
-    header, tensors = load_arrays(file, "a checkpoint")
+    header, tensors = load_arrays(file, "checkpoint")
     array = change(tensors.pop(name))
     save_arrays(file, header, tensors if array is None else tensors | {name: array})
     assert right in refusal(file)

@@ -29,8 +29,6 @@ BLOCK = 1024
 GROUP = 32
 """Streams that are read at a time: chunks of narrow arrays hold several, and are unpacked whole each time."""
 
-IDENTITY = ("task", "env_id", "algo", "seed", "iteration")
-
 
 def measure(inputs: Inputs, params: dict) -> Measured:
     """The probe: V* and b*, and their errors.

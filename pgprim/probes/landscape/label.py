@@ -34,6 +34,11 @@ SLICE = {
         "mean surrogate on fresh batches of the same size, less that at the checkpoint (interval: Student's t over batches)",
         "1",
     ),
+    "slice_fresh_unclipped": (
+        "mean unclipped surrogate (Eq. 14) on the same batches, less that at the checkpoint (interval: Student's t over "
+        "batches)",
+        "1",
+    ),
     "slice_fresh_batch": ("surrogate on each fresh batch, less that at the checkpoint", "1"),
     "promised": (
         "surrogate of the whole step on its own batch (interval: Student's t over blocks of consecutive pairs)",
@@ -41,6 +46,10 @@ SLICE = {
     ),
     "promised_fresh": (
         "surrogate of the whole step on fresh batches (interval: Student's t over batches)",
+        "1",
+    ),
+    "promised_fresh_unclipped": (
+        "unclipped surrogate (Eq. 14) of the whole step on fresh batches (interval: Student's t over batches)",
         "1",
     ),
     "kept": (
@@ -117,8 +126,8 @@ def slice_dataset(
         rewards: Each variable of `REWARDS`, `[point, budget]`.
         budgets: Pairs per point.
     """
-    dims = {"slice_surrogate": ("along",), "slice_fresh": ("along",), "slice_fresh_batch": ("along", "batch")}
-    dims |= {"kept": ("budget",)}
+    dims = dict.fromkeys(("slice_surrogate", "slice_fresh", "slice_fresh_unclipped"), ("along",))
+    dims |= {"slice_fresh_batch": ("along", "batch"), "kept": ("budget",)}
     variables = {name: (dims.get(name, ()), value) for name, value in numbers.items()}
     variables |= _rewards(rewards, "slice_", ("along", "budget"))
     num_batches = numbers["slice_fresh_batch"].shape[1]

@@ -12,6 +12,7 @@ from math import ceil
 import numpy as np
 import torch
 import xarray as xr
+from jaxtyping import Float
 from tqdm import tqdm
 
 from pgprim.core.episodes import Episodes, complete_episodes, estimate_return, within
@@ -28,6 +29,7 @@ from pgprim.probes.landscape.points import (
     run_points,
     sample_batch,
     surrogate_gain,
+    surrogate_gains,
 )
 from pgprim.rl.batch import as_one_agent
 from pgprim.store.files import Pieces
@@ -78,7 +80,7 @@ def _assemble(
     case: str,
     params: dict,
     points: dict[str, np.ndarray],
-    fresh: list[np.ndarray],
+    fresh: list[Float[np.ndarray, "2 point"]],
     episodes: list[Episodes],
 ) -> xr.Dataset:
     """The labelled result."""
@@ -89,7 +91,7 @@ def _assemble(
         rewards = _rewards(within_budgets, (len(episodes),))
         return steps_dataset(checkpoint, surrogate, points["norms"], rewards, budgets)
     if case.startswith(SLICE):
-        return _assemble_slice(checkpoint, case, params[case], points, np.stack(fresh, 1), within_budgets)
+        return _assemble_slice(checkpoint, case, params[case], points, np.stack(fresh, 2), within_budgets)
     axis = _axis(params["plane"])
     square = (len(axis), len(axis))
     first = [[some.ret[:size] for size in counts] for some in episodes]
@@ -106,19 +108,21 @@ def _assemble_slice(
     case: str,
     block: dict,
     points: dict[str, np.ndarray],
-    fresh: np.ndarray,
+    fresh: Float[np.ndarray, "2 point batch"],
     returns: list[list[np.ndarray]],
 ) -> xr.Dataset:
     """A slice, with the surrogate that its step promises and the gain that it keeps."""
     along, budgets = _along(block), _budgets(checkpoint, block)
     start, end = (int(np.flatnonzero(along == alpha)[0]) for alpha in (0, 1))
-    over_batches = [t_interval(gains, LEVEL) for gains in fresh]
+    over_batches, unclipped = ([t_interval(gains, LEVEL) for gains in kind] for kind in fresh)
     numbers = {
         "slice_surrogate": points["surrogate"],
         "slice_fresh": stack_values(over_batches),
-        "slice_fresh_batch": fresh,
+        "slice_fresh_unclipped": stack_values(unclipped),
+        "slice_fresh_batch": fresh[0],
         "promised": Interval(*points["promised"]),
         "promised_fresh": over_batches[end],
+        "promised_fresh_unclipped": unclipped[end],
         "kept": stack_values(
             [welch_interval(returns[end][k], returns[start][k], LEVEL) for k in range(len(budgets))]
         ),
@@ -204,15 +208,15 @@ def _fresh_gains(
     shape: tuple[int, int],
     pieces: Pieces,
     progress: tqdm,
-) -> Iterator[np.ndarray]:
-    """Surrogate at all points on each of some batches that the step was not made from."""
+) -> Iterator[Float[np.ndarray, "2 point"]]:
+    """Objective and unclipped surrogate at all points on each of some batches that the step was not made from."""
     for k in range(num_fresh):
         if (piece := pieces.load(f"fresh-{k}")) is not None:
             _skip(progress, shape[0] * shape[1])
         else:
             purpose = landscape_purpose(checkpoint, case.removeprefix(SLICE), "fresh", k)
             batch = as_one_agent(sample_batch(checkpoint, *shape, purpose, progress.update))
-            piece = {"gain": surrogate_gain(checkpoint, torch.from_numpy(theta), batch)}
+            piece = {"gain": surrogate_gains(checkpoint, torch.from_numpy(theta), batch)}
             pieces.save(f"fresh-{k}", piece)
         yield piece["gain"]
 

@@ -16,7 +16,7 @@ from pgprim.core.gaussian import log_prob
 from pgprim.core.intervals import Interval, t_interval
 from pgprim.core.mlp import forward
 from pgprim.core.seeding import generator
-from pgprim.core.surrogate import normalise_advantage, ratio
+from pgprim.core.surrogate import normalise_advantage, ratio, surrogate
 from pgprim.experience.rollout import Purpose, frozen_policies, run_policies, sample_streams
 from pgprim.experience.seen import join, make_batch, see
 from pgprim.rl.algorithms import algorithm, make_settings
@@ -116,10 +116,17 @@ def line(
 def surrogate_gain(
     checkpoint: Checkpoint, theta: Float[Tensor, "point param"], batch: Batch
 ) -> Float[np.ndarray, " point"]:
-    """The algorithm's objective at some points minus that at the checkpoint, so exactly 0 there.
+    """The algorithm's objective at some points minus that at the checkpoint: the first row of `surrogate_gains`."""
+    return surrogate_gains(checkpoint, theta, batch)[0]
 
-    Eq. 14, or Eq. 17 with PPO's ε; advantages are normalised over the whole batch (Eq. 15), while PPO's updates
-    normalise them in each minibatch. The value at the checkpoint is 0 up to rounding.
+
+def surrogate_gains(
+    checkpoint: Checkpoint, theta: Float[Tensor, "point param"], batch: Batch
+) -> Float[np.ndarray, "2 point"]:
+    """The algorithm's objective and the unclipped surrogate at some points minus those at the checkpoint.
+
+    The objective is Eq. 14, or Eq. 17 with PPO's ε; the unclipped surrogate is Eq. 14. Advantages are normalised over
+    the whole batch (Eq. 15), while PPO's updates normalise them in each minibatch. At the checkpoint both are exactly 0.
 
     Args:
         checkpoint: The agent that made the pairs, π_old.
@@ -127,17 +134,16 @@ def surrogate_gain(
         batch: The pairs of one agent, for all points, or of one agent per point.
     """
     settings = make_settings(checkpoint.settings)
-    adv = normalise_advantage(batch.adv.double())
-
-    objective, num_agents = algorithm(settings.algorithm).objective, len(batch.adv)
-    logp_old = _log_probs(checkpoint, checkpoint.state.theta.expand(num_agents, -1), batch)
-    start = objective(torch.ones_like(adv), adv, settings)
-    gains = [
-        objective(ratio(_log_probs(checkpoint, some, batch).double(), logp_old.double()), adv, settings)
-        - start
-        for some in theta.split(num_agents)
-    ]
-    return torch.cat(gains).numpy()
+    adv, num_agents = normalise_advantage(batch.adv.double()), len(batch.adv)
+    logp_old = _log_probs(checkpoint, checkpoint.state.theta.expand(num_agents, -1), batch).double()
+    one = torch.ones_like(adv)
+    gains: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for some in theta.split(num_agents):
+        rho = ratio(_log_probs(checkpoint, some, batch).double(), logp_old)
+        objective = algorithm(settings.algorithm).objective
+        gains[0].append(objective(rho, adv, settings) - objective(one, adv, settings))
+        gains[1].append(surrogate(rho, adv) - surrogate(one, adv))
+    return torch.stack([torch.cat(parts) for parts in gains]).numpy()
 
 
 def own_gain(checkpoint: Checkpoint, theta: Float[Tensor, "1 param"], batch: Batch, level: float) -> Interval:

@@ -1,7 +1,8 @@
 """Slices along the step: true reward beside the surrogate, and the step's promise.
 
 The surrogate on the step's own batch is its promise; the surrogate on fresh batches and the true reward show what it
-keeps.
+keeps. PPO clips its surrogate, which can only lower it: where the fresh batches hold no gain, the clipped surrogate is
+negative. So the unclipped one is drawn beside it, and promises are compared with that.
 """
 
 import numpy as np
@@ -22,12 +23,14 @@ from pgprim.types.errors import UserError
 
 FIGURES = ("slices", "promise")
 
-OF_SLICES = ("slice_surrogate", "slice_fresh", "slice_reward", "slice_step_norm", "slice_batch_pairs")
-OF_PROMISES = ("promised", "promised_fresh", "kept", "slice_batch_pairs")
+OF_SURROGATES = ("slice_surrogate", "slice_fresh", "slice_fresh_unclipped")
+OF_SLICES = (*OF_SURROGATES, "slice_reward", "slice_step_norm", "slice_batch_pairs")
+OF_PROMISES = ("promised", "promised_fresh_unclipped", "kept", "slice_batch_pairs")
 
 LOOKS = {
     "slice_surrogate": (SURFACES["surrogate"].colour, DASHES["train"], "surrogate on the step's own batch"),
     "slice_fresh": (SURFACES["surrogate"].colour, DASHES["measured"], "surrogate on fresh batches, mean"),
+    "slice_fresh_unclipped": (GREY, DASHES["measured"], "the same, unclipped"),
     "slice_reward": (SURFACES["reward"].colour, DASHES["measured"], "true reward"),
 }
 """Colour, line style and name of each curve."""
@@ -79,6 +82,9 @@ def plot_slices(ds: xr.Dataset) -> Figure:
     """
     ds = with_values(ds, ["slice_reward"], ("iteration",))
     kinds = ds.kind.values
+    # An objective without clipping is drawn once.
+    is_clipped = not np.array_equal(ds.slice_fresh, ds.slice_fresh_unclipped, equal_nan=True)
+    surrogates = OF_SURROGATES if is_clipped else OF_SURROGATES[:2]
     figure, axes = panel_grid(ds.iteration.size, 2 * len(kinds), height=1.1, extra=1.15, sharey=False)
     for line, iteration in zip(axes, ds.iteration.values, strict=True):
         for other in line[3::2]:
@@ -86,7 +92,7 @@ def plot_slices(ds: xr.Dataset) -> Figure:
         for k, kind in enumerate(kinds):
             one = ds.sel(kind=kind, iteration=iteration)
             left, right = line[2 * k : 2 * k + 2]
-            draw_slice(left, one, ("slice_surrogate", "slice_fresh"), 0.0)
+            draw_slice(left, one, surrogates, 0.0)
             draw_slice(right, one, ("slice_reward",), float(one.slice_reward.sel(along=0, method="nearest")))
             left.set_ylabel("surrogate [1]", fontsize=7)
             right.set_ylabel("return [reward]", fontsize=7)
@@ -97,14 +103,18 @@ def plot_slices(ds: xr.Dataset) -> Figure:
             panel.set_title(f"step from {size} pairs:\n{what}", fontsize=7.5)
     number_last_row(axes)
     figure.supxlabel("α, multiples of the update step (line at 1: the step itself)")
-    handles = [
-        Line2D([], [], color=hue, linestyle=dashes, label=name) for hue, dashes, name in LOOKS.values()
-    ]
+    of_surrogates, of_reward = (
+        [
+            Line2D([], [], color=LOOKS[name][0], linestyle=LOOKS[name][1], label=LOOKS[name][2])
+            for name in names
+        ]
+        for names in (surrogates, ("slice_reward",))
+    )
     zero = grey_handle("without a step", linewidth=0.5)
     whose = f"{algo_label(str(ds.algo.values))}, {task_label(str(ds.task.values))}"
     words = [text_handle(whose), text_handle(f"{count_label(float(ds.attrs['budget']))} pairs per point")]
     band = band_handle("95 % interval, about ± 2 SE")
-    legend_above(figure, [words, [*handles[:2], band], [handles[2], zero]])
+    legend_above(figure, [words, of_surrogates, [*of_reward, zero, band]])
     return figure
 
 
@@ -131,7 +141,7 @@ def draw_slice(panel: Axes, ds: xr.Dataset, names: tuple[str, ...], without: flo
 
 ROWS = {
     "promised": ("train", "promised on the\nstep's own batch\n(surrogate) [1]"),
-    "promised_fresh": ("held_out", "promised on\nfresh batches\n(surrogate) [1]"),
+    "promised_fresh_unclipped": ("held_out", "kept on\nfresh batches\n(unclipped) [1]"),
     "kept": ("held_out", "kept: change of\nthe true reward\n[reward]"),
 }
 """Face of the markers and words at the axis of each row of promises."""

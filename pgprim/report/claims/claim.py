@@ -37,12 +37,15 @@ class Evidence(NamedTuple):
         algo: The algorithm, or "" for all that were probed.
         effect: Value and interval between agents.
         agents: Number of agents.
+        ceiling: The highest effect that noise allows, mean over agents, where noise lowers the effect. A rule `below b`
+            is not judged where the ceiling is below b, too: noise alone would satisfy it.
     """
 
     task: str
     algo: str
     effect: Interval
     agents: int
+    ceiling: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,11 @@ def judge(
                 "algo": algo,
                 **{key: _plain(end) for key, end in effect._asdict().items()},
                 "agents": agents,
-                "verdict": verdict(effect, rules[name]),
+                **({} if np.isposinf(ceiling) else {"ceiling": _plain(ceiling)}),
+                "verdict": verdict(effect, rules[name], ceiling),
                 "figure": claim.figures.get(task, claim.figures.get("", "")),
             }
-            for task, algo, effect, agents in claim.evidence(results, params, level)
+            for task, algo, effect, agents, ceiling in claim.evidence(results, params, level)
         ]
         judged[name] = {
             "statement": claim.statement,
@@ -114,14 +118,17 @@ def judge(
     return judged
 
 
-def verdict(effect: Interval, rule: Mapping[str, float]) -> Verdict:
+def verdict(effect: Interval, rule: Mapping[str, float], ceiling: float = np.inf) -> Verdict:
     """Verdict from the interval: on the claimed side of the bound, on the other side, or on both.
 
     Args:
         effect: The effect and its interval.
         rule: One of `above` and `below` with the bound.
+        ceiling: `Evidence.ceiling`; without a number nothing is known, and the verdict is inconclusive.
     """
     ((side, bound),) = rule.items()
+    if side == "below" and not ceiling >= bound:
+        return "inconclusive"
     least, most = (effect.low, effect.high) if side == "above" else (-effect.high, -effect.low)
     bound = bound if side == "above" else -bound
     if least > bound:
@@ -189,7 +196,10 @@ def per_task(values: xr.DataArray, level: float, bounds: tuple[int, int] | None 
 
 
 def per_task_ratio(numerator: xr.DataArray, denominator: xr.DataArray, level: float) -> Iterator[Evidence]:
-    """A row per task: log₂ of the ratio of two means over the same agents, which a noisy denominator does not bias.
+    """A row per task: log₂ of the ratio of two means that are never negative, such as mean pairwise cosines.
+
+    A noisy denominator does not bias the ratio. Where the denominator may be 0, the interval has no upper end, and where
+    it is estimated at 0 or below, so has the value.
 
     Args:
         numerator: A quantity over (task, algo, seed); NaN where there is no such agent.
@@ -198,7 +208,9 @@ def per_task_ratio(numerator: xr.DataArray, denominator: xr.DataArray, level: fl
     """
     for task in numerator.task.values:
         tops, bottoms = (strata_of(values, task) for values in (numerator, denominator))
-        ratio = ratio_of_means(tops, bottoms, level)
+        ratio = ratio_of_means(tops, bottoms, level, least=0.0)
+        if ratio.value < 0 < ratio.low:
+            ratio = ratio._replace(value=np.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
             effect = Interval(*(float(np.log2(max(end, 0.0))) for end in ratio))
         agents = sum(int((np.isfinite(a) & np.isfinite(b)).sum()) for a, b in zip(tops, bottoms, strict=True))

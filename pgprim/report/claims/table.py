@@ -92,9 +92,13 @@ def _lines(claim: Mapping[str, Any]) -> list[str]:
 
 
 def _interval(row: Mapping[str, Any], units: str) -> str:
-    if row["value"] is None:
-        return "not measured"
+    value, low, high = (None if row[key] is None else f"{row[key]:.3g}" for key in ("value", "low", "high"))
     units = "" if units == "1" else f" {units}"
-    if row["low"] is None:
-        return f"{row['value']:.3g}{units}, one seed"
-    return f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}]{units}"
+    ceiling = f", noise allows at most {row['ceiling']:.2g}" if row.get("ceiling") is not None else ""
+    if low is not None and high is None:
+        return f"at least {low}{units}"
+    if value is None:
+        return "undetermined" if row["agents"] > 1 else "not measured"
+    if low is None:
+        return f"{value}{units}, {'undetermined' if row['agents'] > 1 else 'one seed'}"
+    return f"{value} [{low}, {high}]{units}{ceiling}"

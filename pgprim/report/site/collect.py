@@ -136,16 +136,16 @@ def slices(estimates: Estimates) -> list[dict[str, Any]]:
     """Surrogate and true reward along every step, with the promise of the whole step and what it kept.
 
     Returns:
-        A list with the agent's labels, `along`, `surrogate`, `fresh`, `fresh_ci`, and for the largest number of pairs
+        A list with the agent's labels, `along`, `surrogate`, `fresh`, `fresh_ci`, the same `fresh_unclipped`, and for the largest number of pairs
         per point `reward` and `reward_ci`. Intervals are lists of low and high ends, point by point. `promised`,
-        `promised_fresh` and `kept` are the whole step's surrogate on its own batch, on fresh ones, and its change of
+        `promised_fresh_unclipped` and `kept` are the whole step's surrogate on its own batch, unclipped on fresh ones, and its change of
         the true reward.
     """
     return [_slice(labels, one.isel(budget=-1)) for labels, one in _landscapes(estimates, SLICES)]
 
 
 def _slice(labels: dict[str, Any], one: xr.Dataset) -> dict[str, Any]:
-    curves = ("surrogate", "fresh", "reward")
+    curves = ("surrogate", "fresh", "fresh_unclipped", "reward")
     curve = {name: numbers(one[f"slice_{name}"].values) for name in curves if f"slice_{name}" in one}
     curve |= {
         f"{name}_ci": numbers(one[f"slice_{name}_ci"].transpose("along", "bound").values)
@@ -154,10 +154,10 @@ def _slice(labels: dict[str, Any], one: xr.Dataset) -> dict[str, Any]:
     }
     curve |= {
         f"{name}_ci": numbers(one[f"{name}_ci"].values)
-        for name in ("promised", "promised_fresh", "kept")
+        for name in ("promised", "promised_fresh_unclipped", "kept")
         if f"{name}_ci" in one
     }
-    scalars = {name: name for name in ("promised", "promised_fresh", "kept")}
+    scalars = {name: name for name in ("promised", "promised_fresh_unclipped", "kept")}
     scalars |= {"step_norm": "slice_step_norm", "pairs": "slice_batch_pairs"}
     return {
         **labels,

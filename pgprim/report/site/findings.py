@@ -187,10 +187,16 @@ def _draw_values(figure: Figure, errors: Mapping[str, xr.DataArray]) -> None:
 def _promises(slices: list[Mapping[str, Any]]) -> Finding:
     subject = "Does a step keep what it promises?"
     few = [one for one in slices if one["kind"] == "few" and one["iteration"] > 0]
-    few = [one for one in few if one.get("promised") is not None and one.get("promised_fresh") is not None]
+    few = [
+        one
+        for one in few
+        if one.get("promised") is not None and one.get("promised_fresh_unclipped") is not None
+    ]
     if not few:
         return Finding(subject, "There are no slices of trained agents yet.", None, "promise", "landscapes")
-    own, fresh = (float(np.median([one[name] for one in few])) for name in ("promised", "promised_fresh"))
+    own, fresh = (
+        float(np.median([one[name] for one in few])) for name in ("promised", "promised_fresh_unclipped")
+    )
     headline = (
         "What a step promises is mostly overfitting"
         if own > 0 and fresh < own / 2
@@ -212,7 +218,7 @@ def _promises(slices: list[Mapping[str, Any]]) -> Finding:
 def _draw_promises(figure: Figure, few: list[Mapping[str, Any]]) -> None:
     panel = figure.subplots()
     for algo in order_algos({one["algo"] for one in few}):
-        points = [(one["promised"], one["promised_fresh"]) for one in few if one["algo"] == algo]
+        points = [(one["promised"], one["promised_fresh_unclipped"]) for one in few if one["algo"] == algo]
         panel.plot(
             *zip(*points, strict=True),
             ls="",
@@ -224,7 +230,7 @@ def _draw_promises(figure: Figure, few: list[Mapping[str, Any]]) -> None:
     ends = [0.0, max(one["promised"] for one in few)]
     panel.plot(ends, ends, color=GREY, lw=0.8, ls="--", label="as promised")
     panel.axhline(0, color=GREY, lw=0.8)
-    panel.set(xlabel="surrogate gain on the step's own batch", ylabel="on fresh batches")
+    panel.set(xlabel="surrogate gain on the step's own batch", ylabel="on fresh batches, unclipped")
     panel.legend()
 
 

@@ -11,7 +11,7 @@ PRIMITIVES = {
     "seed_agreement": "gradient agreement",
     "seed_value_error": "value error",
     "seed_promised": "promise, own batch",
-    "seed_promised_fresh": "promise, fresh batches",
+    "seed_promised_fresh_unclipped": "promise, fresh batches",
 }
 """Variables, and the words for them on figures."""
 
@@ -22,7 +22,9 @@ DESCRIBED = {
         "sum of |V − return| over sum of |return| on held-out pairs, mean over trained iterations", "1",
     ),
     "seed_promised": ("surrogate of a step on its own batch, mean over trained checkpoints", "1"),
-    "seed_promised_fresh": ("surrogate of a step on fresh batches, mean over trained checkpoints", "1"),
+    "seed_promised_fresh_unclipped": (
+        "unclipped surrogate of a step on fresh batches, mean over trained checkpoints", "1",
+    ),
 }  # fmt: skip
 """Long name and unit. Trained are checkpoints and iterations after the first."""
 
@@ -65,7 +67,7 @@ def relate_seeds(
         found["seed_agreement"] = gradient.cosine.sel(budget=budget)
     if value is not None and "total_re" in value:
         found["seed_value_error"] = value.total_re.sel(VALUE_ERROR)
-    for name in ("promised", "promised_fresh"):
+    for name in ("promised", "promised_fresh_unclipped"):
         if landscape is not None and name in landscape and "few" in landscape.kind:
             found[f"seed_{name}"] = landscape[name].sel(kind="few")
     coords = {name: records[name].values for name in ("task", "algo", "seed")}

@@ -115,14 +115,16 @@ def plane(kind, where, rng) -> xr.Dataset:
 
 
 def slice_along(kind, where) -> xr.Dataset:
-    """A slice whose surrogate rises on its own batch and falls on fresh ones."""
-    fresh, reward = -0.01 * AXIS, 1000 + 5 * AXIS
+    """A slice whose surrogate rises on its own batch and falls on fresh ones, less without clipping."""
+    fresh, unclipped, reward = -0.01 * AXIS, -0.005 * AXIS, 1000 + 5 * AXIS
     variables = {
         "slice_surrogate": (("along",), 0.05 * AXIS - 0.01 * AXIS**2),
         "slice_fresh": (("along",), Interval(fresh, fresh - 0.01, fresh + 0.01)),
+        "slice_fresh_unclipped": (("along",), Interval(unclipped, unclipped - 0.01, unclipped + 0.01)),
         "slice_reward": (("along", "budget"), Interval(*((reward + d)[:, None] for d in (0, -20, 20)))),
         "promised": ((), Interval(0.04, 0.03, 0.05)),
         "promised_fresh": ((), Interval(-0.01, -0.02, 0.0)),
+        "promised_fresh_unclipped": ((), Interval(-0.005, -0.015, 0.005)),
         "kept": (("budget",), Interval(*(np.array([d]) for d in (5.0, 1.0, 9.0)))),
         "slice_step_norm": ((), 0.1),
         "slice_batch_pairs": ((), 2048 if kind == "slice_few" else 100_000),

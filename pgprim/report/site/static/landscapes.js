@@ -125,10 +125,11 @@ site.views.landscapes = (section) => {
   };
   const axis = { title: { text: "multiples of the step" } };
   site.draw(
-    site.box(charts, "Surrogate along the step", { note: "dashed: on the step's own batch; solid: on fresh batches of the same size" }),
+    site.box(charts, "Surrogate along the step", { note: "dashed: on the step's own batch; solid: on fresh batches of the same size; dotted: the same without PPO's clipping, which can only lower it" }),
     along.flatMap((one) => [
       one.surrogate && band(one, "surrogate", "dash", `${site.count(one.pairs)} pairs, own batch`),
       one.fresh && band(one, "fresh", "solid", `${site.count(one.pairs)} pairs, fresh batches`),
+      one.algo !== "trpo" && one.fresh_unclipped && band(one, "fresh_unclipped", "dot", `${site.count(one.pairs)} pairs, fresh batches, unclipped`),
     ].filter(Boolean)),
     site.layout({ xaxis: axis, yaxis: { title: { text: "surrogate" }, zeroline: true, zerolinecolor: "#8a939c" }, ...site.vertical(1, "the step") }),
   );

@@ -83,5 +83,5 @@ const measured = (primitive, agent) => {
     return site.mean(value.get("mre", at, "iteration").filter((_, i) => value.labels("iteration")[i] > 0));
   }
   const own = site.data.slices.filter((one) => one.kind === "few" && one.iteration > 0 && ["task", "algo", "seed"].every((key) => one[key] === agent[key]));
-  return site.mean(own.map((one) => one.promised_fresh ?? null));
+  return site.mean(own.map((one) => one.promised_fresh_unclipped ?? null));
 };
