@@ -329,6 +329,19 @@ def test_seeds_that_are_no_numbers_are_told(folders):
     assert "argument --seeds: '0-x' is not a list of seeds such as 0-1-2" in result.stderr
 
 
+def test_a_limit_in_other_steps_is_refused_before_training(folders, monkeypatch):
+    """What comes after training needs the limit in the agent's steps, which a frame-skip wrapper hides."""
+    folder = folders("a")
+    text = (folder / "params.yaml").read_text()
+    params = YAML(typ="safe", pure=True).load(text)
+    params["env"]["hopper"]["wrappers"] = ["tests.rl.strange:Skip"]
+    with (folder / "params.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(params, file)
+    with pytest.raises(UserError, match=r"Hopper-v5.*Skip.*time limit of 1000"):
+        train(folder, monkeypatch)
+    assert not (folder / "data").exists()
+
+
 def test_a_seed_beyond_those_of_the_parameter_file_is_refused_before_anything_is_made(folders):
     """The schema's bound; the check of params.yaml has the same one."""
     folder = folders("a")
