@@ -4,16 +4,23 @@
 needed.
 """
 
-from collections.abc import Mapping, Sequence
+import ast
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dvcsnake import errors
+from dvcsnake.digests import closure, imports
 from dvcsnake.hooks import Hooks
 from dvcsnake.pipeline import Stage
 
 from pgprim.types.errors import UserError
 
+PACKAGE = "pgprim"
 CAPTIONS = "workflow/report/figures.rst"
 ALGORITHMS = Path("pgprim/rl/algorithms")
 
@@ -71,8 +78,8 @@ def labels(path: str) -> dict[str, str]:
 def extra_digests(params: Mapping[str, Any]) -> dict[str, list[Path]]:
     """Digest files beyond one per module of the package: of each algorithm's code, and of each task's own code.
 
-    A task's code is in the project's modules that its id (`module:Name-v0`) and its wrappers (`module:Class`) name;
-    Gymnasium's own tasks have none.
+    A task's code is in the project's modules that its id (`module:Name-v0`) and its wrappers (`module:Class`) name, and in
+    files that their arguments name (`xml_file: ./my.xml`); Gymnasium's own tasks have none.
     """
     digests = {}
     named = {algo: agent["all"]["algorithm"] for algo, agent in params["agents"].items()}
@@ -84,9 +91,62 @@ def extra_digests(params: Mapping[str, Any]) -> dict[str, list[Path]]:
         parts = [environment["id"], *environment.get("wrappers", ())]
         classes = [part if isinstance(part, str) else part["class"] for part in parts]
         modules = [name.rpartition(":")[0] for name in classes]
-        files = [file for module in modules if module and (file := _file_of(module))]
-        digests[f"environments/{task}.txt"] = sorted(set(files))
+        files = _files_named(
+            [environment.get("kwargs"), [part for part in parts if not isinstance(part, str)]]
+        )
+        digests[f"environments/{task}.txt"] = sorted({*_files_of(modules), *files})
     return digests
+
+
+def _files_of(modules: Iterable[str]) -> set[Path]:
+    """Python files of the project whose import closures hold the code of some modules, without importing them.
+
+    Of a module in a package they are all files of that package: Gymnasium's registry names its classes in strings
+    (`register("Own-v0", "mine.envs:Own")`), so that imports alone do not show them. Modules that strings of this form
+    name outside the package are added. Of pgprim itself imports are enough.
+    """
+    files: set[Path] = set()
+    todo, seen = [name for name in modules if name], set()
+    while todo:
+        name = todo.pop()
+        file = _file_of(name)
+        if file is None or name in seen:
+            continue
+        seen.add(name)
+        packages = [folder for folder in file.parents if (folder / "__init__.py").is_file() and folder.name]
+        if packages and packages[-1] != Path(PACKAGE):
+            roots = read = sorted(packages[-1].rglob("*.py"))
+        else:
+            find = partial(imports, package=Path(PACKAGE), home=file.parent)
+            roots, read = [file], closure(file, Path(PACKAGE), find)
+        files.update(roots)
+        todo += [name for path in read if path.parts[0] != PACKAGE for name in _registered(path)]
+    return files
+
+
+def _registered(file: Path) -> list[str]:
+    """Modules that a file names in strings of the form `module:Class`; none if it is not valid Python."""
+    texts = []
+    with suppress(SyntaxError):  # the digest, which needs the syntax tree, reports it
+        nodes = ast.walk(ast.parse(file.read_bytes()))
+        texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    return [
+        text.partition(":")[0]
+        for text in texts
+        if isinstance(text, str) and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text)
+    ]
+
+
+def _files_named(value: Any) -> set[Path]:
+    """Files of the project that some arguments name."""
+    match value:
+        case str() if os.path.isfile(value) and Path(value).resolve().is_relative_to(Path.cwd()):
+            return {Path(os.path.relpath(value))}
+        case Mapping():
+            return _files_named(list(value.values()))
+        case list() | tuple():
+            return set().union(*map(_files_named, value))
+    return set()
 
 
 def _file_of(module: str) -> Path | None:
@@ -117,7 +177,7 @@ def _work(stage: Stage) -> Work:
 
 
 HOOKS = Hooks(
-    package="pgprim",
+    package=PACKAGE,
     code="data/code",
     targets=(
         *("figures/*", "!figures/mine/*", "data/figures/*", "!data/figures/mine/*"),

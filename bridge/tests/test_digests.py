@@ -163,6 +163,8 @@ def outside(package) -> Path:
         "plugins/helper.py": "Y = 1\n",
         "plugins/sub/part.py": "Z = 1\n",
         "plugins/unread.py": "W = 1\n",
+        "plugins/cart.xml": "<mujoco/>\n",
+        "pack/table.csv": "0\n",
         "own/__init__.py": "",
         "own/env.py": "from . import parts\nimport stranger\n",
         "own/parts.py": "from own.deep.leaf import A\n",
@@ -183,6 +185,7 @@ def outside(package) -> Path:
         ("plugins/cart.py", ["base.py", "cart.py", "helper.py", "sub/part.py"]),
         ("own/env.py", ["own/deep/leaf.py", "own/env.py", "own/parts.py"]),
         ("pack/late.py", ["base.py", "late.py"]),
+        ("plugins/cart.xml", ["plugins/cart.xml"]),
     ],
 )
 def test_code_outside_the_package_is_followed_within_its_own_package_or_folder(
@@ -199,18 +202,36 @@ def test_a_digest_that_the_hooks_ask_for_follows_what_its_roots_import(package, 
             f"plugins/{name}.txt": paths for name, paths in params["plugins"].items()
         },
     )
-    params = {"plugins": {"cart": ["plugins/cart.py"], "inside": ["pack/one.py"], "none": []}}
+    params = {
+        "plugins": {
+            "cart": ["plugins/cart.py", "plugins/cart.xml"],
+            "inside": ["pack/one.py"],
+            "table": ["pack/table.csv"],
+            "none": [],
+        }
+    }
+    cached = {}
+
+    def recall(name, key, compute):
+        return cached.setdefault((name, str(key)), compute())
 
     def look():
-        return project_digests(outside, hooks, params, lambda name, key, compute: compute())
+        return project_digests(outside, hooks, params, recall)
 
     before = look()
     assert before["plugins/none.txt"] == ""
     assert before["plugins/inside.txt"] == before["one.txt"]
-    for name in ("plugins/cart.txt", "plugins/inside.txt"):
+    for name in ("plugins/cart.txt", "plugins/inside.txt", "plugins/table.txt"):
         assert current_digest(outside, hooks, lambda: params, name) == before[name]
-    (outside / "plugins/helper.py").write_text("Y = 2\n")
-    assert {name for name, text in look().items() if text != before[name]} == {"plugins/cart.txt"}
+    for file, text, stale in (
+        ("plugins/helper.py", "Y = 2\n", "plugins/cart.txt"),
+        ("plugins/cart.xml", "<mujoco></mujoco>\n", "plugins/cart.txt"),
+        ("pack/table.csv", "1\n", "plugins/table.txt"),
+    ):
+        (outside / file).write_text(text)
+        after = look()
+        assert {name for name, text in after.items() if text != before[name]} == {stale}
+        before = after
 
 
 @pytest.mark.parametrize(

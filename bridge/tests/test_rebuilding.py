@@ -201,6 +201,19 @@ def test_b_code_that_parameters_name_rebuilds_what_depends_on_it(whole):
     assert "1.49" in (whole.path / "data/years/oslo/warm/0/2.txt").read_text()
 
 
+def test_b_a_file_that_is_no_code_counts_by_its_bytes(whole):
+    table = whole.path / "instruments/table.csv"
+    table.write_text("1\n")
+    whole.edit("weather/pipeline.py", '.txt": paths for', '.txt": [*paths, "instruments/table.csv"] for')
+    target = "data/years/oslo/warm/0/2.txt"
+    assert whole.snakemake(target).ran == {"simulate": 1}
+    assert not whole.snakemake(target).ran
+    table.write_text("2\n")
+    why = whole.run(f"python -m dvcsnake why {target}").text
+    assert "simulate@oslo-warm-0 must run: code: instruments/table.csv\n" in why
+    assert whole.snakemake(target).ran == {"simulate": 1}
+
+
 def test_rules_and_stages_explain_themselves(whole):
     text = whole.run("snakemake --list").text
     for group, said in (

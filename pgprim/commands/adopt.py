@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 from pgprim.adopt.adopted import Adopted, adopt
 from pgprim.adopt.foreign import Network, SavedNormaliser
 from pgprim.adopt.read import ACTIVATIONS
-from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.command import load_params, make_parser, output, run
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
@@ -26,7 +26,7 @@ from pgprim.types.errors import UserError
 def main(args: argparse.Namespace) -> None:
     """Adopt a file or folder, given on the command line or by its name in `adopted` of the parameter file."""
     block = _block(args)
-    out = Path(args.out or f"data/training/{block['task']}/{args.name}/0")
+    out = Path(args.out or output(f"data/training/{block['task']}/{args.name}/0"))
     for adopted in adopt(
         block["file"],
         task=block["task"],
@@ -171,5 +171,7 @@ if __name__ == "__main__":
     )
     add_arguments(parser)
     parser.add_argument("--params", default="params.yaml", help="the parameter file")
-    parser.add_argument("--out", help="a .safetensors file, or a folder; default: data/training/TASK/NAME/0")
+    parser.add_argument(
+        "--out", type=output, help="a .safetensors file, or a folder; default: data/training/TASK/NAME/0"
+    )
     run(main, parser)

@@ -22,7 +22,7 @@ def main(args: argparse.Namespace) -> None:
     if args.jobs < 1:
         raise UserError(f"--jobs is {args.jobs}, but must be at least 1")
     name = args.name or re.sub(r"\W+", "_", Path(args.file).stem.lower()).strip("_") or "agent"
-    out = Path(output(args.out or f"audits/{name}"))
+    out = Path(args.out or output(f"audits/{name}"))
     adopted = adopt(
         args.file,
         task=args.task or task_name(args.env),
@@ -52,7 +52,7 @@ if __name__ == "__main__":
     parser.add_argument("--name", help="the agent's name; default: that of its file")
     parser.add_argument("--task", help="the task's name in the study; default: from the id, such as hopper")
     add_arguments(parser)
-    parser.add_argument("--out", help="folder of the audit; default: audits/NAME")
+    parser.add_argument("--out", type=output, help="folder of the audit; default: audits/NAME")
     parser.add_argument(
         "--size",
         choices=tuple(SIZES),

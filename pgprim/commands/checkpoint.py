@@ -6,7 +6,7 @@ The copy has the same bytes as the snapshot, so longer training leaves earlier c
 import argparse
 from pathlib import Path
 
-from pgprim.commands.command import make_parser, run
+from pgprim.commands.command import make_parser, output, run
 from pgprim.store.checkpoints import KIND
 from pgprim.store.files import read_sealed, write_bytes
 from pgprim.types.errors import UserError
@@ -29,5 +29,5 @@ if __name__ == "__main__":
     parser.add_argument(
         "--iteration", required=True, type=int, help="updates made; a multiple of train.snapshot_every"
     )
-    parser.add_argument("--out", required=True, help="the checkpoint file")
+    parser.add_argument("--out", type=output, required=True, help="the checkpoint file")
     run(main, parser)

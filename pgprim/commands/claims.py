@@ -8,7 +8,7 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 
-from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.command import load_params, make_parser, output, run
 from pgprim.commands.plot import load_results
 from pgprim.report.claims.claim import judge
 from pgprim.report.claims.first import FIRST_CLAIMS
@@ -23,6 +23,7 @@ def main(args: argparse.Namespace) -> None:
     if args.into is not None:
         show(args.out, args.into)
         return
+    out = Path(output(str(args.out)))
     claims = import_module(f"pgprim.report.claims.{args.section}").CLAIMS
     first_claims = FIRST_CLAIMS[args.section]
     params = load_params()
@@ -35,7 +36,7 @@ def main(args: argparse.Namespace) -> None:
         raise UserError(f"no results of {missing[0]} are given; give their directory, as dvc.yaml does")
     first = judge(first_claims, results, params, "first_rules")
     first = {f"first_rule/{name}": claim for name, claim in first.items()}
-    write_json(args.out / f"{args.section}.json", judge(claims, results, params) | first)
+    write_json(out / f"{args.section}.json", judge(claims, results, params) | first)
 
 
 def show(folder: Path, page: Path) -> None:

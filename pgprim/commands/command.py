@@ -58,11 +58,15 @@ def code_of(*names: str) -> list[str]:
 
 
 def seeds_of(text: str) -> list[int]:
-    """The seeds that an argument such as `0-1-2` names."""
+    """The seeds that an argument such as `0-1-2` names, at most the largest that the parameter file may have."""
     try:
-        return [int(seed) for seed in text.split("-")]
+        seeds = [int(seed) for seed in text.split("-")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of seeds such as 0-1-2") from None
+    largest = importlib.import_module("pgprim.types.schema").LARGEST_SEED
+    if max(seeds) > largest:
+        raise argparse.ArgumentTypeError(f"{max(seeds)} is no seed, because a seed is at most {largest}")
+    return seeds
 
 
 def output(text: str) -> str:

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import xarray as xr
 
-from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.command import load_params, make_parser, output, run
 from pgprim.plotting.combine import combine
 from pgprim.plotting.save import about, save
 from pgprim.store.datasets import load_dataset, open_store, save_dataset
@@ -90,9 +90,11 @@ if __name__ == "__main__":
     parser = make_parser("pgprim.commands.plot", __doc__)
     parser.add_argument("figure", metavar="FIGURE", help="name of the figure, such as fig2")
     parser.add_argument("--by", required=True, help="folder of pgprim that draws it, such as probes/gradient")
-    parser.add_argument("--out", required=True, type=Path, metavar="PDF", help="the figure as PDF")
-    parser.add_argument("--png", required=True, type=Path, help="the figure as PNG")
-    parser.add_argument("--data", required=True, type=Path, metavar="NC", help="the data it shows, as NetCDF")
+    parser.add_argument("--out", required=True, type=output, metavar="PDF", help="the figure as PDF")
+    parser.add_argument("--png", required=True, type=output, help="the figure as PNG")
+    parser.add_argument(
+        "--data", required=True, type=output, metavar="NC", help="the data it shows, as NetCDF"
+    )
     parser.add_argument(
         "inputs", nargs="*", type=Path, metavar="INPUT_DIR", help="directories of estimates or records"
     )

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.command import load_params, make_parser, output, run
 from pgprim.report.claims.table import files_of, read_claims
 from pgprim.report.site.collect import LABELLED, LANDSCAPE, load
 from pgprim.report.site.page import FigureFiles, Study, render
@@ -70,7 +70,7 @@ def _is_page(path: Path) -> bool:
 
 if __name__ == "__main__":
     parser = make_parser("pgprim.commands.site", __doc__)
-    parser.add_argument("--out", required=True, type=Path, metavar="HTML", help="the page to write")
+    parser.add_argument("--out", required=True, type=output, metavar="HTML", help="the page to write")
     parser.add_argument(
         "--draw",
         required=True,

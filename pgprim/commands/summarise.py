@@ -11,7 +11,7 @@ from typing import Any
 
 import xarray as xr
 
-from pgprim.commands.command import load_params, make_parser, run
+from pgprim.commands.command import load_params, make_parser, output, run
 from pgprim.commands.plot import load_results
 from pgprim.store.files import write_json
 from pgprim.types.errors import UserError
@@ -75,5 +75,5 @@ if __name__ == "__main__":
     parser.add_argument(
         "--estimates", required=True, type=Path, help="folder of what the probe gradient found"
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="JSON", help="the numbers")
+    parser.add_argument("--out", required=True, type=output, metavar="JSON", help="the numbers")
     run(main, parser)

@@ -12,7 +12,7 @@ from pgprim.commands.command import code_of, load_params, make_parser, output, r
 from pgprim.experience.train import RECORDS, train
 from pgprim.rl.algorithms import make_settings
 from pgprim.rl.initialise import make_agent
-from pgprim.rl.streams import make_streams
+from pgprim.rl.streams import make_streams, time_limit
 from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
 from pgprim.store.datasets import save_store
 from pgprim.store.files import Pieces, writing
@@ -31,6 +31,7 @@ def main(args: argparse.Namespace) -> None:
     values = settings_of(params, args.task, args.algo)
     settings = make_settings(values)
     environment = Environment.from_dict(params["env"][args.task])
+    time_limit(environment)  # a limit that nobody can know is refused here, not by the stages after training
     with closing(make_streams(environment, [0])) as streams:
         num_obs, num_act = streams.num_obs, streams.num_act
     blank = {"task": args.task, "algo": args.algo, "environment": environment}

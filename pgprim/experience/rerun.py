@@ -111,11 +111,14 @@ def rerun_iteration(
 
     Returns:
         The agents after the iteration, the iteration's records, the update, and T + `beyond` pairs of each agent.
+
+    Raises:
+        UserError: The environment fails, or truncates an episode other than by its time limit.
     """
     purposes = [(*purpose, iteration) for purpose in purposes]
     new, records = train_iteration(environment, state, settings, purposes, iteration)
     update = update_between(state, new, settings)
-    rollout, _ = collect(environment, state, settings, purposes, settings.pairs + beyond)
+    rollout, _ = collect(environment, state, settings, purposes, settings.pairs + beyond, is_exact=True)
     return new, records, update, _look(update, settings, see_iteration(rollout, state, settings))
 
 

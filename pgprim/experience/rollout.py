@@ -23,7 +23,7 @@ from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import AgentState, Checkpoint
 from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
-from pgprim.types.rollouts import Finals, Rollout
+from pgprim.types.rollouts import Finals, Rollout, require_limit
 
 Purpose = tuple[str | int, ...]
 
@@ -135,6 +135,7 @@ def collect(
     settings: Settings,
     purposes: Sequence[Purpose],
     num_pairs: int | None = None,
+    is_exact: bool = False,
 ) -> tuple[Rollout, AgentState]:
     """Run every agent of a stack for the T pairs of an iteration, with running normalisers.
 
@@ -147,6 +148,7 @@ def collect(
         settings: T, normalisation.
         purposes: Purpose of each agent's random numbers, iteration included.
         num_pairs: Pairs per stream, by default T / `settings.envs`; the number does not change the pairs in common.
+        is_exact: See `step_streams`.
 
     Returns:
         The streams in order of their agents, and the agents with updated moments of observations and rewards.
@@ -156,7 +158,7 @@ def collect(
     num_pairs = settings.pairs // settings.envs if num_pairs is None else num_pairs
     if settings.envs > 1:
         purposes = [(*purpose, "stream", env) for purpose in purposes for env in range(settings.envs)]
-    (rollout,) = run_policies(environment, policies, purposes, num_pairs, num_pairs)
+    (rollout,) = run_policies(environment, policies, purposes, num_pairs, num_pairs, is_exact)
     _, rew_moments = normalise_rew_running(rollout.rew, rollout.ended, state.rew_moments, settings)
     return rollout, replace(state, obs_moments=normaliser.moments, rew_moments=rew_moments)
 
@@ -237,7 +239,8 @@ def step_streams(
                 finals += [(int(stream), start + t, shown[stream]) for stream in np.flatnonzero(is_shown)]
             if is_exact:
                 elapsed += 1
-                _check_limit(environment, streams.time_limit, elapsed[step.truncated])
+                flags, lengths = step.truncated[:, None], elapsed[:, None]
+                require_limit(environment.id, streams.time_limit, flags, lengths, t=start + t)
                 elapsed[step.terminated | step.truncated] = 0
             raw = step.obs
         yield Rollout(start, obs, act, rew, terminated, truncated, _make_finals(finals, num_obs))
@@ -265,15 +268,6 @@ def _check(
         raise UserError(
             f"environment '{environment.id}', stream {stream}, step {t}: {blamed} the {quantity} {number}, but every "
             f"{quantity} must be finite"
-        )
-
-
-def _check_limit(environment: Environment, limit: int | None, elapsed: np.ndarray) -> None:
-    other = elapsed[elapsed != limit]
-    if len(other):
-        raise UserError(
-            f"environment '{environment.id}' truncates an episode after {other[0]} steps, but its time limit is {limit}; "
-            "exact values need a time limit that Gymnasium's TimeLimit makes"
         )
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int
 
+from pgprim.types.errors import UserError
+
 
 @dataclass(frozen=True)
 class Finals:
@@ -49,3 +51,37 @@ class Rollout:
     def ended(self) -> Bool[np.ndarray, "stream t"]:
         """Whether the episode ended with the pair."""
         return self.terminated | self.truncated
+
+
+def require_limit(
+    env_id: str,
+    limit: int | None,
+    truncated: Bool[np.ndarray, "stream t"],
+    lengths: Int[np.ndarray, "stream t"],
+    stream: int = 0,
+    t: int = 0,
+) -> None:
+    """Check that the known time limit alone truncates episodes.
+
+    A return is complete if it has room before the time limit, so results on complete returns need to know it.
+
+    Args:
+        env_id: The environment, for the message.
+        limit: Pairs after which the time limit ends an episode; None where no limit is known.
+        truncated: Which pairs end a truncated episode.
+        lengths: Pairs of the same episode up to each pair, itself included.
+        stream: Number of the first row's stream.
+        t: Time of the first column.
+
+    Raises:
+        UserError: An episode is truncated otherwise, for example by the environment's own `step`.
+    """
+    other = truncated if limit is None else truncated & (lengths != limit)
+    if other.any():
+        column, row = np.argwhere(other.T)[0]  # the first in time
+        known = "no time limit is known" if limit is None else f"the time limit is {limit}"
+        raise UserError(
+            f"environment '{env_id}', stream {stream + row}, step {t + column}: the environment truncates an episode after "
+            f"{lengths[row, column]} steps, but {known}; complete returns need a time limit of Gymnasium's TimeLimit, "
+            "such as max_episode_steps in kwargs"
+        )

@@ -55,6 +55,17 @@ def test_a_command_s_sentence_and_status_come_through():
         ("rerun --training t --records r --seeds 0 --out", "r"),
         ("probe gradient --checkpoint c --rollouts r --out e.nc --vectors", "g.zarr"),
         ("probe gradient --checkpoint c --rollouts r --vectors g.zarr --out", "e.nc"),
+        ("updates --training t --out", "u.zarr"),
+        ("checkpoint --training t --iteration 0 --out", "0.safetensors"),
+        ("relate --records r --gradient g --value v --landscape l --out", "r.nc"),
+        ("plot fig2 --by nowhere --png f.png --data f.nc --out", "f.pdf"),
+        ("plot fig2 --by nowhere --out f.pdf --data f.nc --png", "f.png"),
+        ("plot fig2 --by nowhere --out f.pdf --png f.png --data", "f.nc"),
+        ("summarise --records r --estimates e --out", "ppo.json"),
+        ("claims --section gradients --out", "claims"),
+        ("site --draw nowhere fig2 --captions c --out", "index.html"),
+        ("adopt none.zip --name mine --task hopper --out", "mine.safetensors"),
+        ("audit none.zip --env Hopper-v5 --out", "mine"),
     ],
 )
 def test_an_output_that_cannot_be_made_is_told_before_anything_is_read(tmp_path, options, output):

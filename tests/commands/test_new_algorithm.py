@@ -2,12 +2,15 @@
 
 import argparse
 import re
+import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dvcsnake.digests import declare_equal, digest_of, digests
 from ruamel.yaml import YAML
 
 from pgprim.commands.params import load
@@ -95,6 +98,30 @@ def test_its_settings_are_checked_like_any_others(a2c, tmp_path):
         with pytest.raises(UserError) as error:
             load()
         assert right in str(error.value)
+
+
+MORE = '    dropout: float = setting("share of units left out", 0.0, at_least=0, below=1)\n'
+
+
+def test_an_optional_setting_more_that_is_declared_to_change_nothing_makes_nothing_stale(tmp_path):
+    """The module's change alone is an input of all its agents' stages; declared, all digests are what they were."""
+    package = tmp_path / "pgprim"
+    shutil.copytree(ROOT / "pgprim", package, ignore=shutil.ignore_patterns("__pycache__"))
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for words in ("init -q", "add .", "commit -qm before"):
+        subprocess.run([*git, *words.split()], cwd=tmp_path, check=True)
+    name = "rl/algorithms/ppo/__init__.py"
+
+    def look() -> dict[str, str]:
+        return digests(package) | {"agents/ppo.txt": digest_of("agents/ppo.txt", [package / name], package)}
+
+    before, module = look(), (package / name).read_text()
+    assert module.count("    advantage_norm: ") == 1
+    (package / name).write_text(module.replace("    advantage_norm: ", f"{MORE}    advantage_norm: "))
+    stale = {path for path, text in look().items() if text != before[path]}
+    assert "agents/ppo.txt" in stale and "commands/train.txt" not in stale
+    declare_equal(name, "an optional setting more, which changes nothing where it is left out", package)
+    assert look() == before
 
 
 def test_an_optional_setting_more_changes_no_byte_and_no_key(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 from ruamel.yaml import YAML
 
+from pgprim.commands.command import seeds_of
 from pgprim.commands.train import main
 from pgprim.experience.train import RECORDS
 from pgprim.rl.algorithms import make_settings
@@ -326,3 +327,26 @@ def test_seeds_that_are_no_numbers_are_told(folders):
     result = run(folders("a"), seeds="0-x")
     assert result.returncode == 2 and "Traceback" not in result.stderr
     assert "argument --seeds: '0-x' is not a list of seeds such as 0-1-2" in result.stderr
+
+
+def test_a_limit_in_other_steps_is_refused_before_training(folders, monkeypatch):
+    """What comes after training needs the limit in the agent's steps, which a frame-skip wrapper hides."""
+    folder = folders("a")
+    text = (folder / "params.yaml").read_text()
+    params = YAML(typ="safe", pure=True).load(text)
+    params["env"]["hopper"]["wrappers"] = ["tests.rl.strange:Skip"]
+    with (folder / "params.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(params, file)
+    with pytest.raises(UserError, match=r"Hopper-v5.*Skip.*time limit of 1000"):
+        train(folder, monkeypatch)
+    assert not (folder / "data").exists()
+
+
+def test_a_seed_beyond_those_of_the_parameter_file_is_refused_before_anything_is_made(folders):
+    """The schema's bound; the check of params.yaml has the same one."""
+    folder = folders("a")
+    result = run(folder, seeds=f"0-{2**31}")
+    told = "argument --seeds: 2147483648 is no seed, because a seed is at most 2147483647"
+    assert result.returncode == 2 and told in result.stderr and "Traceback" not in result.stderr
+    assert not (folder / "data").exists()
+    assert seeds_of(f"0-{2**31 - 1}") == [0, 2**31 - 1]

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from pgprim.core.returns import returns_to_go
-from pgprim.core.time_in_episode import elapsed_steps, has_room, tail_length
+from pgprim.core.time_in_episode import TAIL, elapsed_steps, has_room, tail_length
+from pgprim.types.probe import SHARE_BEYOND
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 0.99, 0.999])
 def test_the_tail_is_the_least_that_leaves_one_percent(gamma):
     length = tail_length(gamma)
     assert gamma**length <= 0.01 and (length == 1 or gamma ** (length - 1) > 0.01)
+    assert TAIL == SHARE_BEYOND == 0.01, "what selects pairs, and what the check of parameters asks for"
 
 
 def test_worked_numbers():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from dvcsnake.declared import declarations
-from dvcsnake.digests import digests, meaning
+from dvcsnake.digests import digests, meaning, project_digests
 from dvcsnake.errors import UserError
 from dvcsnake.hooks import load_hooks, price
 from dvcsnake.pipeline import Output, Stage
@@ -89,8 +89,107 @@ def test_the_code_of_agents_and_tasks_is_an_input(hooks, tmp_path, monkeypatch):
     assert all(path.parent.name == "ppo" or path.stem == "ppo" for path in found.pop("agents/ppo_m.txt"))
     assert found == {
         "environments/hopper.txt": [],
-        "environments/own.txt": [Path("mine/wrappers.py"), Path("own.py")],
+        "environments/own.txt": [Path("mine/__init__.py"), Path("mine/wrappers.py"), Path("own.py")],
     }
+
+
+OWN = {
+    "mine/__init__.py": "from gymnasium import register\nregister('Own-v0', 'mine.envs:Own')\n",
+    "mine/envs.py": "from .physics.forces import FORCE\nREWARD = 1\n",
+    "mine/physics/__init__.py": "",
+    "mine/physics/forces.py": "FORCE = 1\n",
+    "mine/other.py": "OTHER = 1\n",
+    "alone.py": "import helper\n",
+    "helper.py": "import gymnasium\ngymnasium.register('Alone-v0', entry_point='apart:Alone')\n",
+    "apart.py": "REWARD = 1\n",
+    "single.py": "import gymnasium\ngymnasium.register('Single-v0', 'single:Single')\n",
+    "unread.py": "NUMBER = 1\n",
+    "assets/my.xml": "<mujoco/>\n",
+    "assets/other.xml": "<mujoco/>\n",
+    "assets/terrain.csv": "0\n",
+}
+"""Modules and files of a project: a package that registers a class of its submodule, two ways of single modules."""
+
+TASKS = {
+    "packaged": {"id": "mine:Own-v0"},
+    "submodule": {"id": "mine.envs:Own-v0"},
+    "alone": {"id": "alone:Alone-v0"},
+    "single": {"id": "single:Single-v0"},
+    "modelled": {
+        "id": "Hopper-v5",
+        "kwargs": {
+            "xml_file": "./assets/my.xml",
+            "frame_skip": 4,
+            "camera": {"name": "track", "files": [""]},
+        },
+        "wrappers": [{"class": "gymnasium.wrappers:ClipAction", "terrains": ["assets/terrain.csv"]}],
+    },
+}
+
+
+@pytest.fixture
+def own_digests(hooks, tmp_path, monkeypatch):
+    """A function that gives the digests of the tasks in a project with the files `OWN`."""
+    root = tmp_path / "project"
+    for name, text in OWN.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (tmp_path / "model.xml").write_text("<mujoco/>\n")
+    (root / "pgprim").mkdir()
+    monkeypatch.chdir(root)
+    elsewhere = {"id": "Hopper-v5", "kwargs": {"xml_file": str(tmp_path / "model.xml")}}
+    params = {"agents": {}, "adopted": {}, "env": TASKS | {"elsewhere": elsewhere}}
+
+    def look() -> dict[str, str]:
+        texts = project_digests(root, hooks, params, lambda name, key, compute: compute())
+        return {Path(name).stem: text for name, text in texts.items()}
+
+    return look
+
+
+@pytest.mark.parametrize(
+    ("task", "read"),
+    [
+        ("packaged", ["mine/__init__.py", "mine/envs.py", "mine/other.py", "mine/physics/forces.py"]),
+        ("submodule", ["mine/__init__.py", "mine/envs.py", "mine/other.py", "mine/physics/forces.py"]),
+        ("alone", ["alone.py", "apart.py", "helper.py"]),
+        ("single", ["single.py"]),
+        ("modelled", ["assets/my.xml", "assets/terrain.csv"]),
+        ("elsewhere", []),
+    ],
+)
+def test_the_whole_code_of_a_task_and_the_files_of_its_arguments_are_inputs(own_digests, task, read):
+    assert [line.split()[1] for line in own_digests()[task].splitlines()] == read
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stale"),
+    [
+        ("mine/envs.py", "REWARD = 1", "REWARD = 5", {"packaged", "submodule"}),
+        ("mine/physics/forces.py", "FORCE = 1", "FORCE = 2", {"packaged", "submodule"}),
+        ("mine/envs.py", "REWARD = 1", "REWARD = 1  # per step", set()),
+        ("apart.py", "REWARD = 1", "REWARD = 5", {"alone"}),
+        ("unread.py", "NUMBER = 1", "NUMBER = 5", set()),
+        ("assets/my.xml", "<mujoco/>", "<mujoco></mujoco>", {"modelled"}),
+        ("assets/other.xml", "<mujoco/>", "<mujoco></mujoco>", set()),
+        ("assets/terrain.csv", "0", "1", {"modelled"}),
+    ],
+)
+def test_a_change_of_a_task_s_code_or_files_is_noticed(own_digests, file, old, new, stale):
+    before, path = own_digests(), Path(file)
+    path.write_text(path.read_text().replace(old, new))
+    assert {task for task, text in own_digests().items() if text != before[task]} == stale
+
+
+def test_a_single_module_s_digest_is_that_of_its_imports(own_digests):
+    text = OWN["single.py"].encode()
+    assert own_digests()["single"] == f"{hashlib.md5(meaning(text).encode()).hexdigest()}  single.py\n"
+
+
+def test_a_task_s_code_that_is_no_python_is_one_sentence(own_digests):
+    Path("mine/other.py").write_text("OTHER = (\n")
+    with pytest.raises(UserError, match=r"other\.py, line 1: not valid Python"):
+        own_digests()
 
 
 def test_a_mistake_in_the_parameters_is_the_bridge_s_error_too(hooks, tmp_path, monkeypatch):

@@ -91,5 +91,7 @@ def test_a_time_limit_that_nobody_knows_of_is_refused():
     """An episode that its own step truncates, where exact returns would take the time limit for unknown or another."""
     checkpoint = make_checkpoint("tests.rl.strange:Strange-v0")
     strange = Environment("tests.rl.strange:Strange-v0", {"truncates_at": 6})
-    with pytest.raises(UserError, match=r"Strange-v0.*after 6 steps.*None"):
+    with pytest.raises(
+        UserError, match=r"Strange-v0', stream 0, step 5: .*after 6 steps, but no time limit is known"
+    ):
         list(fork_stream(replace(checkpoint, environment=strange), [0, 3, 20], 2, 5))

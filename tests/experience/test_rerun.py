@@ -217,20 +217,3 @@ def test_a_rerun_that_is_not_the_training_is_refused():
     other = records | {"step_norm": records["step_norm"] + np.array([0, 1e-12])}
     with pytest.raises(UserError, match="iteration 1 of seed 5 on 'Hopper-v5' gives step_norm"):
         check_records(HOPPER, 1, [3, 5], records, other)
-
-
-@pytest.mark.parametrize("is_global", [False, True])
-def test_an_environment_that_draws_from_a_global_generator_is_refused(is_global):
-    """An environment that draws from numpy's global generator, which no seed of its own sets."""
-    environment = Environment("tests.rl.strange:Strange-v0", {"is_global": is_global})
-    chosen = settings("trpo", **ALGOS["trpo"])
-    state, purposes = new_agents(environment, chosen, [0, 1])
-    ((_, recorded),) = train(environment, state, chosen, purposes, range(1))
-    _, records, _, _ = rerun_iteration(environment, state, chosen, purposes, 0, 10)
-    if is_global:
-        with pytest.raises(
-            UserError, match=r"iteration 0 of seed 5 on '.*Strange-v0' gives .* when it is run again"
-        ):
-            check_records(environment, 0, [5, 7], records, recorded)
-    else:
-        check_records(environment, 0, [5, 7], records, recorded)

@@ -1,5 +1,7 @@
 """Training: the same bits in every stack and after every interruption, a known optimum found, and divergence told."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import gymnasium
@@ -21,7 +23,7 @@ from pgprim.experience.train import (
 from pgprim.rl.rates import learning_rate
 from pgprim.rl.value import values
 from pgprim.store.checkpoints import load_checkpoint, save_checkpoint
-from pgprim.types.checkpoint import Checkpoint, stack_agents
+from pgprim.types.checkpoint import Checkpoint, Moments, stack_agents
 from pgprim.types.environment import Environment
 from pgprim.types.errors import UserError
 from pgprim.types.rollouts import Finals, Rollout
@@ -301,10 +303,9 @@ def test_rewards_that_never_change_train_on_with_finite_numbers(algo, rew):
     assert not records["num_episodes"].any()
 
 
-@pytest.mark.parametrize("scale", [1e-6, 1e4, 1e8])
-@pytest.mark.parametrize("algo", ["ppo_m", "trpo"])
-def test_the_unit_of_the_rewards_is_no_divergence(algo, scale):
-    """Whether a reward is counted in cents or in millions."""
+@contextmanager
+def pendulum_paid_in(scale: float) -> Iterator[Environment]:
+    """Pendulum with its rewards in another unit."""
     env_id = "pgprim-test/Scaled-v0"
     gymnasium.register(
         env_id,
@@ -314,11 +315,55 @@ def test_the_unit_of_the_rewards_is_no_divergence(algo, scale):
         max_episode_steps=60,
     )
     try:
-        _, records = run(
-            Environment(env_id), settings(algo, pairs=240, minibatches=5, value_epochs=1), [0], range(3)
-        )
+        yield Environment(env_id)
     finally:
         del gymnasium.registry[env_id]
+
+
+@pytest.mark.parametrize("scale", [2.0**-20, 2.0**14])
+def test_with_normalised_rewards_agents_are_the_same_whatever_the_unit(scale):
+    """To the bit: a power of two scales rewards, their sums and deviations without rounding.
+
+    From the second reward of a training on, since the first has no deviation to be divided by.
+    """
+    chosen = settings("ppo", pairs=240, minibatches=5, value_epochs=2, policy_epochs=2)
+    with pendulum_paid_in(1.0) as environment:
+        begun, _ = run(environment, chosen, [0], range(1))
+        plain, plain_records = run(environment, chosen, [0], range(1, 3), begun)
+    seen = begun.rew_moments
+    scaled = Moments(seen.count, scale * seen.mean, scale**2 * seen.m2)
+    with pendulum_paid_in(scale) as environment:
+        state, records = run(environment, chosen, [0], range(1, 3), replace(begun, rew_moments=scaled))
+    for name, array in examples.arrays(plain).items():
+        units = {"rew_moments.mean": scale, "rew_moments.m2": scale**2}.get(name, 1.0)
+        np.testing.assert_array_equal(examples.arrays(state)[name], units * array, err_msg=name)
+    for name, numbers in plain_records.items():
+        units = scale if name in ("return_mean", "return_std") else 1.0
+        np.testing.assert_allclose(records[name], units * numbers, rtol=1e-12, err_msg=name)
+    assert (records["step_norm"] > 0).all()
+
+
+@pytest.mark.parametrize("scale", [2.0**-2, 2.0**14])
+@pytest.mark.parametrize("algo", ["ppo_m", "trpo"])
+def test_where_v_is_zero_the_policy_s_step_is_the_same_whatever_the_unit(algo, scale):
+    """Without normalised rewards, too, because advantages are (Eq. 15); V, which is in the rewards' unit, is not."""
+    chosen = settings(algo, pairs=240, minibatches=5, value_epochs=1)
+    after = []
+    for unit in (1.0, scale):
+        with pendulum_paid_in(unit) as environment:
+            state, purposes = new_agents(environment, chosen, [0])
+            state = replace(state, phi=torch.zeros_like(state.phi))
+            after += [new for new, _ in train(environment, state, chosen, purposes, range(1))]
+    assert torch.equal(after[1].theta, after[0].theta) and not torch.equal(after[0].theta, state.theta)
+    assert not torch.equal(after[1].phi, after[0].phi)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e4, 1e8])
+@pytest.mark.parametrize("algo", ["ppo_m", "trpo"])
+def test_the_unit_of_the_rewards_is_no_divergence(algo, scale):
+    """Whether a reward is counted in cents or in millions."""
+    with pendulum_paid_in(scale) as environment:
+        _, records = run(environment, settings(algo, pairs=240, minibatches=5, value_epochs=1), [0], range(3))
     for name, numbers in records.items():
         assert np.isfinite(numbers).all() or (name == "policy_lr" and algo == "trpo"), name
     assert (records["step_norm"] > 0).all()

@@ -58,8 +58,11 @@ def make_checkpoint(settings, seed=0, iteration=150, num_obs=NUM_OBS, num_act=NU
     )
 
 
-def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=1):
-    """Experience with the agent's own actions; rewards that depend on them; ends of both kinds at random."""
+def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=1, limit=None):
+    """Experience with the agent's own actions; rewards that depend on them; ends of both kinds at random.
+
+    With a time limit, it alone truncates episodes.
+    """
     rng = np.random.default_rng(seed)
     num_obs, num_act = checkpoint.num_obs, checkpoint.num_act
     net = policy_net(num_obs, num_act, tuple(checkpoint.settings["hidden"]))
@@ -70,8 +73,14 @@ def make_rollouts(path, checkpoint, num_streams, num_pairs, end_rate=0.02, seed=
     act = (mu.reshape(*shape, num_act) + rng.standard_normal((*shape, num_act))).astype(np.float32)
     rew = act[..., 0] * np.sin(obs[..., 0]) - np.square(act).sum(-1) + rng.standard_normal(shape)
     terminated, truncated = rng.random((2, *shape)) < end_rate
+    if limit is not None:
+        age = np.zeros(num_streams, int)
+        for t in range(num_pairs):
+            age += 1
+            truncated[:, t] = (age == limit) & ~terminated[:, t]
+            age[terminated[:, t] | truncated[:, t]] = 0
     attrs = {name: getattr(checkpoint, name) for name in ("task", "env_id", "algo", "seed", "iteration")}
-    attrs["time_limit"] = None
+    attrs["time_limit"] = limit
     with RolloutWriter(path, num_streams, num_pairs, num_obs, num_act, attrs) as writer:
         for start in range(0, num_pairs, BLOCK):
             piece = slice(start, start + BLOCK)

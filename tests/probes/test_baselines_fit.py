@@ -112,7 +112,7 @@ def test_a_fit_goes_on_from_where_it_starts():
 def test_returns_are_the_definition_and_unsettled_ones_are_left_out(tmp_path, settings, num_pairs):
     """A plain loop from the end of each stream, in double precision; by time alone a pair is left out."""
     beyond, limit, checkpoint = 40, 90, make_checkpoint(settings)
-    rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, 4, 900, end_rate=0.01)
+    rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, 4, 900, end_rate=0.01, limit=limit)
     found = read_returns(
         checkpoint, rollouts.blocks(slice(1, 4), num_pairs + 1, 256), num_pairs, limit, beyond
     )
@@ -165,9 +165,9 @@ def test_returns_are_the_definition_and_unsettled_ones_are_left_out(tmp_path, se
 
 def test_groups_of_streams_are_joined_in_order(tmp_path):
     checkpoint = make_checkpoint(PPO)
-    rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, 4, 600)
-    whole = read_returns(checkpoint, rollouts.blocks(), 600, None, 50)
-    parts = [read_returns(checkpoint, rollouts.blocks(slice(k, k + 2)), 600, None, 50) for k in (0, 2)]
+    rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, 4, 600, limit=70)
+    whole = read_returns(checkpoint, rollouts.blocks(), 600, 70, 50)
+    parts = [read_returns(checkpoint, rollouts.blocks(slice(k, k + 2)), 600, 70, 50) for k in (0, 2)]
     joined = merge_returns(parts)
     assert joined.num_left_out == whole.num_left_out
     for name in ("obs", "ret", "val", "norm"):

@@ -8,7 +8,7 @@ from pgprim.core.gaussian import log_prob
 from pgprim.core.mlp import forward, policy_net, value_net
 from pgprim.core.surrogate import normalise_advantage
 from pgprim.probes.baselines import measure
-from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, floor
+from pgprim.probes.baselines.measure import BASELINES, SUBTRACTED, pair_variances
 from pgprim.rl.algorithms import make_settings
 from pgprim.store.datasets import load_dataset, open_store, save_dataset, save_store
 from pgprim.types.fit import NUMBERS, Fit
@@ -119,7 +119,7 @@ def _relative_error(found, expected):
 def measured(request, tmp_path_factory):
     checkpoint = make_checkpoint(request.param)
     path = tmp_path_factory.mktemp("baselines") / "r.zarr"
-    rollouts = make_rollouts(path, checkpoint, TRIALS + TRUTH, PAIRS)
+    rollouts = make_rollouts(path, checkpoint, TRIALS + TRUTH, PAIRS, limit=LIMIT)
     fit = make_fit(checkpoint)
     books = [_ByTheBook(checkpoint, fit, everything(rollouts), k) for k in range(TRIALS + TRUTH)]
     return checkpoint, fit, rollouts, *run(checkpoint, fit, rollouts, PARAMS), books
@@ -186,7 +186,7 @@ def test_the_variance_per_pair_is_the_definition(measured):
     )
 
 
-def test_the_floor_is_of_weighted_squares_and_constants_do_not_matter():
+def test_the_variance_is_of_weighted_squares_and_constants_do_not_matter():
     rng = np.random.default_rng(0)
     weight, ret = rng.uniform(1, 3, (3, 50)), rng.standard_normal((3, 50))
     residuals = [ret + 5, ret - 0.2 * weight + 7, ret - 0.3 * weight, 0.1 * ret]
@@ -195,14 +195,16 @@ def test_the_floor_is_of_weighted_squares_and_constants_do_not_matter():
         rows = [[np.ones_like(e), e, weight, weight * e, weight * e**2] for e in errors]
         return np.array(rows).sum(-1).swapaxes(1, 2)
 
-    ratios, shares = floor(sums(residuals), 0.95)
+    ratios, shares = pair_variances(sums(residuals), 0.95)
     variance = [(weight * (e - e.mean()) ** 2).mean() for e in residuals[:3]]
     variance.append((weight * residuals[3] ** 2).mean())
     np.testing.assert_allclose([ratio.value for ratio in ratios], np.array(variance) / variance[0])
     expected = (variance[0] - np.array(variance)) / (variance[0] - variance[3])
     np.testing.assert_allclose([share.value for share in shares], expected, atol=1e-12)
     moved = [e + shift for e, shift in zip(residuals, (100, -3, 2, 0), strict=True)]
-    np.testing.assert_allclose(np.array(floor(sums(moved), 0.95)), np.array((ratios, shares)), atol=1e-8)
+    np.testing.assert_allclose(
+        np.array(pair_variances(sums(moved), 0.95)), np.array((ratios, shares)), atol=1e-8
+    )
 
 
 def test_returns_that_never_vary_leave_nothing_to_reduce():
@@ -211,14 +213,14 @@ def test_returns_that_never_vary_leave_nothing_to_reduce():
     weight, ret = rng.uniform(1, 3, (3, 50)), np.full((3, 50), 0.1)
     residuals = [ret, ret - 0.3 * weight, ret, ret - 0.1]
     rows = [[np.ones_like(e), e, weight, weight * e, weight * e**2] for e in residuals]
-    ratios, shares = floor(np.array(rows).sum(-1).swapaxes(1, 2), 0.95)
+    ratios, shares = pair_variances(np.array(rows).sum(-1).swapaxes(1, 2), 0.95)
     assert np.isnan(np.array(ratios)).all() and np.isnan(np.array(shares)).all()
 
 
 def test_baselines_that_are_the_same_agree_to_the_bit(tmp_path):
     """With V in place of V*: no difference, and no interval around it."""
     checkpoint = make_checkpoint(PPO)
-    rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
+    rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS, limit=LIMIT)
     phi = checkpoint.state.phi
     same = Fit(**vars(make_fit(checkpoint)) | {"true": phi, "optimal": phi})
     vectors, numbers = run(checkpoint, same, rollouts, PARAMS)
@@ -235,7 +237,7 @@ def test_baselines_that_are_the_same_agree_to_the_bit(tmp_path):
 @pytest.mark.parametrize(("block", "group"), [(64, 40), (4096, 3)])
 def test_the_size_of_blocks_is_a_matter_of_rounding(tmp_path, monkeypatch, block, group):
     checkpoint = make_checkpoint(TRPO)
-    rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
+    rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, PAIRS, limit=LIMIT)
     usual, _ = run(checkpoint, make_fit(checkpoint), rollouts, PARAMS)
     monkeypatch.setattr(measure, "BLOCK", block)
     monkeypatch.setattr(measure, "GROUP", group)
@@ -260,7 +262,7 @@ def test_results_are_described_and_come_back_the_same(measured, tmp_path):
     )
 
 
-def test_without_a_settled_return_there_is_no_floor(tmp_path):
+def test_without_a_settled_return_there_is_no_variance(tmp_path):
     checkpoint = make_checkpoint(PPO)
     rollouts = make_rollouts(tmp_path / "r.zarr", checkpoint, TRIALS + TRUTH, 300, end_rate=0.0)
     chosen = PARAMS | {"budgets": [100, 300], "pairs": 200, "beyond": 101}

@@ -8,7 +8,7 @@ from pgprim.types.errors import UserError
 from tests.plotting import drawn
 from tests.plotting.synthetic import record, records
 
-PARAMS = {"plot": {"seeds": 10, "published": {}}}
+PARAMS = {"plot": {"seeds": 10, "level": 0.95, "published": {}}}
 
 
 def dataset(**kwargs):
@@ -42,6 +42,18 @@ def test_ten_seeds_have_an_interquartile_mean_with_a_band_inside_their_range():
     assert np.all((high - low)[1:] > 0)
 
 
+def test_the_band_has_the_level_of_the_parameters():
+    records = combine({"a": record("hopper", "ppo", range(10), 20)})
+    widths = []
+    for level in (0.5, 0.95):
+        ds = select("fig8", records, PARAMS | {"plot": PARAMS["plot"] | {"level": level}})
+        assert ds.attrs["level"] == level
+        assert ds.seeds_mean_ci.attrs["long_name"].startswith(f"{100 * level:g} % interval")
+        widths.append(ds.seeds_mean_ci.diff("bound").values)
+    has_band = widths[1] > 0
+    assert has_band.any() and (widths[0] < widths[1])[has_band].all()
+
+
 def test_one_seed_that_failed_does_not_rule_the_mean():
     one = record("hopper", "ppo", range(10), 20)
     before = select("fig8", combine({"a": one}), PARAMS).seeds_mean.squeeze()
@@ -61,7 +73,7 @@ def test_at_most_so_many_seeds_are_drawn_but_all_are_averaged():
     ds = select(
         "fig8",
         combine({"a": record("hopper", "ppo", range(12), 20)}),
-        {"plot": {"seeds": 2, "published": {}}},
+        {"plot": PARAMS["plot"] | {"seeds": 2}},
     )
     (panel,) = plot(ds).axes
     assert drawn.labels(panel) == {"ppo 0", "ppo 1", "ppo mean"}
@@ -119,7 +131,7 @@ def test_other_results_are_refused():
 
 def test_published_returns_are_marked_at_the_right_and_at_the_top_if_far_above():
     published = {"hopper": {"ppo": 60.0, "trpo": 1e9}}
-    ds = select("fig8", combine(records(iterations=30)), {"plot": {"seeds": 10, "published": published}})
+    ds = select("fig8", combine(records(iterations=30)), {"plot": PARAMS["plot"] | {"published": published}})
     panels = plot(ds).axes
     for panel, task in zip(panels, ds.task.values, strict=True):
         marked = [label for label in drawn.labels(panel) if label.endswith("published")]

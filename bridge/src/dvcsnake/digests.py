@@ -6,8 +6,8 @@ inside the package, so no import can be forgotten. A change that is declared to 
 does not change it either.
 
 `data/code/stages/train.txt`, for instance, has one line `<md5>  <module>` for `stages/train.py` and for each module
-that it imports, directly or not. A project's hooks may name more such files (`Hooks.extra_digests`), of Python files
-inside or outside the package.
+that it imports, directly or not. A project's hooks may name more such files (`Hooks.extra_digests`), of files inside or
+outside the package. A file that is not Python counts by its bytes.
 """
 
 import ast
@@ -74,7 +74,7 @@ def project_digests(
     inside = {
         name: modules
         for name, modules in extra.items()
-        if all(path.is_relative_to(package) for path in modules)
+        if all(path.is_relative_to(package) and path.suffix == ".py" for path in modules)
     }
     key = [_state(package), {name: [str(module) for module in modules] for name, modules in inside.items()}]
     texts = recall(
@@ -137,11 +137,17 @@ def digests(package: Path) -> dict[str, str]:
 
 
 def digest_of(name: str, modules: Iterable[Path], package: Path) -> str:
-    """The digest of several Python files together, which may lie outside the package."""
+    """The digest of several files together, which may lie outside the package.
+
+    Of a Python file it covers the import closure, of any other file its bytes.
+    """
     paths: dict[Path, str] = {}
     for module in modules:
         if not module.is_file():
             raise UserError(f"{module}, whose code belongs in the digest {name}, does not exist")
+        if module.suffix != ".py":
+            paths[module] = Path(os.path.relpath(module, package.parent)).as_posix()
+            continue
         home = package.parent if module.is_relative_to(package) else import_root(module)
         for path in closure(module, package, partial(imports, package=package, home=home)):
             anchor = package if path.is_relative_to(package) else home
@@ -319,11 +325,13 @@ def _counted(path: Path, name: str, package: Path) -> str:
 
 @cache
 def _meaning(path: Path, _mtime_ns: int) -> str:
-    return digest_of_meaning(path.read_bytes())
+    content = path.read_bytes()
+    return digest_of_meaning(content) if path.suffix == ".py" else _md5(content)
 
 
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+def _md5(text: str | bytes) -> str:
+    content = text.encode() if isinstance(text, str) else text
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _says_something(path: Path, package: Path) -> bool:

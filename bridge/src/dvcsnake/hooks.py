@@ -64,7 +64,7 @@ class Hooks:
         check: Raises `UserError` if the parameters are wrong; it is called before anything runs.
         seconds: CPU time that each stage takes, None where it is not known [s].
         extra_digests: Digest files beyond one per module, from the parameters: for a file below `code`, the Python
-            files whose import closures it covers. They may lie outside the package.
+            files whose import closures it covers, and other files. They may lie outside the package.
     """
 
     package: str | None = None

@@ -60,7 +60,9 @@ def changes(root: Path, package: str, name: str, before: str) -> list[str]:
 
 
 def _find(root: Path, package: str, name: str) -> Path | None:
-    return next((path for path in (root / package / name, root / name) if path.is_file()), None)
+    """A module's file; None if it is gone, or the digest's line is of a file that is not Python."""
+    places = (root / package / name, root / name) if name.endswith(".py") else ()
+    return next((path for path in places if path.is_file()), None)
 
 
 def _kept(root: Path, digest: str) -> Mapping[str, str] | None:

@@ -48,11 +48,12 @@ from pgprim.types.agent import Settings
 from pgprim.types.checkpoint import Checkpoint
 from pgprim.types.fit import NUMBERS, Fit
 from pgprim.types.levels import LEVEL
+from pgprim.types.rollouts import require_limit
 
 BASELINES = ("zero", "value", "true")
 DIFFERENCES = (("value", "zero"), ("true", "value"), ("true", "zero"))
 SUBTRACTED = (*BASELINES, "optimal")
-"""What is subtracted from returns for the floor: b* as well."""
+"""Subtrahends of the returns whose variances per pair are compared: the baselines and b*."""
 
 ROUNDING = 1e-9
 """Variance of returns, relative to their second moment, below which it is rounding and they count as constant."""
@@ -283,6 +284,9 @@ def collect(inputs: Inputs, fit: Fit, chosen: dict, progress: tqdm) -> xr.Datase
         fit: V* and b* of the checkpoint.
         chosen: The block `baselines` of the parameter file.
         progress: Called with the number of finished pairs.
+
+    Raises:
+        UserError: An episode of a trial is truncated other than by the time limit.
     """
     checkpoint, rollouts = inputs.checkpoint, inputs.rollouts
     num_trials, limit = inputs.trials, inputs.time_limit
@@ -294,6 +298,9 @@ def collect(inputs: Inputs, fit: Fit, chosen: dict, progress: tqdm) -> xr.Datase
     for streams in _groups(0, num_trials):
         networks = {"true": fit.true, "optimal": fit.optimal}
         views = read_views(checkpoint, networks, rollouts, streams, longest)
+        own = views["value"]
+        lengths = elapsed_steps(own.ended) + 1
+        require_limit(checkpoint.environment.id, limit, own.truncated, lengths, streams.start)
         sums.append(prefix_sums(theta, net, views, budgets, settings))
         residuals.append(residual_sums(theta, net, views, settings, limit, chosen["beyond"]))
         ret = baseline_advantages(views, "zero", 1.0, piece, settings)
@@ -336,7 +343,7 @@ def compare(checkpoint: Checkpoint, fit: Fit, vectors: xr.Dataset, level: float)
     ]
     unbiased = vectors.lam.values.tolist().index(1.0)
     errors = bias_variance(vectors.lam_grad.values, unbiased, level)
-    variances, shares = floor(vectors.residual_sums.values, level)
+    variances, shares = pair_variances(vectors.residual_sums.values, level)
     returned = vectors.return_grad.values
     intervals = {
         "cosine": agreement,
@@ -361,7 +368,7 @@ def compare(checkpoint: Checkpoint, fit: Fit, vectors: xr.Dataset, level: float)
     return label(variables, ESTIMATES | COORDS, coords, attrs, agent_of(checkpoint))
 
 
-def floor(
+def pair_variances(
     sums: Float64[np.ndarray, "subtracted trial sum"], level: float
 ) -> tuple[list[Interval], list[Interval]]:
     """The variance per pair with each baseline, and its share of the reduction from no baseline to b*.

@@ -38,7 +38,8 @@ def measure(inputs: Inputs, params: dict) -> Measured:
         params: The fields of `FitSettings`.
 
     Raises:
-        UserError: There are too few streams, or none of their returns is complete.
+        UserError: There are too few streams, none of their returns is complete, or an episode is truncated other than by
+            the time limit.
     """
     checkpoint, rollouts, chosen = inputs.checkpoint, inputs.rollouts, FitSettings(**params)
     trials, streams = inputs.trials, rollouts.num_streams
@@ -81,6 +82,6 @@ def _read(inputs: Inputs, streams: range, num_pairs: int, beyond: int, progress:
         some = slice(start, min(start + GROUP, streams.stop))
         # One more pair, with whose value the return of the last one bootstraps.
         blocks = inputs.rollouts.blocks(some, num_pairs + 1, BLOCK)
-        parts.append(read_returns(inputs.checkpoint, blocks, num_pairs, inputs.time_limit, beyond))
+        parts.append(read_returns(inputs.checkpoint, blocks, num_pairs, inputs.time_limit, beyond, start))
         progress.update((some.stop - some.start) * num_pairs)
     return merge_returns(parts)

@@ -24,7 +24,7 @@ from pgprim.rl.algorithms import make_settings
 from pgprim.rl.networks import make_policy
 from pgprim.rl.value import values
 from pgprim.types.checkpoint import Checkpoint
-from pgprim.types.rollouts import Rollout
+from pgprim.types.rollouts import Rollout, require_limit
 
 STEPS = 512
 """Pairs of a stream whose scores are taken at once."""
@@ -91,7 +91,12 @@ class Fitted:
 
 
 def read_returns(
-    checkpoint: Checkpoint, blocks: Iterable[Rollout], num_pairs: int, limit: int | None, beyond: int
+    checkpoint: Checkpoint,
+    blocks: Iterable[Rollout],
+    num_pairs: int,
+    limit: int | None,
+    beyond: int,
+    first: int = 0,
 ) -> Returns:
     """The pairs of some streams with complete returns.
 
@@ -105,16 +110,22 @@ def read_returns(
         num_pairs: Pairs of each stream at which returns are cut.
         limit: Pairs after which the time limit ends an episode; None where there is no limit.
         beyond: Pairs that must fit before a time limit and the stream's end (`core.time_in_episode`).
+        first: Number of the first stream.
+
+    Raises:
+        UserError: An episode is truncated other than by the time limit.
     """
     settings = make_settings(checkpoint.settings)
     net = make_policy(settings, checkpoint.num_obs, checkpoint.num_act)
     seen = join(see(checkpoint, blocks), num_pairs)
+    elapsed = elapsed_steps(seen.ended)
+    require_limit(checkpoint.environment.id, limit, seen.truncated, elapsed + 1, first)
     obs, act = torch.from_numpy(seen.obs), torch.from_numpy(seen.act)
     norms = [
         squared_score_norms(checkpoint.state.theta, net, obs[:, k : k + STEPS], act[:, k : k + STEPS])
         for k in range(0, obs.shape[1], STEPS)
     ]
-    settled = torch.from_numpy(has_room(elapsed_steps(seen.ended), limit, beyond))
+    settled = torch.from_numpy(has_room(elapsed, limit, beyond))
     return Returns(
         obs[settled],
         torch.from_numpy(returns(seen, settings, cut=False)).float()[settled],

@@ -28,6 +28,9 @@ Verdict = Literal["reproduced", "not reproduced", "inconclusive", "mixed"]
 COSINE, SHARE = (-1, 1), (0, 1)
 """Ranges of bounded quantities; intervals are clipped to them."""
 
+SLACK = 1e-4
+"""Relative excess of a KL divergence over δ that counts as rounding of the backtracked step."""
+
 
 class Evidence(NamedTuple):
     """The effect of one row.

@@ -12,6 +12,7 @@ import xarray as xr
 
 from pgprim.plotting.choose import trained
 from pgprim.report.claims.claim import (
+    SLACK,
     Claim,
     Evidence,
     Params,
@@ -85,7 +86,7 @@ def _baseline_gain_at_budget(ds: xr.Dataset, params: Mapping[str, Any]) -> Strat
 
 def _keeps_delta(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
     trpo = ds.sel(algo=ds.algo == "trpo", part="train")
-    return _kinds((trpo.kl_mean <= trpo.delta * (1 + 1e-4)).mean("iteration"))
+    return _kinds((trpo.kl_mean <= trpo.delta * (1 + SLACK)).mean("iteration"))
 
 
 def _kl_on_fresh_pairs(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:

@@ -5,16 +5,21 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from pgprim.report.claims.claim import Claim, Evidence, Params, Results, per_agent_kind, share_of_agents
+from pgprim.report.claims.claim import (
+    SLACK,
+    Claim,
+    Evidence,
+    Params,
+    Results,
+    per_agent_kind,
+    share_of_agents,
+)
 
 NEARLY_ALL = 0.95
 """Share of iterations in which an agent must keep a bound, for claims that it keeps it."""
 
 MOSTLY = 0.5
 """Share of iterations in which an agent must break a bound, for claims that it breaks it."""
-
-SLACK = 1e-4
-"""Relative excess of a KL divergence over δ that counts as rounding of the backtracked step."""
 
 FIGURE = {"": "trust_region"}
 

@@ -21,7 +21,6 @@ from pgprim.plotting.style import ABOVE, ALL, ONE, PUBLISHED, look, style
 from pgprim.store.labelled import BOUNDS
 
 FIGURES = ("fig8",)
-LEVEL = 0.95
 COLUMNS = 3
 FEWEST = 5
 """Seeds from which on a mean over them has an interval: that of fewer covers too seldom."""
@@ -43,17 +42,19 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     Args:
         figure: One of `FIGURES`.
         ds: All training records that are to be drawn.
-        params: The parameter file; only `plot.seeds` and `plot.published` are used.
+        params: The parameter file; only `plot.level`, `plot.seeds` and `plot.published` are used.
 
     Raises:
         UserError: If `ds` does not hold training records.
     """
     ds = choose(ds, ["return_mean"])
     ds, width = average_iterations(ds, POINTS)
+    level = params["plot"]["level"]
     mean, ends = xr.apply_ufunc(
         _over_seeds,
         ds.return_mean,
-        input_core_dims=[["seed"]],
+        level,
+        input_core_dims=[["seed"], []],
         output_core_dims=[[], ["bound"]],
         vectorize=True,
     )
@@ -61,7 +62,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     # The definition is too long for an axis, so it moves to the attribute that CF conventions have for definitions.
     short = {"long_name": "mean episode return", "comment": ds.return_mean.attrs["long_name"]}
     published = published_returns(params["plot"]["published"], ds.task.values, ds.algo.values)
-    between = f"{100 * LEVEL:g} % interval between agents of the interquartile mean over seeds"
+    between = f"{100 * level:g} % interval between agents of the interquartile mean over seeds"
     return ds.assign(
         return_mean=ds.return_mean.assign_attrs(short),
         seeds_mean=mean.assign_attrs(
@@ -70,12 +71,12 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         seeds_mean_ci=ends.assign_coords(bound=list(BOUNDS)).assign_attrs(units, long_name=between),
         published=(("task", "algo"), published, units | {"long_name": PUBLISHED_RETURN[0]}),
         drawn_seeds=((), params["plot"]["seeds"], {"long_name": "most seeds drawn one by one", "units": "1"}),
-    ).assign_attrs(figure=figure, level=LEVEL, iterations_per_point=width)
+    ).assign_attrs(figure=figure, level=level, iterations_per_point=width)
 
 
-def _over_seeds(returns: np.ndarray) -> tuple[float, np.ndarray]:
+def _over_seeds(returns: np.ndarray, level: float) -> tuple[float, np.ndarray]:
     """The interquartile mean of the seeds that have a number, and the ends of its interval."""
-    mean, *ends = interquartile_mean([returns], LEVEL, np.random.default_rng(0), num_resamples=1000)
+    mean, *ends = interquartile_mean([returns], level, np.random.default_rng(0), num_resamples=1000)
     return mean, np.array(ends if np.isfinite(returns).sum() >= FEWEST else [np.nan, np.nan])
 
 
