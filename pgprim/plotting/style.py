@@ -71,7 +71,7 @@ DASHES = {
     "level": (0, (1, 1.3)),
     "formula": (0, (6, 1.5, 1, 1.5)),
     "paper": (0, (7, 2)),
-    "corrected": (0, (4, 1.2, 1, 1.2, 1, 1.2)),
+    "corrected": (0, (1.6, 0.9)),
 }
 """How a line came about.
 

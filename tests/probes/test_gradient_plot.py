@@ -58,8 +58,22 @@ def test_a_row_per_task_named_and_labelled_from_attributes():
 
 
 def test_the_truths_size_is_said():
-    assert "truth from 500K pairs" in drawn.texts(plot(dataset("fig2")))
-    assert TRUTH_PAIRS == 500_000
+    ds = dataset("fig2")
+    assert "truth from 450K pairs" in drawn.texts(plot(ds))
+    np.testing.assert_allclose(ds.truth_pairs, TRUTH_PAIRS * 9 / 10)  # the other nine of ten trials
+
+
+def test_a_cosine_to_an_unreliable_truth_is_not_corrected():
+    parts = combine(estimates(seeds=(0, 1)))
+    parts.truth_reliability.loc[{"seed": 1}] = 0.49
+    parts.truth_reliability.loc[{"seed": 0, "algo": "trpo"}] = np.nan
+    panel = plot(select("fig2", parts, PARAMS)).axes[1]
+    drawn_points = {
+        f"{algo} {seed}": int(np.isfinite(drawn.lines(panel, f"{algo} {seed}")[1][:, 1]).sum())
+        for algo in ("ppo", "trpo")
+        for seed in (0, 1)
+    }
+    assert drawn_points == {"ppo 0": len(BUDGETS), "ppo 1": 0, "trpo 0": 0, "trpo 1": 0}
 
 
 def test_missing_combinations_stay_blank():
@@ -182,6 +196,20 @@ def test_a_curve_shows_what_the_median_noise_scale_predicts():
             (curve,) = drawn.lines(panel, "trpo guide")
             n, scale = curve[:, 0], float(np.median(scales))
             np.testing.assert_allclose(curve[:, 1], (n / (n + scale)) ** power)
+
+
+def test_a_curve_follows_the_seeds_that_reach_a_budget():
+    parts = combine(estimates(algos=("ppo",), iterations=(150,)))
+    reach = 2048
+    for name in ("cosine", "noise_scale"):
+        parts[name].loc[{"seed": [1, 2], "budget": parts.budget[parts.budget > reach]}] = np.nan
+    (panel,) = plot(select("fig1", parts, PARAMS)).axes
+    common, beyond = drawn.lines(panel, "ppo guide")
+    own = [float(parts.noise_scale.sel(seed=0, budget=BUDGETS[-1]).squeeze())]
+    own += [float(parts.noise_scale.sel(seed=seed, budget=reach).squeeze()) for seed in (1, 2)]
+    np.testing.assert_allclose(common[:, 1], expected_cosine(common[:, 0], np.median(own)))
+    np.testing.assert_allclose(beyond[:, 1], expected_cosine(beyond[:, 0], own[0]))
+    assert common[-1, 0] == beyond[0, 0] == pytest.approx(reach)
 
 
 def test_the_pairs_of_training_are_named_at_their_line():

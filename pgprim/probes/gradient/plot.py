@@ -43,10 +43,20 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         UserError: If `ds` does not hold this probe's estimates.
     """
     if figure in _KINDS:
-        return with_guide(select_cosines(figure, ds, params, [_KINDS[figure]], "noise_scale"))
+        kind = _KINDS[figure]
+        trials = ["num_trials"] if kind.corrected else []
+        chosen = with_guide(select_cosines(figure, ds, params, [kind], "noise_scale", *trials))
+        return _with_truths(chosen) if trials else chosen
     chosen = select_cosines(figure, ds, params, [AGREEMENT], *_SCALES)
     names = [*_SCALES, *(f"{name}_ci" for name in _SCALES if f"{name}_ci" in chosen)]
     return chosen.assign({f"curve_{name}": at_largest_budget(chosen, name) for name in names})
+
+
+def _with_truths(ds: xr.Dataset) -> xr.Dataset:
+    """The dataset with `truth_pairs` of one trial at each budget: of n trials that share the pool out, those of n − 1."""
+    pairs = ds.truth_pairs * (1 - 1 / ds.num_trials)
+    attrs = {"long_name": "state-action pairs of the truth of one estimate", "units": "pairs"}
+    return ds.drop_vars("num_trials").assign(truth_pairs=pairs.assign_attrs(attrs))
 
 
 def plot(ds: xr.Dataset) -> Figure:
