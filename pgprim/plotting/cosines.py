@@ -1,6 +1,6 @@
 """Cosines against budget, as in Figs. 1, 2, 9 and 10: the common part of the figures of gradients and steps."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,14 +105,21 @@ def at_largest_budget(ds: xr.Dataset, name: str) -> xr.DataArray:
 
 
 def with_guide(ds: xr.Dataset) -> xr.Dataset:
-    """The dataset of a figure of cosines, with `guide` [pairs] instead of `noise_scale`.
+    """The dataset of a figure of cosines, with `guide_of` instead of `noise_scale`."""
+    return ds.drop_vars(["noise_scale", "noise_scale_ci"], errors="ignore").assign(guide=guide_of(ds))
 
-    `guide` is the noise scale of the drawn curve at each budget: of the seeds that reach that budget, the median of
-    the noise scales at their largest budgets. So a curve follows the same agents as the lines beside it.
+
+def guide_of(ds: xr.Dataset) -> xr.DataArray:
+    """Noise scale of the drawn curve at each budget [pairs].
+
+    Of the seeds that reach that budget it is the median of the noise scales at their largest budgets. So a curve
+    follows the same agents as the lines beside it.
+
+    Args:
+        ds: `noise_scale` over `DIMS`.
     """
     scale = at_largest_budget(ds, "noise_scale")
-    guide = over_seeds(scale.where(ds.noise_scale.notnull()).assign_attrs(scale.attrs))
-    return ds.drop_vars(["noise_scale", "noise_scale_ci"], errors="ignore").assign(guide=guide)
+    return over_seeds(scale.where(ds.noise_scale.notnull()).assign_attrs(scale.attrs))
 
 
 def plot_cosines(
@@ -187,12 +194,8 @@ def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:
     algos = algos_of(ds)
     for algo in algos:
         shade, symbol = look(algo, algos)
-        for start, end, scale in _guides(ds.sel(algo=algo), panel.get_xlim()) if "guide" in ds else ():
-            fine = np.geomspace(start, end, 100)
-            panel.plot(
-                fine, expected_cosine(fine, scale) ** kind.power, color=shade, linewidth=0.7,
-                linestyle=DASHES["formula"], label=f"{algo} guide",
-            )  # fmt: skip
+        if "guide" in ds:
+            draw_guide(panel, ds.guide.sel(algo=algo), kind, shade, f"{algo} guide")
         for seed in ds.seed.values:
             line = ds.sel(algo=algo, seed=seed)
             line = line.isel(budget=np.isfinite(line[kind.name].values))
@@ -222,19 +225,32 @@ def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:
                 )
 
 
-def _guides(ds: xr.Dataset, limits: tuple[float, float]) -> Iterator[tuple[float, float, float]]:
-    """Start, end and noise scale of each piece of a curve: neighbouring budgets with the same scale are one piece.
+def draw_guide(
+    panel: Axes, guide: xr.DataArray, kind: Cosine, hue: str | Sequence[float], label: str
+) -> None:
+    """The curve that a noise scale predicts, in pieces: one where neighbouring budgets have the same scale.
 
     A piece starts where the one before it ends, and the first and last reach to the limits of the axis.
+
+    Args:
+        panel: The axes, with the limits of the x axis set.
+        guide: The noise scale over `budget` [pairs]; where it is infinite there is no curve.
+        kind: Which cosine the curve predicts.
+        hue: Its colour.
+        label: Of the artists.
     """
-    line = ds.guide.dropna("budget")
+    line, limits = guide.dropna("budget"), panel.get_xlim()
+    if not line.size:
+        return
     changes = np.flatnonzero(line.values[1:] != line.values[:-1])
-    stops = [limits[0], *line.budget.values[changes], limits[1]]
-    for start, end, scale in zip(
-        stops[:-1], stops[1:], line.values[[*changes, -1]] if line.size else (), strict=False
-    ):
+    ends = [limits[0], *line.budget.values[changes], limits[1]]
+    for start, end, scale in zip(ends[:-1], ends[1:], line.values[[*changes, -1]], strict=True):
         if np.isfinite(scale):
-            yield float(start), float(end), float(scale)
+            fine = np.geomspace(start, end, 100)
+            panel.plot(
+                fine, expected_cosine(fine, float(scale)) ** kind.power, color=hue, linewidth=0.7,
+                linestyle=DASHES["formula"], label=label,
+            )  # fmt: skip
 
 
 def cosine_limits(ds: xr.Dataset, kinds: Sequence[Cosine]) -> tuple[float, float]:

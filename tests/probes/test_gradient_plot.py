@@ -119,11 +119,14 @@ def test_noise_scale_panels_hold_points_curves_and_growth():
         "B [trajectories]",
     ]
     for panel, algo in ((ppo, "ppo"), (trpo, "trpo")):
-        one = hopper.sel(algo=algo, seed=1, iteration=300)
-        scale = float(one.noise_scale.sel(budget=BUDGETS[-1]))
-        (points,), (curve,) = drawn.lines(panel, "300 1"), drawn.lines(panel, "300 1 curve")
-        np.testing.assert_array_equal(points[:, 1], one.cosine)
+        one = hopper.sel(algo=algo, iteration=300)
+        scale = float(one.noise_scale.sel(budget=BUDGETS[-1]).median())
+        (points,), (curve,) = drawn.lines(panel, "300 median"), drawn.lines(panel, "300 curve")
+        np.testing.assert_allclose(points[:, 1], one.cosine.mean("seed"))  # the median of two seeds
         np.testing.assert_allclose(curve[:, 1], expected_cosine(curve[:, 0], scale))
+        (ranges,) = [c for c in panel.collections if c.get_label() == "300 range"]
+        ends = np.array(ranges.get_segments())[:, :, 1]
+        np.testing.assert_array_equal(ends, np.sort(one.cosine.transpose("budget", "seed"), axis=1))
     for panel, name in ((pairs, "noise_scale"), (trajectories, "noise_scale_episodes")):
         (line,) = drawn.lines(panel, "trpo 0")
         np.testing.assert_allclose(line[:, 1], hopper[name].sel(algo="trpo", seed=0, budget=BUDGETS[-1]))
@@ -137,20 +140,38 @@ def test_noise_scale_panels_hold_points_curves_and_growth():
     np.testing.assert_allclose(ends[:, 1], np.minimum(high, pairs.get_ylim()[1]))
 
 
+def test_an_interval_that_goes_on_above_the_frame_ends_in_an_arrowhead():
+    parts = combine(estimates(seeds=(0,), algos=("ppo",)))
+    parts.noise_scale_ci.sel(bound="high")[..., 2, -1] = np.inf
+    figure = plot(select("noise_scale", parts, PARAMS))
+    _, pairs, _ = figure.axes
+    (arrow,) = drawn.lines(pairs, "ppo 0 above")
+    top = pairs.get_ylim()[1]
+    highest = parts.noise_scale_ci.sel(bound="high", budget=BUDGETS[-1]).squeeze().values
+    goes_on = highest > top
+    assert goes_on[2] and not goes_on.all()
+    np.testing.assert_array_equal(arrow[goes_on, 1], top)
+    assert np.isnan(arrow[~goes_on, 1]).all()
+    words = drawn.texts(figure)
+    assert "interval goes on above the frame" in words and "B is infinite" not in words
+
+
 def test_an_infinite_noise_scale_is_an_open_line_without_a_point():
     parts = combine(estimates(seeds=(0,), algos=("ppo",)))
     parts.noise_scale[..., 3, -1] = parts.noise_scale_episodes[..., 3, -1] = np.inf
     for end, value in (("low", 2e5), ("high", np.inf)):
         parts.noise_scale_ci.sel(bound=end)[..., 3, -1] = value
-    cosines, pairs, _ = plot(select("noise_scale", parts, PARAMS)).axes
-    assert not drawn.lines(cosines, "450 0 curve")
-    assert drawn.lines(cosines, "450 0")
+    figure = plot(select("noise_scale", parts, PARAMS))
+    cosines, pairs, _ = figure.axes
+    assert not drawn.lines(cosines, "450 curve")
+    assert drawn.lines(cosines, "450 median")
+    assert "no point: B is infinite" in drawn.texts(figure)
     (line,) = drawn.lines(pairs, "ppo 0")
     assert np.isnan(line[3, 1]) and np.isfinite(line[:3, 1]).all()
     (bars,) = [c for c in pairs.collections if c.get_label() == "ppo 0"]
     (arrow,) = drawn.lines(pairs, "ppo 0 above")
     low, high = bars.get_segments()[3][:, 1]
-    assert arrow[3, 1] == low and np.isnan(arrow[:3, 1]).all()
+    assert arrow[3, 1] == high and np.isnan(arrow[0, 1])
     assert high == pairs.get_ylim()[1] and low == min(2e5, high)
 
 
