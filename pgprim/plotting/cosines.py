@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pgprim.core.noise_scale import expected_cosine
 from pgprim.plotting.choose import choose_estimates, with_values
@@ -19,6 +20,10 @@ from pgprim.plotting.seeds import over_seeds
 from pgprim.plotting.style import DASHES, look
 
 DIMS = ("task", "algo", "seed", "iteration", "budget")
+
+LEAST_RELIABILITY = 0.5
+"""Share of signal in a truth below which a cosine to it is not corrected: the correction divides by its root, so it would
+multiply the noise of the cosine, too."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ def select_cosines(
 ) -> xr.Dataset:
     """The dataset of a figure of cosines, ready for `plot_cosines`.
 
+    Corrected cosines are left out where the truth's reliability is below `LEAST_RELIABILITY` or unknown.
+
     Args:
         figure: The figure's name, kept as an attribute.
         ds: Estimates of all agents and checkpoints.
@@ -65,10 +72,16 @@ def select_cosines(
     Raises:
         UserError: The estimates do not have these cosines.
     """
-    names = [name for kind in kinds for name in kind.names] + ["truth_pairs"] * any(
-        k.corrected for k in kinds
-    )
-    return choose_estimates(figure, ds, params, [*names, *extra])
+    corrected = [kind.corrected for kind in kinds if kind.corrected is not None]
+    names = [name for kind in kinds for name in kind.names]
+    more = ["truth_pairs", "truth_reliability"] if corrected else []
+    chosen = choose_estimates(figure, ds, params, [*names, *more, *extra])
+    if not corrected:
+        return chosen
+    trusted = chosen.truth_reliability >= LEAST_RELIABILITY
+    both = [name for one in corrected for name in (one, f"{one}_ci") if name in chosen]
+    masked = {name: chosen[name].where(trusted).transpose(*chosen[name].dims) for name in both}
+    return chosen.drop_vars("truth_reliability").assign(masked)
 
 
 def at_largest_budget(ds: xr.Dataset, name: str) -> xr.DataArray:
@@ -92,15 +105,26 @@ def at_largest_budget(ds: xr.Dataset, name: str) -> xr.DataArray:
 
 
 def with_guide(ds: xr.Dataset) -> xr.Dataset:
-    """The dataset of a figure of cosines, with `guide` [pairs] instead of `noise_scale`.
+    """The dataset of a figure of cosines, with `guide_of` instead of `noise_scale`."""
+    return ds.drop_vars(["noise_scale", "noise_scale_ci"], errors="ignore").assign(guide=guide_of(ds))
 
-    `guide` is the noise scale of the drawn curve: the median over seeds, at each agent's largest budget.
+
+def guide_of(ds: xr.Dataset) -> xr.DataArray:
+    """Noise scale of the drawn curve at each budget [pairs].
+
+    Of the seeds that reach that budget it is the median of the noise scales at their largest budgets. So a curve
+    follows the same agents as the lines beside it.
+
+    Args:
+        ds: `noise_scale` over `DIMS`.
     """
-    guide = over_seeds(at_largest_budget(ds, "noise_scale"))
-    return ds.drop_vars(["noise_scale", "noise_scale_ci"], errors="ignore").assign(guide=guide)
+    scale = at_largest_budget(ds, "noise_scale")
+    return over_seeds(scale.where(ds.noise_scale.notnull()).assign_attrs(scale.attrs))
 
 
-def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) -> Figure:
+def plot_cosines(
+    ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35, trained_apart: bool = False
+) -> Figure:
     """Panels of cosines against pairs per estimate: a row per task and kind, a column per checkpoint.
 
     In each panel a line per algorithm and seed with the interval within that agent, the curve that the noise scale
@@ -109,15 +133,16 @@ def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) 
 
     Args:
         ds: `kinds`' variables over `DIMS`, the scalar `marked` [pairs], and the attribute `level` of the intervals;
-            with `guide` [pairs] over task, algorithm and checkpoint where there are such curves.
+            with `guide` [pairs] over task, algorithm, checkpoint and budget where there are such curves.
         kinds: Which cosines to draw.
         height: Height of one row of panels [inch].
+        trained_apart: Whether the panels of trained agents have a y axis of their own, from their values.
     """
     ds = with_values(ds, [kind.name for kind in kinds], ("task", "iteration", "budget"))
     tasks, iterations, budgets = ds.task.values, ds.iteration.values, ds.budget.values
     marked = int(ds.marked)
     rows = [(task, kind) for task in tasks for kind in kinds]
-    figure, axes = panel_grid(len(rows), iterations.size, height, extra=0.65)
+    figure, axes = panel_grid(len(rows), iterations.size, height, extra=0.65, sharey=not trained_apart)
     for row, (task, kind) in enumerate(rows):
         for column, iteration in enumerate(iterations):
             panel = axes[row, column]
@@ -128,10 +153,33 @@ def plot_cosines(ds: xr.Dataset, kinds: Sequence[Cosine], height: float = 1.35) 
                 panel.set_title(f"iteration {iteration}")
         axes[row, 0].set_ylabel(axis_label(ds[kind.name], width=int(height * 17)))
         name_row(axes[row, -1], task_label(task))
-    cosine_axis(axes[0, 0], cosine_limits(ds, kinds))
+    if trained_apart:
+        _axes_apart(axes, ds, kinds)
+    else:
+        cosine_axis(axes[0, 0], cosine_limits(ds, kinds))
     figure.supxlabel(axis_label(ds.budget))
     legend_above(figure, _handles(ds, kinds, marked))
     return figure
+
+
+def _axes_apart(axes: np.ndarray, ds: xr.Dataset, kinds: Sequence[Cosine]) -> None:
+    """The usual y axis for untrained agents, and one for trained agents that spans their values and intervals."""
+    for columns, is_first in ((ds.iteration.values > 0, False), (ds.iteration.values == 0, True)):
+        if not columns.any():
+            continue
+        shown = ds.isel(iteration=columns)
+        values = [shown[name].values.ravel() for kind in kinds for name in kind.names]
+        values += [ends_of(shown, kind.name).ravel() for kind in kinds]
+        low, high = (end(np.concatenate(values), initial=0.0) for end in (np.nanmin, np.nanmax))
+        for line in axes[:, columns]:
+            for place, panel in enumerate(line):
+                panel.tick_params(labelleft=place == 0)
+                if is_first:
+                    cosine_axis(panel, cosine_limits(ds, kinds))
+                else:
+                    panel.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+                    panel.yaxis.set_major_locator(MaxNLocator(3))
+                    panel.yaxis.set_major_formatter("{x:g}")
 
 
 def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:
@@ -139,19 +187,15 @@ def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:
 
     Args:
         panel: The axes to draw into.
-        ds: `kind`'s variables over `(algo, seed, budget)`, and `guide` over `algo` if there are curves. The limits of
-            the x axis are set.
+        ds: `kind`'s variables over `(algo, seed, budget)`, and `guide` over `(algo, budget)` if there are curves. The
+            limits of the x axis are set.
         kind: Which cosine to draw.
     """
     algos = algos_of(ds)
-    fine = np.geomspace(*panel.get_xlim(), 100)
     for algo in algos:
         shade, symbol = look(algo, algos)
-        if "guide" in ds and np.isfinite(scale := float(ds.guide.sel(algo=algo))):
-            panel.plot(
-                fine, expected_cosine(fine, scale) ** kind.power, color=shade, linewidth=0.7,
-                linestyle=DASHES["formula"], label=f"{algo} guide",
-            )  # fmt: skip
+        if "guide" in ds:
+            draw_guide(panel, ds.guide.sel(algo=algo), kind, shade, f"{algo} guide")
         for seed in ds.seed.values:
             line = ds.sel(algo=algo, seed=seed)
             line = line.isel(budget=np.isfinite(line[kind.name].values))
@@ -175,10 +219,38 @@ def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:
                     x,
                     line[kind.corrected].values,
                     color=shade,
-                    linewidth=0.5,
+                    linewidth=0.8,
                     linestyle=DASHES["corrected"],
                     label=label,
                 )
+
+
+def draw_guide(
+    panel: Axes, guide: xr.DataArray, kind: Cosine, hue: str | Sequence[float], label: str
+) -> None:
+    """The curve that a noise scale predicts, in pieces: one where neighbouring budgets have the same scale.
+
+    A piece starts where the one before it ends, and the first and last reach to the limits of the axis.
+
+    Args:
+        panel: The axes, with the limits of the x axis set.
+        guide: The noise scale over `budget` [pairs]; where it is infinite there is no curve.
+        kind: Which cosine the curve predicts.
+        hue: Its colour.
+        label: Of the artists.
+    """
+    line, limits = guide.dropna("budget"), panel.get_xlim()
+    if not line.size:
+        return
+    changes = np.flatnonzero(line.values[1:] != line.values[:-1])
+    ends = [limits[0], *line.budget.values[changes], limits[1]]
+    for start, end, scale in zip(ends[:-1], ends[1:], line.values[[*changes, -1]], strict=True):
+        if np.isfinite(scale):
+            fine = np.geomspace(start, end, 100)
+            panel.plot(
+                fine, expected_cosine(fine, float(scale)) ** kind.power, color=hue, linewidth=0.7,
+                linestyle=DASHES["formula"], label=label,
+            )  # fmt: skip
 
 
 def cosine_limits(ds: xr.Dataset, kinds: Sequence[Cosine]) -> tuple[float, float]:
@@ -202,13 +274,14 @@ def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], marked: int) -> list[list]
     shapes = [*band_handles(ds, "within the agent"), marked_handle(marked)]
     guides = []
     if "guide" in ds:
-        words = f"{' and '.join(kind.formula for kind in kinds)}, noise scale B"
+        words = f"{' and '.join(kind.formula for kind in kinds)}, median B of the lines"
         guides.append(grey_handle(words, linewidth=0.7, linestyle=DASHES["formula"]))
     if "truth_pairs" in ds:
         pairs = ds.truth_pairs.values[np.isfinite(ds.truth_pairs.values)]
         sizes = " to ".join(count_label(float(size)) for size in np.unique([pairs.min(), pairs.max()]))
         guides += [
-            grey_handle("corrected for the truth's noise", linewidth=0.5, linestyle=DASHES["corrected"]),
-            text_handle(f"(truth from {sizes} pairs)"),
+            grey_handle("corrected for the truth's noise", linewidth=0.8, linestyle=DASHES["corrected"]),
+            text_handle(f"(if its reliability ≥ {LEAST_RELIABILITY:g})"),
         ]
+        shapes.append(text_handle(f"truth from {sizes} pairs"))
     return [lines, shapes, guides]

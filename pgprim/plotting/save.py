@@ -13,7 +13,7 @@ from matplotlib.image import imread, imsave
 from PIL import Image
 
 from pgprim.plotting.labels import figure_label
-from pgprim.plotting.style import style
+from pgprim.plotting.style import STYLE, style
 from pgprim.store.files import writing
 from pgprim.store.provenance import KEYS
 
@@ -44,7 +44,8 @@ def save(
 ) -> None:
     """Write a figure as PDF or PNG, by each path's suffix; several are pages of one PDF, below each other in one PNG.
 
-    The text `PAGE_HEIGHTS` of such a PNG has the height of each page in pixels.
+    The text `PAGE_HEIGHTS` of such a PNG has the height of each page in pixels. Its resolution is that of its pages, so
+    that it has the same size on paper.
 
     Args:
         figure: One, or several.
@@ -66,7 +67,10 @@ def save(
             else:
                 images = _pixels(pages)
                 heights = {PAGE_HEIGHTS: " ".join(str(len(image)) for image in images)}
-                imsave(partial, _one_below_another(images), format="png", metadata=metadata | heights)
+                imsave(
+                    partial, _one_below_another(images), format="png", metadata=metadata | heights,
+                    dpi=STYLE["savefig.dpi"],
+                )  # fmt: skip
 
 
 def first_page(png: Path) -> Image.Image:

@@ -48,9 +48,9 @@ OTHERS = (Look("#9600FF", "D"), Look("#87B44B", "v"), Look("#6978F0", "P"))
 BASELINES = {
     "zero": Look("#F0B42D", "X"),
     "value": Look("#3C9669", "h"),
-    "true": Look("#004B00", "*"),
+    "true": Look("#5A00B4", "*"),
 }
-"""No baseline, the agent's value function, and one fitted to returns."""
+"""No baseline, the agent's value function, and one fitted to returns: three hues, so that thin lines are told apart."""
 
 SURFACES = {"surrogate": Look("#962D3C", "d"), "reward": Look("#000000", "p")}
 """What is measured around a checkpoint: the objective that the algorithm maximises, and the true reward."""
@@ -71,7 +71,7 @@ DASHES = {
     "level": (0, (1, 1.3)),
     "formula": (0, (6, 1.5, 1, 1.5)),
     "paper": (0, (7, 2)),
-    "corrected": (0, (4, 1.2, 1, 1.2, 1, 1.2)),
+    "corrected": (0, (1.6, 0.9)),
 }
 """How a line came about.
 

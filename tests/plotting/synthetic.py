@@ -38,7 +38,9 @@ DESCRIBED = {
     "noise_scale": ("gradient noise scale tr Σ / |G|²", "pairs"),
     "noise_scale_episodes": ("gradient noise scale tr Σ / |G|² in trajectories", "trajectories"),
     "norm": ("norm of an estimate", "1"),
-    "truth_pairs": ("pairs of the true gradient", "pairs"),
+    "truth_pairs": ("pairs of the pool", "pairs"),
+    "truth_reliability": ("share of signal in the true gradient's squared norm", "1"),
+    "num_trials": ("number of estimates", "1"),
     "mean_episode_length": ("mean length of the completed episodes", "pairs"),
 }
 
@@ -65,6 +67,8 @@ def estimate(task: str, algo: str, seed: int, iteration: int, budgets=BUDGETS, t
     variables = {name: (("budget",), values) for name, values in per_budget.items()}
     variables["norm"] = (("budget", "trial"), rng.uniform(0, 1, (budget.size, trials)))
     variables["truth_pairs"] = ((), TRUTH_PAIRS)
+    variables["truth_reliability"] = (("budget",), np.full(budget.size, reliability))
+    variables["num_trials"] = (("budget",), np.full(budget.size, float(trials)))
     variables["mean_episode_length"] = ((), LENGTHS.get(task, 100.0))
     coords = {"budget": budget, "trial": range(trials)}
     where = {"task": task, "algo": algo, "seed": seed, "iteration": iteration}

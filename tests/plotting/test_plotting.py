@@ -8,6 +8,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from pgprim.plotting.choose import choose
 from pgprim.plotting.combine import combine
@@ -190,6 +191,8 @@ def test_several_figures_are_pages_of_one_file(tmp_path):
     assert image[0, 0].tolist() == [1, 0, 0, 1]
     assert image[-1, 0].tolist() == [0, 0, 1, 1] and image[-1, -1].tolist() == [1, 1, 1, 1]
     assert np.array_equal(np.asarray(first_page(tmp_path / "once.png")) / 255, image[:dpi])
+    with Image.open(tmp_path / "once.png") as stitched:
+        assert stitched.info["dpi"] == pytest.approx((dpi, dpi), abs=0.1)
 
 
 def test_a_figure_is_the_same_bytes_twice_and_its_pdf_has_a_title(tmp_path):

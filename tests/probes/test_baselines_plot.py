@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from pgprim.core.intervals import Interval
 from pgprim.plotting.combine import combine
-from pgprim.plotting.intervals import ends_of
 from pgprim.probes.baselines.measure import COORDS, ESTIMATES
 from pgprim.probes.baselines.plot import FIGURES, plot, select
 from pgprim.store.labelled import label
@@ -53,7 +53,7 @@ def estimate(task, algo, seed, iteration, budgets=BUDGETS, lambdas=LAMBDAS, tria
     coords = {
         "budget": budget, "lam": lam, "baseline": list(BASELINES), "subtracted": list(SUBTRACTED), "difference": ["-".join(d) for d in DIFFERENCES],
     }  # fmt: skip
-    return label(variables, ESTIMATES | COORDS, coords, {"level": 0.95}, where)
+    return label(variables, ESTIMATES | COORDS, coords, {"level": 0.95, "lam": 0.9}, where)
 
 
 def dataset(
@@ -89,7 +89,9 @@ def test_fig4_has_a_panel_per_agent_kind_and_checkpoint_with_agents_and_their_me
             (median,) = drawn.lines(panel, f"{which} median")
             np.testing.assert_allclose(median[:, 1], one.sel(baseline=which).median("seed"))
         assert any(set(line.get_xdata()) == {2048} for line in panel.get_lines())
-    assert "Walker2d, PPO" in drawn.texts(page)
+    words = drawn.texts(page)
+    assert "Walker2d, PPO" in words
+    assert "no baseline, λ = 1" in words and "agent's V, λ = 0.9" in words and "V*, λ = 0.9" in words
     assert "10K" in [text.get_text() for text in page.axes[-1].get_xticklabels()]
 
 
@@ -110,10 +112,21 @@ def test_fig4_has_a_row_of_paired_differences_for_each_two_baselines():
                 line = one.sel(algo=algo, seed=seed)
                 (points,) = drawn.lines(panel, f"{algo} {seed}")
                 np.testing.assert_array_equal(points, np.stack([BUDGETS, line.cosine_difference], axis=1))
-                low, high = drawn.band(panel, f"{algo} {seed}")
-                np.testing.assert_allclose([low, high], ends_of(line, "cosine_difference"))
+            values = one.cosine_difference.sel(algo=algo).transpose("seed", "budget").values
+            (mean,) = drawn.lines(panel, f"{algo} mean")
+            np.testing.assert_allclose(mean[:, 1], values.mean(0))
+            half = student.ppf(0.975, 2) * values.std(0, ddof=1) / np.sqrt(3)
+            low, high = drawn.band(panel, f"{algo} mean")
+            np.testing.assert_allclose([low, high], [values.mean(0) - half, values.mean(0) + half])
     words = drawn.texts(page)
-    assert "true less value" in words and "95 % interval within the agent" in words
+    assert "V* − agent's V" in words and "95 % interval between agents" in words
+
+
+def test_lambda_of_agents_that_differ_is_not_given_as_a_number():
+    parts = {name: estimate("hopper", "ppo", seed, 150) for seed, name in enumerate("ab")}
+    parts["b"].attrs["lam"] = 0.99
+    words = drawn.texts(plot(select("fig4", combine(parts), PARAMS))[0])
+    assert "agent's V, λ of the agent" in words and "no baseline, λ = 1" in words
 
 
 def test_gae_shows_bias_variance_and_their_sum_at_each_lambda():
@@ -128,10 +141,27 @@ def test_gae_shows_bias_variance_and_their_sum_at_each_lambda():
     (points,) = drawn.lines(alignment.axes[3], "trpo 2")
     expected = ds.lam_alignment.sel(task="hopper", algo="trpo", iteration=150, seed=2)
     np.testing.assert_array_equal(points[:, 1], expected)
-    (points,) = drawn.lines(shares.axes[3], "true ppo 0")
+    (signal,) = drawn.lines(panel, "signal")
+    np.testing.assert_allclose(
+        signal[:, 1], ds.signal.sel(task="walker2d", algo="trpo", iteration=450).median()
+    )
+    (points,) = drawn.lines(shares.axes[4], "true ppo 0")
     expected = ds.gain_share.sel(task="hopper", algo="ppo", seed=0, subtracted="true")
     np.testing.assert_array_equal(points[:, 1], expected)
     np.testing.assert_allclose(points[:, 0], ds.iteration, atol=50)
+    (points,) = drawn.lines(shares.axes[6], "ratio trpo 1")
+    left = ds.return_variance.sel(task="hopper", algo="trpo", seed=1)
+    np.testing.assert_allclose(points[:, 1], left.sel(subtracted="value") / left.sel(subtracted="true"))
+
+
+def test_alignments_that_are_not_drawn_where_they_lie_are_counted():
+    ds = dataset("gae", tasks=("hopper",))
+    assert "|G|²" not in drawn.texts(plot(ds)[1])
+    ds.signal[0, 0, 0] = -0.01
+    ds.lam_alignment[0, 0, 0] = np.nan
+    ds.lam_alignment[0, 1, 0, 0, :2] = 1.0
+    words = drawn.texts(plot(ds)[1])
+    assert "|G|² ≤ 0 (3 of 18)" in words and "beyond ±1 (2 of 120)" in words
 
 
 def test_no_point_is_dropped_where_a_squared_bias_comes_out_at_zero_or_below():

@@ -58,8 +58,22 @@ def test_a_row_per_task_named_and_labelled_from_attributes():
 
 
 def test_the_truths_size_is_said():
-    assert "truth from 500K pairs" in drawn.texts(plot(dataset("fig2")))
-    assert TRUTH_PAIRS == 500_000
+    ds = dataset("fig2")
+    assert "truth from 450K pairs" in drawn.texts(plot(ds))
+    np.testing.assert_allclose(ds.truth_pairs, TRUTH_PAIRS * 9 / 10)  # the other nine of ten trials
+
+
+def test_a_cosine_to_an_unreliable_truth_is_not_corrected():
+    parts = combine(estimates(seeds=(0, 1)))
+    parts.truth_reliability.loc[{"seed": 1}] = 0.49
+    parts.truth_reliability.loc[{"seed": 0, "algo": "trpo"}] = np.nan
+    panel = plot(select("fig2", parts, PARAMS)).axes[1]
+    drawn_points = {
+        f"{algo} {seed}": int(np.isfinite(drawn.lines(panel, f"{algo} {seed}")[1][:, 1]).sum())
+        for algo in ("ppo", "trpo")
+        for seed in (0, 1)
+    }
+    assert drawn_points == {"ppo 0": len(BUDGETS), "ppo 1": 0, "trpo 0": 0, "trpo 1": 0}
 
 
 def test_missing_combinations_stay_blank():
@@ -105,11 +119,14 @@ def test_noise_scale_panels_hold_points_curves_and_growth():
         "B [trajectories]",
     ]
     for panel, algo in ((ppo, "ppo"), (trpo, "trpo")):
-        one = hopper.sel(algo=algo, seed=1, iteration=300)
-        scale = float(one.noise_scale.sel(budget=BUDGETS[-1]))
-        (points,), (curve,) = drawn.lines(panel, "300 1"), drawn.lines(panel, "300 1 curve")
-        np.testing.assert_array_equal(points[:, 1], one.cosine)
+        one = hopper.sel(algo=algo, iteration=300)
+        scale = float(one.noise_scale.sel(budget=BUDGETS[-1]).median())
+        (points,), (curve,) = drawn.lines(panel, "300 median"), drawn.lines(panel, "300 curve")
+        np.testing.assert_allclose(points[:, 1], one.cosine.mean("seed"))  # the median of two seeds
         np.testing.assert_allclose(curve[:, 1], expected_cosine(curve[:, 0], scale))
+        (ranges,) = [c for c in panel.collections if c.get_label() == "300 range"]
+        ends = np.array(ranges.get_segments())[:, :, 1]
+        np.testing.assert_array_equal(ends, np.sort(one.cosine.transpose("budget", "seed"), axis=1))
     for panel, name in ((pairs, "noise_scale"), (trajectories, "noise_scale_episodes")):
         (line,) = drawn.lines(panel, "trpo 0")
         np.testing.assert_allclose(line[:, 1], hopper[name].sel(algo="trpo", seed=0, budget=BUDGETS[-1]))
@@ -123,20 +140,38 @@ def test_noise_scale_panels_hold_points_curves_and_growth():
     np.testing.assert_allclose(ends[:, 1], np.minimum(high, pairs.get_ylim()[1]))
 
 
+def test_an_interval_that_goes_on_above_the_frame_ends_in_an_arrowhead():
+    parts = combine(estimates(seeds=(0,), algos=("ppo",)))
+    parts.noise_scale_ci.sel(bound="high")[..., 2, -1] = np.inf
+    figure = plot(select("noise_scale", parts, PARAMS))
+    _, pairs, _ = figure.axes
+    (arrow,) = drawn.lines(pairs, "ppo 0 above")
+    top = pairs.get_ylim()[1]
+    highest = parts.noise_scale_ci.sel(bound="high", budget=BUDGETS[-1]).squeeze().values
+    goes_on = highest > top
+    assert goes_on[2] and not goes_on.all()
+    np.testing.assert_array_equal(arrow[goes_on, 1], top)
+    assert np.isnan(arrow[~goes_on, 1]).all()
+    words = drawn.texts(figure)
+    assert "interval goes on above the frame" in words and "B is infinite" not in words
+
+
 def test_an_infinite_noise_scale_is_an_open_line_without_a_point():
     parts = combine(estimates(seeds=(0,), algos=("ppo",)))
     parts.noise_scale[..., 3, -1] = parts.noise_scale_episodes[..., 3, -1] = np.inf
     for end, value in (("low", 2e5), ("high", np.inf)):
         parts.noise_scale_ci.sel(bound=end)[..., 3, -1] = value
-    cosines, pairs, _ = plot(select("noise_scale", parts, PARAMS)).axes
-    assert not drawn.lines(cosines, "450 0 curve")
-    assert drawn.lines(cosines, "450 0")
+    figure = plot(select("noise_scale", parts, PARAMS))
+    cosines, pairs, _ = figure.axes
+    assert not drawn.lines(cosines, "450 curve")
+    assert drawn.lines(cosines, "450 median")
+    assert "no point: B is infinite" in drawn.texts(figure)
     (line,) = drawn.lines(pairs, "ppo 0")
     assert np.isnan(line[3, 1]) and np.isfinite(line[:3, 1]).all()
     (bars,) = [c for c in pairs.collections if c.get_label() == "ppo 0"]
     (arrow,) = drawn.lines(pairs, "ppo 0 above")
     low, high = bars.get_segments()[3][:, 1]
-    assert arrow[3, 1] == low and np.isnan(arrow[:3, 1]).all()
+    assert arrow[3, 1] == high and np.isnan(arrow[0, 1])
     assert high == pairs.get_ylim()[1] and low == min(2e5, high)
 
 
@@ -182,6 +217,20 @@ def test_a_curve_shows_what_the_median_noise_scale_predicts():
             (curve,) = drawn.lines(panel, "trpo guide")
             n, scale = curve[:, 0], float(np.median(scales))
             np.testing.assert_allclose(curve[:, 1], (n / (n + scale)) ** power)
+
+
+def test_a_curve_follows_the_seeds_that_reach_a_budget():
+    parts = combine(estimates(algos=("ppo",), iterations=(150,)))
+    reach = 2048
+    for name in ("cosine", "noise_scale"):
+        parts[name].loc[{"seed": [1, 2], "budget": parts.budget[parts.budget > reach]}] = np.nan
+    (panel,) = plot(select("fig1", parts, PARAMS)).axes
+    common, beyond = drawn.lines(panel, "ppo guide")
+    own = [float(parts.noise_scale.sel(seed=0, budget=BUDGETS[-1]).squeeze())]
+    own += [float(parts.noise_scale.sel(seed=seed, budget=reach).squeeze()) for seed in (1, 2)]
+    np.testing.assert_allclose(common[:, 1], expected_cosine(common[:, 0], np.median(own)))
+    np.testing.assert_allclose(beyond[:, 1], expected_cosine(beyond[:, 0], own[0]))
+    assert common[-1, 0] == beyond[0, 0] == pytest.approx(reach)
 
 
 def test_the_pairs_of_training_are_named_at_their_line():

@@ -175,8 +175,36 @@ def test_maps_lead_with_one_scale_per_row_for_rewards_and_one_per_panel_for_surr
             word in texts(page)
             for word in ("TRPO", "Humanoid", "iteration 150", "100 trajectories per point")
         )
-    assert "‖step‖ = 0.3\nfrom −0.09 to 0.06" in texts(raw)
-    assert "‖step‖ = 0.3\nfrom −0.018 to 0.012" in texts(raw)
+    assert "‖step‖ = 0.3\nfrom −0.09 (dark) to 0.06" in texts(raw)
+    assert "‖step‖ = 0.3\nfrom −0.018 (dark) to 0.012" in texts(raw)
+    for line in panels:
+        few, reward, many, other = (_mesh(panel).get_cmap().name for panel in line)
+        assert few == many != reward == other
+
+
+def test_rows_of_rewards_alone_are_there_again_on_a_scale_per_panel(everything):
+    ds = select("fig20", everything, PARAMS)
+    raw = plot(ds)[0]
+    for row in range(2):
+        shared, own = raw.axes[4 * row : 4 * row + 2], raw.axes[4 * row + 2 : 4 * row + 4]
+        rewards = ds.shown.values[row]
+        for column in range(2):
+            for panel in (shared[column], own[column]):
+                np.testing.assert_allclose(_mesh(panel).get_array(), rewards[column].T)
+            np.testing.assert_allclose(_mesh(shared[column]).get_clim(), (rewards.min(), rewards.max()))
+            ends = (rewards[column].min(), rewards[column].max())
+            np.testing.assert_allclose(_mesh(own[column]).get_clim(), ends)
+        assert own[0].get_title() == f"from {plain(rewards[0].min())} to {plain(rewards[0].max())}"
+        assert own[0].get_ylabel().endswith("own scales")
+
+
+def test_norms_of_different_steps_stand_at_their_rows_and_not_as_a_range(everything):
+    apart = everything.copy(deep=True)
+    apart.step_norm.loc[{"iteration": 150}] = 0.5
+    raw = plot(select("fig20", apart, PARAMS))[0]
+    assert "‖step‖" not in raw.get_suptitle()
+    assert [panel.get_ylabel().split("\n")[1] for panel in raw.axes[:8:4]] == ["‖step‖ 0.3", "‖step‖ 0.5"]
+    assert "‖step‖ 0.3, " in plot(select("fig20", everything, PARAMS))[0].get_suptitle()
 
 
 def test_standard_error_and_range_of_a_reward_stand_above_it_in_plain_digits(everything):
@@ -184,8 +212,10 @@ def test_standard_error_and_range_of_a_reward_stand_above_it_in_plain_digits(eve
     few = everything.squeeze().sel(iteration=150, kind="few", budget=100)
     spread, size = float(few.reward_se.median()), float(few.reward.max() - few.reward.min())
     assert 2 < spread < 3 and 100 < size < 200
-    (words,) = (panel.get_title() for panel in plot(select("fig5", everything, PARAMS))[0].axes[:1])
-    assert words == f"100 pairs\n10 trajectories per point\nSE {spread:.1f}, range {round(size, -1):.0f}"
+    ds = select("fig5", everything, PARAMS)
+    (words,) = (panel.get_title() for panel in plot(ds)[0].axes[:1])
+    numbers = f"SE {spread:.1f}, range {round(size, -1):.0f}\nnoise: {100 * float(ds.noise_share[0, 0]):.0f} % of the variance"
+    assert words == f"100 pairs\n10 trajectories per point\n{numbers}"
     assert [plain(value) for value in (128.3, 0.0234, 2.0, -0.09, 1234.0)] == [
         "130",
         "0.023",

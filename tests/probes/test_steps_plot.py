@@ -12,7 +12,7 @@ GRID = {"budgets": (500, 2048, 12500)}
 
 
 def dataset(**kwargs):
-    return select("steps", combine(estimates(**GRID, **kwargs)), PARAMS)
+    return select("steps", combine(estimates(**(GRID | kwargs))), PARAMS)
 
 
 def test_two_rows_per_task_agreement_above_cosine_to_truth():
@@ -28,6 +28,16 @@ def test_two_rows_per_task_agreement_above_cosine_to_truth():
             np.testing.assert_array_equal(drawn.lines(panel, "trpo 4")[0][:, 1], expected)
     assert rows[0, 0].get_ylabel() != rows[1, 0].get_ylabel()
     assert [panel.get_title() for panel in rows[0]] == [f"iteration {i}" for i in (0, 150, 300, 450)]
+
+
+def test_trained_agents_share_an_axis_of_their_own_that_cuts_nothing_off():
+    ds = dataset(tasks=("hopper", "walker2d"), seeds=(0,), budgets=(500, 2048))
+    rows = np.array(plot(ds).axes).reshape(4, 4)
+    trained = ds.sel(iteration=ds.iteration > 0)
+    highest = max(float(trained[f"{name}_ci"].max()) for name in ("cosine", "truth_cosine"))
+    limits = {panel.get_ylim() for panel in rows[:, 1:].flat}
+    assert len(limits) == 1 and highest < limits.pop()[1]
+    assert all(panel.get_ylim()[1] == pytest.approx(1.03) for panel in rows[:, 0])
 
 
 @pytest.mark.parametrize("kwargs", [{"tasks": ("humanoid", "walker2d", "hopper")}, {"iterations": (0, 2)}])

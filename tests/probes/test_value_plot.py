@@ -92,6 +92,30 @@ def test_a_page_says_what_it_shows():
         assert f"{words}\n(on the update's own pairs)" in drawn.texts(page)
 
 
+def test_the_squared_error_of_the_released_code_is_not_called_relative():
+    pages = plot(select("fig11", results(), {}))
+    as_code = pages[1].axes[0]
+    assert "error² / |target|" in as_code.get_title() and as_code.get_ylabel().startswith("Error²")
+    for page in (pages[0], pages[2], *pages[3:]):
+        assert "²" not in drawn.texts(page)
+    assert all("V at the bar's held-out pairs" in drawn.texts(page) for page in pages)
+
+
+def test_many_agents_are_a_band_of_their_middle_half():
+    given = results(tasks=("walker2d",), seeds=range(8))
+    panel = plot(select("fig3", given, {}))[0].axes[1]
+    here = {
+        "task": "walker2d",
+        "algo": "trpo",
+        "target": "returns",
+        "definition": "as_text",
+        "part": "held_out",
+    }
+    expected = np.quantile(given.mre.sel(here).transpose("seed", "iteration"), [0.25, 0.75], axis=0)
+    np.testing.assert_allclose(drawn.band(panel, "trpo middle half"), expected)
+    assert not drawn.lines(panel, "trpo 0") and drawn.lines(panel, "trpo median")
+
+
 def test_a_floor_that_came_out_negative_is_not_drawn():
     given = results(seeds=(0,))
     given["floor"], given["floor_total"] = given.floor * -1, given.floor_total * -1

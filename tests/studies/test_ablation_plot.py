@@ -72,7 +72,9 @@ def test_effects_are_drawn_with_their_intervals_and_named():
     effects, distributions = plot(ds)
     assert [panel.get_title() for panel in effects.axes] == ["Walker2d", "Hopper"]
     words = drawn.texts(effects)
-    assert "reward normalisation × annealing" in words and "each cell's best rate" in words
+    assert "reward normalisation × annealing" in words
+    assert "each cell's best rate, 3 seeds" in words and "mean over rates, 5 seeds" in words
+    assert "share of runs with\nat most this return" in distributions.axes[0].get_ylabel()
     for panel, task in zip(effects.axes, ds.task.values, strict=True):
         for container, rule in zip(panel.containers, ("best", "mean"), strict=True):
             one = ds.sel(task=task, rule=rule)

@@ -234,7 +234,7 @@ def test_primitives_are_correlated_within_kinds(ds):
 
 def test_four_pages_that_show_the_numbers(ds):
     pages = plot(ds)
-    assert [len(page.axes) for page in pages] == [6, 1, 6, 4]
+    assert [len(page.axes) for page in pages] == [6, 1, 6, 1]
     for page in pages:
         assert drawn.overlaps(page) == []
     humanoid, hopper = pages[0].axes[3], pages[0].axes[4]
@@ -247,8 +247,27 @@ def test_four_pages_that_show_the_numbers(ds):
     np.testing.assert_allclose(line[:, 1], ds.tuned_iqm.sel(task="hopper", algo="ppo"))
     (line,) = drawn.lines(pages[2].axes[0], "trpo")
     np.testing.assert_allclose(line[:, 1], ds.scaled_mean.sel(task="humanoid", algo="trpo", quantity="mass"))
-    points = drawn.lines(pages[3].axes[1], "correlation")
-    assert [point[0][0] for point in points] == pytest.approx([-1] * 4)
+    (panel,) = pages[3].axes
+    points = np.concatenate(drawn.lines(panel, "correlation"))  # of the error, then of the promise
+    assert points[:4, 0] == pytest.approx([-1] * 4)
+    names = [text.get_text() for text in panel.get_yticklabels()]
+    kinds = [f"{task}, {algo}" for task in ("Humanoid", "Hopper") for algo in ("PPO", "TRPO")]
+    agreement, error, promise, fresh = (
+        f"{words}; kinds pooled"
+        for words in ("Gradient agreement", "Value error", "Promise, own batch", "Promise, fresh batches")
+    )
+    assert names == [
+        agreement,
+        error,
+        *kinds,
+        promise,
+        *kinds,
+        fresh,
+    ]  # the agreement is known of three seeds
+    assert [names[int(place)] for place in points[:, 1]] == [*kinds, *kinds]
+    pooled = np.concatenate(drawn.lines(panel, "pooled"))
+    np.testing.assert_allclose(pooled[:, 0], ds.pooled[:3])
+    assert "fewer than 5 seeds" in drawn.texts(pages[3])
     assert "interquartile mean" in drawn.texts(pages[0])
 
 

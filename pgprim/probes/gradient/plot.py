@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pgprim.core.noise_scale import expected_cosine
 from pgprim.plotting.cosines import (
     AGREEMENT,
     TO_TRUTH,
     at_largest_budget,
     cosine_limits,
+    draw_guide,
+    guide_of,
     plot_cosines,
     select_cosines,
     with_guide,
@@ -22,8 +23,16 @@ from pgprim.plotting.cosines import (
 from pgprim.plotting.intervals import bar_handles, draw_bars, ends_of
 from pgprim.plotting.iterations import smallest_gap
 from pgprim.plotting.labels import algo_label, algos_of, axis_label, task_label
-from pgprim.plotting.legends import algo_handles, checkpoint_handles, grey_handle, legend_above, marked_handle
+from pgprim.plotting.legends import (
+    algo_handles,
+    checkpoint_handles,
+    grey_handle,
+    legend_above,
+    marked_handle,
+    text_handle,
+)
 from pgprim.plotting.panels import budget_axis, cosine_axis, name_row, number_last_row, panel_grid
+from pgprim.plotting.seeds import over_seeds
 from pgprim.plotting.style import ABOVE, DASHES, colour, marker, shades, style
 
 _KINDS = {"fig1": AGREEMENT, "fig2": TO_TRUTH, "fig9": AGREEMENT, "fig10": TO_TRUTH}
@@ -43,10 +52,21 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         UserError: If `ds` does not hold this probe's estimates.
     """
     if figure in _KINDS:
-        return with_guide(select_cosines(figure, ds, params, [_KINDS[figure]], "noise_scale"))
+        kind = _KINDS[figure]
+        trials = ["num_trials"] if kind.corrected else []
+        chosen = with_guide(select_cosines(figure, ds, params, [kind], "noise_scale", *trials))
+        return _with_truths(chosen) if trials else chosen
     chosen = select_cosines(figure, ds, params, [AGREEMENT], *_SCALES)
     names = [*_SCALES, *(f"{name}_ci" for name in _SCALES if f"{name}_ci" in chosen)]
-    return chosen.assign({f"curve_{name}": at_largest_budget(chosen, name) for name in names})
+    curves = {f"curve_{name}": at_largest_budget(chosen, name) for name in names}
+    return chosen.assign(curves | {"guide": guide_of(chosen)})
+
+
+def _with_truths(ds: xr.Dataset) -> xr.Dataset:
+    """The dataset with `truth_pairs` of one trial at each budget: of n trials that share the pool out, those of n − 1."""
+    pairs = ds.truth_pairs * (1 - 1 / ds.num_trials)
+    attrs = {"long_name": "state-action pairs of the truth of one estimate", "units": "pairs"}
+    return ds.drop_vars("num_trials").assign(truth_pairs=pairs.assign_attrs(attrs))
 
 
 def plot(ds: xr.Dataset) -> Figure:
@@ -60,14 +80,14 @@ def plot(ds: xr.Dataset) -> Figure:
 def plot_noise_scale(ds: xr.Dataset) -> Figure:
     """The gradient noise scale B = tr Σ / |G|²: does N / (N + B) describe the cosines, and how does B grow?
 
-    A row per task. First a column per algorithm: the measured mean pairwise cosine of estimates from N pairs (points)
-    and the curve N / (N + B) with B from the largest budget, darker for later checkpoints, one per seed. Then B
-    against the checkpoint, in pairs and in trajectories, with its interval within the agent; a bar that ends at the
-    frame is unbounded on that side.
+    A row per task. First a column per algorithm: the measured mean pairwise cosine of estimates from N pairs, as the
+    median over seeds with a bar from the lowest to the highest seed, and the curve N / (N + B) with the median B of
+    these seeds, darker for later checkpoints. Then B against the checkpoint, in pairs and in trajectories, with its
+    interval within the agent. An arrowhead at the frame ends an interval that goes on above it.
     """
     algos = algos_of(ds)
     tasks = ds.task.values
-    figure, axes = panel_grid(tasks.size, len(algos) + 2, height=1.3, extra=1.0, sharey=False)
+    figure, axes = panel_grid(tasks.size, len(algos) + 2, height=1.3, extra=1.2, sharey=False)
     for row, task in enumerate(tasks):
         one = ds.sel(task=task)
         for panel, algo in zip(axes[row], algos, strict=False):
@@ -94,33 +114,26 @@ def plot_noise_scale(ds: xr.Dataset) -> Figure:
 
 
 def draw_curves(panel: Axes, ds: xr.Dataset, hue: str, symbol: str) -> None:
-    """Measured points and N / (N + B) of one algorithm on one task.
+    """Measured cosines, median and range over seeds, and N / (N + B), of one algorithm on one task.
 
     Args:
         panel: The axes, with the limits of the x axis set.
-        ds: `cosine` over `(seed, iteration, budget)` and `curve_noise_scale` over `(seed, iteration)`.
+        ds: `cosine` over `(seed, iteration, budget)` and `guide` over `(iteration, budget)`.
         hue: The algorithm's colour.
         symbol: The algorithm's marker.
     """
-    fine = np.geomspace(*panel.get_xlim(), 100)
     for iteration, shade in zip(ds.iteration.values, shades(hue, ds.iteration.size), strict=True):
-        for seed in ds.seed.values:
-            one = ds.sel(iteration=iteration, seed=seed)
-            scale = float(one.curve_noise_scale)
-            if np.isfinite(scale):
-                panel.plot(
-                    fine,
-                    expected_cosine(fine, scale),
-                    color=shade,
-                    linewidth=0.7,
-                    linestyle=DASHES["formula"],
-                    label=f"{iteration} {seed} curve",
-                )
-            if np.isfinite(one.cosine.values).any():
-                panel.plot(
-                    one.budget, one.cosine, color=shade, linestyle="", marker=symbol, markeredgewidth=0,
-                    label=f"{iteration} {seed}",
-                )  # fmt: skip
+        one = ds.sel(iteration=iteration)
+        draw_guide(panel, one.guide, AGREEMENT, shade, f"{iteration} curve")
+        cosines = one.cosine.dropna("budget", how="all")
+        if not cosines.budget.size:
+            continue
+        low, high = cosines.min("seed"), cosines.max("seed")
+        panel.vlines(cosines.budget, low, high, color=shade, linewidth=0.9, label=f"{iteration} range")
+        panel.plot(
+            cosines.budget, over_seeds(cosines), color=shade, linestyle="", marker=symbol, markeredgewidth=0,
+            label=f"{iteration} median",
+        )  # fmt: skip
 
 
 def draw_growth(
@@ -128,7 +141,8 @@ def draw_growth(
 ) -> None:
     """The noise scale against the checkpoint on one task, a line per algorithm and seed, moved apart sideways.
 
-    If estimates show no common signal the noise scale is infinite: an arrowhead marks the lower end of its interval.
+    An interval that goes on above the frame ends in an arrowhead there. If estimates show no common signal the noise
+    scale is infinite: its bar has no point.
 
     Args:
         panel: The axes to draw into.
@@ -155,9 +169,12 @@ def draw_growth(
             x, np.where(np.isfinite(scale), scale, np.nan), color=hue, linewidth=0.5, marker=marker(algo, algos),
             markeredgewidth=0, label=label,
         )  # fmt: skip
-        least = np.where(np.isposinf(scale), np.clip(ends_of(one, f"curve_{name}")[0], *limits), np.nan)
-        if np.isfinite(least).any():
-            panel.plot(x, least, color=hue, linestyle="", marker=ABOVE, markersize=4, label=f"{label} above")
+        goes_on = (ends_of(one, f"curve_{name}")[1] > limits[1]) | np.isposinf(scale)
+        if goes_on.any():
+            panel.plot(
+                x, np.where(goes_on, limits[1], np.nan), color=hue, linestyle="", marker=ABOVE, markersize=4,
+                markeredgewidth=0, clip_on=False, label=f"{label} above",
+            )  # fmt: skip
 
 
 def _scale_limits(ds: xr.Dataset, name: str) -> tuple[float, float]:
@@ -178,10 +195,16 @@ def _scale_limits(ds: xr.Dataset, name: str) -> tuple[float, float]:
 
 
 def _noise_handles(ds: xr.Dataset, algos: tuple[str, ...]) -> list[list[Line2D]]:
+    bars = bar_handles(ds, "within the agent")
+    if bars:
+        words = "interval goes on above the frame"
+        bars.append(grey_handle(words, linestyle="", marker=ABOVE, markersize=4, markeredgewidth=0))
+    if np.isposinf(ds.curve_noise_scale).any():
+        bars.append(text_handle("(no point: B is infinite)"))
     meaning = [
-        grey_handle("measured, a point per seed", linestyle="", marker="o"),
-        grey_handle("N / (N + B) with B at the largest N", linewidth=0.7, linestyle=DASHES["formula"]),
-        *bar_handles(ds, "within the agent"),
+        grey_handle("left: median over seeds, with their range", linewidth=0.9, marker="o"),
+        grey_handle("N / (N + B), median B of these seeds", linewidth=0.7, linestyle=DASHES["formula"]),
+        *bars,
         marked_handle(int(ds.marked)),
     ]
     return [algo_handles(algos, markeredgewidth=0), checkpoint_handles(ds.iteration.values), meaning]

@@ -19,6 +19,9 @@ CONTOURS = 6
 """Contour lines between the ends of a panel's colour scale."""
 
 COLOURS = "viridis"
+SURROGATE_COLOURS = "YlOrRd_r"
+"""Of surrogates, which have other units than rewards and scales of their own; as in `COLOURS`, light is high."""
+
 ERROR_COLOURS = "Greys"
 
 SMALL = 6.5
@@ -41,16 +44,27 @@ ARROW = {
 def draw_pages(ds: xr.Dataset) -> list[Figure]:
     """Pages of raw maps, maps with smoothed rewards, the rewards' standard errors, and one surface.
 
+    Without surrogates each row of raw maps is there twice: on one colour scale, and again on a scale per panel, because
+    a few outlying points of the smallest sample set the common one.
+
     Args:
         ds: What `plot.select` gives for a figure of surfaces.
     """
     smoothed = ds.assign(shown=ds.smoothed.where(ds.is_reward > 0, ds.shown))
-    return [draw_maps(ds), draw_maps(smoothed, smoothed=True), draw_errors(ds), draw_surface(ds)]
+    raw = ds if (ds.is_reward == 0).any() else _rows_twice(ds)
+    return [draw_maps(raw), draw_maps(smoothed, smoothed=True), draw_errors(ds), draw_surface(ds)]
+
+
+def _rows_twice(ds: xr.Dataset) -> xr.Dataset:
+    """Each row and then itself again, marked by `own_scale`."""
+    rows = np.repeat(np.arange(ds.sizes["row"]), 2)
+    return ds.isel(row=rows).assign(own_scale=("row", np.tile([False, True], ds.sizes["row"])))
 
 
 def draw_maps(ds: xr.Dataset, smoothed: bool = False) -> Figure:
     """Heat maps of the planes with the step as an arrow. Rewards in a row share a colour scale; surrogates do not.
 
+    Surrogates have other colours than rewards. In a row marked by `own_scale` rewards do not share a scale, either.
     Contours are drawn where there is no noise: of surrogates, and of smoothed rewards.
 
     Args:
@@ -61,9 +75,9 @@ def draw_maps(ds: xr.Dataset, smoothed: bool = False) -> Figure:
     bars: dict[int, ScalarMappable] = {}
     for row, column, scale in scales(ds):
         panel, shown = axes[row, column], ds.shown.values[row, column]
-        mesh = _draw_map(panel, ds, shown, scale, COLOURS)
         is_reward = bool(ds.is_reward.values[row, column])
-        if is_reward:
+        mesh = _draw_map(panel, ds, shown, scale, COLOURS if is_reward else SURROGATE_COLOURS)
+        if is_reward and not _has_own_scale(ds, row):
             bars[row] = mesh
         if (smoothed or not is_reward) and np.nanmax(shown) > np.nanmin(shown):
             levels = np.linspace(scale.vmin, scale.vmax, CONTOURS + 2)[1:-1]
@@ -109,7 +123,8 @@ def draw_surface(ds: xr.Dataset) -> Figure:
     figure = Figure(figsize=(WIDTH, 3.9))
     panel = figure.add_axes((0.01, 0.05, 0.86, 0.88), projection="3d", computed_zorder=False)
     faces = (painted[:-1, :-1] + painted[1:, :-1] + painted[:-1, 1:] + painted[1:, 1:]) / 4
-    paint = colormaps[COLOURS](scale(np.pad(faces, ((0, 1), (0, 1)), mode="edge")))
+    colours = COLOURS if beside is None else SURROGATE_COLOURS
+    paint = colormaps[colours](scale(np.pad(faces, ((0, 1), (0, 1)), mode="edge")))
     panel.plot_surface(
         alpha, beta, shown, facecolors=paint, linewidth=0.2, edgecolor="0.3", rstride=1, cstride=1, shade=False
     )  # fmt: skip
@@ -124,7 +139,7 @@ def draw_surface(ds: xr.Dataset) -> Figure:
     panel.set_zlabel("mean return [reward]", fontsize=8, labelpad=3)
     for axis in ("x", "y", "z"):
         panel.locator_params(axis=axis, nbins=4)
-    bar = figure.colorbar(ScalarMappable(scale, COLOURS), cax=figure.add_axes((0.87, 0.22, 0.022, 0.5)))
+    bar = figure.colorbar(ScalarMappable(scale, colours), cax=figure.add_axes((0.87, 0.22, 0.022, 0.5)))
     bar.set_label("mean return [reward]" if beside is None else "surrogate [1]", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_linewidth(0.4)
@@ -151,7 +166,12 @@ def scales(ds: xr.Dataset) -> Iterator[tuple[int, int, Normalize]]:
         one = ds.shown.values[row, column]
         if np.isfinite(one).any():
             is_reward = ds.is_reward.values[row]
-            yield row, column, _limits(ds.shown.values[row][is_reward > 0] if is_reward[column] else one)
+            shares = is_reward[column] and not _has_own_scale(ds, row)
+            yield row, column, _limits(ds.shown.values[row][is_reward > 0] if shares else one)
+
+
+def _has_own_scale(ds: xr.Dataset, row: int) -> bool:
+    return "own_scale" in ds and bool(ds.own_scale.values[row])
 
 
 def plain(value: float) -> str:
@@ -188,7 +208,7 @@ def _maps_grid(ds: xr.Dataset, note: str) -> tuple[Figure, np.ndarray]:
             continue
         panel.tick_params(labelsize=SMALL, labelleft=column == 0, labelbottom=row == rows - 1)
     for row in range(rows):
-        axes[row, 0].set_ylabel(str(ds.row_name.values[row]), fontsize=8)
+        axes[row, 0].set_ylabel(_row_words(ds, row), fontsize=8)
     figure.supxlabel("multiples of the update step (arrow: the step itself)")
     figure.supylabel("multiples of the random direction")
     headline = _headline(ds).replace(": ", "\n") if is_narrow else _headline(ds)
@@ -225,24 +245,45 @@ def _draw_bar(
     bar.ax.locator_params(nbins=5)
 
 
+def _row_words(ds: xr.Dataset, row: int) -> str:
+    """The row's name, its step's norm if the headline does not have it, and whether its panels have own scales."""
+    words = [str(ds.row_name.values[row])]
+    own = _norms(ds.step_norm.values[row])
+    if len(own) == 1 and len(_norms(ds.step_norm.values)) > 1:
+        words.append(f"‖step‖ {own[0]}")
+    if _has_own_scale(ds, row):
+        words.append("own scales")
+    return "\n".join(words)
+
+
+def _norms(norms: np.ndarray) -> list[str]:
+    """The different norms among some, with two digits."""
+    return list(dict.fromkeys(plain(norm) for norm in norms[np.isfinite(norms)]))
+
+
 def _caption(ds: xr.Dataset, row: int, column: int, size: str) -> str:
     """The column's name, above the first row and where it changes; then the panel's numbers, a reward's with `size`."""
+    shown = ds.shown.values[row, column]
+    if _has_own_scale(ds, row):
+        return f"from {plain(np.nanmin(shown))} to {plain(np.nanmax(shown))}"
     titles = ds.title.values[:, column]
     head = f"{titles[row]}\n" if row == 0 or titles[row] != titles[0] else ""
     if ds.is_reward.values[row, column]:
         return f"{head}{_counts(ds, row, column)}\n{size}"
-    shown = ds.shown.values[row, column]
-    ends = f"from {plain(np.nanmin(shown))} to {plain(np.nanmax(shown))}"
+    ends = f"from {plain(np.nanmin(shown))} (dark) to {plain(np.nanmax(shown))}"
     return f"{head}‖step‖ = {plain(ds.step_norm.values[row, column])}\n{ends}"
 
 
 def _size_words(ds: xr.Dataset, row: int, column: int, smoothed: bool) -> str:
-    """The range of a panel's rewards and, of raw ones, the median standard error of a point."""
+    """The range of a panel's rewards and, of raw ones, the median standard error of a point and the share of noise."""
     shown, se = (ds[name].values[row, column] for name in ("shown", "se"))
     words = f"range {plain(np.nanmax(shown) - np.nanmin(shown))}"
     if smoothed:
         return f"{words} once smoothed"
-    return f"SE {plain(np.nanmedian(se))}, {words}" if np.isfinite(se).any() else f"SE unknown, {words}"
+    error = plain(np.nanmedian(se)) if np.isfinite(se).any() else "unknown"
+    share = float(ds.noise_share.values[row, column])
+    noise = f"{100 * share:.0f} % of the variance" if np.isfinite(share) else "unknown"
+    return f"SE {error}, {words}\nnoise: {noise}"
 
 
 def _error_words(se: np.ndarray) -> str:
@@ -258,7 +299,7 @@ def _counts(ds: xr.Dataset, row: int, column: int) -> str:
 
 def _headline(ds: xr.Dataset) -> str:
     algo = "" if ds.attrs["algos_differ"] else f"{algo_label(ds.attrs['algo'])}, "
-    norms = ds.step_norm.values[np.isfinite(ds.step_norm.values)]
-    sizes = " to ".join(dict.fromkeys(plain(norm) for norm in (norms.min(), norms.max())))
+    norms = _norms(ds.step_norm.values)
+    step = f"‖step‖ {norms[0]}, " if len(norms) == 1 else ""
     random = plain(float(np.nanmax(ds.random_norm)))
-    return f"{algo}{task_label(ds.attrs['task'])}: ‖step‖ {sizes}, ‖random direction‖ {random}"
+    return f"{algo}{task_label(ds.attrs['task'])}: {step}‖random direction‖ {random}"

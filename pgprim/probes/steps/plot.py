@@ -28,6 +28,9 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 
 
 def plot(ds: xr.Dataset) -> Figure:
-    """Figs. 1 and 2 for update steps: per task a row of agreement and a row of cosine to the large-sample step."""
+    """Figs. 1 and 2 for update steps: per task a row of agreement and a row of cosine to the large-sample step.
+
+    Trained agents have a y axis of their own, because their steps agree many times less than those of untrained ones.
+    """
     with style():
-        return plot_cosines(ds, KINDS, height=1.1)
+        return plot_cosines(ds, KINDS, height=1.1, trained_apart=True)

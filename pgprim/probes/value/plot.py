@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from pgprim.plotting.choose import choose
+from pgprim.plotting.intervals import BAND
 from pgprim.plotting.iterations import sparse_markers
 from pgprim.plotting.labels import algos_of, task_label
-from pgprim.plotting.legends import algo_handles, grey_handle, legend_above
+from pgprim.plotting.legends import algo_handles, band_handle, grey_handle, legend_above
 from pgprim.plotting.panels import name_columns, name_row, number_last_row, panel_grid
 from pgprim.plotting.seeds import over_seeds
 from pgprim.plotting.style import ALL, FLOOR, NOISE_FREE, ONE, look, style
@@ -39,12 +40,18 @@ AT_FLOOR = {"mre": ("floor", "error"), "total_re": ("floor_total", "error_total"
 MEANS = [(target, "mre", f"{words[0].upper()}{words[1:]} MRE") for target, words in TARGETS.items()]
 """Columns of a page of means: target, statistic and title."""
 
+MANY = 5
+"""Most agents that are drawn as thin lines; of more, a band shows the middle half."""
+
 OUTLIERS_APART = [
     (target, name, f"{words}:\n{title}")
     for target, words in TARGETS.items()
     for name, title in (("median_re", "median"), ("total_re", "Σ|error| / Σ|target|"))
 ]
 """Columns of a page of what outliers do not rule."""
+
+SQUARED = "GAE: error² / |target| [value units]"
+"""Title of the column that has the error of the released code against value targets."""
 
 PART_LABELS = {"train": "the update's own pairs", "held_out": "held-out pairs of the same policy"}
 
@@ -79,8 +86,8 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 def plot(ds: xr.Dataset) -> list[Figure]:
     """A page of mean relative errors per definition, then pages of medians and of ratios of sums.
 
-    A row per task, errors against value targets and against returns, on a binary logarithm. Thin lines are agents,
-    thick ones their median. At checkpoints with floors, a short bar is the error of V^π itself, and a large marker
+    A row per task, errors against value targets and against returns, on a binary logarithm. Thin lines are agents, or a
+    band their interquartile range where there are more than `MANY`; thick lines are their median. At checkpoints with floors, a short bar is the error of V^π itself, and a large marker
     the error of V on the same pairs. Against returns the bar comes from the returns' noise and the cuts. Against
     value targets, which contain the agent's own V_old, it comes from their noise and bias and is no lower bound.
     Crosses on the page of exact returns are the distance of V from V^π after the update, without the returns' noise.
@@ -101,20 +108,35 @@ def plot_page(ds: xr.Dataset, definition: str, columns: list[tuple[str, str, str
         columns: Target, statistic and title of each column.
     """
     tasks = ds.task.values
-    figure, axes = panel_grid(tasks.size, len(columns), height=1.5, extra=1.15, sharey="row")
+    is_squared = [_is_squared(target, name, definition) for target, name, _ in columns]
+    figure, axes = panel_grid(
+        tasks.size, len(columns), height=1.5, extra=1.15, sharey=False if any(is_squared) else "row"
+    )
     one = ds.sel(definition=definition)
     for row, task in zip(axes, tasks, strict=True):
         for panel, (target, name, _) in zip(row, columns, strict=True):
             draw_errors(panel, one.sel(task=task, target=target), name, definition)
         name_row(row[-1], task_label(task))
-        row[0].set_ylabel("Relative error")
-        binary_axis(row[0], _limits(one.sel(task=task), definition, columns))
-    name_columns(axes, [title for _, _, title in columns])
+        if any(is_squared):
+            for panel, column, squared in zip(row, columns, is_squared, strict=True):
+                panel.set_ylabel("Error² / |target|" if squared else "Relative error")
+                binary_axis(panel, _limits(one.sel(task=task), definition, [column]))
+        else:
+            row[0].set_ylabel("Relative error")
+            binary_axis(row[0], _limits(one.sel(task=task), definition, columns))
+    name_columns(
+        axes, [SQUARED if one else title for one, (*_, title) in zip(is_squared, columns, strict=True)]
+    )
     number_last_row(axes)
     words = f"{PAGES[definition]}\n(on {PART_LABELS[ds.attrs['part']]})"
     figure.supxlabel(f"Training iteration\n\n{words}")
     legend_above(figure, _handles(ds, any(_has_crosses(t, name, definition) for t, name, _ in columns)))
     return figure
+
+
+def _is_squared(target: str, name: str, definition: str) -> bool:
+    """Whether this error is squared, and so has the unit of values, as in the released code."""
+    return (target, name, definition) == ("gae", "mre", "as_code")
 
 
 def _has_crosses(target: str, name: str, definition: str) -> bool:
@@ -123,7 +145,7 @@ def _has_crosses(target: str, name: str, definition: str) -> bool:
 
 
 def draw_errors(panel: Axes, ds: xr.Dataset, name: str, definition: str) -> None:
-    """One task, target and definition: a line per agent and their median, and the floor, per algorithm.
+    """One task, target and definition: a line per agent or their middle half, their median, and the floor, per algorithm.
 
     Args:
         panel: The axes to draw into.
@@ -134,10 +156,18 @@ def draw_errors(panel: Axes, ds: xr.Dataset, name: str, definition: str) -> None
     algos = algos_of(ds)
     for place, algo in enumerate(algos):
         (hue, symbol), one = look(algo, algos), ds.sel(algo=algo)
-        for seed in ds.seed.values:
-            x, y = _known(one[name].sel(seed=seed))
-            if x.size:
-                panel.plot(x, y, color=hue, label=f"{algo} {seed}", **ONE)
+        if _are_many(ds):
+            agents = one[name].dropna("iteration", how="all")
+            if agents.iteration.size:
+                low, high = agents.quantile([0.25, 0.75], "seed").transpose("quantile", "iteration").values
+                panel.fill_between(
+                    agents.iteration, low, high, color=hue, label=f"{algo} middle half", **BAND
+                )
+        else:
+            for seed in ds.seed.values:
+                x, y = _known(one[name].sel(seed=seed))
+                if x.size:
+                    panel.plot(x, y, color=hue, label=f"{algo} {seed}", **ONE)
         x, y = _known(one[f"{name}_median"])
         panel.plot(
             x, y, color=hue, marker=symbol, markersize=3, markeredgewidth=0,
@@ -161,6 +191,11 @@ def draw_errors(panel: Axes, ds: xr.Dataset, name: str, definition: str) -> None
     panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     low, high = float(ds.iteration.min()), float(ds.iteration.max())
     panel.set_xlim(low - 0.03 * (high - low) - 0.1, high + 0.03 * (high - low) + 0.1)
+
+
+def _are_many(ds: xr.Dataset) -> bool:
+    """Whether there are so many agents that a line for each would be a hatch."""
+    return ds.sizes["seed"] > MANY
 
 
 def _known(line: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
@@ -205,12 +240,14 @@ def _power(value: float) -> str:
 
 def _handles(ds: xr.Dataset, crosses: bool) -> list[list]:
     medians = algo_handles(algos_of(ds), ", median over agents", markersize=3, markeredgewidth=0, **ALL)
+    # Floors are measured on held-out pairs; the lines of a figure of the update's own pairs are not.
+    words = "held-out pairs" if ds.attrs["part"] == "train" else "pairs"
     shapes = [
-        grey_handle("one agent", **ONE),
+        band_handle("middle half of the agents") if _are_many(ds) else grey_handle("one agent", **ONE),
         grey_handle(
             "what V$^π$ itself would show", linestyle="", marker=FLOOR, markersize=8, markeredgewidth=1.6
         ),
-        grey_handle("V at the same pairs", linestyle="", marker="o", markersize=5),
+        grey_handle(f"V at the bar's {words}", linestyle="", marker="o", markersize=5),
     ]
     cross = grey_handle(
         "V against V$^π$, noise-free (RMS)",

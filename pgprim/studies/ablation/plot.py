@@ -84,6 +84,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         "best_rate": (("task", "cell"), chosen),
         "diverged": (dims, ds.diverged.values),
         "is_on": (("cell", "switch"), on.astype(np.int8)),
+        "num_seeds": (("rule",), [int((~chooses).sum()), ds.seed.size]),
     }
     described = {
         "effect_size": ("effect on the final return", units),
@@ -91,6 +92,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         "best_rate": ("learning rate that earned most over the seeds that choose", "1"),
         "diverged": tuple(ds.diverged.attrs[key] for key in ("long_name", "units")),
         "is_on": ("switch is on", "1"),
+        "num_seeds": ("seeds that report an effect", "1"),
         "rule": ("how a cell's learning rates become one number", "1"),
         "switch": ("switch", "1"),
         "effect": ("switch, or two switches whose interaction it is", "1"),
@@ -135,8 +137,15 @@ def plot_effects(ds: xr.Dataset) -> Figure:
     axes[0, 0].set_ylim(rows[-1] + 0.6, -0.6)
     figure.supxlabel(f"Effect on the final return [{ds.effect_size.attrs['units']}]")
     marks = [
-        Line2D([], [], color=hue, marker=marker, linestyle="", label=words)
-        for hue, marker, words in RULES.values()
+        Line2D(
+            [],
+            [],
+            color=hue,
+            marker=marker,
+            linestyle="",
+            label=f"{words}, {int(ds.num_seeds.sel(rule=rule))} seeds",
+        )
+        for rule, (hue, marker, words) in RULES.items()
     ]
     legend_above(figure, [marks, bar_handles(ds, "over seeds")])
     return figure
@@ -151,7 +160,8 @@ def plot_distributions(ds: xr.Dataset) -> Figure:
     for line, task in zip(axes, ds.task.values, strict=True):
         for panel, switch in zip(line, ds.switch.values, strict=True):
             draw_split(panel, ds.sel(task=task), switch)
-        line[0].set_ylabel(f"{task_label(task)}: share of runs" if ds.task.size > 1 else "Share of runs")
+        words = "share of runs with\nat most this return"
+        line[0].set_ylabel(f"{task_label(task)}:\n{words}" if ds.task.size > 1 else words.capitalize())
     name_columns(axes, map(effect_label, ds.switch.values))
     figure.supxlabel(axis_label(ds.final_return))
     handles = [

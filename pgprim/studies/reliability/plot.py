@@ -13,11 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from pgprim.core.correlation import FEWEST_POINTS
 from pgprim.plotting.choose import choose, with_values
 from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of, interval_words
 from pgprim.plotting.labels import algo_label, algos_of, axis_label, count_label, task_label
-from pgprim.plotting.legends import algo_handles, grey_handle, legend_above
+from pgprim.plotting.legends import algo_handles, grey_handle, legend_above, text_handle
 from pgprim.plotting.panels import name_columns, number_last_row, panel_grid
 from pgprim.plotting.published import published_handles
 from pgprim.plotting.style import ALL, DASHES, GREY, ONE, colour, marker, style
@@ -28,7 +27,8 @@ FIGURES = ("reliability",)
 SIDE = 0.13
 """Seeds beside the interquartile mean are spread over so much of a row."""
 
-FEW = f"fewer than {FEWEST_POINTS} seeds, which have no interval"
+FEWEST = 5
+"""Fewest seeds of a kind whose rank correlation is drawn: of three seeds it can only be ±1 or ±0.5."""
 
 PERTURBED = {
     "mass": "Masses",
@@ -268,66 +268,52 @@ def draw_tried(panel: Axes, ds: xr.Dataset, kind: str, dim: str, algo: str, algo
 
 
 def plot_relations(ds: xr.Dataset) -> Figure:
-    """A panel per primitive, a row per kind of agents: its rank correlation with the final return over seeds."""
-    kinds = [
-        (task, algo) for task in _tasks(ds, "seed_return") for algo in _algos(ds, "seed_return")
-        if (ds.num_seeds.sel(task=task, algo=algo) > 0).any()
-    ]  # fmt: skip
-    algos = algos_of(ds)
-    height = 0.17 * (len(kinds) + 1) + 0.5
-    figure, axes = panel_grid(1, ds.primitive.size, height=height, extra=0.6)
-    for panel, primitive in zip(axes[0], ds.primitive.values, strict=True):
+    """Rank correlations of the primitives with the final return over seeds: for each primitive, pooled within kinds.
+
+    Below it a row per kind of agents with at least `FEWEST` seeds; of fewer, a rank correlation takes only a few values.
+    """
+    algos, rows = algos_of(ds), []
+    for primitive in ds.primitive.values:
         one = ds.sel(primitive=primitive)
-        for place, (task, algo) in enumerate(kinds):
-            draw_correlation(
-                panel,
-                place,
-                one.sel(task=task, algo=algo),
-                "correlation",
-                colour(algo, algos),
-                marker(algo, algos),
-            )
-        draw_correlation(panel, len(kinds), one, "pooled", GREY, "|")
-        panel.axvline(0, color=GREY, linewidth=0.6)
-        panel.axhline(len(kinds) - 0.5, color=GREY, linewidth=0.4)
-        panel.set_title(str(primitive).replace(", ", ",\n").capitalize())
-        panel.set_xlim(-1.12, 1.12)
-        panel.xaxis.set_major_locator(FixedLocator([-1, 0, 1]))
-    names = [f"{task_label(task)}, {algo_label(algo)}" for task, algo in kinds]
-    axes[0, 0].set_yticks(range(len(kinds) + 1), [*names, "within all kinds"])
-    axes[0, 0].set_ylim(len(kinds) + 0.6, -0.6)
+        rows.append((f"{str(primitive).capitalize()}; kinds pooled", one, "pooled", GREY, "|"))
+        for task in _tasks(ds, "seed_return"):
+            for algo in _algos(ds, "seed_return"):
+                kind, words = one.sel(task=task, algo=algo), f"{task_label(task)}, {algo_label(algo)}"
+                if int(kind.num_seeds) >= FEWEST:
+                    rows.append((words, kind, "correlation", colour(algo, algos), marker(algo, algos)))
+    figure, axes = panel_grid(1, 1, height=0.17 * len(rows) + 0.3, extra=0.6)
+    panel = axes[0, 0]
+    panel.axvline(0, color=GREY, linewidth=0.6)
+    for place, (_, one, name, hue, shape) in enumerate(rows):
+        if name == "pooled" and place:
+            panel.axhline(place - 0.5, color=GREY, linewidth=0.4)
+        draw_correlation(panel, place, one, name, hue, shape)
+    panel.set_xlim(-1.05, 1.05)
+    panel.xaxis.set_major_locator(FixedLocator([-1, -0.5, 0, 0.5, 1]))
+    panel.set_yticks(range(len(rows)), [words for words, *_ in rows])
+    panel.set_ylim(len(rows) - 0.4, -0.6)
     figure.supxlabel("Rank correlation with the final return over seeds")
     bar = grey_handle(interval_words(ds, "between agents"), linewidth=1.0)
-    hollow = grey_handle(FEW, marker="o", markersize=4, markerfacecolor="white", linestyle="")
-    legend_above(figure, [[bar], [hollow]])
+    few = text_handle(f"kinds with fewer than {FEWEST} seeds: only pooled")
+    legend_above(figure, [[bar], [few]])
     return figure
 
 
 def draw_correlation(panel: Axes, place: int, ds: xr.Dataset, name: str, hue: str, shape: str) -> None:
-    """A point with its interval; hollow where it has none.
+    """A point with its interval.
 
     Args:
         panel: The axes to draw into.
         place: Of the row.
-        ds: What `select` gives, of one primitive and kind.
+        ds: What `select` gives, of one primitive, and of one kind unless the correlation is pooled.
         name: The correlation's variable.
         hue: Colour.
         shape: Marker.
     """
     value = float(ds[name])
-    if not np.isfinite(value):
-        return
-    face = hue if np.isfinite(ends_of(ds, name)).all() else "white"
-    panel.plot(
-        value,
-        place,
-        color=hue,
-        marker=shape,
-        markersize=8 if shape == "|" else 4,
-        markerfacecolor=face,
-        label=name,
-    )
-    draw_reach(panel, place, ds, name, hue)
+    if np.isfinite(value):
+        panel.plot(value, place, color=hue, marker=shape, markersize=8 if shape == "|" else 4, label=name)
+        draw_reach(panel, place, ds, name, hue)
 
 
 def _tasks(ds: xr.Dataset, name: str) -> list[str]:
