@@ -109,9 +109,10 @@ def _critic(figure: FigureBase, folder: Path, report: Report) -> None:
 def _step(figure: FigureBase, folder: Path, report: Report) -> None:
     ds = load_dataset(folder / "slice.nc").squeeze(drop=True)
     above, below = figure.subplots(1, 2)
-    draw_band(above, ds.along, ds, "slice_fresh", color=SURROGATE)
+    fresh = "slice_fresh_unclipped"
+    draw_band(above, ds.along, ds, fresh, color=SURROGATE)
     above.plot(ds.along, ds.slice_surrogate, color=SURROGATE, linestyle=DASHES["train"], label="own batch")
-    above.plot(ds.along, ds.slice_fresh, color=SURROGATE, label="fresh batches")
+    above.plot(ds.along, ds[fresh], color=SURROGATE, label="fresh batches, unclipped")
     above.axhline(0, color=GREY, linewidth=0.5)
     above.set_title("surrogate")
     above.legend(loc="best")

@@ -261,7 +261,7 @@ class _Sections:
     def step(self) -> dict[str, Any]:
         ds = self.ds["slice"]
         budget = int(ds.budget.values[-1])
-        promised, fresh = self.read("slice", "promised"), self.read("slice", "promised_fresh")
+        promised, fresh = self.read("slice", "promised"), self.read("slice", "promised_fresh_unclipped")
         kept = self.read("slice", "kept", budget=budget)
         reward = self.read("slice", "slice_reward", along=0.0, budget=budget)
         gains = _by_sign(
@@ -289,7 +289,7 @@ class _Sections:
             ),
             self.finding(
                 "promised_fresh", "Promise on fresh batches", fresh, "1", "fresh batches of this agent",
-                f"On fresh batches of the same size the same step changes the surrogate by {show(fresh.value)}. {promise}",
+                f"On fresh batches of the same size the same step changes the unclipped surrogate by {show(fresh.value)}. {promise}",
             ),
             self.finding(
                 "kept", "Gain of the step in true reward", kept, "reward", "episodes of this agent",

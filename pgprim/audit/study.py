@@ -37,7 +37,7 @@ PLACES = {
     "floor": Place(("fig3", "fig12"), "floor", {"target": "returns", "definition": "exact"}),
     "better_critic": Place(("fig4",), "cosine_difference", {"difference": "true-value"}),
     "promised": Place(("promise",), "promised", {"kind": "few"}),
-    "promised_fresh": Place(("promise",), "promised_fresh", {"kind": "few"}),
+    "promised_fresh": Place(("promise",), "promised_fresh_unclipped", {"kind": "few"}),
     "kept": Place(("promise",), "kept", {"kind": "few"}),
     "kl_mean": Place(("trust_region",), "kl_mean", {"part": "held_out"}),
     "ratio_max": Place(("trust_region",), "ratio_max", {"part": "held_out"}),
