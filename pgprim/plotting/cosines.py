@@ -43,6 +43,11 @@ class Cosine:
     formula: str = "N / (N + B)"
 
     @property
+    def guide(self) -> str:
+        """Name of the noise scale of the curve beside this cosine, which differs by cosine so that datasets can be merged."""
+        return f"{self.name}_guide"
+
+    @property
     def names(self) -> list[str]:
         """The variables' names."""
         return [name for name in (self.name, self.corrected) if name is not None]
@@ -95,13 +100,13 @@ def at_largest_budget(ds: xr.Dataset, name: str) -> xr.DataArray:
     )
 
 
-def with_guide(ds: xr.Dataset) -> xr.Dataset:
-    """The dataset of a figure of cosines, with `guide` and `guide_curve` [pairs] instead of `noise_scale`.
+def with_guide(ds: xr.Dataset, kind: Cosine) -> xr.Dataset:
+    """The dataset of a figure of cosines, with `guide` and `kind.guide` [pairs] instead of `noise_scale`.
 
-    `guide` is the median over all seeds of the noise scale at each agent's largest budget; `guide_curve` is what is
+    `guide` is the median over all seeds of the noise scale at each agent's largest budget; `kind.guide` is what is
     drawn, `guide_of`.
     """
-    guides = {"guide": over_seeds(at_largest_budget(ds, "noise_scale")), "guide_curve": guide_of(ds)}
+    guides = {"guide": over_seeds(at_largest_budget(ds, "noise_scale")), kind.guide: guide_of(ds)}
     return ds.drop_vars(["noise_scale", "noise_scale_ci"], errors="ignore").assign(guides)
 
 
@@ -130,7 +135,7 @@ def plot_cosines(
 
     Args:
         ds: `kinds`' variables over `DIMS`, the scalar `marked` [pairs], and the attribute `level` of the intervals;
-            with `guide_curve` [pairs] over task, algorithm, checkpoint and budget where there are such curves.
+            with their `guide` [pairs] over task, algorithm, checkpoint and budget where there are such curves.
         kinds: Which cosines to draw.
         height: Height of one row of panels [inch].
         trained_apart: Whether the panels of trained agents have a y axis of their own, from their values.
@@ -191,15 +196,15 @@ def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:
 
     Args:
         panel: The axes to draw into.
-        ds: `kind`'s variables over `(algo, seed, budget)`, and `guide_curve` over `(algo, budget)` if there are curves. The
+        ds: `kind`'s variables over `(algo, seed, budget)`, and its `guide` over `(algo, budget)` if there are curves. The
             limits of the x axis are set.
         kind: Which cosine to draw.
     """
     algos = algos_of(ds)
     for algo in algos:
         shade, symbol = look(algo, algos)
-        if "guide_curve" in ds:
-            draw_guide(panel, ds.guide_curve.sel(algo=algo), kind, shade, f"{algo} guide")
+        if kind.guide in ds:
+            draw_guide(panel, ds[kind.guide].sel(algo=algo), kind, shade, f"{algo} guide")
         for seed in ds.seed.values:
             line = ds.sel(algo=algo, seed=seed)
             line = line.isel(budget=np.isfinite(line[kind.name].values))
@@ -277,7 +282,7 @@ def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], marked: int) -> list[list]
     ]
     shapes = [*band_handles(ds, "within the agent"), marked_handle(marked)]
     guides = []
-    if "guide_curve" in ds:
+    if any(kind.guide in ds for kind in kinds):
         words = f"{' and '.join(kind.formula for kind in kinds)}, median B of the lines"
         guides.append(grey_handle(words, linewidth=0.7, linestyle=DASHES["formula"]))
     if "truth_pairs" in ds:
