@@ -43,6 +43,11 @@ class Cosine:
     formula: str = "N / (N + B)"
 
     @property
+    def guide(self) -> str:
+        """Name of the noise scale of the curve beside this cosine, which differs by cosine so that datasets can be merged."""
+        return f"{self.name}_guide"
+
+    @property
     def names(self) -> list[str]:
         """The variables' names."""
         return [name for name in (self.name, self.corrected) if name is not None]
@@ -60,8 +65,6 @@ def select_cosines(
 ) -> xr.Dataset:
     """The dataset of a figure of cosines, ready for `plot_cosines`.
 
-    Corrected cosines are left out where the truth's reliability is below `LEAST_RELIABILITY` or unknown.
-
     Args:
         figure: The figure's name, kept as an attribute.
         ds: Estimates of all agents and checkpoints.
@@ -72,16 +75,9 @@ def select_cosines(
     Raises:
         UserError: The estimates do not have these cosines.
     """
-    corrected = [kind.corrected for kind in kinds if kind.corrected is not None]
     names = [name for kind in kinds for name in kind.names]
-    more = ["truth_pairs", "truth_reliability"] if corrected else []
-    chosen = choose_estimates(figure, ds, params, [*names, *more, *extra])
-    if not corrected:
-        return chosen
-    trusted = chosen.truth_reliability >= LEAST_RELIABILITY
-    both = [name for one in corrected for name in (one, f"{one}_ci") if name in chosen]
-    masked = {name: chosen[name].where(trusted).transpose(*chosen[name].dims) for name in both}
-    return chosen.drop_vars("truth_reliability").assign(masked)
+    more = ["truth_pairs", "truth_reliability"] if any(kind.corrected for kind in kinds) else []
+    return choose_estimates(figure, ds, params, [*names, *more, *extra])
 
 
 def at_largest_budget(ds: xr.Dataset, name: str) -> xr.DataArray:
@@ -104,9 +100,14 @@ def at_largest_budget(ds: xr.Dataset, name: str) -> xr.DataArray:
     )
 
 
-def with_guide(ds: xr.Dataset) -> xr.Dataset:
-    """The dataset of a figure of cosines, with `guide_of` instead of `noise_scale`."""
-    return ds.drop_vars(["noise_scale", "noise_scale_ci"], errors="ignore").assign(guide=guide_of(ds))
+def with_guide(ds: xr.Dataset, kind: Cosine) -> xr.Dataset:
+    """The dataset of a figure of cosines, with `guide` and `kind.guide` [pairs] instead of `noise_scale`.
+
+    `guide` is the median over all seeds of the noise scale at each agent's largest budget; `kind.guide` is what is
+    drawn, `guide_of`.
+    """
+    guides = {"guide": over_seeds(at_largest_budget(ds, "noise_scale")), kind.guide: guide_of(ds)}
+    return ds.drop_vars(["noise_scale", "noise_scale_ci"], errors="ignore").assign(guides)
 
 
 def guide_of(ds: xr.Dataset) -> xr.DataArray:
@@ -128,16 +129,18 @@ def plot_cosines(
     """Panels of cosines against pairs per estimate: a row per task and kind, a column per checkpoint.
 
     In each panel a line per algorithm and seed with the interval within that agent, the curve that the noise scale
-    predicts, and a labelled vertical line at the pairs that training uses per iteration. A task or checkpoint without
+    predicts, and a labelled vertical line at the pairs that training uses per iteration. Corrected cosines are drawn
+    where the truth's reliability is at least `LEAST_RELIABILITY`, not where it is less or unknown. A task or checkpoint without
     values has no row or column; other missing combinations stay blank.
 
     Args:
         ds: `kinds`' variables over `DIMS`, the scalar `marked` [pairs], and the attribute `level` of the intervals;
-            with `guide` [pairs] over task, algorithm, checkpoint and budget where there are such curves.
+            with their `guide` [pairs] over task, algorithm, checkpoint and budget where there are such curves.
         kinds: Which cosines to draw.
         height: Height of one row of panels [inch].
         trained_apart: Whether the panels of trained agents have a y axis of their own, from their values.
     """
+    ds = _without_unreliable(ds, kinds)
     ds = with_values(ds, [kind.name for kind in kinds], ("task", "iteration", "budget"))
     tasks, iterations, budgets = ds.task.values, ds.iteration.values, ds.budget.values
     marked = int(ds.marked)
@@ -160,6 +163,12 @@ def plot_cosines(
     figure.supxlabel(axis_label(ds.budget))
     legend_above(figure, _handles(ds, kinds, marked))
     return figure
+
+
+def _without_unreliable(ds: xr.Dataset, kinds: Sequence[Cosine]) -> xr.Dataset:
+    """The dataset without corrected cosines to truths that are too noisy."""
+    corrected = [kind.corrected for kind in kinds if kind.corrected is not None]
+    return ds.assign({name: ds[name].where(ds.truth_reliability >= LEAST_RELIABILITY) for name in corrected})
 
 
 def _axes_apart(axes: np.ndarray, ds: xr.Dataset, kinds: Sequence[Cosine]) -> None:
@@ -187,15 +196,15 @@ def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:
 
     Args:
         panel: The axes to draw into.
-        ds: `kind`'s variables over `(algo, seed, budget)`, and `guide` over `(algo, budget)` if there are curves. The
+        ds: `kind`'s variables over `(algo, seed, budget)`, and its `guide` over `(algo, budget)` if there are curves. The
             limits of the x axis are set.
         kind: Which cosine to draw.
     """
     algos = algos_of(ds)
     for algo in algos:
         shade, symbol = look(algo, algos)
-        if "guide" in ds:
-            draw_guide(panel, ds.guide.sel(algo=algo), kind, shade, f"{algo} guide")
+        if kind.guide in ds:
+            draw_guide(panel, ds[kind.guide].sel(algo=algo), kind, shade, f"{algo} guide")
         for seed in ds.seed.values:
             line = ds.sel(algo=algo, seed=seed)
             line = line.isel(budget=np.isfinite(line[kind.name].values))
@@ -273,7 +282,7 @@ def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], marked: int) -> list[list]
     ]
     shapes = [*band_handles(ds, "within the agent"), marked_handle(marked)]
     guides = []
-    if "guide" in ds:
+    if any(kind.guide in ds for kind in kinds):
         words = f"{' and '.join(kind.formula for kind in kinds)}, median B of the lines"
         guides.append(grey_handle(words, linewidth=0.7, linestyle=DASHES["formula"]))
     if "truth_pairs" in ds:

@@ -214,7 +214,8 @@ def test_standard_error_and_range_of_a_reward_stand_above_it_in_plain_digits(eve
     assert 2 < spread < 3 and 100 < size < 200
     ds = select("fig5", everything, PARAMS)
     (words,) = (panel.get_title() for panel in plot(ds)[0].axes[:1])
-    numbers = f"SE {spread:.1f}, range {round(size, -1):.0f}\nnoise: {100 * float(ds.noise_share[0, 0]):.0f} % of the variance"
+    numbers = f"SE {spread:.1f}, range {round(size, -1):.0f}\nnoise: < 1 % of the variance"
+    assert ds.noise_share[0, 0] < 0.01
     assert words == f"100 pairs\n10 trajectories per point\n{numbers}"
     assert [plain(value) for value in (128.3, 0.0234, 2.0, -0.09, 1234.0)] == [
         "130",

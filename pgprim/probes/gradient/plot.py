@@ -54,12 +54,12 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     if figure in _KINDS:
         kind = _KINDS[figure]
         trials = ["num_trials"] if kind.corrected else []
-        chosen = with_guide(select_cosines(figure, ds, params, [kind], "noise_scale", *trials))
+        chosen = with_guide(select_cosines(figure, ds, params, [kind], "noise_scale", *trials), kind)
         return _with_truths(chosen) if trials else chosen
     chosen = select_cosines(figure, ds, params, [AGREEMENT], *_SCALES)
     names = [*_SCALES, *(f"{name}_ci" for name in _SCALES if f"{name}_ci" in chosen)]
     curves = {f"curve_{name}": at_largest_budget(chosen, name) for name in names}
-    return chosen.assign(curves | {"guide": guide_of(chosen)})
+    return chosen.assign(curves | {AGREEMENT.guide: guide_of(chosen)})
 
 
 def _with_truths(ds: xr.Dataset) -> xr.Dataset:
@@ -118,13 +118,13 @@ def draw_curves(panel: Axes, ds: xr.Dataset, hue: str, symbol: str) -> None:
 
     Args:
         panel: The axes, with the limits of the x axis set.
-        ds: `cosine` over `(seed, iteration, budget)` and `guide` over `(iteration, budget)`.
+        ds: `cosine` over `(seed, iteration, budget)` and its `guide` over `(iteration, budget)`.
         hue: The algorithm's colour.
         symbol: The algorithm's marker.
     """
     for iteration, shade in zip(ds.iteration.values, shades(hue, ds.iteration.size), strict=True):
         one = ds.sel(iteration=iteration)
-        draw_guide(panel, one.guide, AGREEMENT, shade, f"{iteration} curve")
+        draw_guide(panel, one[AGREEMENT.guide], AGREEMENT, shade, f"{iteration} curve")
         cosines = one.cosine.dropna("budget", how="all")
         if not cosines.budget.size:
             continue

@@ -282,8 +282,15 @@ def _size_words(ds: xr.Dataset, row: int, column: int, smoothed: bool) -> str:
         return f"{words} once smoothed"
     error = plain(np.nanmedian(se)) if np.isfinite(se).any() else "unknown"
     share = float(ds.noise_share.values[row, column])
-    noise = f"{100 * share:.0f} % of the variance" if np.isfinite(share) else "unknown"
+    noise = f"{_percent(share)} of the variance" if np.isfinite(share) else "unknown"
     return f"SE {error}, {words}\nnoise: {noise}"
+
+
+def _percent(share: float) -> str:
+    """A share in whole per cent; an unbiased estimate can lie outside 0 to 1."""
+    if share > 0.99:
+        return "> 99 %"
+    return "< 1 %" if share < 0.01 else f"{100 * share:.0f} %"
 
 
 def _error_words(se: np.ndarray) -> str:
