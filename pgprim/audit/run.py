@@ -26,7 +26,7 @@ SERIES = "series"
 """Folder of the results of a series of checkpoints."""
 
 ADOPTED = "adopted.json"
-"""What was read, assumed and left out, beside each checkpoint."""
+"""File beside each checkpoint that lists what was read, assumed and left out."""
 
 
 @dataclass(frozen=True)

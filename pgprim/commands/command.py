@@ -16,7 +16,7 @@ from pgprim.kernels import require_kernels
 from pgprim.types.errors import UserError
 
 CODE = Path("data/code")
-"""Where digests of the code are, by which an unfinished result knows whether it may be gone on with."""
+"""Folder of the digests of the code, by which an unfinished result knows whether it may be resumed."""
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):

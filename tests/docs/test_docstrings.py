@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "pgprim").rglob("*.py")) + sorted((ROOT / "bench").glob("*.py"))
+FILES = [
+    file for folder in ("pgprim", "bench", "bridge/src") for file in sorted((ROOT / folder).rglob("*.py"))
+]
 HARD = re.compile(r"(What|That|Who|Where)\b")
 
 

@@ -328,7 +328,7 @@ class Repository:
         return _get_cache_hash(dict(entry), key=True)
 
     def runs(self, key: str) -> list[Entry]:
-        """What the run cache has recorded under a key, newest first."""
+        """Records of the run cache under a key, newest first."""
         files = []
         for place in (self.repo.stage_cache.cache_dir, self._journal):
             with contextlib.suppress(FileNotFoundError):
@@ -396,7 +396,7 @@ class Repository:
                 self.record(entries[name])
 
     def _place(self, entry: Entry) -> str:
-        """Where the run cache has an entry."""
+        """Path of an entry in the run cache."""
         key = self.key(entry)
         return os.path.join(key[:2], key, _get_cache_hash(dict(entry)))
 
@@ -522,7 +522,7 @@ class Repository:
                     os.unlink(held)
 
     def _listing(self, md5: str) -> Tree | None:
-        """What a folder holds, if the cache knows; None, too, for a listing that is not what its name says.
+        """The listing of a folder, if the cache has it; None, too, for a listing that is not what its name says.
 
         A listing from elsewhere may be made to write or read anywhere: its paths must stay in the folder, and its
         hashes must be hashes, as they name files in the cache.
@@ -633,7 +633,7 @@ class Repository:
 
 
 def index_of(repo: Repo, targets: Any, options: Mapping[str, Any]) -> IndexView | None:
-    """What DVC collects for targets that are outputs, or files in them, from the stages that make these alone.
+    """DVC's view of targets that are outputs, or files in them, from the stages that make these alone.
 
     To see who makes a file DVC loads every stage, twice in `dvc pull FILE`: 30 s of CPU time for 1300 stages. `startup`
     has it ask here first. Other targets are left to DVC, and so is what cannot be read, with what DVC says about it.
@@ -795,7 +795,7 @@ def _digest(path: Path) -> str:
 
 
 def _trace(path: str) -> Trace | None:
-    """What tells without reading that a file, or a folder with all in it, is as it was; None if it is not there."""
+    """Marks of an unchanged file, or folder with all in it, that need no reading; None if it is not there."""
     try:
         found = os.stat(path)
         if not stat.S_ISDIR(found.st_mode):

@@ -214,7 +214,7 @@ class Pipeline:
 
 
 def _template(definition: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a definition says of each of its stages."""
+    """The part of a definition that each of its stages has."""
     return definition.get("do", definition)
 
 

@@ -13,7 +13,7 @@ class _Finder:
     """A finder of modules that finds `CHANGED` alone, where Python finds it."""
 
     def find_spec(self, name: str, path=None, target=None):
-        """Where the module is, None for every other one; asked once, as DVC is loaded once."""
+        """The module's place, None for every other one; asked once, as DVC is loaded once."""
         if name != CHANGED:
             return None
         from functools import partial
