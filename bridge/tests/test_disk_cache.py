@@ -4,9 +4,8 @@ import os
 import shutil
 
 import pytest
-from dvcsnake import dvc_api
 from dvcsnake.disk_cache import DiskCache
-from dvcsnake.dvc_api import Repository
+from dvcsnake.dvc_api import Repository, definitions
 from dvcsnake.errors import UserError
 
 
@@ -47,7 +46,7 @@ def folder(origin, tmp_path):
 def test_definitions_are_those_of_the_files_as_they_are(folder, monkeypatch):
     first = Repository(folder).definitions()
     with monkeypatch.context() as without:
-        without.setattr(dvc_api, "_resolve", lambda *_: pytest.fail("resolved again"))
+        without.setattr(definitions, "_resolve", lambda *_: pytest.fail("resolved again"))
         assert Repository(folder).definitions() == first
     text = (folder / "dvc.yaml").read_text()
     (folder / "dvc.yaml").write_text(text.replace("      fig2:", "      fig3:"))
@@ -61,21 +60,23 @@ def test_definitions_are_those_of_the_files_as_they_are(folder, monkeypatch):
 
 
 def test_the_lock_is_that_of_the_file_as_it_is(folder):
-    first = Repository(folder).read_lock()
-    assert Repository(folder).read_lock() == first
+    first = Repository(folder).lock_file.read()
+    assert Repository(folder).lock_file.read() == first
     assert {"simulate@oslo-warm-0", "figure@fig1"} < first.keys()
     (folder / "dvc.lock").unlink()
-    assert Repository(folder).read_lock() == {}
+    assert Repository(folder).lock_file.read() == {}
 
 
 def test_hashes_are_those_of_the_bytes_as_they_are(folder):
     def look():
         repository = Repository(folder)
-        found = [repository.hash(path) for path in ("figures/fig1.pdf", "data/records/oslo/warm/0.zarr")]
-        repository.keep_hashes()
+        found = [repository.hashes.of(path) for path in ("figures/fig1.pdf", "data/records/oslo/warm/0.zarr")]
+        repository.hashes.keep()
         return found
 
-    locked = {out["path"]: out for entry in Repository(folder).read_lock().values() for out in entry["outs"]}
+    locked = {
+        out["path"]: out for entry in Repository(folder).lock_file.read().values() for out in entry["outs"]
+    }
     first = look()
     assert first[0]["md5"] == locked["figures/fig1.pdf"]["md5"]
     assert first[1]["md5"] == locked["data/records/oslo/warm/0.zarr"]["md5"]

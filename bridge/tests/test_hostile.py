@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dvcsnake.dvc_api import Repository, _write_yaml
+from dvcsnake.dvc_api import Repository
+from dvcsnake.dvc_api.entries import write_entry
+from dvcsnake.dvc_api.runs import Runs
 
 DRAWS = "data/draws/oslo/warm/0/2.zarr"
 FIGURE = "figures/fig1.pdf"
@@ -53,11 +55,11 @@ def forge(clone, name: str, change) -> None:
     finally:
         os.chdir(here)
     entry = {**asked, "outs": change([out["path"] for out in asked["outs"]])}
-    place = clone.path / "remote/runs" / Repository.key(asked)[:2] / Repository.key(asked)
+    place = clone.path / "remote/runs" / Runs.key(asked)[:2] / Runs.key(asked)
     place.mkdir(parents=True, exist_ok=True)
     unnamed = place / "unnamed"
-    _write_yaml(unnamed, entry)
-    unnamed.rename(place / project.repository._place(entry).split("/")[-1])
+    write_entry(unnamed, entry)
+    unnamed.rename(place / project.repository.runs.place(entry).split("/")[-1])
 
 
 def listing(clone, *members: tuple[str, str]) -> str:
@@ -131,18 +133,18 @@ def test_i_an_entry_that_cannot_be_read_is_set_aside(origin, tmp_path, text):
     shutil.copytree(origin.path, tmp_path / "toy", symlinks=True)
     said: list[str] = []
     repository = Repository(tmp_path / "toy", said.append)
-    entry = repository.read_lock()["estimate@mean-oslo-warm-0-2"]
-    key = repository.key(entry)
+    entry = repository.lock_file.read()["estimate@mean-oslo-warm-0-2"]
+    key = repository.runs.key(entry)
     (path,) = (tmp_path / "toy/.dvc/cache/runs" / key[:2] / key).iterdir()
-    assert repository.runs(key) == [entry]
+    assert repository.runs.find(key) == [entry]
     path.write_bytes(text)
-    assert repository.runs(key) == []
+    assert repository.runs.find(key) == []
     (line,) = said
     assert line.startswith(
         "dvc: an entry of the run cache was not what its name says; it is now .dvc/tmp/dvcsnake/set_aside/"
     )
     assert (tmp_path / "toy" / line.split()[-1]).read_bytes() == text
-    assert repository.runs(key) == [] and len(said) == 1, "it is told once"
+    assert repository.runs.find(key) == [] and len(said) == 1, "it is told once"
 
 
 def test_i_a_spoilt_run_cache_is_no_traceback(whole):

@@ -1,8 +1,10 @@
 """dvc.yaml as Snakemake sees it: patterns, wildcards, order; and what its stages may cost."""
 
 import pytest
-import yaml
-from dvcsnake import dvc_api, run_cache
+from dvc.utils.serialize import load_yaml
+from dvcsnake import run_cache
+from dvcsnake.dvc_api.entries import parse, write_entry
+from dvcsnake.dvc_api.runs import Runs
 from dvcsnake.errors import UserError
 from dvcsnake.hooks import Hooks, price
 from dvcsnake.pipeline import Output, Pipeline, Stage, is_folder
@@ -84,7 +86,7 @@ def test_the_order_of_what_is_written_does_not_change_a_key():
     one = run_cache.question(
         Stage("s", "c", ("a", "b"), (), (Output("o"),)), {}, {"a": {"md5": "1"}, "b": {"md5": "2"}}
     )
-    assert dvc_api.Repository.key(one) == dvc_api.Repository.key(dict(reversed(one.items())))
+    assert Runs.key(one) == Runs.key(dict(reversed(one.items())))
 
 
 @pytest.mark.parametrize(
@@ -113,8 +115,8 @@ def test_the_order_of_what_is_written_does_not_change_a_key():
 )
 def test_records_come_back_as_they_were_written_and_as_dvc_reads_them(tmp_path, value):
     path = tmp_path / "x.yaml"
-    dvc_api._write_yaml(path, {"key": value, "list": [value]})
-    ours, dvcs = yaml.load(path.read_text(), dvc_api._Loader), dvc_api.load_yaml(str(path))
+    write_entry(path, {"key": value, "list": [value]})
+    ours, dvcs = parse(path.read_text()), load_yaml(str(path))
     assert ours == dvcs == {"key": value, "list": [value]}
     assert type(ours["key"]) is type(dvcs["key"]) is type(value)
 

@@ -1,6 +1,7 @@
 """Copies of the whole project with their own parameters, cache and remote."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -34,6 +35,10 @@ TINY = {
 }  # fmt: skip
 """What differs from the default set at a scale of seconds."""
 
+FIGURES = "figures/fig8.pdf figures/noise_scale.pdf figures/steps.pdf"
+METRICS = "data/metrics/hopper/ppo.json"
+"""What the first run of the computed project makes."""
+
 
 def copy_project(scratch: Path, **changes: object) -> Checkout:
     """The project as it is on disk, in a folder and Git repository of its own, with the parameters `TINY`.
@@ -51,6 +56,25 @@ def copy_project(scratch: Path, **changes: object) -> Checkout:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
     (checkout.path / "remote").mkdir()
+    checkout.run("git init -q -b main")
+    rescale(checkout, **changes)
+    return checkout
+
+
+def rescale(checkout: Checkout, **changes: object) -> None:
+    """Give a copy the parameters `TINY`, with the changes."""
     (checkout.path / "tiny.yaml").write_text(yaml.safe_dump(TINY | changes, default_flow_style=None))
-    checkout.run("git init -q -b main && python -m pgprim.commands.scale tiny.yaml")
+    checkout.run("python -m pgprim.commands.scale tiny.yaml")
+
+
+def copy_of(computed: Checkout, scratch: Path) -> Checkout:
+    """A copy of a project with all that was computed in it, its cache and its records of runs.
+
+    Args:
+        computed: The project.
+        scratch: A folder without a `copy`.
+    """
+    checkout = Checkout(scratch / "copy", scratch)
+    # hard links within the copy must stay hard links
+    subprocess.run(["cp", "-a", computed.path, checkout.path], check=True)
     return checkout

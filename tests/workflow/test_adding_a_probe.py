@@ -11,7 +11,7 @@ from pgprim.store.datasets import load_dataset
 from pgprim.store.reruns import open_reruns
 from pgprim.store.rollouts import open_rollouts
 from tests.dag.checkouts import PROJECT, Checkout
-from tests.workflow.projects import copy_project
+from tests.workflow.projects import copy_of
 
 PAGE = (PROJECT / "docs/adding_a_probe.md").read_text()
 
@@ -41,9 +41,9 @@ def do(checkout: Checkout, said: str, language: str, code: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def extended(tmp_path_factory) -> Checkout:
-    """A copy of the project in which the page was followed from top to bottom."""
-    checkout = copy_project(tmp_path_factory.mktemp("probe"))
+def extended(origin, tmp_path_factory) -> Checkout:
+    """A copy of the computed project in which the page was followed from top to bottom."""
+    checkout = copy_of(origin, tmp_path_factory.mktemp("probe"))
     for block in page_blocks(PAGE):
         do(checkout, *block)
     return checkout

@@ -8,7 +8,7 @@ import pytest
 
 from pgprim.store.datasets import load_dataset
 from tests.dag.checkouts import PROJECT, Checkout
-from tests.workflow.projects import copy_project
+from tests.workflow.projects import copy_of
 from tests.workflow.test_adding_a_probe import page_blocks
 from tests.workflow.test_your_task import do
 
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def followed(tmp_path_factory) -> Checkout:
-    """A copy of the project, whose default set is tiny, in which the page was followed."""
-    checkout = copy_project(tmp_path_factory.mktemp("algorithm"))
+def followed(origin, tmp_path_factory) -> Checkout:
+    """A copy of the computed project, whose default set is tiny, in which the page was followed."""
+    checkout = copy_of(origin, tmp_path_factory.mktemp("algorithm"))
     shutil.copy(checkout.path / "params.yaml", checkout.path / "workflow/scales/default.yaml")
     for block in page_blocks(PAGE):
         do(checkout, *block)

@@ -17,6 +17,6 @@
 | `digests` | code as an input that comments do not change |
 | `declared` | changes of code that are declared to change no result |
 | `disk_cache` | slow look-ups, cached between runs |
-| `dvc_api` | everything that touches DVC's Python |
+| `dvc_api` | everything that touches DVC's Python: hashes, cache, run cache, dvc.lock, remotes |
 | `startup` | has plain `dvc pull FILE` load one stage |
 """

@@ -90,8 +90,8 @@ def _setup(arguments: argparse.Namespace) -> int:
     from dvcsnake.dvc_api import Repository
 
     repository = Repository()
-    repository.verify_remotes()
-    repository.install_merge_driver()
+    repository.remotes.verify()
+    repository.lock_file.install_merge_driver()
     return 0
 
 
@@ -132,7 +132,7 @@ def _push(arguments: argparse.Namespace) -> int:
 def _merge(arguments: argparse.Namespace) -> int:
     from dvcsnake.dvc_api import Repository
 
-    Repository().merge_locks(*arguments.files)
+    Repository().lock_file.merge(*arguments.files)
     return 0
 
 

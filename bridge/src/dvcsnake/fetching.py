@@ -16,7 +16,7 @@ class Remotes:
 
     def __init__(self, project: Project):
         self._project = project
-        self._usable = list(project.repository.remotes)
+        self._usable = list(project.repository.remotes.names)
 
     def __iter__(self):
         return iter(list(self._usable))
@@ -24,7 +24,7 @@ class Remotes:
     def ask(self, remote: str, question: Callable[[str], Any]) -> Any:
         """Query a remote; None if it fails."""
         try:
-            self._project.repository.open_remote(remote)
+            self._project.repository.remotes.open(remote)
             return question(remote)
         except Exception as problem:  # each kind of remote has exceptions of its own
             self._usable.remove(remote)
@@ -39,7 +39,7 @@ def fetch_runs(project: Project, remotes: Remotes, keys: list[str]) -> int:
     """Ask all remotes what they have on record under some keys; returns the number of new records."""
     total = 0
     for remote in remotes:
-        if copied := remotes.ask(remote, lambda name: project.repository.fetch_runs(keys, name)):
+        if copied := remotes.ask(remote, lambda name: project.repository.remotes.fetch_runs(keys, name)):
             project.say(f"dvc: the remote {remote} has records of {copied} stages")
             total += copied
     return total
@@ -64,11 +64,11 @@ def bring(project: Project, remotes: Remotes, outs: list[dict]) -> dict[str, str
 def _fetch(project: Project, remotes: Remotes, outs: list[dict], remote: str) -> list[dict]:
     """Fetch outputs into the cache; returns those that the remote lacks. A dry run only queries."""
     if project.dry_run:
-        offered = remotes.ask(remote, lambda name: project.repository.offered(outs, name)) or []
+        offered = remotes.ask(remote, lambda name: project.repository.remotes.offered(outs, name)) or []
         return [out for out in outs if out not in offered]
-    remotes.ask(remote, lambda name: project.repository.fetch(outs, name))
+    remotes.ask(remote, lambda name: project.repository.remotes.fetch(outs, name))
     return _uncached(project, outs)
 
 
 def _uncached(project: Project, outs: Iterable[dict]) -> list[dict]:
-    return [out for out in outs if not project.repository.is_cached(out)]
+    return [out for out in outs if not project.repository.objects.is_cached(out)]

@@ -47,7 +47,7 @@ def _is_known(repository: Repository, stage: Stage, asked: Entry) -> bool:
     known = run_cache.best(repository, run_cache.answers(repository, asked, None))
     if not known:
         return False
-    if all(run_cache.same(repository.hash(out["path"]), out) for out in known["outs"]):
+    if all(run_cache.same(repository.hashes.of(out["path"]), out) for out in known["outs"]):
         print(f"{stage.name}: unchanged")
         return True
     lacking = _bring(repository, stage, known)
@@ -81,9 +81,8 @@ def _compute(repository: Repository, todo: dict[Stage, Entry]) -> int:
 
 
 def _record(repository: Repository, stage: Stage, asked: Entry) -> int:
-    if _changed_modules(repository, stage) or repository.key(_question(repository, stage)) != repository.key(
-        asked
-    ):
+    key = repository.runs.key
+    if _changed_modules(repository, stage) or key(_question(repository, stage)) != key(asked):
         print(
             f"{stage.name}: an input changed while the stage ran, so the result is not recorded",
             file=sys.stderr,
@@ -93,8 +92,8 @@ def _record(repository: Repository, stage: Stage, asked: Entry) -> int:
     if missing:
         print(f"{stage.name}: the command ended well but did not make {missing[0]}", file=sys.stderr)
         return 1
-    outs = [{"path": out.path, **repository.store(out.path, out.is_linked)} for out in stage.outs]
-    repository.record({**asked, "outs": outs}, journal=True)
+    outs = [{"path": out.path, **repository.objects.store(out.path, out.is_linked)} for out in stage.outs]
+    repository.runs.record({**asked, "outs": outs}, journal=True)
     print(f"{stage.name}: computed")
     return 0
 
@@ -111,7 +110,7 @@ def _alone(repository: Repository, name: str) -> Iterator[None]:
 
 def _hash(repository: Repository, path: str) -> Hash | None:
     known = placeholders.read(repository.root, path)
-    return {key: value for key, value in known.items() if key != "path"} if known else repository.hash(path)
+    return run_cache.bare(known) if known else repository.hashes.of(path)
 
 
 def _question(repository: Repository, stage: Stage) -> Entry:
@@ -126,19 +125,20 @@ def _question(repository: Repository, stage: Stage) -> Entry:
 def _bring(repository: Repository, stage: Stage, entry: Entry) -> list[dict]:
     """Restore recorded outputs; returns those that neither the cache nor the remote has."""
     _fetch(repository, entry["outs"])
+    objects = repository.objects
     return [
         out
         for out in entry["outs"]
-        if not (repository.is_cached(out) and repository.restore(out, stage.out(out["path"]).is_linked))
+        if not (objects.is_cached(out) and objects.restore(out, stage.out(out["path"]).is_linked))
     ]
 
 
 def _fetch(repository: Repository, outs: list[dict]) -> None:
     """Fetch outputs from the remotes into the cache, as far as they have them."""
-    for remote in repository.remotes:
-        if missing := [out for out in outs if not repository.is_cached(out)]:
+    for remote in repository.remotes.names:
+        if missing := [out for out in outs if not repository.objects.is_cached(out)]:
             try:
-                repository.fetch(missing, remote)
+                repository.remotes.fetch(missing, remote)
             except Exception as problem:  # a failing remote is no reason to stop
                 print(f"not fetched from {remote}: {problem}", file=sys.stderr)
 
@@ -164,17 +164,14 @@ def _is_settled(repository: Repository, reader: Stage, assumed: dict[str, dict])
     asked = run_cache.question(
         reader,
         repository.params(),
-        {
-            path: known and {key: value for key, value in known.items() if key != "path"}
-            for path, known in hashes.items()
-        },
+        {path: known and run_cache.bare(known) for path, known in hashes.items()},
     )
     entry = asked and run_cache.best(repository, run_cache.answers(repository, asked, None))
     if not entry:
         return False
     shared = [out for out in entry["outs"] if not reader.out(out["path"]).is_linked]
     _fetch(repository, shared)
-    return all(map(repository.is_cached, shared))
+    return all(map(repository.objects.is_cached, shared))
 
 
 def _changed_modules(repository: Repository, stage: Stage) -> list[str]:

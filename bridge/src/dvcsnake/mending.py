@@ -41,9 +41,9 @@ def sweep(project: Project) -> None:
             folders[:] = [name for name in folders if (here / name).as_posix() not in listed]
             for name in files:
                 path = (here / name).as_posix()
-                if path in listed or name == STAMP or repository.is_ignored(path):
+                if path in listed or name == STAMP or repository.hashes.is_ignored(path):
                     continue
-                if not repository.can_bring_back(path):
+                if not repository.objects.can_bring_back(path):
                     raise UserError(
                         f"{path} is not an output of any stage in dvc.yaml, but lies in {folder}/, which stages "
                         "read as a whole: move it elsewhere"
@@ -89,8 +89,8 @@ def _mend_stage(
         if path in judged.altered and not project.dry_run:
             _keep_bytes(project, stage, path, recorded.get(path))
             if stage.out(path).is_linked:
-                project.repository.distrust(out)
-            project.repository.set_output_aside(path)
+                project.repository.objects.distrust(out)
+            project.repository.objects.set_aside(path)
         if project.restore(out):
             restored.append(path)
             absent.discard(path)
@@ -107,9 +107,9 @@ def _mend_stage(
 
 def _keep_bytes(project: Project, stage: Stage, path: str, locked: Mapping | None) -> None:
     """Store an output in the cache before it is replaced, if it is another run's result."""
-    repository = project.repository
-    if locked and run_cache.same(repository.hash(path), locked) and not repository.is_cached(locked):
-        repository.store(path, stage.out(path).is_linked)
+    hashes, objects = project.repository.hashes, project.repository.objects
+    if locked and run_cache.same(hashes.of(path), locked) and not objects.is_cached(locked):
+        objects.store(path, stage.out(path).is_linked)
 
 
 def _refill(project: Project, now: Survey) -> None:
@@ -117,8 +117,8 @@ def _refill(project: Project, now: Survey) -> None:
     for name, judged in now.stages.items():
         stage = project.pipeline.stages[name]
         for out in judged.entry["outs"] if judged.entry else ():
-            if out["path"] not in judged.absent and not project.repository.has_object(out["md5"]):
-                project.repository.store(out["path"], stage.out(out["path"]).is_linked)
+            if out["path"] not in judged.absent and not project.repository.objects.has(out["md5"]):
+                project.repository.objects.store(out["path"], stage.out(out["path"]).is_linked)
 
 
 def _save_unsaved(project: Project, now: Survey) -> None:
@@ -145,8 +145,8 @@ def write_lock(project: Project, now: Survey) -> Survey:
     used = {dep for stage in project.pipeline.stages.values() for dep in stage.deps}
     for folder in sorted(used & (recorded | now.folders.keys())):
         entries[folder] = now.folders.get(folder) or now.locked[folder]
-    if entries != now.locked or list(entries) != list(now.locked) or project.repository.lock_is_spoilt:
-        project.repository.write_lock(entries)
+    if entries != now.locked or list(entries) != list(now.locked) or project.repository.lock_file.is_spoilt:
+        project.repository.lock_file.write(entries)
     fresh = {
         name: replace(judged, verdict="fresh")
         for name, judged in now.stages.items()

@@ -43,14 +43,14 @@ def prepare(project: Project) -> Plan:
     """Repair the workspace and set modification times; a dry run changes only times and code digests."""
     with project.repository.locked():
         if not project.dry_run:
-            project.repository.verify_remotes()
-            project.repository.install_merge_driver()
+            project.repository.remotes.verify()
+            project.repository.lock_file.install_merge_driver()
         write_code(project)
         clear_placeholders(project)
         sweep(project)
         now = survey(project.repository, project.pipeline)
         if not project.dry_run:
-            project.repository.record_lock()
+            project.repository.lock_file.record()
         now, brought = bring_in_line(project, now)
         align(project, now)
     done = sum(judged.verdict in ("fresh", "behind") for judged in now.stages.values())
@@ -63,7 +63,7 @@ def finish(project: Project) -> None:
     with project.repository.locked():
         clear_placeholders(project)
         write_lock(project, survey(project.repository, project.pipeline))
-        project.repository.clear_journal()
+        project.repository.runs.clear_journal()
 
 
 def settle(project: Project, plan: Plan, targets: Iterable[str]) -> Plan:
@@ -81,7 +81,7 @@ def settle(project: Project, plan: Plan, targets: Iterable[str]) -> Plan:
         for name in plan.todo:  # Snakemake removes what lies in the place of a job's outputs
             for out in project.pipeline.stages[name].outs:
                 if not read_placeholder(project.root, out.path):
-                    project.repository.set_output_aside(out.path)
+                    project.repository.objects.set_aside(out.path)
         write_names(project.root, NEEDED, {project.pipeline.maker[path] for path in needed})
         write_names(project.root, SCHEDULED, set(plan.todo))
     align(project, plan.survey, plan.todo)
@@ -149,11 +149,11 @@ def write_code(project: Project) -> None:
     write_digests(repository.root / hooks.code, texts)
     versions_of_code.keep(repository.root, hooks.package, texts.values())
     stage = project.pipeline.code_stage(hooks.code)
-    asked = run_cache.question(stage, params, {path: repository.hash(path) for path in stage.deps})
+    asked = run_cache.question(stage, params, {path: repository.hashes.of(path) for path in stage.deps})
     if asked is None:
-        missing = next(path for path in stage.deps if repository.hash(path) is None)
+        missing = next(path for path in stage.deps if repository.hashes.of(path) is None)
         raise UserError(f"dvc.yaml: stage {stage.name} reads {missing}, which does not exist")
-    repository.record({**asked, "outs": [{"path": hooks.code, **repository.store(hooks.code)}]})
+    repository.runs.record({**asked, "outs": [{"path": hooks.code, **repository.objects.store(hooks.code)}]})
 
 
 def outputs_of(project: Project, targets: Iterable[str]) -> list[str]:

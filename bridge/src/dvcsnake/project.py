@@ -51,9 +51,9 @@ class Project:
     def restore(self, out: dict) -> bool:
         """Restore an output from the cache; returns whether the cache has it. A dry run only checks."""
         repository = self.repository
-        if not repository.is_cached(out):
+        if not repository.objects.is_cached(out):
             return False
-        return self.dry_run or repository.restore(out, self.is_linked(out["path"]))
+        return self.dry_run or repository.objects.restore(out, self.is_linked(out["path"]))
 
 
 def open_project(

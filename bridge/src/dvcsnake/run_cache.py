@@ -58,7 +58,7 @@ def fits(repository: Repository, asked: Entry, entry: Entry) -> bool:
     """Whether an entry answers a question."""
     if "outs" not in entry:
         return False
-    return _gist(entry) == _gist(asked) or repository.key(entry) == repository.key(asked)
+    return _gist(entry) == _gist(asked) or repository.runs.key(entry) == repository.runs.key(asked)
 
 
 def _gist(entry: Entry) -> str:
@@ -70,15 +70,20 @@ def _gist(entry: Entry) -> str:
 def answers(repository: Repository, asked: Entry, locked: Entry | None) -> list[Entry]:
     """Recorded answers to a question, most trusted first: dvc.lock, then the run cache from new to old."""
     first = [locked] if locked and fits(repository, asked, locked) else []
-    return first + [entry for entry in repository.runs(repository.key(asked)) if entry not in first]
+    return first + [entry for entry in repository.runs.find(repository.runs.key(asked)) if entry not in first]
 
 
 def best(repository: Repository, entries: list[Entry]) -> Entry | None:
     """The first entry whose outputs the cache holds, or else the first."""
     if len(entries) < 2:
         return entries[0] if entries else None
-    held = (entry for entry in entries if all(map(repository.is_cached, entry["outs"])))
+    held = (entry for entry in entries if all(map(repository.objects.is_cached, entry["outs"])))
     return next(held, entries[0])
+
+
+def bare(out: Mapping[str, Any]) -> Hash:
+    """The hash of a recorded output, without its path."""
+    return {key: value for key, value in out.items() if key != "path"}
 
 
 def same(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:

@@ -56,7 +56,7 @@ def _end_the_future(project: Project, clock: float) -> None:
                 elif is_folder(path):
                     os.utime(path, (clock, clock))
                 else:
-                    project.repository.keep_hash(path, clock)
+                    project.repository.hashes.set_time(path, clock)
 
 
 def _touch(project: Project, path: str, stamp: float) -> None:
@@ -65,7 +65,7 @@ def _touch(project: Project, path: str, stamp: float) -> None:
         Path(carrier).touch()
         os.utime(carrier, (stamp, stamp))
     else:
-        project.repository.keep_hash(path, stamp)
+        project.repository.hashes.set_time(path, stamp)
 
 
 def _mtime(path: str) -> float:

@@ -65,7 +65,7 @@ class Survey:
 
 def survey(repository: Repository, pipeline: Pipeline) -> Survey:
     """Find the verdict on every stage, from the sources to the figures."""
-    locked, params = repository.read_lock(), repository.params()
+    locked, params = repository.lock_file.read(), repository.params()
     hashes: dict[str, Hash | None] = {}
     stages: dict[str, Judged] = {}
     folders: dict[str, Entry] = {}
@@ -77,12 +77,12 @@ def survey(repository: Repository, pipeline: Pipeline) -> Survey:
                 hashes[dep] = _input_hash(repository, pipeline, dep, hashes, locked, folders, unanswered)
         judged = judge(repository, stage, run_cache.question(stage, params, hashes), locked.get(name))
         if judged.asked and not judged.entry:
-            unanswered.add(repository.key(judged.asked))
+            unanswered.add(repository.runs.key(judged.asked))
         stages[name] = judged
         recorded = {out["path"]: out for out in judged.entry["outs"]} if judged.entry else {}
         for out in stage.outs:
-            hashes[out.path] = bare(recorded[out.path]) if recorded else None
-    repository.keep_hashes()
+            hashes[out.path] = run_cache.bare(recorded[out.path]) if recorded else None
+    repository.hashes.keep()
     return Survey(stages, locked, folders, frozenset(unanswered))
 
 
@@ -97,7 +97,7 @@ def judge(repository: Repository, stage: Stage, asked: Entry | None, locked: Ent
     """
     if asked is None:
         return Judged("stale")
-    here = {out.path: repository.hash(out.path) for out in stage.outs}
+    here = {out.path: repository.hashes.of(out.path) for out in stage.outs}
     absent = frozenset(path for path, hashed in here.items() if hashed is None)
     is_there = len(absent) < len(here)
     if locked and is_there and run_cache.fits(repository, asked, locked) and not _altered(here, locked):
@@ -123,34 +123,30 @@ def _input_hash(
 ) -> Hash | None:
     members = pipeline.made_of(dep)
     if not members:
-        return repository.hash(dep)
+        return repository.hashes.of(dep)
     inside = {path: hashed for path in members if (hashed := hashes.get(path))}
     if len(inside) < len(members):
         return None
+    of_folder = repository.hashes.of_folder
     if not any(map(is_folder, members)):
-        return repository.folder_hash(dep, inside)
+        return of_folder(dep, inside)
     # the hash of a folder of folders, whose listings need not be here
     asked = run_cache.folder_question(dep, inside)
     entries = run_cache.answers(repository, asked, locked.get(dep))
-    if not entries and (hashed := repository.folder_hash(dep, inside) or _hash_here(repository, dep, inside)):
+    if not entries and (hashed := of_folder(dep, inside) or _hash_here(repository, dep, inside)):
         entries = [{**asked, "outs": [{"path": dep, **hashed}]}]
-        repository.record(entries[0])
+        repository.runs.record(entries[0])
     if not entries:
-        unanswered.add(repository.key(asked))
+        unanswered.add(repository.runs.key(asked))
         return None
     folders[dep] = entries[0]
-    return bare(entries[0]["outs"][0])
+    return run_cache.bare(entries[0]["outs"][0])
 
 
 def _hash_here(repository: Repository, folder: str, members: Mapping[str, Hash]) -> Hash | None:
     """The hash of a folder in the workspace, if it holds the members as they are on record."""
-    is_whole = all(run_cache.same(repository.hash(path), hashed) for path, hashed in members.items())
-    return repository.hash(folder) if is_whole else None
-
-
-def bare(out: Mapping) -> Hash:
-    """The hash of a recorded output, without its path."""
-    return {key: value for key, value in out.items() if key != "path"}
+    is_whole = all(run_cache.same(repository.hashes.of(path), hashed) for path, hashed in members.items())
+    return repository.hashes.of(folder) if is_whole else None
 
 
 def is_stale(pipeline: Pipeline, now: Survey, paths: Iterable[str]) -> bool:

@@ -101,7 +101,7 @@ def _inputs(project: Project, plan: Plan, stage: Stage, locked: Entry | None) ->
     now = {dep["path"]: dep["md5"] for dep in asked.get("deps", [])}
     for dep in stage.deps:
         if dep not in now and not pipeline.made_of(dep):
-            now[dep] = (project.repository.hash(dep) or {}).get("md5")
+            now[dep] = (project.repository.hashes.of(dep) or {}).get("md5")
         if dep not in before:
             if locked:
                 yield f"input {dep}: not read before"
@@ -115,7 +115,7 @@ def _inputs(project: Project, plan: Plan, stage: Stage, locked: Entry | None) ->
 
 def _module(project: Project, dep: str, before: str) -> str:
     """Names of the modules and functions that changed since the recorded code digest, if that digest is cached."""
-    old = project.repository.cached_text(before)
+    old = project.repository.objects.text(before)
     if old is None or not (project.root / dep).exists():
         return f"code: {dep}"
     old_lines, new_lines = (dict(reversed(line.split("  ", 1)) for line in text.splitlines())
