@@ -6,6 +6,8 @@ import re
 import shutil
 
 import pytest
+import xarray as xr
+import zarr
 
 from tests.dag.checkouts import Checkout
 from tests.workflow.projects import FIGURES, METRICS, copy_of, copy_project, rescale
@@ -62,6 +64,24 @@ def test_a_first_run_computes_all_and_both_front_ends_show_it(origin, project):
         assert base64.b64encode(shown).decode() in report
         assert base64.b64encode(picture).decode() not in report, "once is enough"
         assert says in words
+
+
+def test_every_dataset_says_what_made_it(project):
+    """Parameters, environment, versions and kernels stand in every file; those of code and machine in none."""
+    data = project.path / "data"
+    attrs = {path: xr.open_dataset(path).attrs for path in data.rglob("*.nc")}
+    attrs |= {path: dict(zarr.open_group(path, mode="r").attrs) for path in data.rglob("*.zarr")}
+    assert {path.relative_to(data).parts[0] for path in attrs} >= {
+        "records",
+        "rollouts",
+        "estimates",
+        "figures",
+    }
+    for path, known in attrs.items():
+        assert {"params", "environment", "versions", "kernels"} <= known.keys(), path
+        assert not {"host", "date", "created", "code_sha256"} & known.keys(), path
+        if path.relative_to(data).parts[0] in ("rollouts", "estimates"):
+            assert re.fullmatch("[0-9a-f]{64}", known["checkpoint_sha256"]), path
 
 
 def test_a_change_redoes_what_depends_on_it_and_nothing_else(project):
