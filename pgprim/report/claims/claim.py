@@ -25,8 +25,8 @@ Params = Mapping[str, Any]
 Strata = list[np.ndarray]
 Verdict = Literal["reproduced", "not reproduced", "inconclusive", "mixed"]
 
-COSINE, SHARE = (-1, 1), (0, 1)
-"""Ranges of bounded quantities; intervals are clipped to them."""
+CORRELATION, EXPECTED_COSINE, SHARE = (-1, 1), (0, 1), (0, 1)
+"""Ranges of bounded quantities; intervals are clipped to them. Independent estimates have no negative expected cosine."""
 
 SLACK = 1e-4
 """Relative excess of a KL divergence over δ that counts as rounding of the backtracked step."""

@@ -8,7 +8,7 @@ import xarray as xr
 from pgprim.core.welch import welch_interval
 from pgprim.plotting.choose import trained
 from pgprim.report.claims.claim import (
-    COSINE,
+    EXPECTED_COSINE,
     Claim,
     Evidence,
     Params,
@@ -37,7 +37,7 @@ def _noise_scale(results: Results) -> xr.DataArray:
 
 def _agreement(results: Results, params: Params, level: float) -> Iterator[Evidence]:
     cosine = trained(at_budget(results["gradient"], params)).cosine
-    return per_task(cosine.mean("iteration"), level, COSINE)
+    return per_task(cosine.mean("iteration"), level, EXPECTED_COSINE)
 
 
 def _noise_grows(results: Results, params: Params, level: float) -> Iterator[Evidence]:
@@ -63,7 +63,7 @@ def _pairs_to_truth(results: Results, params: Params, level: float) -> Iterator[
 
 def _truth_at_most(results: Results, params: Params, level: float) -> Iterator[Evidence]:
     scale = trained(results["gradient"].truth_noise_scale)
-    return per_task(np.sqrt(MOST / (MOST + scale.where(scale > 0))).mean("iteration"), level, COSINE)
+    return per_task(np.sqrt(MOST / (MOST + scale.where(scale > 0))).mean("iteration"), level, EXPECTED_COSINE)
 
 
 def _steps(results: Results, params: Params, level: float) -> Iterator[Evidence]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pgprim.plotting.choose import trained
 from pgprim.report.claims.claim import (
-    COSINE,
+    CORRELATION,
     SHARE,
     Claim,
     Evidence,
@@ -37,7 +37,7 @@ def _agreement(kind: str, algos: tuple[str, ...], is_trained: bool, by_algo: boo
         ds = results["alignment"]
         chosen = ds.sel(kind=kind, algo=ds.algo.isin(algos), iteration=(ds.iteration > 0) == is_trained)
         rows = per_agent_kind if by_algo else per_task
-        for row in rows(chosen.correlation.mean("iteration"), level, COSINE):
+        for row in rows(chosen.correlation.mean("iteration"), level, CORRELATION):
             agents = {"task": row.task} | ({"algo": row.algo} if row.algo else {})
             yield row._replace(ceiling=float(chosen.ceiling.sel(agents).mean()))
 

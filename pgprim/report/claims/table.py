@@ -92,7 +92,9 @@ def _lines(claim: Mapping[str, Any]) -> list[str]:
 
 
 def _interval(row: Mapping[str, Any], units: str) -> str:
-    value, low, high = (None if row[key] is None else f"{row[key]:.3g}" for key in ("value", "low", "high"))
+    value, low, high = (
+        None if row[key] is None else f"{row[key]:.3g}".replace("-", "−") for key in ("value", "low", "high")
+    )
     units = "" if units == "1" else f" {units}"
     ceiling = f", noise allows at most {row['ceiling']:.2g}" if row.get("ceiling") is not None else ""
     if low is not None and high is None:
