@@ -283,14 +283,14 @@ def _handles(ds: xr.Dataset, kinds: Sequence[Cosine], marked: int) -> list[list]
     shapes = [*band_handles(ds, "within the agent"), marked_handle(marked)]
     guides = []
     if any(kind.guide in ds for kind in kinds):
-        words = f"{' and '.join(kind.formula for kind in kinds)}, median B of the lines"
+        words = f"{' and '.join(kind.formula for kind in kinds)}, median B"
         guides.append(grey_handle(words, linewidth=0.7, linestyle=DASHES["formula"]))
     if "truth_pairs" in ds:
         pairs = ds.truth_pairs.values[np.isfinite(ds.truth_pairs.values)]
         sizes = " to ".join(count_label(float(size)) for size in np.unique([pairs.min(), pairs.max()]))
         guides += [
-            grey_handle("corrected for the truth's noise", linewidth=0.8, linestyle=DASHES["corrected"]),
-            text_handle(f"(if its reliability ≥ {LEAST_RELIABILITY:g})"),
+            grey_handle("without the truth's noise", linewidth=0.8, linestyle=DASHES["corrected"]),
+            text_handle(f"(its reliability ≥ {LEAST_RELIABILITY:g})"),
         ]
         shapes.append(text_handle(f"truth from {sizes} pairs"))
     return [lines, shapes, guides]

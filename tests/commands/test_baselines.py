@@ -30,7 +30,7 @@ def here(tmp_path, monkeypatch):
     write_params()
     checkpoint = make_checkpoint(PPO)
     save_checkpoint("agent.safetensors", checkpoint)
-    make_rollouts("rollouts.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
+    make_rollouts("rollouts.zarr", checkpoint, TRIALS + TRUTH, PAIRS, limit=100)
     return checkpoint
 
 
@@ -45,12 +45,12 @@ def write_params(**changes):
         YAML(typ="safe", pure=True).dump(params, file)
 
 
-def altered(checkpoint, path, change, **attrs):
-    """The rollouts with some of their arrays or attributes changed."""
+def altered(checkpoint, path, change):
+    """The rollouts with some of their arrays changed."""
     rollouts = open_rollouts("rollouts.zarr")
     whole = change(everything(rollouts))
     with RolloutWriter(
-        path, *whole.rew.shape, checkpoint.num_obs, checkpoint.num_act, rollouts.attrs | attrs
+        path, *whole.rew.shape, checkpoint.num_obs, checkpoint.num_act, rollouts.attrs
     ) as writer:
         for start in range(0, PAIRS, BLOCK):
             piece = slice(start, start + BLOCK)
@@ -114,7 +114,7 @@ def test_a_smaller_number_of_pairs_is_what_it_says(here):
 
 
 def test_without_a_settled_return_there_is_one_sentence(here):
-    altered(here, "other.zarr", lambda block: block, time_limit=59)
+    make_rollouts("other.zarr", here, TRIALS + TRUTH, PAIRS, limit=59)
     with pytest.raises(
         UserError, match=r"no return of the rollouts is settled.*fit\.beyond \(60\).*time limit"
     ):
@@ -138,6 +138,6 @@ def test_what_does_not_belong_together_is_refused(here):
     ):
         run_baselines()
     save_fit("fit.safetensors", found)
-    make_rollouts("rollouts.zarr", here, TRIALS + TRUTH - 1, PAIRS)
+    make_rollouts("rollouts.zarr", here, TRIALS + TRUTH - 1, PAIRS, limit=100)
     with pytest.raises(UserError, match=r"ask for 9 of 600; sample again"):
         run_baselines()
