@@ -101,13 +101,8 @@ def at_largest_budget(ds: xr.Dataset, name: str) -> xr.DataArray:
 
 
 def with_guide(ds: xr.Dataset, kind: Cosine) -> xr.Dataset:
-    """The dataset of a figure of cosines, with `guide` and `kind.guide` [pairs] instead of `noise_scale`.
-
-    `guide` is the median over all seeds of the noise scale at each agent's largest budget; `kind.guide` is what is
-    drawn, `guide_of`.
-    """
-    guides = {"guide": over_seeds(at_largest_budget(ds, "noise_scale")), kind.guide: guide_of(ds)}
-    return ds.drop_vars(["noise_scale", "noise_scale_ci"], errors="ignore").assign(guides)
+    """The dataset of a figure of cosines, with `kind.guide` [pairs], `guide_of`, instead of `noise_scale`."""
+    return ds.drop_vars(["noise_scale", "noise_scale_ci"], errors="ignore").assign({kind.guide: guide_of(ds)})
 
 
 def guide_of(ds: xr.Dataset) -> xr.DataArray:
@@ -173,22 +168,20 @@ def _without_unreliable(ds: xr.Dataset, kinds: Sequence[Cosine]) -> xr.Dataset:
 
 def _axes_apart(axes: np.ndarray, ds: xr.Dataset, kinds: Sequence[Cosine]) -> None:
     """The usual y axis for untrained agents, and one for trained agents that spans their values and intervals."""
-    for columns, is_first in ((ds.iteration.values > 0, False), (ds.iteration.values == 0, True)):
-        if not columns.any():
-            continue
-        shown = ds.isel(iteration=columns)
-        values = [shown[name].values.ravel() for kind in kinds for name in kind.names]
-        values += [ends_of(shown, kind.name).ravel() for kind in kinds]
-        low, high = (end(np.concatenate(values), initial=0.0) for end in (np.nanmin, np.nanmax))
-        for line in axes[:, columns]:
-            for place, panel in enumerate(line):
-                panel.tick_params(labelleft=place == 0)
-                if is_first:
-                    cosine_axis(panel, cosine_limits(ds, kinds))
-                else:
-                    panel.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-                    panel.yaxis.set_major_locator(MaxNLocator(3))
-                    panel.yaxis.set_major_formatter("{x:g}")
+    is_trained = ds.iteration.values > 0
+    trained = ds.isel(iteration=is_trained)
+    values = [trained[name].values.ravel() for kind in kinds for name in kind.names]
+    values += [ends_of(trained, kind.name).ravel() for kind in kinds]
+    low, high = (end(np.concatenate(values), initial=0.0) for end in (np.nanmin, np.nanmax))
+    for panel in axes[:, ~is_trained].ravel():
+        cosine_axis(panel, cosine_limits(ds, kinds))
+    for panel in axes[:, is_trained].ravel():
+        panel.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+        panel.yaxis.set_major_locator(MaxNLocator(3))
+        panel.yaxis.set_major_formatter("{x:g}")
+    for columns in (is_trained, ~is_trained):
+        for panel in axes[:, columns][:, 1:].ravel():
+            panel.tick_params(labelleft=False)
 
 
 def draw_cosines(panel: Axes, ds: xr.Dataset, kind: Cosine) -> None:

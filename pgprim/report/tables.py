@@ -101,10 +101,9 @@ def _noise_growth(ds: xr.Dataset, params: Params) -> Iterator[Row]:
     growth = np.log2(scales.isel(iteration=-1) / scales.isel(iteration=0))
     for task in order_tasks(growth.task.values):
         strata = [growth.sel(task=task, algo=algo).values for algo in growth.algo.values]
-        known = np.concatenate(strata)
-        known = known[np.isfinite(known)]
-        mean = stratified_mean(strata, params["plot"]["level"])
-        yield [task_label(task), f"{int((known > 0).sum())} of {known.size}", _interval(mean)]
+        agents = np.concatenate(strata)
+        growing = f"{int((agents > 0).sum())} of {int(np.isfinite(agents).sum())}"
+        yield [task_label(task), growing, _interval(stratified_mean(strata, params["plot"]["level"]))]
 
 
 def _steps(steps: xr.Dataset, gradients: xr.Dataset, params: Params) -> Iterator[Row]:
@@ -263,7 +262,13 @@ TABLES = {
     ),
     "promises": Table(
         (("promise",),),
-        (*AGENT, "pairs of the step", "promised on its own batch", "on fresh batches", "kept by the return"),
+        (
+            *AGENT,
+            "pairs of the step",
+            "promised on its own batch",
+            "on fresh batches, unclipped",
+            "kept by the return",
+        ),
         _promises,
     ),
     "trust_regions": Table(

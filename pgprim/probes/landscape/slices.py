@@ -103,18 +103,16 @@ def plot_slices(ds: xr.Dataset) -> Figure:
             panel.set_title(f"step from {size} pairs:\n{what}", fontsize=7.5)
     number_last_row(axes)
     figure.supxlabel("α, multiples of the update step (line at 1: the step itself)")
-    of_surrogates, of_reward = (
-        [
-            Line2D([], [], color=LOOKS[name][0], linestyle=LOOKS[name][1], label=LOOKS[name][2])
-            for name in names
-        ]
-        for names in (surrogates, ("slice_reward",))
-    )
+    handles = {
+        name: Line2D([], [], color=hue, linestyle=dashes, label=label)
+        for name, (hue, dashes, label) in LOOKS.items()
+    }
+    of_surrogates = [handles[name] for name in surrogates]
     zero = grey_handle("without a step", linewidth=0.5)
     whose = f"{algo_label(str(ds.algo.values))}, {task_label(str(ds.task.values))}"
     words = [text_handle(whose), text_handle(f"{count_label(float(ds.attrs['budget']))} pairs per point")]
     band = band_handle("95 % interval, about ± 2 SE")
-    legend_above(figure, [words, of_surrogates, [*of_reward, zero, band]])
+    legend_above(figure, [words, of_surrogates, [handles["slice_reward"], zero, band]])
     return figure
 
 

@@ -30,8 +30,9 @@ def _train(results: Results) -> xr.Dataset:
 
 def _holds(condition: xr.DataArray, measured: xr.DataArray, share: float) -> xr.DataArray:
     """Whether a condition holds in at least a share of an agent's iterations; NaN without iterations."""
-    count = measured.notnull().sum("iteration")
-    part = (condition & measured.notnull()).sum("iteration") / count.where(count > 0)
+    is_measured = measured.notnull()
+    count = is_measured.sum("iteration")
+    part = (condition & is_measured).sum("iteration") / count.where(count > 0)
     return (part >= share).where(part.notnull())
 
 

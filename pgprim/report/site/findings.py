@@ -204,8 +204,8 @@ def _promises(slices: list[Mapping[str, Any]]) -> Finding:
     )
     pairs = count_label(few[0]["pairs"])
     text = (
-        f"A step made from {pairs} pairs promises a surrogate gain of {_signed(own, '.2g')} on its own batch and {_signed(fresh, '.2g')} on fresh "
-        f"batches of the same size (medians of {len(few)} trained checkpoints)."
+        f"A step made from {pairs} pairs promises a surrogate gain of {_signed(own, '.2g')} on its own batch. On fresh batches "
+        f"of the same size the gain is {_signed(fresh, '.2g')}, without clipping (medians of {len(few)} trained checkpoints)."
     )
     kept = [one for one in few if len(one.get("kept_ci", ())) == 2 and None not in one["kept_ci"]]
     if kept:
