@@ -12,6 +12,7 @@ from pgprim.core.intervals import Interval
 from pgprim.core.stratified import stratified_mean
 from pgprim.plotting.choose import trained
 from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
+from pgprim.report.claims.claim import SLACK, common_budget
 
 Params = Mapping[str, Any]
 Row = list[str]
@@ -121,7 +122,14 @@ def _values(ds: xr.Dataset, params: Params) -> Iterator[Row]:
     for labels, kind in _kinds(trained(ds)):
         gae, published = (kind.sel(target=target, definition="as_text") for target in ("gae", "returns"))
         exact = kind.sel(target="returns", definition="exact")
-        cells = [gae.total_re, published.mre, published.total_re, exact.total_re, exact.floor_total]
+        cells = [
+            gae.total_re,
+            published.mre,
+            published.total_re,
+            exact.total_re,
+            exact.error_total,
+            exact.floor_total,
+        ]
         yield [*labels, *(spread(cell) for cell in cells)]
 
 
@@ -142,27 +150,42 @@ def _variances(ds: xr.Dataset, params: Params) -> Iterator[Row]:
 
 
 def _landscapes(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    fewest, most = int(ds.budget[0]), common_budget(ds.noise_share.sel(kind="few"))
     for labels, kind in _kinds(ds):
         untrained = kind.sel(iteration=kind.iteration == 0)
         for name, some in (("untrained", untrained), ("trained", trained(kind))):
-            few, many = (some.sel(kind=case) for case in ("few", "many"))
-            noise = [spread(few.noise_share.isel(budget=place)) for place in (0, -1)]
-            yield [*labels, name, *noise, spread(few.correlation), spread(many.correlation)]
+            few = some.sel(kind="few")
+            shares = [
+                few[share].sel(budget=budget)
+                for share in ("noise_share", "step_noise_share")
+                for budget in (fewest, most)
+            ]
+            own = [some.correlation.sel(kind=case) for case in ("few", "many")]
+            fresh = [some.fresh_correlation.sel(kind=case) for case in ("slice_few", "slice_many")]
+            yield [*labels, name, *(spread(cell) for cell in (*shares, *own, *fresh))]
 
 
 def _promises(ds: xr.Dataset, params: Params) -> Iterator[Row]:
     for labels, kind in _kinds(trained(ds)):
         for case in kind.kind.values:
             one = kind.sel(kind=case)
-            cells = [spread(one[name]) for name in ("promised", "promised_fresh_unclipped", "kept")]
-            yield [*labels, count_label(float(one.slice_batch_pairs.max())), *cells]
+            if one.promised.notnull().any():
+                cells = [spread(one[name]) for name in ("promised", "promised_fresh_unclipped", "kept")]
+                yield [*labels, count_label(float(one.slice_batch_pairs.max())), *cells]
 
 
 def _trust_regions(ds: xr.Dataset, params: Params) -> Iterator[Row]:
     for labels, kind in _kinds(ds):
         own, fresh = (kind.sel(part=part) for part in ("train", "held_out"))
-        cells = [own.kl_mean, fresh.kl_mean, own.ratio_max, own.clip_fraction]
-        yield [*labels, spread(kind.delta), *(spread(cell) for cell in cells)]
+        delta = ds.delta.max("algo").sel(task=kind.task.item())
+        shares = [
+            (part.kl_mean <= delta * (1 + SLACK))
+            .mean("iteration")
+            .where(part.kl_mean.notnull().any("iteration"))
+            for part in (own, fresh)
+        ]
+        cells = [delta, own.kl_mean, fresh.kl_mean, *shares, own.ratio_max, own.clip_fraction]
+        yield [*labels, *(spread(cell) for cell in cells)]
 
 
 def _regimes(ds: xr.Dataset, params: Params) -> Iterator[Row]:
@@ -226,7 +249,8 @@ TABLES = {
             "to returns as published, mean of ratios",
             "Σ\\|e\\|/Σ\\|y\\|",
             "to uncut returns, Σ\\|e\\|/Σ\\|y\\|",
-            "the same of V^π",
+            "the same at probed checkpoints, on the pairs of V^π",
+            "of V^π itself there",
         ),
         _values,
     ),
@@ -253,10 +277,14 @@ TABLES = {
         (
             *AGENT,
             "checkpoints",
-            "share of noise in the reward, fewest pairs per point",
-            "most pairs per point",
-            "correlation along the step, step from few pairs",
+            "share of noise in the reward over the plane, at the fewest pairs per point",
+            "at the most that all agents have",
+            "along the step, at the fewest",
+            "at the most",
+            "correlation with the own surrogate along the step, step from few pairs",
             "from many pairs",
+            "with the unclipped one on fresh batches, few",
+            "many",
         ),
         _landscapes,
     ),
@@ -273,7 +301,16 @@ TABLES = {
     ),
     "trust_regions": Table(
         (("trust_region",),),
-        (*AGENT, "δ", "mean KL, own pairs", "fresh pairs", "largest ratio", "share of clipped ratios"),
+        (
+            *AGENT,
+            "TRPO's δ",
+            "mean KL, own pairs",
+            "fresh pairs",
+            "share of iterations within δ, own pairs",
+            "fresh pairs",
+            "largest ratio",
+            "share of clipped ratios",
+        ),
         _trust_regions,
     ),
     "regimes": Table(

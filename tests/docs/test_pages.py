@@ -201,7 +201,7 @@ def test_marks_name_figures_and_claims():
 
 def test_the_readme_stays_short_with_all_figures_and_results():
     summary = (
-        "reproduced on 4 of 6 tasks and algorithms (hopper ppo, hopper trpo); inconclusive: humanoid ppo"
+        "reproduced on 4 of 6 tasks and algorithms (Hopper PPO, Hopper TRPO); inconclusive: Humanoid PPO"
     )
     claims = {name: {"statement": claim.statement, "summary": summary} for name, claim in CLAIMS.items()}
     state = state_of(ROOT)

@@ -258,7 +258,7 @@ def test_a_page_has_one_large_surface_at_most(everything, figure, colour):
     np.testing.assert_allclose((z[0], z[-1]), (reward[0, 0], reward[1, 0]))
 
 
-PAGES = {"alignment": 4, "slices": 1, "promise": 2}
+PAGES = {"alignment": 5, "slices": 1, "promise": 2}
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -362,10 +362,13 @@ def test_alignment_is_the_rank_correlation_along_the_step(everything):
     assert (ds.flat_p.where(measured).stack(all=ds.flat_p.dims).dropna("all") < 1e-6).all()
 
 
-def test_agreement_within_columns_leads_and_noise_caps_it(everything):
+def test_agreement_with_fresh_batches_leads_and_noise_caps_it(everything):
     ds = select("alignment", everything, PARAMS)
-    planes, fresh, own, noise = plot(ds)
-    assert "within columns\nof equal β" in texts(planes) and "share of noise in\n" in texts(noise)
+    fresh, planes, own, *noise = plot(ds)
+    assert "within columns\nof equal β" in texts(planes) and "fresh batches" in texts(fresh)
+    for page, name in zip(noise, ("noise_share", "step_noise_share"), strict=True):
+        shown = ds[name].sel(kind="few", iteration=150, budget=[100, 1000]).squeeze()
+        np.testing.assert_allclose(lines(page.axes[0], "few 150")[0][:, 1], shown)
     for page, name, kinds in (
         (planes, "correlation", ("few", "many")),
         (fresh, "fresh_correlation", ("slice_few", "slice_many")),
@@ -385,6 +388,20 @@ def test_agreement_within_columns_leads_and_noise_caps_it(everything):
                 found = sorted(tuple(sorted((box.get_y(), box.get_y() + box.get_height()))) for box in over)
                 np.testing.assert_allclose(found, [(-1, -ceiling), (ceiling, 1)])
         assert overlaps(page) == []
+
+
+def test_the_noise_along_the_step_is_that_within_columns(everything):
+    """β explains most of the plane, so the share of noise along the step is larger."""
+    few = select("alignment", everything, PARAMS).sel(kind="few", budget=100)
+    assert (few.step_noise_share > 2 * few.noise_share).all()
+
+
+def test_a_reward_that_rises_all_along_aligns_though_the_clipped_objective_falls_beyond_the_step(everything):
+    """PPO's: only the unclipped surrogate on fresh batches tells."""
+    clipped = -abs(everything.along - 1) + 0 * everything.slice_surrogate
+    ds = select("alignment", everything.assign(slice_surrogate=clipped, slice_fresh=clipped), PARAMS)
+    found = ds.squeeze().sel(kind="slice_few", iteration=0)
+    assert found.fresh_correlation > 0.95 and found.correlation < 0
 
 
 def test_a_reward_that_follows_the_random_direction_alone_aligns_over_the_plane_and_not_along_the_step():

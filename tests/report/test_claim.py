@@ -36,10 +36,13 @@ def test_a_verdict_needs_the_whole_interval_on_one_side():
 
 def test_noise_alone_satisfies_no_rule():
     low = Interval(0.1, 0.0, 0.2)
-    assert verdict(low, {"below": 0.5}, ceiling=0.6) == "reproduced"
-    assert verdict(low, {"below": 0.5}, ceiling=0.4) == "inconclusive"
-    assert verdict(low, {"below": 0.5}, ceiling=np.nan) == "inconclusive"
-    assert verdict(low, {"above": 0.5}, ceiling=0.4) == "not reproduced"
+    assert verdict(low, {"below": 0.5}, ceiling=0.9) == "reproduced"
+    assert verdict(low, {"above": 0.5}, ceiling=0.9) == "not reproduced"
+    for some, ceiling in ((low, 0.4), (low, np.nan), (Interval(0.3, 0.2, 0.4), 0.6)):
+        assert verdict(some, {"below": 0.5}, ceiling) == "inconclusive"
+        assert verdict(some, {"above": 0.5}, ceiling) == "inconclusive"
+    high = Interval(0.7, 0.6, 0.8)
+    assert verdict(high, {"above": 0.5}, ceiling=0.3) == "reproduced"
 
 
 @pytest.mark.parametrize("rule", [{"above": 0.0}, {"below": 0.0}])
@@ -111,7 +114,7 @@ def test_no_task_outvotes_another():
     found = judged(per_task, {"above": 0.4}, agents(MEANS))
     assert [row["verdict"] for row in found["rows"]] == ["reproduced", "not reproduced"]
     assert found["verdict"] == "mixed"
-    assert found["summary"] == "reproduced on 1 of 2 tasks (hopper); not reproduced: humanoid"
+    assert found["summary"] == "reproduced on 1 of 2 tasks (Hopper); not reproduced: Humanoid"
     assert [row["figure"] for row in found["rows"]] == ["fig9", "fig1"]
 
 
@@ -167,11 +170,11 @@ def test_the_table_has_a_line_per_row_and_replaces_the_one_before():
     once = insert(page, rows)
     assert insert(once, rows) == once
     hopper, humanoid = rows["it"]["rows"]
-    (line,) = [line for line in once.splitlines() if "| hopper |" in line]
+    (line,) = [line for line in once.splitlines() if "| Hopper |" in line]
     assert f"{hopper['value']:.3g} [{hopper['low']:.3g}, {hopper['high']:.3g}], 8 agents" in line
     assert "| above 0.4 | reproduced | `figures/fig9.pdf` |" in line and "It is so (Sec. 1)" in line
-    assert f"| humanoid | {humanoid['value']:.3g} [" in once
-    assert once.index("first edition's rules") > once.index("| humanoid |")
+    assert f"| Humanoid | {humanoid['value']:.3g} [" in once
+    assert once.index("first edition's rules") > once.index("| Humanoid |")
     assert once.startswith("# Title") and once.endswith("\n\nrest\n")
     with pytest.raises(ValueError, match="has no lines"):
         insert("# Title\n", rows)

@@ -141,9 +141,10 @@ def test_value_errors_of_trained_agents_stand_beside_the_floor():
     total.loc[{"iteration": 0}] = 99  # untrained
     total.loc[{"target": "gae"}] = 0.05
     total.loc[{"definition": "exact"}] = 0.15
-    ds = xr.Dataset({"total_re": total, "mre": total + 0.3, "floor_total": floor})
+    numbers = {"total_re": total, "mre": total + 0.3, "error_total": 1.2 * floor, "floor_total": floor}
+    ds = xr.Dataset(numbers)
     (row,) = cells(markdown("values", {"fig3": ds}, PARAMS))
-    assert row == ["Walker2d", "PPO", "0.05", "0.5", "0.2", "0.15", "0.1"]
+    assert row == ["Walker2d", "PPO", "0.05", "0.5", "0.2", "0.15", "0.12", "0.1"]
 
 
 def test_final_returns_are_those_of_the_reliability_study():
@@ -167,14 +168,18 @@ def test_regimes_are_compared_at_the_end_of_each_that_others_outlive():
 
 
 def test_landscapes_tell_untrained_agents_from_trained_ones():
-    dims = {"task": ["hopper"], "algo": ["trpo"], "seed": [0], "iteration": [0, 150], "kind": ["few", "many"]}
+    dims = {"task": ["hopper"], "algo": ["trpo"], "seed": [0, 1], "iteration": [0, 150]}
+    dims |= {"kind": ["few", "many", "slice_few", "slice_many"]}
     correlation = array(dims, 0.5)
     correlation.loc[{"iteration": 0, "kind": "few"}] = 0.9
-    noise = array(dims | {"budget": [2048, 12000]}, [0.8, 0.2])
-    ds = xr.Dataset({"correlation": correlation, "noise_share": noise})
+    noise = array(dims | {"budget": [2048, 12000, 30000, 100000]}, [0.8, 0.2, np.nan, 0.1])
+    noise.loc[{"seed": 1, "budget": 100000}] = np.nan
+    numbers = {"correlation": correlation, "fresh_correlation": correlation - 0.2, "noise_share": noise}
+    ds = xr.Dataset(numbers | {"step_noise_share": noise + 0.1})
+    shares, fresh = ["0.8", "0.2", "0.9", "0.3"], ["0.3", "0.3"]
     assert cells(markdown("landscapes", {"alignment": ds}, PARAMS)) == [
-        ["Hopper", "TRPO", "untrained", "0.8", "0.2", "0.9", "0.5"],
-        ["Hopper", "TRPO", "trained", "0.8", "0.2", "0.5", "0.5"],
+        ["Hopper", "TRPO", "untrained", *shares, "0.9", "0.5", *fresh],
+        ["Hopper", "TRPO", "trained", *shares, "0.5", "0.5", *fresh],
     ]
 
 
@@ -228,7 +233,8 @@ def test_trust_regions_compare_own_pairs_with_fresh_ones():
         "part": ["train", "held_out"],
     }
     kl = array(dims, [0.01, 0.02])
+    kl.loc[{"part": "held_out", "iteration": 10}] = 0.2
     ds = xr.Dataset({"kl_mean": kl, "ratio_max": 200 * kl, "clip_fraction": 10 * kl})
     ds["delta"] = array({"task": ["hopper"], "algo": ["trpo"]}, 0.13)
     (row,) = cells(markdown("trust_regions", {"trust_region": ds}, PARAMS))
-    assert row == ["Hopper", "TRPO", "0.13", "0.01", "0.02", "2", "0.1"]
+    assert row == ["Hopper", "TRPO", "0.13", "0.01", "0.11 (0.02 to 0.2)", "1", "0.5", "2", "0.1"]

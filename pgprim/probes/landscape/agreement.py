@@ -27,17 +27,20 @@ LOOKS = {
 """Name, colour and marker of each kind of points."""
 
 PAGES = (
+    ("fresh_correlation", ("slice_few", "slice_many"), "along slices, surrogate\nunclipped, fresh batches"),
     ("correlation", ("few", "many"), "within columns\nof equal β of the plane"),
-    ("fresh_correlation", ("slice_few", "slice_many"), "along slices,\nsurrogate on fresh batches"),
     ("correlation", ("slice_few", "slice_many", "steps"), "along slices,\nsurrogate on own batches"),
 )
-"""Statistic, kinds of points and words of each page of correlations. Planes lead."""
+"""Statistic, kinds of points and words of each page of correlations. The one that claims are judged by leads."""
+
+SHARES = {"noise_share": "over the plane", "step_noise_share": "within columns of equal β"}
+"""Share of noise and words of each page of noise."""
 
 CAP = {"alpha": 0.22, "linewidth": 0, "zorder": 0.8}
 
 
 def draw_pages(ds: xr.Dataset) -> list[Figure]:
-    """Rank correlations over planes, then along slices, as far as there are any, and the noise of planes.
+    """Rank correlations along slices and over planes, as far as there are any, and the noise of planes.
 
     Args:
         ds: What `alignment.align` gives.
@@ -47,7 +50,7 @@ def draw_pages(ds: xr.Dataset) -> list[Figure]:
         for name, kinds, words in PAGES
         if ds[name].sel(kind=list(kinds)).notnull().any()
     ]
-    return [*pages, draw_noise(ds)]
+    return [*pages, *(draw_noise(ds, name, words) for name, words in SHARES.items())]
 
 
 def draw_correlations(ds: xr.Dataset, name: str, kinds: tuple[str, ...], words: str) -> Figure:
@@ -89,9 +92,16 @@ def draw_correlations(ds: xr.Dataset, name: str, kinds: tuple[str, ...], words: 
     return figure
 
 
-def draw_noise(ds: xr.Dataset) -> Figure:
-    """Share of noise in a plane against the pairs per point, first seed: a row per algorithm, a column per task."""
-    figure, panels = _grid(ds, "share of noise in\nthe reward's variance", "State-action pairs per point")
+def draw_noise(ds: xr.Dataset, name: str, words: str) -> Figure:
+    """Share of noise in a plane against the pairs per point, first seed: a row per algorithm, a column per task.
+
+    Args:
+        ds: What `alignment.align` gives.
+        name: The share.
+        words: Which variance it is a share of.
+    """
+    quantity = f"share of noise in the variance\n{words}"
+    figure, panels = _grid(ds, quantity, "State-action pairs per point")
     kinds = ("few", "many")
     for panel, agents in panels:
         panel.axhline(1, color=GREY, linewidth=0.6)
@@ -99,14 +109,14 @@ def draw_noise(ds: xr.Dataset) -> Figure:
             _, hue, symbol = LOOKS[kind]
             for iteration, shade in zip(ds.iteration.values, shades(hue, ds.iteration.size), strict=True):
                 one = agents.sel(kind=kind, iteration=iteration).isel(seed=0)
-                one = one.dropna("budget", subset=["noise_share"])
+                one = one.dropna("budget", subset=[name])
                 panel.plot(
-                    one.budget, one.noise_share, color=shade, marker=symbol, markersize=2.6, linewidth=0.6,
+                    one.budget, one[name], color=shade, marker=symbol, markersize=2.6, linewidth=0.6,
                     label=f"{kind} {iteration}",
                 )  # fmt: skip
-                draw_bars(panel, one.budget, one, "noise_share", (-0.05, 1.5), color=shade, linewidth=0.6)
+                draw_bars(panel, one.budget, one, name, (-0.05, 1.5), color=shade, linewidth=0.6)
         panel.set_xscale("log")
-        panel.xaxis.set_major_locator(FixedLocator(budgets_of(ds.noise_share.sel(kind=list(kinds)))))
+        panel.xaxis.set_major_locator(FixedLocator(budgets_of(ds[name].sel(kind=list(kinds)))))
         panel.xaxis.set_major_formatter(lambda value, _: count_label(float(value)))
         panel.xaxis.set_minor_locator(FixedLocator([]))
         panel.set_ylim(-0.05, 1.5)

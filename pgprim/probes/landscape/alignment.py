@@ -26,7 +26,10 @@ DESCRIBED = {
         "rank correlation of surrogate and reward along the step: over a plane the mean of columns of equal β",
         "1",
     ),
-    "fresh_correlation": ("rank correlation of reward and surrogate on fresh batches along the step", "1"),
+    "fresh_correlation": (
+        "rank correlation of reward and unclipped surrogate on fresh batches along the step",
+        "1",
+    ),
     "plane_correlation": ("rank correlation of surrogate and reward over the whole plane", "1"),
     "ceiling": (
         "√(1 − share of noise along the step), about the highest correlation that noise lets through",
@@ -34,6 +37,7 @@ DESCRIBED = {
     ),
     "plane_ceiling": ("√(1 − share of noise over the whole plane)", "1"),
     "noise_share": ("share of the reward's variance over all points that is noise", "1"),
+    "step_noise_share": ("share of the reward's variance along the step that is noise", "1"),
     "flat_p": ("p value of the hypothesis that all points have one reward", "1"),
     "correlation_budget": ("pairs per point behind the rank correlations", "pairs"),
     "kind": ("points", "1"),
@@ -53,14 +57,14 @@ def align(ds: xr.Dataset | None, level: float) -> xr.Dataset:
         level: Nominal coverage of the intervals.
 
     Returns:
-        The variables of `DESCRIBED` over (task, algo, seed, iteration, kind), `noise_share` and `flat_p` over budget,
-        too. Correlations are at the largest budget.
+        The variables of `DESCRIBED` over (task, algo, seed, iteration, kind), shares of noise and `flat_p` over
+        budget, too. Correlations are at the largest budget.
 
     Raises:
         UserError: If `ds` does not hold landscapes.
     """
     prefixes = [prefix for prefix in ("steps_", "slice_") if ds is not None and f"{prefix}reward" in ds]
-    fresh = ["slice_fresh"] if "slice_" in prefixes else []
+    fresh = ["slice_fresh_unclipped"] if "slice_" in prefixes else []
     chosen = choose(ds, [*NAMES, *(prefix + name for prefix in prefixes for name in NAMES), *fresh])
     budgets = chosen.budget.values
     size = tuple(chosen.sizes[dim] for dim in AGENT)
@@ -70,7 +74,7 @@ def align(ds: xr.Dataset | None, level: float) -> xr.Dataset:
         name = [str(one[dim].values) for dim in AGENT]
         rows += [_agreement(_points_of(one, kind), budgets, (*name, kind), level) for kind in KINDS]
     over = (*AGENT, "kind")
-    dims = dict.fromkeys(("noise_share", "flat_p"), (*over, "budget"))
+    dims = dict.fromkeys(("noise_share", "step_noise_share", "flat_p"), (*over, "budget"))
     variables = {}
     for name, values in stack(rows).items():
         shape = (*size, len(KINDS), *([len(budgets)] if name in dims else []))
@@ -89,18 +93,23 @@ def _agreement(
     """The numbers of one set of points, in columns along the step."""
     numbers = dict.fromkeys(("correlation", "fresh_correlation", "plane_correlation"), UNKNOWN)
     numbers |= dict.fromkeys(("ceiling", "plane_ceiling", "correlation_budget"), np.nan)
-    shares, flat = [UNKNOWN] * len(budgets), [np.nan] * len(budgets)
+    along_all, along_step = [UNKNOWN] * len(budgets), [UNKNOWN] * len(budgets)
+    by_budget = {
+        "noise_share": along_all,
+        "step_noise_share": along_step,
+        "flat_p": np.full(len(budgets), np.nan),
+    }
     if points is None:
-        return numbers | {"noise_share": shares, "flat_p": np.array(flat)}
+        return numbers | by_budget
     measured = budgets_of(points.reward)
     for budget in measured:
         place, one = budgets.tolist().index(budget), points.sel(budget=budget)
-        shares[place] = noise_share(_halves(one).reshape(-1, 2), level)
+        along_all[place] = noise_share(_halves(one).reshape(-1, 2), level)
+        along_step[place] = noise_share(_within_columns(one), level)
         values = (one[name].values.ravel() for name in ("reward", "reward_se", "num_trajectories"))
-        flat[place] = welch_anova(*values).p
+        by_budget["flat_p"][place] = welch_anova(*values).p
     best = points.sel(budget=measured[-1])
     x, y, se = (best[name].values for name in ("surrogate", "reward", "reward_se"))
-    halves = _halves(best)
     if name[-1] == "steps":
         numbers["correlation"] = spearman(x[0], y[0], level)
     else:
@@ -110,18 +119,23 @@ def _agreement(
         rng = generator("rank correlation over the plane", *name)
         whole = (values.reshape(1, -1) for values in (x, y, se))
         numbers["plane_correlation"] = column_rank_correlation(*whole, level, rng)
-        numbers["plane_ceiling"] = _ceiling(halves.reshape(-1, 2))
+        numbers["plane_ceiling"] = _ceiling(_halves(best).reshape(-1, 2))
     if "fresh" in best:
         rng = generator("rank correlation on fresh batches", *name)
         numbers["fresh_correlation"] = column_rank_correlation(best.fresh.values, y, se, level, rng)
-    centred = halves - finite_mean(halves, axis=1)[:, None]
-    numbers["ceiling"] = _ceiling(centred.reshape(-1, 2))
+    numbers["ceiling"] = _ceiling(_within_columns(best))
     numbers["correlation_budget"] = float(measured[-1])
-    return numbers | {"noise_share": shares, "flat_p": np.array(flat)}
+    return numbers | by_budget
 
 
 def _halves(points: xr.Dataset) -> Float[np.ndarray, "column point 2"]:
     return points.reward_half.transpose("column", "point", "half").values
+
+
+def _within_columns(points: xr.Dataset) -> Float[np.ndarray, "all_points 2"]:
+    """Half means of the reward minus those of their column."""
+    halves = _halves(points)
+    return (halves - finite_mean(halves, axis=1)[:, None]).reshape(-1, 2)
 
 
 def _ceiling(halves: Float[np.ndarray, "point 2"]) -> float:
@@ -133,8 +147,10 @@ def _points_of(one: xr.Dataset, kind: str) -> xr.Dataset | None:
     prefix = "steps_" if kind == "steps" else "slice_" if kind.startswith("slice_") else ""
     if f"{prefix}reward" not in one:
         return None
-    names = [*NAMES, *(["fresh"] if prefix == "slice_" else [])]
-    points = one[[prefix + name for name in names]].rename({prefix + name: name for name in names})
+    names = {prefix + name: name for name in NAMES} | (
+        {"slice_fresh_unclipped": "fresh"} if prefix == "slice_" else {}
+    )
+    points = one[list(names)].rename(names)
     if kind != "steps":
         plane = kind.removeprefix("slice_")
         if plane not in one.kind:

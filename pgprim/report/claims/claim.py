@@ -18,6 +18,7 @@ from pgprim.core.intervals import Interval, clip
 from pgprim.core.ratio import ratio_of_means
 from pgprim.core.share import share
 from pgprim.core.stratified import stratified_mean
+from pgprim.plotting.labels import algo_label, task_label
 from pgprim.types.errors import UserError
 
 Results = Mapping[str, xr.Dataset]
@@ -40,15 +41,16 @@ class Evidence(NamedTuple):
         algo: The algorithm, or "" for all that were probed.
         effect: Value and interval between agents.
         agents: Number of agents.
-        ceiling: The highest effect that noise allows, mean over agents, where noise lowers the effect. A rule `below b`
-            is not judged where the ceiling is below b, too: noise alone would satisfy it.
+        ceiling: The part of the effect that noise leaves, mean over agents, where noise lowers the effect.
+        true_value: The effect that V^π itself would have; NaN where that is not asked.
     """
 
     task: str
     algo: str
     effect: Interval
     agents: int
-    ceiling: float = np.inf
+    ceiling: float = 1.0
+    true_value: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,12 @@ def judge(
                 "algo": algo,
                 **{key: _plain(end) for key, end in effect._asdict().items()},
                 "agents": agents,
-                **({} if np.isposinf(ceiling) else {"ceiling": _plain(ceiling)}),
+                **({} if ceiling == 1 else {"ceiling": _plain(ceiling)}),
+                **({} if np.isnan(true_value) else {"true_value": _plain(true_value)}),
                 "verdict": verdict(effect, rules[name], ceiling),
                 "figure": claim.figures.get(task, claim.figures.get("", "")),
             }
-            for task, algo, effect, agents, ceiling in claim.evidence(results, params, level)
+            for task, algo, effect, agents, ceiling, true_value in claim.evidence(results, params, level)
         ]
         judged[name] = {
             "statement": claim.statement,
@@ -121,22 +124,23 @@ def judge(
     return judged
 
 
-def verdict(effect: Interval, rule: Mapping[str, float], ceiling: float = np.inf) -> Verdict:
+def verdict(effect: Interval, rule: Mapping[str, float], ceiling: float = 1.0) -> Verdict:
     """Verdict from the interval: on the claimed side of the bound, on the other side, or on both.
+
+    Noise makes a correlation low. So an effect is below the bound only if noise leaves enough of it to reach the bound,
+    and if it is below the bound even after division by what noise leaves.
 
     Args:
         effect: The effect and its interval.
         rule: One of `above` and `below` with the bound.
-        ceiling: `Evidence.ceiling`; without a number nothing is known, and the verdict is inconclusive.
+        ceiling: `Evidence.ceiling`; without a number no effect is below a bound.
     """
     ((side, bound),) = rule.items()
-    if side == "below" and not ceiling >= bound:
-        return "inconclusive"
-    least, most = (effect.low, effect.high) if side == "above" else (-effect.high, -effect.low)
-    bound = bound if side == "above" else -bound
-    if least > bound:
-        return "reproduced"
-    return "not reproduced" if most < bound else "inconclusive"
+    is_above = effect.low > bound
+    is_below = effect.high < bound * ceiling and (ceiling == 1 or ceiling >= bound)
+    if is_above or is_below:
+        return "reproduced" if is_above == (side == "above") else "not reproduced"
+    return "inconclusive"
 
 
 def combined(verdicts: Sequence[Verdict]) -> Verdict:
@@ -146,22 +150,26 @@ def combined(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows by verdict: "reproduced on 2 of 3 tasks (hopper, walker2d); inconclusive: humanoid"."""
+    """The rows by verdict: "reproduced on 2 of 3 tasks (Hopper, Walker2d); inconclusive: Humanoid"."""
     if not rows:
         return "not measured"
     by_algo = any(row["algo"] for row in rows)
     unit = "tasks and algorithms" if by_algo else "tasks"
     names: dict[str, list[str]] = {}
     for row in rows:
-        names.setdefault(row["verdict"], []).append(
-            " ".join(filter(None, (row["task"], row["algo"]))) or "all"
-        )
+        names.setdefault(row["verdict"], []).append(row_label(row))
     if len(names) == 1:
         ((only, where),) = names.items()
         return f"{only} on all {len(rows)} {unit}" if len(rows) > 1 else f"{only} ({where[0]})"
     good = names.pop("reproduced", [])
     parts = [f"reproduced on {len(good)} of {len(rows)} {unit}" + (f" ({', '.join(good)})" if good else "")]
     return "; ".join([*parts, *(f"{one}: {', '.join(where)}" for one, where in names.items())])
+
+
+def row_label(row: Mapping[str, Any]) -> str:
+    """Task and algorithm of a row: "Hopper PPO", "Hopper", or "all"."""
+    words = (task_label(row["task"]) if row["task"] else "", algo_label(row["algo"]) if row["algo"] else "")
+    return " ".join(filter(None, words)) or "all"
 
 
 def strata_of(values: xr.DataArray, task: str) -> Strata:
@@ -254,6 +262,20 @@ def probed(ds: xr.Dataset, params: Params) -> xr.Dataset:
 def at_budget(ds: xr.Dataset | xr.DataArray, params: Params) -> xr.Dataset | xr.DataArray:
     """The budget nearest to what training uses per iteration."""
     return ds.sel(budget=params["plot"]["budget"], method="nearest")
+
+
+def common_budget(array: xr.DataArray) -> int:
+    """The largest budget at which everything has a value that has one at any budget.
+
+    Raises:
+        ValueError: There is no such budget.
+    """
+    known = array.notnull()
+    everywhere = (known | ~known.any("budget")).all([dim for dim in array.dims if dim != "budget"])
+    budgets = array.budget[everywhere & known.any([dim for dim in array.dims if dim != "budget"])]
+    if not budgets.size:
+        raise ValueError("no number of pairs is common to all agents")
+    return int(budgets[-1])
 
 
 def _plain(value: float) -> float | None:

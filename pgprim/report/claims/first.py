@@ -19,6 +19,7 @@ from pgprim.report.claims.claim import (
     Results,
     Strata,
     at_budget,
+    common_budget,
     mean_evidence,
     probed,
     strata_of,
@@ -128,7 +129,7 @@ def _noise_at_budget(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
 
 def _noise_at_most(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
     measured = ds.noise_share.sel(kind="few").dropna("budget", how="all")
-    return _over_kinds(trained(measured.isel(budget=-1))) if measured.budget.size else []
+    return _over_kinds(trained(measured.sel(budget=common_budget(measured)))) if measured.budget.size else []
 
 
 def _correlation(kind: str, algos: tuple[str, ...], is_trained: bool):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pgprim.report.claims.claim import row_label
 from pgprim.types.errors import UserError
 
 SECTIONS = ("gradients", "values", "landscapes", "trust_regions", "training")
@@ -84,7 +85,7 @@ def _lines(claim: Mapping[str, Any]) -> list[str]:
     claimed = f"{claim['statement']} ({claim['source']}). Effect: {claim['effect']}"
     head = f"| {claimed.replace('|', BAR)} |"
     lines = [
-        f"{head if index == 0 else '| |'} {' '.join(filter(None, (row['task'], row['algo']))) or 'all'} | "
+        f"{head if index == 0 else '| |'} {row_label(row)} | "
         f"{_interval(row, claim['units'])}, {row['agents']} agents | {rule} | {row['verdict']} | `figures/{row['figure']}.pdf` |"
         for index, row in enumerate(claim["rows"])
     ]
@@ -96,11 +97,12 @@ def _interval(row: Mapping[str, Any], units: str) -> str:
         None if row[key] is None else f"{row[key]:.3g}".replace("-", "−") for key in ("value", "low", "high")
     )
     units = "" if units == "1" else f" {units}"
-    ceiling = f", noise allows at most {row['ceiling']:.2g}" if row.get("ceiling") is not None else ""
+    beside = f", noise allows at most {row['ceiling']:.2g}" if row.get("ceiling") is not None else ""
+    beside += f" (V^π itself: {row['true_value']:.2g})" if row.get("true_value") is not None else ""
     if low is not None and high is None:
         return f"at least {low}{units}"
     if value is None:
         return "undetermined" if row["agents"] > 1 else "not measured"
     if low is None:
         return f"{value}{units}, {'undetermined' if row['agents'] > 1 else 'one seed'}"
-    return f"{value} [{low}, {high}]{units}{ceiling}"
+    return f"{value} [{low}, {high}]{units}{beside}"

@@ -1,6 +1,6 @@
 """Claims on value prediction and baselines (Sec. 2.2, Figs. 3, 4, 11, 12)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import xarray as xr
@@ -31,20 +31,37 @@ def _gae_error(results: Results, params: Params, level: float) -> Iterator[Evide
     return per_task(_errors(results, params, "gae").mean("iteration"), level)
 
 
+def _true_value(results: Results, params: Params) -> xr.Dataset:
+    """The errors that V^π itself would have, at trained checkpoints."""
+    return trained(probed(results["floors"], params))
+
+
+def _beside(rows: Iterable[Evidence], true_value: xr.DataArray) -> Iterator[Evidence]:
+    """The rows of tasks with the mean effect that V^π itself would have over agents and checkpoints."""
+    for row in rows:
+        own = true_value.sel(task=row.task) if row.task in true_value.task else None
+        yield row if own is None else row._replace(true_value=float(own.mean()))
+
+
 def _returns_error(results: Results, params: Params, level: float) -> Iterator[Evidence]:
     ds = probed(results["value"], params)
     mean_ratio = ds.mre.sel(part="held_out", target="returns", definition="as_text")
-    return per_task(trained(mean_ratio).mean("iteration"), level)
+    own = _true_value(results, params).floor.sel(target="returns", definition="as_text")
+    return _beside(per_task(trained(mean_ratio).mean("iteration"), level), own)
 
 
 def _beyond_floor(results: Results, params: Params, level: float) -> Iterator[Evidence]:
-    ds = trained(probed(results["floors"], params)).sel(target="returns", definition="exact")
+    ds = _true_value(results, params).sel(target="returns", definition="exact")
     return per_task(np.log2(ds.error_total / ds.floor_total).mean("iteration"), level)
 
 
 def _returns_against_gae(results: Results, params: Params, level: float) -> Iterator[Evidence]:
     ratio = _errors(results, params, "returns") / _errors(results, params, "gae")
-    return per_task(np.log2(ratio).mean("iteration"), level)
+    own = _true_value(results, params).floor_total.sel(definition="as_text")
+    return _beside(
+        per_task(np.log2(ratio).mean("iteration"), level),
+        np.log2(own.sel(target="returns", drop=True) / own.sel(target="gae", drop=True)),
+    )
 
 
 def _gain(more: str, less: str, at_2k: bool):
@@ -71,7 +88,7 @@ CLAIMS = {
         "Value networks have a relative error of about one half against returns as the paper computes them",
         "Sec. 2.2, Figs. 3, 12",
         "mean relative error against returns on held-out pairs, by the paper's formula",
-        ("value",),
+        ("value", "floors"),
         ERRORS,
         _returns_error,
     ),
@@ -87,7 +104,7 @@ CLAIMS = {
         "Value networks have a much larger error against returns than against their targets",
         "Sec. 2.2, Figs. 3, 12",
         "log₂ of the ratio of the two errors Σ|error|/Σ|target| on held-out pairs",
-        ("value",),
+        ("value", "floors"),
         ERRORS,
         _returns_against_gae,
     ),

@@ -64,6 +64,8 @@ def _row(row: Mapping[str, Any], ends: tuple[float, float]) -> dict[str, Any]:
         "agents": row.get("agents"),
         "verdict": row.get("verdict", ""),
         "figure": row.get("figure"),
+        "true_value": row.get("true_value"),
+        "ceiling": row.get("ceiling"),
         **numbers,
         "at": {key: _place(value, ends) for key, value in numbers.items()},
     }

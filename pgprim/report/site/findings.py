@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from pgprim.plotting.choose import trained
 from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
@@ -76,8 +76,8 @@ def _gradients(ds: xr.Dataset | None, pairs: int) -> Finding:
         else "Gradient estimates of the same policy agree"
     )
     text = (
-        f"Estimates from {count_label(int(at.budget))} state-action pairs have a mean pairwise cosine of {middle:.2f} "
-        f"(median of {len(cosines)} trained checkpoints; from {_signed(cosines.min())} to {_signed(cosines.max())}). "
+        f"Estimates from {count_label(int(at.budget))} state-action pairs have a mean pairwise cosine of {_signed(middle)} "
+        f"(median of {len(cosines)} trained checkpoints; {_signed(cosines.min())} to {_signed(cosines.max())}). "
     )
     scales = _at_largest_budget(ds.noise_scale)
     if len(scales):
@@ -112,7 +112,14 @@ def _draw_gradients(figure: Figure, ds: xr.Dataset, pairs: int) -> None:
             panel.fill_between(
                 ds.budget, lines.min("agent"), lines.max("agent"), color=look["color"], alpha=0.15, lw=0
             )
-            panel.plot(ds.budget, lines.median("agent"), **look, label=algo_label(algo))
+            # Agents that lack the largest budgets would make the median jump where they end.
+            everywhere = lines.dropna("agent")
+            panel.plot(
+                ds.budget,
+                (everywhere if everywhere.agent.size else lines).median("agent"),
+                **look,
+                label=algo_label(algo),
+            )
         panel.axvline(pairs, color=GREY, lw=0.8, ls="--")
         panel.set(xscale="log", ylim=(min(0.0, *panel.get_ylim()), 1))
     panels[0][0].set_ylabel("cosine between two estimates")
@@ -121,39 +128,49 @@ def _draw_gradients(figure: Figure, ds: xr.Dataset, pairs: int) -> None:
 
 def _values(ds: xr.Dataset | None, floors: xr.Dataset | None) -> Finding:
     subject = "How wrong are value networks?"
-    wanted = {"target": "returns", "part": "held_out"}
-    if ds is None or not np.isfinite(trained(ds).mre.sel(wanted)).any():
+    if ds is None or not np.isfinite(trained(ds).total_re.sel(target="returns", part="held_out")).any():
         return Finding(subject, "There are no value errors of trained agents yet.", None, "fig3", "values")
-    ds = trained(ds)
-    held_out = ds.mre.sel(part="held_out").mean(["iteration", "seed"])
+    held_out = _kinds(trained(ds).total_re.sel(part="held_out"))
     errors = {
         "targets": held_out.sel(target="gae", definition="as_text"),
-        "returns, as published": held_out.sel(target="returns", definition="as_text"),
+        "returns, cut": held_out.sel(target="returns", definition="as_text"),
         "returns, not cut": held_out.sel(target="returns", definition="exact"),
     }
-    if floors is not None and np.isfinite(trained(floors).floor).any():
-        floor = trained(floors).floor.mean(["iteration", "seed"])
-        errors["Vπ itself, not cut"] = floor.sel(target="returns", definition="exact")
+    if floors is not None and np.isfinite(trained(floors).floor_total).any():
+        errors["Vπ, returns not cut"] = _kinds(trained(floors).floor_total).sel(
+            target="returns", definition="exact"
+        )
     errors = {
         name: error.drop_vars(["target", "definition", "part"], errors="ignore")
         for name, error in errors.items()
     }
-    median = {name: float(error.median()) for name, error in errors.items()}
-    fits = median["targets"] < median["returns, as published"]
+    kinds = int(np.isfinite(errors["targets"]).sum())
+    better = int((errors["targets"] < errors["returns, cut"]).sum())
     headline = (
         "Value networks fit their targets better than the returns"
-        if fits
+        if 2 * better > kinds
         else "Value networks fit returns no worse than their targets"
     )
     text = (
-        f"On fresh pairs their mean relative error is {_percent(median['targets'])} against the training targets and "
-        f"{_percent(median['returns, as published'])} against returns by the paper's definition. Once returns are not cut "
-        f"off at the end of a batch it is {_percent(median['returns, not cut'])}"
+        f"On fresh pairs their relative error (sum of errors over sum of targets) is {_range(errors['targets'])} against the training targets and "
+        f"{_range(errors['returns, cut'])} against the paper's returns, which are cut at the end of a batch; the former is "
+        f"smaller in {better} of {kinds} kinds of agents. Against returns that are not cut it is "
+        f"{_range(errors['returns, not cut'])}"
     )
-    if "Vπ itself, not cut" in median:
-        text += f", and that of the policy's true value function {_percent(median['Vπ itself, not cut'])}"
-    text += f" (medians over {int(np.isfinite(errors['targets']).sum())} kinds of agents)."
+    if (floor := errors.get("Vπ, returns not cut")) is not None:
+        text += f", and that of the policy's true value function {_range(floor)}, because single returns are noisy"
+    text += "."
     return Finding(headline, text, _svg(lambda figure: _draw_values(figure, errors)), "fig3", "values")
+
+
+def _kinds(values: xr.DataArray) -> xr.DataArray:
+    """The median of each task and algorithm over seeds and iterations."""
+    return values.median(["iteration", "seed"])
+
+
+def _range(values: xr.DataArray) -> str:
+    low, high = (_percent(end) for end in (float(values.min()), float(values.max())))
+    return low if low == high else f"{low.removesuffix(' %')} to {high}"
 
 
 def _draw_values(figure: Figure, errors: Mapping[str, xr.DataArray]) -> None:
@@ -178,10 +195,12 @@ def _draw_values(figure: Figure, errors: Mapping[str, xr.DataArray]) -> None:
             )
         panel.set(yticks=range(len(names)), yticklabels=names, xscale="log")
         panel.tick_params(axis="y", length=0)
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        panel.xaxis.set_major_formatter("{x:g}")
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_ylim(len(names) - 0.5, -0.5)
         panel.grid(axis="y", visible=False)
-    figure.supxlabel("mean relative error on fresh pairs", fontsize=8)
+    figure.supxlabel("relative error on fresh pairs, Σ|error| / Σ|target|", fontsize=8)
 
 
 def _promises(slices: list[Mapping[str, Any]]) -> Finding:
@@ -204,8 +223,8 @@ def _promises(slices: list[Mapping[str, Any]]) -> Finding:
     )
     pairs = count_label(few[0]["pairs"])
     text = (
-        f"A step made from {pairs} pairs promises a surrogate gain of {_signed(own, '.2g')} on its own batch. On fresh batches "
-        f"of the same size the gain is {_signed(fresh, '.2g')}, without clipping (medians of {len(few)} trained checkpoints)."
+        f"A step made from {pairs} pairs promises a surrogate gain of {_signed(own)} on its own batch. On fresh batches "
+        f"of the same size the gain is {_signed(fresh)}, without clipping (medians of {len(few)} trained checkpoints)."
     )
     kept = [one for one in few if len(one.get("kept_ci", ())) == 2 and None not in one["kept_ci"]]
     if kept:
@@ -256,8 +275,10 @@ def _svg(draw: Callable[[Figure], None]) -> str:
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
-def _signed(number: float, digits: str = ".2f") -> str:
-    return f"{number:{digits}}".replace("-", "−")
+def _signed(number: float) -> str:
+    """Two digits without a power of ten."""
+    positional = np.format_float_positional(number, precision=2, fractional=False, trim="-")
+    return positional.replace("-", "−")
 
 
 def _percent(error: float) -> str:

@@ -53,7 +53,8 @@ const agentList = (body) => {
     for (const { algo, seed, files } of mine) {
       const item = element(list, "li");
       link(item, `${site.algoLabel(algo)}, seed ${seed}`, `#/agents/${task}/${algo}/${seed}`);
-      item.append(` (${new Set(files.map(({ probe }) => probe)).size} probes)`);
+      const probes = new Set(files.map(({ probe }) => probe)).size;
+      item.append(` (${probes} probe${probes === 1 ? "" : "s"})`);
     }
   }
   element(body, "h2", "Audited agents");
@@ -103,18 +104,20 @@ const agentPage = (body, agent) => {
   }
   if (value && value.present("mre", "iteration", at).length) {
     const targets = [["gae", "as_text", "targets", "dot"], ["returns", "as_text", "returns, as published", "solid"], ["returns", "exact", "returns, not cut", "dash"]];
-    chart("Value errors on fresh pairs", "mean relative error", targets.map(([target, definition, name, dash]) => site.line({
+    const errors = targets.map(([target, definition, name, dash]) => site.line({
       x: value.labels("iteration"), y: value.get("mre", { ...at, part: "held_out", target, definition }, "iteration"), algo, name,
       more: { mode: "lines", line: { color: site.colour(algo), dash, width: 1.6 } },
-    })), { xaxis: time, yaxis: { type: "log", title: { text: "relative error" } } });
+    }));
+    chart("Value errors on fresh pairs", "mean relative error", errors, { xaxis: time, yaxis: site.logAxis(errors, "relative error") });
   }
   if (region && region.present("kl_mean", "iteration", at).length) {
     const delta = region.get("delta", at);
-    chart("Mean KL divergence of each update", delta === null ? "dashed: own pairs" : `dashed: own pairs; dotted: δ = ${delta}`, ["held_out", "train"].map((part, i) => site.line({
+    const divergences = ["held_out", "train"].map((part, i) => site.line({
       x: region.labels("iteration"), y: region.get("kl_mean", { ...at, part }, "iteration"), algo, name: i ? "own pairs" : "fresh pairs",
       more: { mode: "lines", line: { color: site.colour(algo), dash: i ? "dash" : "solid", width: 1.6 } },
-    })), {
-      xaxis: time, yaxis: { type: "log", title: { text: "nat" } },
+    }));
+    chart("Mean KL divergence of each update", delta === null ? "dashed: own pairs" : `dashed: own pairs; dotted: δ = ${delta}`, divergences, {
+      xaxis: time, yaxis: site.logAxis(divergences, "nat"),
       shapes: delta === null ? [] : [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: delta, y1: delta, line: { width: 1.2, dash: "dot" } }],
     });
   }

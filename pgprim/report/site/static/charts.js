@@ -98,6 +98,17 @@ site.budgetAxis = (budgets) => ({
   range: [Math.log10(budgets[0]) - 0.08, Math.log10(budgets.at(-1)) + 0.08],
 });
 
+// A logarithmic axis with labels at round numbers, the more of them the shorter it is.
+site.logAxis = (traces, text) => {
+  const positive = traces.flatMap(({ y }) => site.known(y)).filter((value) => value > 0);
+  if (!positive.length) return { type: "log", title: { text } };
+  const [low, high] = [Math.min(...positive), Math.max(...positive)].map(Math.log10);
+  const steps = high - low > 4 ? [1] : high - low > 1 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 3, 4, 5, 7];
+  const tickvals = [];
+  for (let power = Math.floor(low) - 1; power <= Math.ceil(high); power += 1) tickvals.push(...steps.map((step) => step * 10 ** power));
+  return { type: "log", title: { text }, tickvals, ticktext: tickvals.map(site.count) };
+};
+
 // Labels of a dimension in the order of the paper, as the study names them.
 site.ordered = (labels, key) => Object.keys(site.meta[key]).filter((label) => labels.includes(label));
 

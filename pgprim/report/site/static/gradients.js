@@ -128,10 +128,10 @@ site.views.gradients = (section) => {
     const known = gradient.present(scale, "budget", agent);
     return { budget: known.at(-1) ?? null };
   };
+  const scales = overTime(gradient, scale, largest);
   site.draw(
-    site.box(charts, "Gradient noise scale B against the checkpoint", { note: `in ${unit}` }),
-    overTime(gradient, scale, largest),
-    site.layout({ xaxis: time, yaxis: { type: "log", title: { text: unit } }, ...site.vertical(iteration) }),
+    site.box(charts, "Gradient noise scale B against the checkpoint", { note: `in ${unit}` }), scales,
+    site.layout({ xaxis: time, yaxis: site.logAxis(scales, unit), ...site.vertical(iteration) }),
   ).then(go);
 
   if (baselines && baselines.present("cosine", "task").includes(task)) {

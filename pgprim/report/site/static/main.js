@@ -47,7 +47,7 @@ const start = async () => {
   site.listenToGallery();
   window.addEventListener("hashchange", show);
   // Print shows the evidence of all claims.
-  window.addEventListener("beforeprint", () => document.querySelectorAll(".claim").forEach((claim) => { claim.open = true; }));
+  window.addEventListener("beforeprint", () => document.querySelectorAll(".claim, figcaption details").forEach((one) => { one.open = true; }));
   show();
   if (!("DecompressionStream" in window)) {
     for (const section of document.querySelectorAll(".interactive")) site.note(section, "This browser is too old for the interactive views; findings, claims and figures are here.");

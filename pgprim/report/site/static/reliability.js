@@ -1,7 +1,7 @@
 // Reliability: every agent's returns, where they end, and whether a primitive foretells it.
 
 const PRIMITIVES = {
-  cosine: "agreement of gradient estimates", error: "error against returns (exact)", promise: "surrogate gain on fresh batches",
+  cosine: "agreement of gradient estimates", error: "error against uncut returns, Σ|error| / Σ|target|", promise: "surrogate gain on fresh batches",
 };
 
 site.finalReturn = (returns, at) => {
@@ -34,7 +34,7 @@ site.views.reliability = (section) => {
       more: { mode: "lines", opacity: 0.35, showlegend: false, line: { color: site.colour(algo), width: 1 } },
     })),
     site.line({
-      x: iterations, y: returns.get("seeds_mean", { task, algo }, "iteration"), algo, name: `${site.algoLabel(algo)}, mean of ${seeds.length}`,
+      x: iterations, y: returns.get("seeds_mean", { task, algo }, "iteration"), algo, name: `${site.algoLabel(algo)}, interquartile mean of ${seeds.length}`,
       more: { mode: "lines", line: { color: site.colour(algo), width: 2.4 } },
     }),
   ]);
@@ -80,7 +80,7 @@ const measured = (primitive, agent) => {
   if (primitive === "error") {
     if (!value) return null;
     const at = { ...agent, part: "held_out", target: "returns", definition: "exact" };
-    return site.mean(value.get("mre", at, "iteration").filter((_, i) => value.labels("iteration")[i] > 0));
+    return site.mean(value.get("total_re", at, "iteration").filter((_, i) => value.labels("iteration")[i] > 0));
   }
   const own = site.data.slices.filter((one) => one.kind === "few" && one.iteration > 0 && ["task", "algo", "seed"].every((key) => one[key] === agent[key]));
   return site.mean(own.map((one) => one.promised_fresh_unclipped ?? null));

@@ -35,7 +35,7 @@ site.views.trust = (section) => {
     }));
     if (seeds.length === 1) return thin;
     return [...thin, site.line({
-      x: iterations, y: iterations.map((_, i) => site.mean(all.map((y) => y[i]))), algo, name: `${site.algoLabel(algo)}, mean of ${seeds.length} seeds`,
+      x: iterations, y: iterations.map((_, i) => site.median(all.map((y) => y[i]))), algo, name: `${site.algoLabel(algo)}, median of ${seeds.length} seeds`,
       more: { mode: "lines", line: { color: site.colour(algo), width: 2.4 } },
     })];
   });
@@ -47,13 +47,14 @@ site.views.trust = (section) => {
     };
   };
   const boxes = [
-    ["kl", `KL divergence, ${DIVERGENCES[divergence]}`, divergence, "nat", { type: "log" }, bound("delta", "δ")],
-    ["ratio", `Ratio ρ, ${RATIOS[ratio]}`, ratio, "ρ", { type: "log" }, bound("ratio_bound", "1 + ε")],
-    ["clip", "Share of pairs with |ρ − 1| > 0.2", "clip_fraction", "share", {}, {}],
-    ["return", "Mean return", "return_mean", "return", {}, {}],
-  ].filter(([, , name]) => region.has(name)).map(([, title, name, text, axis, more]) => site.draw(
-    site.box(charts, title), lines(name), site.layout({ xaxis: { title: { text: "training iteration" } }, yaxis: { ...axis, title: { text } }, ...more }),
-  ));
+    ["kl", `KL divergence, ${DIVERGENCES[divergence]}`, divergence, "nat", true, bound("delta", "δ")],
+    ["ratio", `Ratio ρ, ${RATIOS[ratio]}`, ratio, "ρ", true, bound("ratio_bound", "1 + ε")],
+    ["clip", "Share of pairs with |ρ − 1| > 0.2", "clip_fraction", "share", false, {}],
+    ["return", "Mean return", "return_mean", "return", false, {}],
+  ].filter(([, , name]) => region.has(name)).map(([, title, name, text, isLog, more]) => {
+    const traces = lines(name), yaxis = isLog ? site.logAxis(traces, text) : { title: { text } };
+    return site.draw(site.box(charts, title), traces, site.layout({ xaxis: { title: { text: "training iteration" } }, yaxis, ...more }));
+  });
   Promise.all(boxes).then(site.zoomTogether);
 };
 

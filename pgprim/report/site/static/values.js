@@ -18,7 +18,7 @@ site.views.values = (section) => {
   const there = site.ordered(value.present("mre", "algo", { task }), "algos");
   const algos = site.switched(there);
   const iterations = value.labels("iteration");
-  site.choose("iteration", iterations);
+  site.state.iteration ??= site.meta.iterations.at(-1);
   const near = site.nearest(iterations.map((own) => own + 1), site.state.iteration + 1) - 1;
   site.controls(section, [
     site.taskControl(tasks), site.algoBoxes(there),
@@ -37,21 +37,21 @@ site.views.values = (section) => {
         x: iterations, y, algo, name: `${site.algoLabel(algo)}, seed ${seeds[i]}`,
         more: { opacity: seeds.length > 1 ? 0.35 : 1, mode: "lines", showlegend: seeds.length === 1, line: { color: site.colour(algo), width: 1.2 } },
       }));
-      const mean = seeds.length > 1 ? [site.line({
-        x: iterations, y: iterations.map((_, i) => site.mean(lines.map((y) => y[i]))), algo, name: `${site.algoLabel(algo)}, mean of ${seeds.length} seeds`,
+      const middle = seeds.length > 1 ? [site.line({
+        x: iterations, y: iterations.map((_, i) => site.median(lines.map((y) => y[i]))), algo, name: `${site.algoLabel(algo)}, median of ${seeds.length} seeds`,
         more: { mode: "lines", line: { color: site.colour(algo), width: 2.4 } },
       })] : [];
       const bound = [];
       if (floors && statistic !== "median_re") {
         const at = floors.present(floorName, "iteration", { task, algo, target, definition });
-        const y = at.map((iteration) => site.mean(floors.present(floorName, "seed", { task, algo }).map((seed) =>
+        const y = at.map((iteration) => site.median(floors.present(floorName, "seed", { task, algo }).map((seed) =>
           floors.get(floorName, { task, algo, seed, iteration, target, definition }))));
         if (at.length) bound.push(site.line({
           x: at, y, algo, name: `${site.algoLabel(algo)}, Vπ itself`,
           more: { line: { color: site.colour(algo), dash: "dash", width: 1.2 }, marker: { symbol: "line-ew-open", size: 10, color: site.colour(algo) } },
         }));
       }
-      return [...thin, ...mean, ...bound];
+      return [...thin, ...middle, ...bound];
     });
     site.draw(
       site.box(charts, title, { note: "dashed: what the policy's true value function would show" }), traces,
@@ -69,13 +69,13 @@ site.views.values = (section) => {
   const bars = algos.map((algo) => {
     const seeds = value.present("mre", "seed", { task, algo });
     const y = ["gae", "returns"].flatMap((target) => value.labels("definition").map((own) =>
-      site.mean(seeds.map((seed) => value.get(statistic, { task, algo, seed, part, target, definition: own, iteration: near })))));
+      site.median(seeds.map((seed) => value.get(statistic, { task, algo, seed, part, target, definition: own, iteration: near })))));
     const x = [["targets", "returns"].flatMap((target) => value.labels("definition").map(() => target)),
       [...value.labels("definition"), ...value.labels("definition")].map((own) => own.replace("_", " "))];
     return { type: "bar", x, y, name: site.algoLabel(algo), marker: { color: site.colour(algo) }, hovertemplate: "%{y:.3g}<extra></extra>" };
   });
   site.draw(
-    site.box(charts, `Definitions side by side at iteration ${near}`, { note: "mean over seeds", wide: true }), bars,
-    site.layout({ barmode: "group", yaxis: { title: { text: "relative error" } } }),
+    site.box(charts, `Definitions side by side at iteration ${near}`, { note: "median over seeds", wide: true }), bars,
+    site.layout({ barmode: "group", yaxis: site.logAxis(bars, "relative error") }),
   );
 };
