@@ -13,6 +13,7 @@ from pgprim.core.stratified import stratified_mean
 from pgprim.plotting.choose import trained
 from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
 from pgprim.report.claims.claim import SLACK, common_budget
+from pgprim.store.labelled import BOUNDS
 
 Params = Mapping[str, Any]
 Row = list[str]
@@ -74,8 +75,14 @@ def _number(value: float, digits: int) -> str:
 
 
 def _interval(interval: Interval, digits: int = 2) -> str:
-    value, low, high = (_number(end, digits) for end in interval)
-    return f"{value} [{low}, {high}]"
+    """`0.31 [0.2, 0.45]`, without the interval where there is none; a dash without a value."""
+    value, low, high = (_number(end, digits) if np.isfinite(end) else "–" for end in interval)
+    return value if low == high == "–" else f"{value} [{low}, {high}]"
+
+
+def _interval_of(ds: xr.Dataset, name: str, digits: int = 2) -> str:
+    ends = (float(ds[f"{name}_ci"].sel(bound=bound)) for bound in BOUNDS)
+    return _interval(Interval(float(ds[name]), *ends), digits)
 
 
 def _kinds(ds: xr.Dataset) -> Iterator[tuple[list[str], xr.Dataset]]:
@@ -204,6 +211,38 @@ def _regimes(ds: xr.Dataset, params: Params) -> Iterator[Row]:
             yield [task_label(task), count_label(int(pairs)), *cells]
 
 
+def _clipping(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    for task in order_tasks(ds.task.values):
+        for version in ds.version.values:
+            for run in ds.run.values:
+                one = ds.sel(task=task, version=version, run=run)
+                words = f"{'clipped' if one.is_clipped else 'as drawn'}, × {float(one.rate):g}"
+                returns = _interval_of(one, "final_return_mean", 3)
+                rest = [spread(one[name]) for name in ("final_length", "final_cost_clipped", "final_cost")]
+                yield [f"{task_label(task)}-{version}", words, returns, spread(one.published, 4), *rest]
+
+
+def _semantics(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    for labels, kind in _kinds(ds):
+        for quantity in ds.quantity.values:
+            one = kind.sel(quantity=quantity)
+            if one.table_exact.notnull():
+                means = [_number(float(one[name]), 2) for name in ("table_exact", "table_paper")]
+                yield [*labels, str(quantity), *means, _interval_of(one, "table_difference")]
+
+
+def _reliability(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    for labels, kind in _kinds(ds):
+        returns = _interval_of(kind, "return_iqm", 4)
+        yield [*labels, returns, spread(kind.published, 4), _interval_of(kind, "difference")]
+
+
+def _predictors(ds: xr.Dataset, params: Params) -> Iterator[Row]:
+    for primitive in ds.primitive.values:
+        one = ds.sel(primitive=primitive)
+        yield [str(primitive), str(int(one.num_seeds.sum())), _interval_of(one, "pooled")]
+
+
 def _returns(ds: xr.Dataset, params: Params) -> Iterator[Row]:
     for labels, kind in _kinds(ds):
         runs = kind.return_mean.transpose("seed", "iteration")
@@ -327,5 +366,48 @@ TABLES = {
         _regimes,
     ),
     "returns": Table((("fig8",),), (*AGENT, "final return", "published, -v2"), _returns),
+    "clipping": Table(
+        (("clipping",),),
+        (
+            "task",
+            "actions, learning rate",
+            "final return, mean over seeds [95 % interval between them]",
+            "published for PPO, -v2",
+            "episode length [pairs]",
+            "control cost per episode of the actions clipped",
+            "of the actions as drawn",
+        ),
+        _clipping,
+    ),
+    "semantics": Table(
+        (("semantics",),),
+        (
+            *AGENT,
+            "quantity",
+            "exact semantics",
+            "released code's",
+            "difference [95 % interval between seeds]",
+        ),
+        _semantics,
+    ),
+    "reliability": Table(
+        (("reliability",),),
+        (
+            *AGENT,
+            "interquartile mean of final returns [95 % interval between seeds]",
+            "published, -v2",
+            "mean difference of two seeds over their mean",
+        ),
+        _reliability,
+    ),
+    "predictors": Table(
+        (("reliability",),),
+        (
+            "measured of an agent",
+            "agents",
+            "rank correlation with the final return within kinds of agents [95 % interval]",
+        ),
+        _predictors,
+    ),
 }
 """By name."""

@@ -238,3 +238,59 @@ def test_trust_regions_compare_own_pairs_with_fresh_ones():
     ds["delta"] = array({"task": ["hopper"], "algo": ["trpo"]}, 0.13)
     (row,) = cells(markdown("trust_regions", {"trust_region": ds}, PARAMS))
     assert row == ["Hopper", "TRPO", "0.13", "0.01", "0.11 (0.02 to 0.2)", "1", "0.5", "2", "0.1"]
+
+
+def between(numbers: xr.DataArray, name: str, width: float) -> dict[str, xr.DataArray]:
+    """A number with an interval of this half width."""
+    bound = xr.DataArray([-width, width], {"bound": ["low", "high"]}, ("bound",))
+    return {name: numbers, f"{name}_ci": numbers + bound}
+
+
+def test_runs_with_clipped_actions_stand_beside_those_as_drawn():
+    dims = {"task": ["humanoid"], "version": ["v4", "v5"], "run": ["clipped-1.0", "drawn"]}
+    returns = array(dims, [800.0, 600.0])
+    seeds = dims | {"seed": [0, 1]}
+    ds = xr.Dataset(
+        {
+            **between(returns, "final_return_mean", 50),
+            "final_length": array(seeds, [100.0, 120.0]),
+            "final_cost_clipped": array(seeds, 30.0),
+            "final_cost": array(seeds, 90.0),
+            "published": array({"task": ["humanoid"]}, 806.0),
+            "rate": array({"run": dims["run"]}, [0.6, 1.0]),
+            "is_clipped": array({"run": dims["run"]}, [1, 0]),
+        }
+    )
+    rows = cells(markdown("clipping", {"clipping": ds}, PARAMS))
+    rest = ["806", "110 (100 to 120)", "30", "90"]
+    assert rows[0] == ["Humanoid-v4", "clipped, × 0.6", "800 [750, 850]", *rest]
+    assert rows[3] == ["Humanoid-v5", "as drawn, × 1", "600 [550, 650]", *rest] and len(rows) == 4
+
+
+def test_semantics_have_a_row_per_quantity_that_was_measured():
+    dims = {"quantity": ["training: final return", "GAE MRE"], "task": ["hopper"], "algo": ["ppo"]}
+    exact = array(dims, 2.0)
+    exact.loc[{"quantity": "GAE MRE"}] = np.nan
+    ds = xr.Dataset(
+        {"table_exact": exact, "table_paper": exact + 1, **between(exact - 1, "table_difference", np.nan)}
+    )
+    assert cells(markdown("semantics", {"semantics": ds}, PARAMS)) == [
+        ["Hopper", "PPO", "training: final return", "2", "3", "1"]
+    ]
+
+
+def test_reliability_has_kinds_of_agents_and_what_goes_along_with_their_return():
+    kinds = {"task": ["hopper"], "algo": ["ppo", "trpo"]}
+    ds = xr.Dataset(
+        {
+            **between(array(kinds, 2000.0), "return_iqm", 100),
+            **between(array(kinds, 0.3), "difference", 0.1),
+            **between(array({"primitive": ["value error"]}, -0.5), "pooled", 0.2),
+            "published": array(kinds, 2500.0),
+            "num_seeds": array({"primitive": ["value error"]} | kinds, 10),
+        }
+    )
+    first, _ = cells(markdown("reliability", {"reliability": ds}, PARAMS))
+    assert first == ["Hopper", "PPO", "2000 [1900, 2100]", "2500", "0.3 [0.2, 0.4]"]
+    row = ["value error", "20", "−0.5 [−0.7, −0.3]"]
+    assert cells(markdown("predictors", {"reliability": ds}, PARAMS)) == [row]
