@@ -5,11 +5,12 @@ import pytest
 import xarray as xr
 
 from pgprim.core.correlation import rank_correlation
-from pgprim.core.intervals import Interval
+from pgprim.core.intervals import Interval, t_interval
 from pgprim.core.smoothing import moderated_se, smooth
 from pgprim.core.welch import welch_interval
 from pgprim.plotting.combine import combine
 from pgprim.plotting.save import save
+from pgprim.probes.landscape.alignment import surrogate_noise
 from pgprim.probes.landscape.label import plane_dataset, slice_dataset, steps_dataset
 from pgprim.probes.landscape.maps import plain
 from pgprim.probes.landscape.measure import _rewards as estimate_rewards
@@ -383,11 +384,30 @@ def test_agreement_with_fresh_batches_leads_and_noise_caps_it(everything):
             one = ds.sel(kind=kind).squeeze()
             (points,) = lines(panel, kind)
             np.testing.assert_allclose(points[:, 1], one[name])
-            for (x, _), ceiling in zip(points, one.ceiling.values, strict=True):
+            ceilings = one.fresh_ceiling if page is fresh else one.ceiling
+            for (x, _), ceiling in zip(points, ceilings.values, strict=True):
                 over = [box for box in caps if box.get_x() < x < box.get_x() + box.get_width()]
                 found = sorted(tuple(sorted((box.get_y(), box.get_y() + box.get_height()))) for box in over)
                 np.testing.assert_allclose(found, [(-1, -ceiling), (ceiling, 1)])
         assert overlaps(page) == []
+
+
+@pytest.mark.parametrize("num", [20, 100])
+def test_the_noise_of_a_surrogate_is_the_variance_of_its_mean_over_batches(num):
+    """Batches whose slopes have a mean of 1 and a standard deviation of 2: the variance of their mean is 4 / num."""
+    rng, shares = np.random.default_rng(0), []
+    for _ in range(300):
+        batches = np.outer(ALONG, 1 + 2 * rng.standard_normal(num))
+        means = [t_interval(point, 0.95) for point in batches]
+        ends = xr.DataArray(
+            [[one.low, one.high] for one in means], {"bound": ["low", "high"]}, ("along", "bound")
+        )
+        numbers = {
+            "fresh": ("along", [one.value for one in means]),
+            "fresh_batch": (("along", "batch"), batches),
+        }
+        shares.append(surrogate_noise(xr.Dataset(numbers | {"fresh_ci": ends})))
+    assert np.median(shares) == pytest.approx(4 / num, rel=0.15)
 
 
 def test_the_noise_along_the_step_is_that_within_columns(everything):

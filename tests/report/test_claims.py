@@ -244,7 +244,7 @@ def landscapes(ceiling: float = 0.9) -> xr.Dataset:
     noise.loc[{"budget": 12_000}], noise.loc[{"budget": 100_000}] = 0.4, np.nan
     noise.loc[{"budget": 100_000, "seed": 0}] = 0.1
     return xr.Dataset(
-        {"fresh_correlation": correlation, "noise_share": noise, "ceiling": over(dims, ceiling)}
+        {"fresh_correlation": correlation, "noise_share": noise, "fresh_ceiling": over(dims, ceiling)}
     )
 
 

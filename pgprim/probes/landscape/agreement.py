@@ -77,7 +77,8 @@ def draw_correlations(ds: xr.Dataset, name: str, kinds: tuple[str, ...], words: 
             one = agents.sel(kind=kind, seed=seed)
             _, hue, symbol = LOOKS[kind]
             x = iterations + (place - (len(places) - 1) / 2) * width
-            _draw_caps(panel, x, one.ceiling.values, width, hue)
+            ceiling = one["fresh_ceiling" if name == "fresh_correlation" else "ceiling"]
+            _draw_caps(panel, x, ceiling.values, width, hue)
             draw_bars(panel, x, one, name, (-1.0, 1.0), color=hue, linewidth=0.8)
             panel.plot(
                 x, one[name], color=hue, marker=symbol, markersize=2.6, linestyle="", label=kind,
@@ -87,7 +88,7 @@ def draw_correlations(ds: xr.Dataset, name: str, kinds: tuple[str, ...], words: 
         panel.set_xlim(iterations[0] - gap / 2, iterations[-1] + gap / 2)
         panel.set_ylim(-1.05, 1.05)
     fills = "full" if name == "fresh_correlation" else "none"
-    cap = Patch(facecolor=GREY, **CAP, label="kept out of reach by noise: beyond ±√(1 − share of noise)")
+    cap = Patch(facecolor=GREY, **CAP, label="kept out of reach by noise")
     legend_above(figure, [_kind_handles(kinds, fills), [*bar_handles(ds, "within the agent"), cap]])
     return figure
 

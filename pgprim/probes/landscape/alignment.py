@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
+from scipy.stats import t as student
 
 from pgprim.core.correlation import column_rank_correlation, spearman
 from pgprim.core.finite import finite_mean
@@ -14,12 +15,20 @@ from pgprim.core.surface_noise import noise_share
 from pgprim.core.welch import welch_anova
 from pgprim.plotting.choose import budgets_of, choose
 from pgprim.store.labelled import AGENT, label, stack
+from pgprim.types.levels import LEVEL
 
 KINDS = ("few", "many", "slice_few", "slice_many", "steps")
 """What points lie on: planes of a step by few and by many pairs, slices along these steps, ends of independent steps."""
 
 NAMES = ("surrogate", "reward", "reward_se", "reward_half", "num_trajectories")
 """Variables of a landscape that this looks at."""
+
+FRESH = {
+    "slice_fresh_unclipped": "fresh",
+    "slice_fresh_unclipped_ci": "fresh_ci",
+    "slice_fresh_batch": "fresh_batch",
+}
+"""Variables of a slice that the agreement on fresh batches looks at, and their names here."""
 
 DESCRIBED = {
     "correlation": (
@@ -33,6 +42,10 @@ DESCRIBED = {
     "plane_correlation": ("rank correlation of surrogate and reward over the whole plane", "1"),
     "ceiling": (
         "√(1 − share of noise along the step), about the highest correlation that noise lets through",
+        "1",
+    ),
+    "fresh_ceiling": (
+        "the same for the surrogate on fresh batches, times √(1 − share of noise in that surrogate)",
         "1",
     ),
     "plane_ceiling": ("√(1 − share of noise over the whole plane)", "1"),
@@ -64,7 +77,7 @@ def align(ds: xr.Dataset | None, level: float) -> xr.Dataset:
         UserError: If `ds` does not hold landscapes.
     """
     prefixes = [prefix for prefix in ("steps_", "slice_") if ds is not None and f"{prefix}reward" in ds]
-    fresh = ["slice_fresh_unclipped"] if "slice_" in prefixes else []
+    fresh = ["slice_fresh_unclipped", "slice_fresh_batch"] if "slice_" in prefixes else []
     chosen = choose(ds, [*NAMES, *(prefix + name for prefix in prefixes for name in NAMES), *fresh])
     budgets = chosen.budget.values
     size = tuple(chosen.sizes[dim] for dim in AGENT)
@@ -92,7 +105,8 @@ def _agreement(
 ) -> dict[str, Any]:
     """The numbers of one set of points, in columns along the step."""
     numbers = dict.fromkeys(("correlation", "fresh_correlation", "plane_correlation"), UNKNOWN)
-    numbers |= dict.fromkeys(("ceiling", "plane_ceiling", "correlation_budget"), np.nan)
+    ceilings = ("ceiling", "fresh_ceiling", "plane_ceiling")
+    numbers |= dict.fromkeys((*ceilings, "correlation_budget"), np.nan)
     along_all, along_step = [UNKNOWN] * len(budgets), [UNKNOWN] * len(budgets)
     by_budget = {
         "noise_share": along_all,
@@ -120,12 +134,25 @@ def _agreement(
         whole = (values.reshape(1, -1) for values in (x, y, se))
         numbers["plane_correlation"] = column_rank_correlation(*whole, level, rng)
         numbers["plane_ceiling"] = _ceiling(_halves(best).reshape(-1, 2))
+    numbers["ceiling"] = _ceiling(_within_columns(best))
     if "fresh" in best:
         rng = generator("rank correlation on fresh batches", *name)
         numbers["fresh_correlation"] = column_rank_correlation(best.fresh.values, y, se, level, rng)
-    numbers["ceiling"] = _ceiling(_within_columns(best))
+        numbers["fresh_ceiling"] = numbers["ceiling"] * np.sqrt(1 - surrogate_noise(best))
     numbers["correlation_budget"] = float(measured[-1])
     return numbers | by_budget
+
+
+def surrogate_noise(points: xr.Dataset) -> float:
+    """Share of noise in the variance along a slice of the surrogate on fresh batches, at most 1.
+
+    The surrogate is 0 at the checkpoint in every batch, and a batch that gains more at one point gains more at all. So its
+    errors at all points are taken to have one sign: their variance along the slice is that of the standard errors.
+    """
+    values, num = points.fresh.values.ravel(), points.fresh_batch.notnull().sum("batch").values.ravel()
+    width = (points.fresh_ci.sel(bound="high") - points.fresh_ci.sel(bound="low")).values.ravel()
+    se = width / (2 * student.ppf((1 + LEVEL) / 2, num - 1))
+    return float(min(1.0, se.var() / values.var())) if values.var() > 0 else 1.0
 
 
 def _halves(points: xr.Dataset) -> Float[np.ndarray, "column point 2"]:
@@ -147,9 +174,7 @@ def _points_of(one: xr.Dataset, kind: str) -> xr.Dataset | None:
     prefix = "steps_" if kind == "steps" else "slice_" if kind.startswith("slice_") else ""
     if f"{prefix}reward" not in one:
         return None
-    names = {prefix + name: name for name in NAMES} | (
-        {"slice_fresh_unclipped": "fresh"} if prefix == "slice_" else {}
-    )
+    names = {prefix + name: name for name in NAMES} | (FRESH if prefix == "slice_" else {})
     points = one[list(names)].rename(names)
     if kind != "steps":
         plane = kind.removeprefix("slice_")

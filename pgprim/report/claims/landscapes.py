@@ -44,7 +44,7 @@ def _agreement(kind: str, algos: tuple[str, ...], is_trained: bool):
         ds = results["alignment"]
         chosen = ds.sel(kind=kind, algo=ds.algo.isin(algos), iteration=(ds.iteration > 0) == is_trained)
         for row in per_agent_kind(chosen.fresh_correlation.mean("iteration"), level, CORRELATION):
-            yield row._replace(ceiling=float(chosen.ceiling.sel(task=row.task, algo=row.algo).mean()))
+            yield row._replace(ceiling=float(chosen.fresh_ceiling.sel(task=row.task, algo=row.algo).mean()))
 
     return agreement
 
