@@ -72,7 +72,7 @@ def test_claims_of_all_judged_sections_go_into_a_page_in_the_order_of_the_paper(
     show("claims", "page.md")
     page = Path("page.md").read_text()
     assert page.startswith("# Page\n") and page.endswith("\nrest\n")
-    assert page.count("| hopper |") == page.count("| humanoid |") == 4
+    assert page.count("| Hopper |") == page.count("| Humanoid |") == 4
     texts = (
         "It agrees (",
         "It is reliable (",
