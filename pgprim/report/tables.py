@@ -62,7 +62,9 @@ def spread(values: xr.DataArray, digits: int = 2) -> str:
     finite = values.values[np.isfinite(values.values)]
     if not finite.size:
         return "–"
-    middle, low, high = (_number(value, digits) for value in (np.median(finite), finite.min(), finite.max()))
+    middle, low, high = (
+        _number(float(value), digits) for value in (np.median(finite), finite.min(), finite.max())
+    )
     return middle if low == high else f"{middle} ({low} to {high})"
 
 
