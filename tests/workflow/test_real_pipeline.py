@@ -54,8 +54,8 @@ def test_a_first_run_computes_all_and_both_front_ends_show_it(origin, project):
     words = re.sub(r"(\\n|\s)+", " ", report)
     for figure, says in {
         "fig8": "<strong>Figure 8.</strong> Mean return",
-        "noise_scale": "8 streams of 700 pairs",
-        "steps": "8 streams of 700 pairs",
+        "noise_scale": "8 streams per checkpoint, of 700 pairs each",
+        "steps": "8 streams per checkpoint, of 700 pairs each",
     }.items():
         picture = (project.path / f"figures/{figure}.png").read_bytes()
         (source,) = re.findall(rf'src="(static/[^"]*_{figure}\.png)"', plots)
