@@ -13,7 +13,7 @@ from pgprim.core.stratified import stratified_mean
 from pgprim.plotting.choose import trained
 from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
 from pgprim.report.claims.claim import SLACK, common_budget
-from pgprim.store.labelled import BOUNDS
+from pgprim.store.labelled import interval
 
 Params = Mapping[str, Any]
 Row = list[str]
@@ -76,15 +76,14 @@ def _number(value: float, digits: int) -> str:
     return text.replace("-", "−")
 
 
-def _interval(interval: Interval, digits: int = 2) -> str:
+def _interval(number: Interval, digits: int = 2) -> str:
     """`0.31 [0.2, 0.45]`, without the interval where there is none; a dash without a value."""
-    value, low, high = (_number(end, digits) if np.isfinite(end) else "–" for end in interval)
+    value, low, high = (_number(end, digits) if np.isfinite(end) else "–" for end in number)
     return value if low == high == "–" else f"{value} [{low}, {high}]"
 
 
 def _interval_of(ds: xr.Dataset, name: str, digits: int = 2) -> str:
-    ends = (float(ds[f"{name}_ci"].sel(bound=bound)) for bound in BOUNDS)
-    return _interval(Interval(float(ds[name]), *ends), digits)
+    return _interval(Interval(float(ds[name]), *map(float, interval(ds, name))), digits)
 
 
 def _kinds(ds: xr.Dataset) -> Iterator[tuple[list[str], xr.Dataset]]:
