@@ -13,6 +13,7 @@ from pgprim.core.stratified import stratified_mean
 from pgprim.plotting.choose import trained
 from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
 from pgprim.report.claims.claim import SLACK, common_budget
+from pgprim.report.claims.trust_regions import share_of_iterations
 from pgprim.store.labelled import interval
 
 Params = Mapping[str, Any]
@@ -187,10 +188,7 @@ def _trust_regions(ds: xr.Dataset, params: Params) -> Iterator[Row]:
         own, fresh = (kind.sel(part=part) for part in ("train", "held_out"))
         delta = ds.delta.max("algo").sel(task=kind.task.item())
         shares = [
-            (part.kl_mean <= delta * (1 + SLACK))
-            .mean("iteration")
-            .where(part.kl_mean.notnull().any("iteration"))
-            for part in (own, fresh)
+            share_of_iterations(part.kl_mean <= delta * (1 + SLACK), part.kl_mean) for part in (own, fresh)
         ]
         cells = [delta, own.kl_mean, fresh.kl_mean, *shares, own.ratio_max, own.clip_fraction]
         yield [*labels, *(spread(cell) for cell in cells)]

@@ -178,6 +178,10 @@ def _page(width, colour):
     return page
 
 
+def _shown(image):
+    return np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
+
+
 def test_several_figures_are_pages_of_one_file(tmp_path):
     for run in ("once", "again"):
         save([_page(2, "red"), _page(1, "blue")], tmp_path / f"{run}.pdf", tmp_path / f"{run}.png")
@@ -187,10 +191,10 @@ def test_several_figures_are_pages_of_one_file(tmp_path):
     assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") == 2 and b"Date" not in pdf
     image = imread(tmp_path / "once.png")
     dpi = STYLE["savefig.dpi"]
-    assert image.shape == (2 * dpi, 2 * dpi, 4)
-    assert image[0, 0].tolist() == [1, 0, 0, 1]
-    assert image[-1, 0].tolist() == [0, 0, 1, 1] and image[-1, -1].tolist() == [1, 1, 1, 1]
-    assert np.array_equal(np.asarray(first_page(tmp_path / "once.png")) / 255, image[:dpi])
+    assert image.shape[:2] == (2 * dpi, 2 * dpi)
+    assert image[0, 0, :3].tolist() == [1, 0, 0]
+    assert image[-1, 0, :3].tolist() == [0, 0, 1] and image[-1, -1, :3].tolist() == [1, 1, 1]
+    assert np.array_equal(_shown(first_page(tmp_path / "once.png")), image[:dpi, :, :3])
     with Image.open(tmp_path / "once.png") as stitched:
         assert stitched.info["dpi"] == pytest.approx((dpi, dpi), abs=0.1)
 
@@ -211,7 +215,25 @@ def test_one_page_is_the_figure_itself(tmp_path):
     save([_page(1, "red")], tmp_path / "list.png")
     save(_page(1, "red"), tmp_path / "alone.png")
     assert (tmp_path / "list.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
-    assert np.array_equal(np.asarray(first_page(tmp_path / "list.png")) / 255, imread(tmp_path / "list.png"))
+    assert np.array_equal(_shown(first_page(tmp_path / "list.png")), imread(tmp_path / "list.png")[..., :3])
+
+
+def test_a_png_with_a_palette_looks_like_the_figure(tmp_path):
+    """A surface has the most colours: the pixels that matplotlib draws are the reference."""
+    page = Figure(figsize=(3, 3))
+    axes = page.subplots()
+    axes.imshow(np.arange(400).reshape(20, 20), interpolation="bilinear")
+    axes.plot([0, 19], [19, 0], "r--", linewidth=0.5)
+    save(page, tmp_path / "palette.png", said={"Title": "a surface, \u03bb = .95"})
+    with style():
+        page.savefig(tmp_path / "drawn.png", pil_kwargs={"optimize": True})
+    with Image.open(tmp_path / "palette.png") as palette, Image.open(tmp_path / "drawn.png") as drawn:
+        assert palette.mode == "P" and palette.info["Title"] == "a surface, \u03bb = .95"
+        differences = np.abs(_shown(palette) - _shown(drawn))
+        paper = (_shown(drawn) == 1).all(axis=2)
+    assert np.sqrt((differences**2).mean()) < 0.01  # the eye tells about 1 % apart
+    assert paper.any() and (differences[paper] == 0).all()
+    assert (tmp_path / "palette.png").stat().st_size < (tmp_path / "drawn.png").stat().st_size
 
 
 def test_other_formats_are_refused(tmp_path):

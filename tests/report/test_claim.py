@@ -124,6 +124,12 @@ def test_a_row_per_algorithm_where_the_paper_speaks_of_one():
     assert found["verdict"] == "reproduced" and found["summary"] == "reproduced on all 4 tasks and algorithms"
 
 
+def test_two_rows_are_both():
+    two = dict(list(MEANS.items())[:2])
+    found = judged(per_agent_kind, {"below": 0.9}, agents(two))
+    assert found["summary"] == "reproduced on both tasks and algorithms"
+
+
 def test_no_interval_leaves_the_range_of_its_quantity():
     wide = agents({("hopper", "ppo"): 0.9}, noise=0.2, seeds=3)
     assert judged(per_task, {"above": 0.0}, wide)["rows"][0]["high"] > 1

@@ -160,7 +160,8 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
         names.setdefault(row["verdict"], []).append(row_label(row))
     if len(names) == 1:
         ((only, where),) = names.items()
-        return f"{only} on all {len(rows)} {unit}" if len(rows) > 1 else f"{only} ({where[0]})"
+        every = "both" if len(rows) == 2 else f"all {len(rows)}"
+        return f"{only} on {every} {unit}" if len(rows) > 1 else f"{only} ({where[0]})"
     good = names.pop("reproduced", [])
     parts = [f"reproduced on {len(good)} of {len(rows)} {unit}" + (f" ({', '.join(good)})" if good else "")]
     return "; ".join([*parts, *(f"{one}: {', '.join(where)}" for one, where in names.items())])

@@ -28,12 +28,22 @@ def _train(results: Results) -> xr.Dataset:
     return results["trust_region"].sel(part="train")
 
 
-def _holds(condition: xr.DataArray, measured: xr.DataArray, share: float) -> xr.DataArray:
-    """Whether a condition holds in at least a share of all iterations; NaN without such an agent.
+def share_of_iterations(condition: xr.DataArray, measured: xr.DataArray) -> xr.DataArray:
+    """Share of all iterations in which a condition on a measured quantity holds; NaN where there is no agent.
 
     Iterations that a run did not survive count as such in which it does not hold.
+
+    Args:
+        condition: Over `iteration` and any others.
+        measured: The quantity, NaN in iterations without one.
     """
-    return (condition.mean("iteration") >= share).where(measured.notnull().any("iteration"))
+    return condition.mean("iteration").where(measured.notnull().any("iteration"))
+
+
+def _holds(condition: xr.DataArray, measured: xr.DataArray, least: float) -> xr.DataArray:
+    """Whether a condition holds in at least a share of the iterations; NaN where there is no agent."""
+    share = share_of_iterations(condition, measured)
+    return (share >= least).where(share.notnull())
 
 
 def _delta(ds: xr.Dataset) -> xr.DataArray:
