@@ -28,7 +28,7 @@ onerror:
 
 
 rule all:
-    """Every figure, the metrics and the claims."""
+    """Every figure with its data, the metrics, the claims and the page."""
     default_target: True
     input:
         dag.targets(),

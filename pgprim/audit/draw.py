@@ -20,8 +20,6 @@ SURROGATE, REWARD = SURFACES["surrogate"].colour, SURFACES["reward"].colour
 Report = Mapping[str, Any]
 """The content of `audit.json`."""
 
-DOTTED = (0, (1, 1.5))
-
 
 def draw_section(figure: FigureBase, key: str, folder: Path, report: Report) -> None:
     """Draw a section's picture.
@@ -66,7 +64,7 @@ def draw_history(figure: FigureBase, report: Report) -> None:
 def _gradient(figure: FigureBase, folder: Path, report: Report) -> None:
     ds, pairs = load_dataset(folder / "gradient.nc").squeeze(drop=True), report["agent"]["pairs"]
     panel = figure.subplots()
-    panel.axvline(pairs, color=GREY, linewidth=0.6, linestyle=DOTTED)
+    panel.axvline(pairs, color=GREY, linewidth=0.6, linestyle=DASHES["level"])
     for goal in (0.5, 0.9):
         panel.axhline(goal, color=GREY, linewidth=0.4)
     scale = float(ds.truth_noise_scale)
@@ -120,7 +118,7 @@ def _step(figure: FigureBase, folder: Path, report: Report) -> None:
     below.plot(ds.along, ds.slice_reward, color=REWARD)
     below.set_title("true reward")
     for panel in (above, below):
-        panel.axvline(1, color=GREY, linewidth=0.6, linestyle=DOTTED)
+        panel.axvline(1, color=GREY, linewidth=0.6, linestyle=DASHES["level"])
         panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
         panel.yaxis.set_major_locator(MaxNLocator(nbins=4))
     figure.supxlabel("multiples of the step (dotted: the step itself)")

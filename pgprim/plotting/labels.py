@@ -72,6 +72,11 @@ def _wrap(text: str, width: int) -> str:
     return "\n".join(wrapped)
 
 
+def number_label(value: float) -> str:
+    """Two significant digits without a power of ten, with a minus sign: 128.3 -> `130`, -0.0234 -> `−0.023`."""
+    return np.format_float_positional(value, 2, fractional=False, trim="-").replace("-", "−")
+
+
 def count_label(count: float | int) -> str:
     """A count as the paper writes it: 2048 -> `2K`, 500 000 -> `500K`, 10⁷ -> `10M`."""
     for size, letter in ((1e6, "M"), (1e3, "K")):

@@ -65,6 +65,11 @@ def grey_handle(label: str, **more: Any) -> Line2D:
     return Line2D([], [], color=GREY, label=label, **more)
 
 
+def seed_handle() -> Line2D:
+    """The legend's entry for a small dot per seed."""
+    return grey_handle("one seed", marker="o", markersize=2, linestyle="", alpha=0.55)
+
+
 def text_handle(text: str) -> Line2D:
     """A legend's entry of words alone."""
     return Line2D([], [], linestyle="", label=text)

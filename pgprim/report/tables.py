@@ -358,7 +358,7 @@ TABLES = {
             "pairs per iteration",
             "iterations",
             "return at the end of the shortest regime",
-            "of the second",
+            "at the end of the second shortest",
             "final return",
             "cosine between gradients of a batch's halves",
         ),

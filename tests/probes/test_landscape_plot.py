@@ -9,10 +9,10 @@ from pgprim.core.intervals import Interval, t_interval
 from pgprim.core.smoothing import moderated_se, smooth
 from pgprim.core.welch import welch_interval
 from pgprim.plotting.combine import combine
+from pgprim.plotting.labels import number_label
 from pgprim.plotting.save import save
 from pgprim.probes.landscape.alignment import surrogate_noise
 from pgprim.probes.landscape.label import plane_dataset, slice_dataset, steps_dataset
-from pgprim.probes.landscape.maps import plain
 from pgprim.probes.landscape.measure import _rewards as estimate_rewards
 from pgprim.probes.landscape.plot import FIGURES, plot, select
 from pgprim.probes.landscape.record import KINDS
@@ -195,7 +195,7 @@ def test_rows_of_rewards_alone_are_there_again_on_a_scale_per_panel(everything):
             np.testing.assert_allclose(_mesh(shared[column]).get_clim(), (rewards.min(), rewards.max()))
             ends = (rewards[column].min(), rewards[column].max())
             np.testing.assert_allclose(_mesh(own[column]).get_clim(), ends)
-        assert own[0].get_title() == f"from {plain(rewards[0].min())} to {plain(rewards[0].max())}"
+        assert own[0].get_title() == f"from {number_label(rewards[0].min())} to {number_label(rewards[0].max())}"
         assert own[0].get_ylabel().endswith("own scales")
 
 
@@ -218,7 +218,7 @@ def test_standard_error_and_range_of_a_reward_stand_above_it_in_plain_digits(eve
     numbers = f"SE {spread:.1f}, range {round(size, -1):.0f}\nnoise: < 1 % of the variance"
     assert ds.noise_share[0, 0] < 0.01
     assert words == f"100 pairs\n10 trajectories per point\n{numbers}"
-    assert [plain(value) for value in (128.3, 0.0234, 2.0, -0.09, 1234.0)] == [
+    assert [number_label(value) for value in (128.3, 0.0234, 2.0, -0.09, 1234.0)] == [
         "130",
         "0.023",
         "2",
@@ -550,6 +550,17 @@ def test_several_agents_make_named_rows():
     assert ds.row_name.values.tolist() == [
         f"{algo} iteration {iteration}" for algo in ("PPO", "TRPO") for iteration in (0, 150)
     ]
+
+
+def test_a_page_of_several_tasks_is_not_headed_by_one_of_them():
+    several = combine(landscapes(tasks=("humanoid", "hopper"), iterations=(150,), kinds=("few",)))
+    for ds, names in (
+        (select("trajectories", several, PARAMS), {"TRPO"}),
+        (select("trajectories", several.sel(task=["hopper"]), PARAMS), {"TRPO", "Hopper"}),
+    ):
+        for page in plot(ds):
+            title = page._suptitle.get_text().replace("\n", ":").split(":")[0]
+            assert set(title.split(", ")) == names
 
 
 def test_the_same_landscapes_give_the_same_numbers(everything):

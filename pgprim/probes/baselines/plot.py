@@ -455,7 +455,7 @@ def _draw_growth(panel: Axes, ds: xr.Dataset, name: str, which: str | None) -> N
 
 
 def _rows(ds: xr.Dataset) -> list[tuple[str, str]]:
-    """Tasks and algorithms with any values, in order."""
+    """Every task with every algorithm, in order."""
     return [(task, algo) for task in ds.task.values for algo in algos_of(ds)]
 
 

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from pgprim.plotting.labels import algo_label, task_label
+from pgprim.plotting.labels import algo_label, number_label, task_label
 from pgprim.plotting.panels import panel_grid
 from pgprim.plotting.style import COLUMN, WIDTH
 
@@ -174,11 +174,6 @@ def _has_own_scale(ds: xr.Dataset, row: int) -> bool:
     return "own_scale" in ds and bool(ds.own_scale.values[row])
 
 
-def plain(value: float) -> str:
-    """Two significant digits without a power of ten: 128.3 -> `130`, 0.0234 -> `0.023`."""
-    return np.format_float_positional(value, 2, fractional=False, trim="-").replace("-", "−")
-
-
 def _limits(values: np.ndarray) -> Normalize:
     low, high = np.nanmin(values), np.nanmax(values)
     return Normalize(low, high if high > low else low + 1)
@@ -258,29 +253,29 @@ def _row_words(ds: xr.Dataset, row: int) -> str:
 
 def _norms(norms: np.ndarray) -> list[str]:
     """The different norms among some, with two digits."""
-    return list(dict.fromkeys(plain(norm) for norm in norms[np.isfinite(norms)]))
+    return list(dict.fromkeys(number_label(norm) for norm in norms[np.isfinite(norms)]))
 
 
 def _caption(ds: xr.Dataset, row: int, column: int, size: str) -> str:
     """The column's name, above the first row and where it changes; then the panel's numbers, a reward's with `size`."""
     shown = ds.shown.values[row, column]
     if _has_own_scale(ds, row):
-        return f"from {plain(np.nanmin(shown))} to {plain(np.nanmax(shown))}"
+        return f"from {number_label(np.nanmin(shown))} to {number_label(np.nanmax(shown))}"
     titles = ds.title.values[:, column]
     head = f"{titles[row]}\n" if row == 0 or titles[row] != titles[0] else ""
     if ds.is_reward.values[row, column]:
         return f"{head}{_counts(ds, row, column)}\n{size}"
-    ends = f"from {plain(np.nanmin(shown))} (dark) to {plain(np.nanmax(shown))}"
-    return f"{head}‖step‖ = {plain(ds.step_norm.values[row, column])}\n{ends}"
+    ends = f"from {number_label(np.nanmin(shown))} (dark) to {number_label(np.nanmax(shown))}"
+    return f"{head}‖step‖ = {number_label(ds.step_norm.values[row, column])}\n{ends}"
 
 
 def _size_words(ds: xr.Dataset, row: int, column: int, smoothed: bool) -> str:
     """The range of a panel's rewards and, of raw ones, the median standard error of a point and the share of noise."""
     shown, se = (ds[name].values[row, column] for name in ("shown", "se"))
-    words = f"range {plain(np.nanmax(shown) - np.nanmin(shown))}"
+    words = f"range {number_label(np.nanmax(shown) - np.nanmin(shown))}"
     if smoothed:
         return f"{words} once smoothed"
-    error = plain(np.nanmedian(se)) if np.isfinite(se).any() else "unknown"
+    error = number_label(np.nanmedian(se)) if np.isfinite(se).any() else "unknown"
     share = float(ds.noise_share.values[row, column])
     noise = f"{_percent(share)} of the variance" if np.isfinite(share) else "unknown"
     return f"SE {error}, {words}\nnoise: {noise}"
@@ -295,7 +290,7 @@ def _percent(share: float) -> str:
 
 def _error_words(se: np.ndarray) -> str:
     known = se[np.isfinite(se)]
-    return f"SE {plain(known.min())} to {plain(known.max())}" if known.size else "SE unknown"
+    return f"SE {number_label(known.min())} to {number_label(known.max())}" if known.size else "SE unknown"
 
 
 def _counts(ds: xr.Dataset, row: int, column: int) -> str:
@@ -305,8 +300,10 @@ def _counts(ds: xr.Dataset, row: int, column: int) -> str:
 
 
 def _headline(ds: xr.Dataset) -> str:
-    algo = "" if ds.attrs["algos_differ"] else f"{algo_label(ds.attrs['algo'])}, "
+    names = [algo_label(ds.attrs["algo"])] if "algo" in ds.attrs else []
+    names += [task_label(ds.attrs["task"])] if "task" in ds.attrs else []
+    agents = f"{', '.join(names)}: " if names else ""
     norms = _norms(ds.step_norm.values)
     step = f"‖step‖ {norms[0]}, " if len(norms) == 1 else ""
-    random = plain(float(np.nanmax(ds.random_norm)))
-    return f"{algo}{task_label(ds.attrs['task'])}: {step}‖random direction‖ {random}"
+    random = number_label(float(np.nanmax(ds.random_norm)))
+    return f"{agents}{step}‖random direction‖ {random}"

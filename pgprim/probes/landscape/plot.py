@@ -29,7 +29,8 @@ SURROGATE = {"fig6": (0, 300), "fig7": (0, 300)} | {f"fig{number}": None for num
 
 FIGURES = (*CONCENTRATION, *SURROGATE, "trajectories", "alignment", *slices.FIGURES)
 
-BATCHES = {"few": "step from few pairs", "many": "step from many pairs"}
+PLANES = ["few", "many"]
+"""The kinds of landscapes over a plane: of a step from few pairs, and from many."""
 
 
 def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.Dataset:
@@ -37,11 +38,12 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
 
     A figure of surfaces has the panels of every row as `shown[row, panel, alpha, beta]`, rewards smoothed as
     `smoothed`, their standard errors as `se`, with trajectories per point and the share of the variance over the
-    surface that is noise. `alignment` has the rank correlations of surrogate and reward, and all shares of noise.
+    surface that is noise; rows are checkpoints of each task and algorithm, and what all rows share is an attribute.
+    `alignment` has the rank correlations of surrogate and reward, and all shares of noise.
 
     Args:
         figure: One of `FIGURES`.
-        ds: All landscapes that are to be drawn; if there are several agents, the first one is drawn.
+        ds: All landscapes that are to be drawn; surfaces are those of the first seed.
         params: The parameter file; only `plot.level` is used.
 
     Raises:
@@ -52,7 +54,7 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
         return align(ds, level).assign_attrs(figure=figure, level=level)
     if figure in slices.FIGURES:
         return slices.select(figure, ds)
-    kinds = ["few"] if figure in CONCENTRATION or figure == "trajectories" else list(BATCHES)
+    kinds = ["few"] if figure in CONCENTRATION or figure == "trajectories" else PLANES
     names = [
         "surrogate",
         "reward",
@@ -205,5 +207,5 @@ def _panels_dataset(panels: list[list[dict[str, Any]]], rows: list[xr.Dataset], 
         **{name: (dims, values) for name, values in numbers.items()},
     }
     coords = {name: ds[name].values for name in ("alpha", "beta")}
-    attrs = {"task": str(rows[0].task.values), "algo": str(rows[0].algo.values), "seed": int(ds.seed)}
-    return label(variables, DESCRIBED, coords, attrs | {"algos_differ": int("algo" in several)})
+    shared = {name: str(rows[0][name].values) for name in ("task", "algo") if name not in several}
+    return label(variables, DESCRIBED, coords, shared | {"seed": int(ds.seed)})

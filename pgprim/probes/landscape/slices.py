@@ -18,7 +18,7 @@ from pgprim.plotting.iterations import smallest_gap
 from pgprim.plotting.labels import algo_label, algos_of, count_label, task_label
 from pgprim.plotting.legends import algo_handles, band_handle, grey_handle, legend_above, text_handle
 from pgprim.plotting.panels import name_row, number_last_row, panel_grid
-from pgprim.plotting.style import DASHES, FACES, GREY, SURFACES, colour, marker, style
+from pgprim.plotting.style import DASHES, FACES, GREY, SURFACES, colour, marker
 from pgprim.types.errors import UserError
 
 FIGURES = ("slices", "promise")
@@ -64,12 +64,11 @@ def select(figure: str, ds: xr.Dataset | None) -> xr.Dataset:
 
 def plot(ds: xr.Dataset) -> list[Figure]:
     """A page per task and algorithm with slices, or per kind of step with promises."""
-    with style():
-        if ds.attrs["figure"] == "promise":
-            return [plot_promises(ds.sel(kind=kind)) for kind in ds.kind.values]
-        places = [(task, algo) for task in ds.task.values for algo in algos_of(ds)]
-        pages = [ds.sel(task=task, algo=algo) for task, algo in places]
-        return [plot_slices(page) for page in pages if np.isfinite(page.slice_reward).any()]
+    if ds.attrs["figure"] == "promise":
+        return [plot_promises(ds.sel(kind=kind)) for kind in ds.kind.values]
+    places = [(task, algo) for task in ds.task.values for algo in algos_of(ds)]
+    pages = [ds.sel(task=task, algo=algo) for task, algo in places]
+    return [plot_slices(page) for page in pages if np.isfinite(page.slice_reward).any()]
 
 
 def plot_slices(ds: xr.Dataset) -> Figure:

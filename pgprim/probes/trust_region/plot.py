@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogFormatterMathtext, LogLocator, MaxNLocator, NullFormatter
 
 from pgprim.plotting.choose import choose
 from pgprim.plotting.iterations import sparse_markers
@@ -53,8 +53,9 @@ def select(figure: str, ds: xr.Dataset | None, params: Mapping[str, Any]) -> xr.
     for name in rows:
         summaries[f"{name}_median"] = over_seeds(ds[name])
         ends = [over_seeds(ds[name], reduce, "range") for reduce in (np.min, np.max)]
+        described = ends[0].attrs
         ends = xr.concat(ends, "bound").assign_coords(bound=list(ENDS))
-        summaries[f"{name}_range"] = ends.assign_attrs(over_seeds(ds[name], np.max, "range").attrs)
+        summaries[f"{name}_range"] = ends.assign_attrs(described)
     return ds.assign(summaries).assign_attrs(figure=figure)
 
 
@@ -142,7 +143,7 @@ def log_axis(panel: Axes, median: float) -> None:
         high = min(high, 10 * median)
         panel.set_ylim(low, high)
     panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,), numticks=6))
-    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_major_formatter(LogFormatterMathtext() if low < 1e-4 else "{x:g}")
     panel.yaxis.set_minor_formatter(NullFormatter())
 
 

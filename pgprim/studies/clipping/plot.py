@@ -20,7 +20,7 @@ from pgprim.plotting.choose import choose
 from pgprim.plotting.intervals import ends_of, interval_words
 from pgprim.plotting.iterations import average_iterations, iterations_label
 from pgprim.plotting.labels import axis_label, task_label
-from pgprim.plotting.legends import grey_handle, legend_above
+from pgprim.plotting.legends import grey_handle, legend_above, seed_handle
 from pgprim.plotting.panels import panel_grid
 from pgprim.plotting.published import PUBLISHED_RETURN, published_handles, published_returns
 from pgprim.plotting.seeds import over_seeds
@@ -148,7 +148,7 @@ def plot_finals(ds: xr.Dataset) -> Figure:
     names = [f"-{version}, {words}" for version in ds.version.values for words in run_labels(ds)]
     axes[0, 0].set_yticks(range(rows), names)
     axes[0, 0].set_ylim(rows - 0.4, -0.6)
-    seed = grey_handle("one seed", marker="o", markersize=2, linestyle="", alpha=0.55)
+    seed = seed_handle()
     mean = grey_handle(
         f"mean and {interval_words(ds, 'between agents')}", marker="|", markersize=8, linewidth=1.0
     )

@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from pgprim.plotting.choose import choose, with_values
 from pgprim.plotting.intervals import band_handles, bar_handles, draw_band, draw_bars, ends_of, interval_words
 from pgprim.plotting.labels import algo_label, algos_of, axis_label, count_label, task_label
-from pgprim.plotting.legends import algo_handles, grey_handle, legend_above, text_handle
+from pgprim.plotting.legends import algo_handles, grey_handle, legend_above, seed_handle, text_handle
 from pgprim.plotting.panels import name_columns, number_last_row, panel_grid
 from pgprim.plotting.published import published_handles
 from pgprim.plotting.style import ALL, DASHES, GREY, ONE, colour, marker, style
@@ -116,7 +116,7 @@ def plot_runs(ds: xr.Dataset) -> Figure:
     axes[0, 0].set_ylim(len(algos) - 0.45, -0.55)
     axes[1, 0].set_ylim(0, 1)
     axes[1, 0].set_ylabel("Share of seeds above")
-    seed = grey_handle("one seed", marker="o", markersize=2, linestyle="", alpha=0.55)
+    seed = seed_handle()
     mean = grey_handle(
         "interquartile mean and interval", marker="|", markersize=8, linewidth=ALL["linewidth"]
     )
@@ -196,7 +196,7 @@ def plot_steps(ds: xr.Dataset) -> Figure:
         panel.xaxis.set_minor_locator(NullLocator())
     axes[0, 0].set_ylabel(f"Final return after {ds.attrs['iterations']}\niterations [reward]")
     figure.supxlabel("Step size in multiples of the task's own: PPO's learning rate, TRPO's δ")
-    seed = grey_handle("one seed", marker="o", markersize=2, linestyle="", alpha=0.55)
+    seed = seed_handle()
     means = algo_handles(algos, ", interquartile mean", **ALL)
     legend_above(figure, [means, [seed, *bar_handles(ds, "between agents")]])
     return figure
