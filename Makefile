@@ -86,11 +86,13 @@ pages: $(INSTALLED) ## figures, results and claims in README.md and docs, from w
 docs: $(INSTALLED) ## the documentation as a site, build/docs/index.html, without the net; a warning is an error
 	OMP_NUM_THREADS=1 python -m sphinx --fail-on-warning --keep-going -q -b html docs build/docs
 
+SNAKEFILES := Snakefile bridge/src/dvcsnake/rules.smk bridge/src/dvcsnake/templates/Snakefile
+
 .PHONY: lint
 lint: $(INSTALLED) ## all linters
 	ruff check
 	ruff format --check
-	snakefmt --check Snakefile workflow
+	snakefmt --check $(SNAKEFILES)
 	workflow/lint.sh
 	lint-imports
 
@@ -98,7 +100,7 @@ lint: $(INSTALLED) ## all linters
 format: $(INSTALLED) ## what the linters can mend by themselves
 	ruff check --fix
 	ruff format
-	snakefmt Snakefile workflow
+	snakefmt $(SNAKEFILES)
 
 .PHONY: constraints
 constraints: $(INSTALLED) ## pin the versions that .venv holds now

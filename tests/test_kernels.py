@@ -161,7 +161,7 @@ def test_commands_refuse_libraries_that_were_loaded_too_early(tmp_path):
     done = python("-c", code, folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "python -m pgprim.commands.sample: numpy was imported before pgprim.kernels and has chosen its kernels by the "
+        "python -m pgprim sample: numpy was imported before pgprim.kernels and has chosen its kernels by the "
         "processor: import pgprim.kernels first"
     )
 

@@ -34,7 +34,6 @@ cat > .dvc/config.local <<CONFIG
     url = no-remote
 CONFIG
 rm -f dvc.lock
-mkdir -p .dvc/no-remote
 python -m pgprim.commands.scale "$set" --force
 
 start=$SECONDS

@@ -1,8 +1,10 @@
-"""The page on behaviour names tests that exist, and every test of a behaviour is on it."""
+"""The page on behaviour names tests that exist, every test of a behaviour is on it, and the table of modules is complete."""
 
 import ast
 import re
 from pathlib import Path
+
+import dvcsnake
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs/behaviour.md").read_text()
@@ -26,3 +28,11 @@ def test_every_test_of_a_behaviour_is_on_the_page():
         name for name in functions() if re.match(r"test_[a-k]\d?_", name) and not name.startswith("test_a_")
     }
     assert behaviours <= set(re.findall(r"`(test_\w+)`", PAGE))
+
+
+def test_the_package_s_table_has_every_module():
+    folder = Path(dvcsnake.__file__).parent
+    packages = [path.parent.name for path in folder.glob("*/__init__.py")]
+    modules = [path.stem for path in folder.glob("*.py") if not path.stem.startswith("__")]
+    rows = re.findall(r"^\| `(\w+)` \|", dvcsnake.__doc__, re.MULTILINE)
+    assert sorted(rows) == sorted([*packages, *modules])

@@ -27,9 +27,15 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 def make_parser(module: str, description: str) -> argparse.ArgumentParser:
-    """A parser named as the command is typed, with defaults shown by `--help`."""
+    """A parser named as the command is typed, `python -m pgprim NAME`, with defaults shown by `--help`.
+
+    Args:
+        module: The command's module, such as `pgprim.commands.train`.
+        description: What the command does.
+    """
+    name = module.rpartition(".")[2]
     return argparse.ArgumentParser(
-        prog=f"python -m {module}", description=description, formatter_class=_Formatter
+        prog=f"python -m pgprim {name}", description=description, formatter_class=_Formatter
     )
 
 

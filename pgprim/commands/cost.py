@@ -38,7 +38,7 @@ LARGE = {"iterations": 5, "pairs": 4096}
 MEASURED_STREAMS = 10
 MEASURED_TRIALS = 5
 HEADER = """\
-Measured by `python -m pgprim.commands.cost --measure`, which writes this file anew: CPU time of one core.
+Measured by `python -m pgprim cost --measure`, which writes this file anew: CPU time of one core.
 start: seconds per job before its work; pairs_per_second: of work; bytes: per checkpoint, and per pair, budget and
 stream, or iteration and seed for the others
 """
@@ -145,27 +145,88 @@ def jobs(params: dict[str, Any], rates: dict[str, Any]) -> Iterator[Jobs]:
     stored = updates * 2 * (train["pairs"] + rerun["beyond"])
     for task in params["tasks"]:
         for algo in params["algos"]:
-            yield Jobs("train", task, algo, together, seeds, iterations * train["pairs"], iterations)
+            yield Jobs(
+                kind="train",
+                task=task,
+                algo=algo,
+                jobs=together,
+                stages=seeds,
+                pairs=iterations * train["pairs"],
+                units=iterations,
+            )
             snapshots = seeds * (train["iterations"] // train["snapshot_every"] + 1)
-            yield Jobs("snapshots", task, algo, 0, 0, 0, snapshots)
-            yield Jobs("rerun", task, algo, together, seeds, stored + updates * train["pairs"], stored)
+            yield Jobs(kind="snapshots", task=task, algo=algo, jobs=0, stages=0, pairs=0, units=snapshots)
+            yield Jobs(
+                kind="rerun",
+                task=task,
+                algo=algo,
+                jobs=together,
+                stages=seeds,
+                pairs=stored + updates * train["pairs"],
+                units=stored,
+            )
         for algo in params["probed"]:
-            yield Jobs("checkpoint", task, algo, checkpoints, checkpoints, 0, checkpoints)
-            yield Jobs("sample", task, algo, checkpoints, checkpoints, sampled, sampled)
+            yield Jobs(
+                kind="checkpoint",
+                task=task,
+                algo=algo,
+                jobs=checkpoints,
+                stages=checkpoints,
+                pairs=0,
+                units=checkpoints,
+            )
+            yield Jobs(
+                kind="sample",
+                task=task,
+                algo=algo,
+                jobs=checkpoints,
+                stages=checkpoints,
+                pairs=sampled,
+                units=sampled,
+            )
     for probe in probes_of(params):
         for task, algo, number, case in probe.jobs(params):
             work = probe.work(params, num_obs.get(params["env"][task]["id"], 1), case)
             kind = f"{probe.name} of {case}" if "case" in probe.reads else probe.name
             as_ = case if "case" in probe.reads else probe.name
-            pairs = number * work.pairs + probe.extra(params, task, case)
-            amounts = (number, number, pairs, number * work.units)
-            yield Jobs(kind, task, algo, *amounts, case, probe.paced_as or as_, as_)
+            yield Jobs(
+                kind=kind,
+                task=task,
+                algo=algo,
+                jobs=number,
+                stages=number,
+                pairs=number * work.pairs + probe.extra(params, task, case),
+                units=number * work.units,
+                case=case,
+                paced_as=probe.paced_as or as_,
+                sized_as=as_,
+            )
             if work.simulated:
-                yield Jobs(kind, task, algo, 0, 0, number * work.simulated, 0, case, "sample", as_)
+                yield Jobs(
+                    kind=kind,
+                    task=task,
+                    algo=algo,
+                    jobs=0,
+                    stages=0,
+                    pairs=number * work.simulated,
+                    units=0,
+                    case=case,
+                    paced_as="sample",
+                    sized_as=as_,
+                )
     for study in studies():
         for one in study.trainings(params):
-            amounts = (one.jobs, one.stages, one.pairs, one.records)
-            yield Jobs(f"{study.name} training", one.task, one.algo, *amounts, "", "train", "train")
+            yield Jobs(
+                kind=f"{study.name} training",
+                task=one.task,
+                algo=one.algo,
+                jobs=one.jobs,
+                stages=one.stages,
+                pairs=one.pairs,
+                units=one.records,
+                paced_as="train",
+                sized_as="train",
+            )
 
 
 def drawing(num_figures: int, rates: dict[str, Any]) -> Cost:
@@ -180,7 +241,7 @@ def lacking(estimates: list[Cost]) -> str:
     if not parts:
         return ""
     return (
-        f"no rate yet for {'; '.join(parts)}: not in these sums; `python -m pgprim.commands.cost --measure` with a set that "
+        f"no rate yet for {'; '.join(parts)}: not in these sums; `python -m pgprim cost --measure` with a set that "
         "has it measures it"
     )
 
@@ -357,16 +418,14 @@ def _cpu_seconds(command: list[str], folder: Path) -> float:
     """CPU time of a stage run in a folder, which other work on the machine does not lengthen."""
     paths = [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1"}
-    print(f"measuring: python -m pgprim.commands.{' '.join(command)}", file=sys.stderr)
+    print(f"measuring: python -m pgprim {' '.join(command)}", file=sys.stderr)
     process = subprocess.Popen(
         [sys.executable, "-m", f"pgprim.commands.{command[0]}", *command[1:]], cwd=folder, env=env
     )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise UserError(
-            f"measuring stopped because this failed: python -m pgprim.commands.{' '.join(command)}"
-        )
+        raise UserError(f"measuring stopped because this failed: python -m pgprim {' '.join(command)}")
     return usage.ru_utime + usage.ru_stime
 
 
@@ -411,9 +470,7 @@ def main(args: argparse.Namespace) -> None:
         comment = "".join(f"# {line}\n" for line in HEADER.splitlines())
         write(RATES, comment + _dump(_with_known(measure(params))))
     if not RATES.exists():
-        raise UserError(
-            f"{RATES} does not exist; `python -m pgprim.commands.cost --measure` measures and writes it"
-        )
+        raise UserError(f"{RATES} does not exist; `python -m pgprim cost --measure` measures and writes it")
     rates = read(RATES)
     print(f"{name}, at the rates of {rates['date']} ({rates['machine']}, CPU time of one core)\n")
     figures = len(read(PIPELINE)["plots"])

@@ -75,7 +75,7 @@ def main(args: argparse.Namespace) -> None:
         return
     if (name := load_params()["claims"]["set"]) != SET:
         raise UserError(
-            f"params.yaml is the parameter set {name}, but the pages show {SET}; `python -m pgprim.commands.scale {SET}`"
+            f"params.yaml is the parameter set {name}, but the pages show {SET}; `python -m pgprim scale {SET}`"
         )
     copy_figures(images(pages))
     changed = filled(pages, state_of(Path()))
@@ -105,7 +105,7 @@ def state_of(root: Path) -> State:
         yaml.load((root / path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         for path in (PIPELINE, LOCK)
     )
-    figures = recorded(lock)
+    figures = frozenset(recorded(lock))
     names = frozenset(path.removeprefix("figures/").removesuffix(".png") for path in declared["plots"])
     present = frozenset(path.stem for path in (root / IMAGES).glob("*.png"))
     data = {
@@ -145,6 +145,9 @@ def priced(text: str, root: Path) -> str:
     Args:
         text: Of the page.
         root: Of the repository.
+
+    Raises:
+        UserError: A figure of `FIGURES` has no row of its own, or several.
     """
     yaml_of_set = params_of_set(root)
     rates, num_figures = read(root / RATES), len(read(root / PIPELINE)["plots"])
@@ -153,7 +156,12 @@ def priced(text: str, root: Path) -> str:
         if "fit" in kinds:
             params["iterations"] = params["baselines"]["iterations"]
         hours = sum(cost.seconds for cost in costs(params, rates) if cost.kind in kinds) / 3600
-        text = re.sub(rf"^(\| {row} \|.*\|) [^|]* \|$", rf"\1 {hours:.1f} |", text, flags=re.MULTILINE)
+        line = rf"^(\| {re.escape(row)} \|.*\|) [^|]* \|$"
+        text, num_rows = re.subn(line, rf"\1 {hours:.1f} |", text, flags=re.MULTILINE)
+        if num_rows != 1:
+            raise UserError(
+                f"{COSTS}: has {num_rows} rows of {row} in its table of figures, but must have one"
+            )
     printed = table([*costs(yaml_of_set, rates), drawing(num_figures, rates)])
     before, begin, rest = text.partition("<!-- stages -->")
     _, end, after = rest.partition("<!-- /stages -->")
@@ -199,7 +207,7 @@ def copy_figures(wanted: Mapping[str, tuple[str, bool]]) -> None:
         source, target = Path("figures", f"{name}.png"), Path(IMAGES, f"{image}.png")
         if not source.exists():
             continue
-        if name not in figures or hashlib.md5(source.read_bytes()).hexdigest() != figures[name].digest:
+        if name not in figures or hashlib.md5(source.read_bytes()).hexdigest() != figures[name]:
             raise UserError(
                 f"{source} is not what dvc.lock records; `snakemake figures/{name}.pdf` makes it anew"
             )

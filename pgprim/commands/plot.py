@@ -6,48 +6,17 @@ by name, so figures do not depend on each other's code.
 """
 
 import argparse
-from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-import xarray as xr
-
 from pgprim.commands.command import load_params, make_parser, output, run
-from pgprim.plotting.combine import combine
+from pgprim.plotting.combine import load_results
 from pgprim.plotting.save import about, save
-from pgprim.store.datasets import load_dataset, open_store, save_dataset
+from pgprim.store.datasets import save_dataset
 from pgprim.store.provenance import Used, provenance, union
 from pgprim.types.errors import UserError
-
-
-def load_results(folders: Sequence[Path]) -> xr.Dataset | None:
-    """All estimates or training records below some folders as one dataset; None if there are no folders.
-
-    Raises:
-        UserError: A folder is missing or has no such results.
-    """
-    parts = {}
-    for folder in folders:
-        files = sorted(path for suffix in ("nc", "zarr") for path in folder.rglob(f"*.{suffix}"))
-        files = [file for file in files if not file.name.startswith(".")]  # half-written ones are hidden
-        if not files:
-            reason = "holds no results (*.nc, *.zarr)" if folder.is_dir() else "is no directory"
-            raise UserError(f"{folder}: {reason}; give the directory of the results that the figure reads")
-        parts |= {str(file): _load(file) for file in files}
-    if not parts:
-        return None
-    ds = combine(parts)
-    ds.attrs |= union(part.attrs for part in parts.values())
-    ds.encoding["source"] = ", ".join(map(str, folders))
-    return ds
-
-
-def _load(file: Path) -> xr.Dataset:
-    return (
-        load_dataset(file) if file.suffix == ".nc" else open_store(file, "store of training records").load()
-    )
 
 
 def plot_module(folder: str, figure: str) -> ModuleType:

@@ -34,10 +34,29 @@ def main(args: argparse.Namespace) -> None:
     _require_paths(probe.reads, paths)
     inputs = open_inputs(paths, params["sample"], args.case)
     attrs = describe(paths, inputs, used) | {"probe": args.probe}
-    code = code_of("commands/probe", f"probes/{args.probe}/measure")
+    code = _code(args, inputs, "case" in probe.reads)
     with Pieces(args.out, attrs | {"case": args.case, "code": code}) as pieces:
         measure = importlib.import_module(f"pgprim.probes.{args.probe}.measure").measure
         _save(measure(Inputs(**vars(inputs) | {"pieces": pieces}), own), attrs, args)
+
+
+def _code(args: argparse.Namespace, inputs: Inputs, is_of_probe: bool) -> list[str]:
+    """Digests of the code of a measurement: the probe's own, its agent's and its task's.
+
+    Args:
+        args: The command line.
+        inputs: The opened inputs.
+        is_of_probe: Whether the case is a probe, whose code is then added.
+    """
+    names = [args.probe, args.case] if is_of_probe else [args.probe]
+    measures = [f"probes/{name}/measure" for name in names]
+    if (agent := inputs.checkpoint) is not None:
+        task, algo = agent.task, agent.algo
+    elif inputs.rerun is not None:
+        task, algo = (inputs.rerun.attrs[name] for name in ("task", "algo"))
+    else:
+        return code_of("commands/probe", *measures)
+    return code_of("commands/probe", *measures, f"agents/{algo}", f"environments/{task}")
 
 
 def _save(measured: Measured, attrs: dict, args: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from pgprim.commands.command import load_params, make_parser, output, run
-from pgprim.commands.plot import load_results
+from pgprim.plotting.combine import load_results
 from pgprim.store.datasets import save_dataset
 from pgprim.store.provenance import provenance, union
 from pgprim.studies.reliability.seeds import relate_seeds

@@ -63,12 +63,12 @@ def main(args: argparse.Namespace) -> None:
     num_pairs = settings.pairs + params["rerun"]["beyond"]
     label = f"rerun {first.task} {first.algo} {'-'.join(map(str, seeds))}"
     total = 2 * len(seeds) * len(iterations) * num_pairs
+    code = code_of("commands/rerun", f"agents/{first.algo}", f"environments/{first.task}")
     with ExitStack() as stack:
         own, pieces = [], []
         for seed in seeds:
             snapshots = {"snapshots_sha256": _digest(folder / str(seed), iterations)}
             out = Path(args.out, f"{seed}.zarr")
-            code = code_of("commands/rerun", f"agents/{first.algo}")
             own.append(attrs | snapshots)
             pieces.append(stack.enter_context(Pieces(out, own[-1] | {"code": code})))
         progress = stack.enter_context(

@@ -1,46 +1,48 @@
 """Write the main numbers of one task and algorithm to a JSON file, which `dvc metrics show` prints as a row.
 
-The numbers are the return at the end of training, and the agreement of gradient estimates from about 2K pairs with
-each other and with the large-sample gradient. The figures have their intervals; `dvc metrics diff` shows what
-changed.
+The numbers are the final return, and the agreement of gradient estimates from 2K pairs with each other and with the
+large-sample gradient. The figures have their intervals; `dvc metrics diff` shows what changed.
 """
 
 import argparse
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from pgprim.commands.command import load_params, make_parser, output, run
-from pgprim.commands.plot import load_results
+from pgprim.core.final_return import final_return
+from pgprim.plotting.combine import load_results
 from pgprim.store.files import write_json
 from pgprim.types.errors import UserError
 
-END = 0.1
-"""The share of the iterations that is the end of training: one iteration holds a handful of episodes."""
 
-
-def summarise(records: xr.Dataset, estimates: xr.Dataset, budget: int) -> dict[str, Any]:
+def summarise(records: xr.Dataset, estimates: xr.Dataset, budget: int, share: float) -> dict[str, Any]:
     """Means over seeds; None without values.
 
     Args:
         records: Training records of one task and algorithm.
         estimates: Estimates of the probe `gradient` at its checkpoints.
-        budget: Pairs per estimate; the largest budget up to this is used, or else the smallest.
+        budget: Pairs per estimate.
+        share: Share of the iterations whose mean return is the final return.
 
     Returns:
-        `return`: mean return of the episodes that ended at the end of training; `pairs`: per gradient estimate;
-        by checkpoint `agreement`: mean pairwise cosine of the estimates (Fig. 1), and `to_truth`: mean cosine to the
-        gradient of the large sample (Fig. 2).
+        `return`: mean final return; `pairs`: per gradient estimate; by checkpoint `agreement`: mean pairwise cosine of
+        the estimates (Fig. 1), and `to_truth`: mean cosine to the gradient of the large sample (Fig. 2).
+
+    Raises:
+        UserError: There are no estimates of this budget.
     """
-    iterations = records.sizes["iteration"]
-    last = records.return_mean.isel(iteration=slice(-max(1, round(END * iterations)), None))
-    budgets = estimates.budget.values
-    pairs = max((size for size in budgets if size <= budget), default=min(budgets))
-    cosines = estimates.sel(budget=pairs)
+    returns = records.return_mean.transpose("task", "algo", "seed", "iteration").values
+    finals = final_return(returns, np.zeros(returns.shape[:-1], bool), share)
+    if budget not in estimates.budget:
+        sizes = ", ".join(str(size) for size in estimates.budget.values)
+        raise UserError(f"no gradient estimate is of plot.budget ({budget}) pairs, but of {sizes}")
+    cosines = estimates.sel(budget=budget)
     return {
-        "return": _number(last.mean()),
-        "pairs": int(pairs),
+        "return": _number(xr.DataArray(finals).mean()),
+        "pairs": budget,
         "agreement": _by_checkpoint(cosines.cosine),
         "to_truth": _by_checkpoint(cosines.truth_cosine),
     }
@@ -65,8 +67,10 @@ def main(args: argparse.Namespace) -> None:
             raise UserError(
                 f"{folder}: holds no {name}; give the folder of one task's and algorithm's results"
             )
-    found = summarise(records, estimates, load_params()["plot"]["budget"])
-    write_json(args.out, found)
+    params = load_params()
+    write_json(
+        args.out, summarise(records, estimates, params["plot"]["budget"], params["reliability"]["final"])
+    )
 
 
 if __name__ == "__main__":

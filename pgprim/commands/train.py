@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> None:
         "environment": environment.as_dict(),
         "seeds": seeds,
         "snapshot_every": every,
-        "code": code_of("commands/train"),
+        "code": code_of("commands/train", f"agents/{args.algo}", f"environments/{args.task}"),
     }
     group = "-".join(map(str, seeds))
     with Pieces(Path(args.snapshots, group), identity) as pieces:

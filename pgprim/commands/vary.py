@@ -41,10 +41,12 @@ def main(args: argparse.Namespace) -> None:
         raise UserError(f"--task {args.task}: not one of env in params.yaml, {', '.join(params['env'])}")
     environment = Environment.from_dict(params["env"][args.task])
     runs = make_runs(params, args.study, args.task, args.variant)
+    agents = sorted({f"agents/{one.algo}" for one in runs})
     identity = {
         "runs": [asdict(one) for one in runs],
         "environment": environment.as_dict(),
         "seeds": args.seeds,
+        "code": code_of("commands/vary", *agents, f"environments/{args.task}"),
     }
     group = "-".join(map(str, args.seeds))
     label = f"vary {args.study} {args.task} {args.variant} {group}"
@@ -52,7 +54,7 @@ def main(args: argparse.Namespace) -> None:
     used = {"runs": [_used(one) for one in runs]}
     parts = []
     with (
-        Pieces(Path(args.out, group), identity | {"code": code_of("commands/vary")}) as pieces,
+        Pieces(Path(args.out, group), identity) as pieces,
         tqdm(total=total, desc=label, unit="pair", unit_scale=True, mininterval=5) as progress,
     ):
         for number, one in enumerate(runs):

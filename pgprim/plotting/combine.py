@@ -1,11 +1,36 @@
 """Combining many small datasets, one per agent or checkpoint, into one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from pgprim.store.datasets import load_dataset, open_store
+from pgprim.store.provenance import union
 from pgprim.types.errors import UserError
+
+
+def load_results(folders: Sequence[Path]) -> xr.Dataset | None:
+    """All estimates or training records below some folders as one dataset; None if there are no folders.
+
+    Raises:
+        UserError: A folder is missing or has no such results.
+    """
+    parts = {}
+    for folder in folders:
+        files = sorted(path for suffix in ("nc", "zarr") for path in folder.rglob(f"*.{suffix}"))
+        files = [file for file in files if not file.name.startswith(".")]  # half-written ones are hidden
+        if not files:
+            reason = "holds no results (*.nc, *.zarr)" if folder.is_dir() else "is no directory"
+            raise UserError(f"{folder}: {reason}; give the directory of the results that the figure reads")
+        parts |= {str(file): _load(file) for file in files}
+    if not parts:
+        return None
+    ds = combine(parts)
+    ds.attrs |= union(part.attrs for part in parts.values())
+    ds.encoding["source"] = ", ".join(map(str, folders))
+    return ds
 
 
 def combine(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
@@ -37,6 +62,12 @@ def combine(parts: Mapping[str, xr.Dataset]) -> xr.Dataset:
         having = {file: part[name] for file, part in parts.items() if name in part}
         variables[name] = _place(having, coords)
     return xr.Dataset(variables, coords, _shared(part.attrs for part in everything))
+
+
+def _load(file: Path) -> xr.Dataset:
+    return (
+        load_dataset(file) if file.suffix == ".nc" else open_store(file, "store of training records").load()
+    )
 
 
 def _union(dim: str, parts: Iterable[xr.Dataset]) -> xr.Variable:

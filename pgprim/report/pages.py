@@ -31,58 +31,40 @@ COMPUTED = re.compile(r"<!-- computed -->\n(?:.*?\n)??<!-- /computed -->", re.DO
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """A figure that `dvc.lock` has.
-
-    Attributes:
-        digest: MD5 of its PNG.
-        current: Whether today's stage made it; if not, an earlier edition of the study did.
-    """
-
-    digest: str
-    current: bool
-
-
-@dataclass(frozen=True)
 class State:
     """Results that pages may show.
 
     Attributes:
         declared: Names of all figures of the pipeline.
-        figures: Figures that are recorded, by name.
+        figures: Names of the figures that are recorded.
         images: Names of the images that `IMAGES` has (`images`).
         claims: Judged claims by name; those of sections that are not judged yet are missing.
         tables: Tables of numbers as Markdown, by name.
     """
 
     declared: frozenset[str]
-    figures: Mapping[str, Recorded]
+    figures: frozenset[str]
     images: frozenset[str]
     claims: Mapping[str, Mapping[str, Any]]
     tables: Mapping[str, str] = field(default_factory=dict)
 
 
-def recorded(lock: Mapping[str, Any]) -> dict[str, Recorded]:
-    """Figures of `dvc.lock`, by name.
+def recorded(lock: Mapping[str, Any]) -> dict[str, str]:
+    """MD5 of the PNG of each figure of `dvc.lock`, by name.
 
     Args:
         lock: The parsed file.
     """
-    return {
-        name: Recorded(digest, command.startswith(f"python -m pgprim.commands.plot {name} "))
-        for name, digest, command in _outputs(lock, r"figures/(\w+)\.png")
-    }
+    return dict(_outputs(lock, r"figures/(\w+)\.png"))
 
 
 def shared_data(lock: Mapping[str, Any]) -> dict[str, str]:
-    """MD5 of the data of each figure of `dvc.lock` that today's stage made, by name.
+    """MD5 of the data of each figure of `dvc.lock`, by name.
 
     Args:
         lock: The parsed file.
     """
-    current = {name for name, figure in recorded(lock).items() if figure.current}
-    data = _outputs(lock, r"data/figures/(\w+)\.nc")
-    return {name: digest for name, digest, _ in data if name in current}
+    return dict(_outputs(lock, r"data/figures/(\w+)\.nc"))
 
 
 def shared_claims(lock: Mapping[str, Any]) -> dict[str, str]:
@@ -91,16 +73,16 @@ def shared_claims(lock: Mapping[str, Any]) -> dict[str, str]:
     Args:
         lock: The parsed file.
     """
-    digests = {section: digest for section, digest, _ in _outputs(lock, r"data/claims/(\w+)\.json")}
+    digests = dict(_outputs(lock, r"data/claims/(\w+)\.json"))
     return {section: digests[section] for section in SECTIONS if section in digests}
 
 
-def _outputs(lock: Mapping[str, Any], pattern: str) -> Iterator[tuple[str, str, str]]:
-    """Name, MD5 and command of each recorded output whose path is of a pattern, which holds the name."""
+def _outputs(lock: Mapping[str, Any], pattern: str) -> Iterator[tuple[str, str]]:
+    """Name and MD5 of each recorded output whose path is of a pattern, which holds the name."""
     for stage in lock["stages"].values():
         for out in stage.get("outs", ()):
             if match := re.fullmatch(pattern, out["path"]):
-                yield match[1], out["md5"], stage["cmd"]
+                yield match[1], out["md5"]
 
 
 def shown(pages: Mapping[str, str]) -> list[str]:
@@ -146,13 +128,13 @@ def fill(path: str, text: str, state: State) -> str:
 
 def computed(state: State) -> str:
     """Sentences on how much of the default set is computed, and on what replaces the rest."""
-    current = [name for name in state.declared if name in state.figures and state.figures[name].current]
-    if not current:
+    num_drawn = len(state.declared & state.figures)
+    if not num_drawn:
         figures = f"None of the {len(state.declared)} figures is computed yet"
-    elif len(current) < len(state.declared):
-        figures = f"{len(current)} of {len(state.declared)} figures are computed"
+    elif num_drawn < len(state.declared):
+        figures = f"{num_drawn} of {len(state.declared)} figures are computed"
     else:
-        figures = f"All {len(current)} figures are computed"
+        figures = f"All {num_drawn} figures are computed"
     num = sum(name in state.claims for name in CLAIMS)
     judged = {0: "none is judged yet", 1: "1 is judged", len(CLAIMS): "all are judged"}.get(
         num, f"{num} are judged"
@@ -166,8 +148,6 @@ def _figure(mark: re.Match[str], folder: str, state: State) -> str:
         raise ValueError(f"{name} is no figure of dvc.yaml")
     if image in state.images and name in state.figures:
         lines = [f"![{alt}]({posixpath.relpath(f'{IMAGES}/{image}.png', folder)})"]
-        if not state.figures[name].current:
-            lines += ["", f"*From the first edition; `snakemake figures/{name}.pdf` makes the current one.*"]
     else:
         lines = [f"*{alt}: not computed yet; `snakemake figures/{name}.pdf` makes this figure.*"]
     return "\n".join([f"<!-- figure {name}{mark['first'] or ''}: {alt} -->", *lines, "<!-- /figure -->"])
@@ -199,5 +179,10 @@ def _table(name: str, state: State) -> str:
 
 
 def _short(summary: str) -> str:
-    """A claim's summary without the names of tasks, which the table of claims has."""
-    return re.sub(r"^(reproduced on \d+ of \d+ [a-z ]+?)(?: \(|;).*$", r"\1", summary)
+    """A claim's summary with numbers of tasks instead of their names, which the table of claims has."""
+    first, *others = summary.split("; ")
+    first = re.sub(r"^(reproduced on \d+ of \d+ [a-z ]+?) \(.*\)$", r"\1", first)
+    counts = [
+        f"{verdict} on {names.count(',') + 1}" for verdict, names in (one.split(": ") for one in others)
+    ]
+    return first + (f" ({', '.join(counts)})" if counts else "")

@@ -1,4 +1,4 @@
-"""The claims' command: verdicts per section, a page's table out; and the docs' own table is that of the shared claims."""
+"""The claims' command: verdicts per section; and the docs' own table is that of the shared claims."""
 
 import argparse
 import json
@@ -12,11 +12,10 @@ import yaml
 from pgprim.commands.claims import main
 from pgprim.report.claims import trust_regions
 from pgprim.report.claims.first import FIRST_CLAIMS
-from pgprim.report.claims.table import BEGIN, END, SECTIONS, insert, read_claims
+from pgprim.report.claims.table import SECTIONS, insert, read_claims
 from pgprim.store.datasets import save_dataset
 from pgprim.types.errors import UserError
 from tests.dag.checkouts import PROJECT
-from tests.report.test_claim import MEANS, agents, judged, per_task
 from tests.report.test_claims import bounds
 
 
@@ -51,53 +50,6 @@ def test_every_claim_is_shared_with_today_s_rule(shared):
             assert claim["rule"] == params[block][key] and claim["statement"] == known[key].statement
 
 
-def write_judged(section: str, statement: str) -> None:
-    """The file of a section in which one claim is judged, by today's rules and by the first edition's."""
-    claim = judged(per_task, {"above": 0.4}, agents(MEANS)) | {"statement": statement}
-    first = claim | {"statement": f"{statement} by the first rule", "first_rule": True}
-    path = Path(f"claims/{section}.json")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({section: claim, f"first_rule/{section}": first}))
-
-
-def show(folder: str, page: str) -> None:
-    main(argparse.Namespace(out=Path(folder), into=Path(page)))
-
-
-def test_claims_of_all_judged_sections_go_into_a_page_in_the_order_of_the_paper(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_judged("training", "It is reliable")
-    write_judged("gradients", "It agrees")
-    Path("page.md").write_text(f"# Page\n\n{BEGIN}\n{END}\n\nrest\n")
-    show("claims", "page.md")
-    page = Path("page.md").read_text()
-    assert page.startswith("# Page\n") and page.endswith("\nrest\n")
-    assert page.count("| Hopper |") == page.count("| Humanoid |") == 4
-    texts = (
-        "It agrees (",
-        "It is reliable (",
-        "first edition's rules",
-        "It agrees by the first rule (",
-        "It is reliable by the first rule (",
-    )
-    assert sorted(texts, key=page.index) == list(texts)
-
-
-def test_a_page_without_marks_or_missing_or_damaged_claims_are_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("page.md").write_text("# Page\n")
-    with pytest.raises(UserError, match=r"^claims: no section's claims .* `snakemake data/claims/\w+.json`"):
-        show("claims", "page.md")
-    write_judged("values", "It predicts")
-    with pytest.raises(UserError, match=r"^page.md: has no lines"):
-        show("claims", "page.md")
-    Path("claims/values.json").write_text("{")
-    with pytest.raises(
-        UserError, match=r"^claims/values.json: no rows of claims .* `snakemake data/claims/values.json`$"
-    ):
-        show("claims", "page.md")
-
-
 def test_a_section_is_judged_from_its_own_results(tmp_path, monkeypatch):
     monkeypatch.chdir(PROJECT)
     train = bounds()
@@ -106,7 +58,7 @@ def test_a_section_is_judged_from_its_own_results(tmp_path, monkeypatch):
         values.attrs |= {"units": "1", "long_name": name}
     save_dataset(tmp_path / "trust_region/all.nc", both)
     inputs = [tmp_path / "trust_region"]
-    main(argparse.Namespace(section="trust_regions", into=None, out=tmp_path, inputs=inputs))
+    main(argparse.Namespace(section="trust_regions", out=tmp_path, inputs=inputs))
     judged = json.loads((tmp_path / "trust_regions.json").read_text())
     first = {f"first_rule/{name}" for name in FIRST_CLAIMS["trust_regions"]}
     assert judged.keys() == {*trust_regions.CLAIMS, *first}
@@ -117,4 +69,4 @@ def test_a_section_is_judged_from_its_own_results(tmp_path, monkeypatch):
 def test_a_section_whose_results_are_not_given_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.chdir(PROJECT)
     with pytest.raises(UserError, match=r"^no results of ablation are given"):
-        main(argparse.Namespace(section="training", into=None, out=tmp_path, inputs=[]))
+        main(argparse.Namespace(section="training", out=tmp_path, inputs=[]))

@@ -135,6 +135,38 @@ def test_a_stopped_run_goes_on_with_the_first_group_that_is_not_whole(workplace,
     assert not (UNFINISHED / "stopped.nc").exists()
 
 
+@pytest.mark.parametrize(
+    ("module", "resumes"),
+    [
+        ("commands/probe", False),
+        ("probes/landscape/measure", False),
+        ("agents/trpo", False),
+        ("environments/regulator", False),
+        ("agents/ppo", True),
+        ("probes/steps/measure", True),
+    ],
+)
+def test_a_stopped_run_of_other_code_starts_anew(workplace, monkeypatch, module, resumes):
+    """The case `steps` is no probe here, whatever the name."""
+    measured, run_points = [], landscape.run_points
+
+    def stop_once(checkpoint, theta, *rest):
+        measured.append(len(theta))
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        return run_points(checkpoint, theta, *rest)
+
+    monkeypatch.setattr(landscape, "GROUP", 2)
+    monkeypatch.setattr(landscape, "run_points", stop_once)
+    with pytest.raises(KeyboardInterrupt):
+        run("steps", "stopped.nc")
+    digest = Path(f"data/code/{module}.txt")
+    digest.parent.mkdir(parents=True)
+    digest.write_text("other code")
+    run("steps", "stopped.nc")
+    assert measured == [2, 2, *([2, 1] if resumes else [2, 2, 1])]
+
+
 @pytest.mark.slow
 def test_a_killed_process_goes_on_where_it_was(workplace):
     """SIGKILL after the first of two groups: the next run takes its file as it is and ends with the same bytes."""

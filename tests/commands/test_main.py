@@ -37,7 +37,7 @@ def test_all_commands_are_listed_with_what_they_do():
 def test_a_command_is_the_module_of_its_name_and_shows_no_default_that_is_none(name):
     done = pgprim(name, "--help")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("usage: python -m pgprim") and "None" not in done.stdout
+    assert done.stdout.startswith(f"usage: python -m pgprim {name} ") and "None" not in done.stdout
 
 
 def test_a_command_s_sentence_and_status_come_through():

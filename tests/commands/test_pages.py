@@ -13,7 +13,7 @@ from pgprim.commands.pages import main
 from pgprim.commands.scale import find_set, render
 from pgprim.report.claims.claims import CLAIMS
 from pgprim.report.claims.table import BEGIN, END, SECTIONS
-from pgprim.report.pages import Recorded, State, computed
+from pgprim.report.pages import State, computed
 from pgprim.types.errors import UserError
 from tests.dag.checkouts import PROJECT
 from tests.report.test_claim import MEANS, agents, judged, per_task
@@ -81,7 +81,7 @@ def pages(targets: bool = False) -> None:
 def test_figures_and_results_go_in_and_twice_is_once(repository, capsys):
     pages()
     readme = Path("README.md").read_text()
-    assert "![Agreement](docs/images/fig1.png)" in readme and "first edition" not in readme
+    assert "![Agreement](docs/images/fig1.png)" in readme
     assert "*Errors: not computed yet; `snakemake figures/fig3.pdf` makes this figure.*" in readme
     assert "\n1 of " in readme and " figures are computed. " in readme
     assert "![Agreement](../images/fig1.png)" in Path("docs/probes/gradient.md").read_text()
@@ -91,18 +91,9 @@ def test_figures_and_results_go_in_and_twice_is_once(repository, capsys):
     assert Path("README.md").read_text() == readme and capsys.readouterr().out == ""
 
 
-def test_a_figure_of_an_earlier_edition_says_so(repository):
-    Path("dvc.lock").write_text(
-        Path("dvc.lock").read_text().replace("pgprim.commands.plot", "pgprim.stages.plot")
-    )
-    pages()
-    readme = Path("README.md").read_text()
-    assert "From the first edition" in readme and "None of the " in readme
-
-
 def test_claims_of_sections_that_are_judged_show_their_verdicts(repository):
     pages()
-    verdict = "* It is so: **reproduced on 1 of 2 tasks** ([claims](docs/claims.md))."
+    verdict = "* It is so: **reproduced on 1 of 2 tasks (not reproduced on 1)** ([claims](docs/claims.md))."
     of_another_section = "* PPO's implementation choices matter for its return: not judged yet ([claims]"
     only, both, other = Path("README.md").read_text().split("<!-- results ")[1:]
     assert verdict in only and "ot judged yet" not in only
@@ -178,7 +169,5 @@ def test_a_mark_of_nothing_is_one_sentence(repository, mark, sentence):
 
 def test_a_whole_edition_is_all_figures_and_claims():
     names = frozenset({"fig1", "fig2"})
-    state = State(
-        names, dict.fromkeys(names, Recorded("0", current=True)), names, {name: {} for name in CLAIMS}
-    )
+    state = State(names, names, names, {name: {} for name in CLAIMS})
     assert computed(state) == (f"All 2 figures are computed. Of {len(CLAIMS)} claims, all are judged.")

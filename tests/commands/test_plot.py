@@ -11,7 +11,8 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
-from pgprim.commands.plot import load_results, main, plot_module
+from pgprim.commands.plot import main, plot_module
+from pgprim.plotting.combine import load_results
 from pgprim.store.datasets import load_dataset, save_dataset, save_store
 from pgprim.types.errors import UserError
 from tests.plotting.synthetic import estimates, records
@@ -174,7 +175,7 @@ def test_wrong_input_ends_the_command(repository):
     done = command(repository, "fig1", "probes/gradient", ["data/nowhere"], out="wrong")
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.startswith("python -m pgprim.commands.plot: data/nowhere: is no directory")
+    assert done.stderr.startswith("python -m pgprim plot: data/nowhere: is no directory")
     assert done.stderr.count("\n") == 1
 
 

@@ -103,9 +103,7 @@ def test_what_is_wrong_is_said_in_one_sentence(here, change, sentence):
 def test_a_sentence_and_an_exit_status_are_all_that_bad_input_gets(here):
     done = _run("gradient", rollouts="none.zarr")
     assert done.returncode == 1
-    assert (
-        done.stderr.startswith("python -m pgprim.commands.probe: none.zarr") and done.stderr.count("\n") == 1
-    )
+    assert done.stderr.startswith("python -m pgprim probe: none.zarr") and done.stderr.count("\n") == 1
 
 
 def test_help_helps():

@@ -106,6 +106,31 @@ def test_a_stopped_run_goes_on_with_the_first_group_that_is_not_whole(place, mon
     assert contents(Path("stopped/1.zarr")) == contents(Path("once/1.zarr"))
 
 
+@pytest.mark.parametrize("module", ["commands/rerun", "agents/ppo", "environments/hopper"])
+def test_a_stopped_run_of_other_code_starts_anew(place, monkeypatch, tmp_path, module):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(place / "params.yaml", "params.yaml")
+    monkeypatch.setattr(rerun, "GROUP", 1)
+    groups, run_group = [], rerun._run_group
+
+    def counted(folder, seeds, iterations, *rest):
+        if len(groups) == 1:
+            groups.append("stopped")
+            raise KeyboardInterrupt
+        groups.append(iterations)
+        return run_group(folder, seeds, iterations, *rest)
+
+    monkeypatch.setattr(rerun, "_run_group", counted)
+    training, records = str(place / TRAINING), str(place / RECORDS)
+    with pytest.raises(KeyboardInterrupt):
+        again([0], "stopped", training, records)
+    digest = Path(f"data/code/{module}.txt")
+    digest.parent.mkdir(parents=True)
+    digest.write_text("other code")
+    again([0], "stopped", training, records)
+    assert groups == [[0], "stopped", [0], [2]]
+
+
 def test_floors_continue_the_held_out_stream(place):
     """State by state: V before the update, rewards of what followed the same way, at the times that the floors take."""
     with pytest.MonkeyPatch.context() as patch:

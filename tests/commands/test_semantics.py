@@ -1,5 +1,6 @@
 """The probe `semantics`: a probe once more, as if the agent had been trained with the other semantics."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ from ruamel.yaml import YAML
 
 from pgprim.commands.params import load
 from pgprim.core.intervals import Interval
+from pgprim.probes.gradient import measure as gradient
 from pgprim.probes.gradient.measure import measure_kept
 from pgprim.probes.semantics.compare import compare as compare_datasets
 from pgprim.probes.steps.measure import ESTIMATES
 from pgprim.store.checkpoints import save_checkpoint
 from pgprim.store.datasets import load_dataset, open_store
+from pgprim.store.files import UNFINISHED
 from pgprim.store.inputs import Inputs
 from pgprim.store.labelled import label
 from pgprim.store.rollouts import open_rollouts
@@ -118,6 +121,28 @@ def test_where_every_pair_ends_its_episode_by_itself_nothing_differs():
     np.testing.assert_allclose(ds.norm_ratio, 1, atol=1e-6)
     both = ds.cosine_by_semantics
     np.testing.assert_array_equal(both.sel(semantics="exact"), both.sel(semantics="paper"))
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["commands/probe", "probes/semantics/measure", "probes/gradient/measure", "agents/ppo", "environments/bandit"],
+)  # fmt: skip
+def test_unfinished_results_are_of_the_code_of_the_other_probe_too(monkeypatch, module):
+    checkpoint = make_checkpoint(PPO)
+    save_checkpoint("own.safetensors", checkpoint)
+    make_rollouts("rollouts.zarr", checkpoint, TRIALS + TRUTH, PAIRS)
+    digest = Path(f"data/code/{module}.txt")
+    digest.parent.mkdir(parents=True)
+    digest.write_text("this code")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gradient, "measure_kept", stop)
+    with pytest.raises(KeyboardInterrupt):
+        compare("gradient")
+    identity = json.loads((UNFINISHED / "semantics.nc/identity.json").read_text())
+    assert identity["code"] == ["this code"]
 
 
 def test_a_probe_that_is_not_one_is_told():

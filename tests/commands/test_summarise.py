@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from pgprim.commands.params import load
 from pgprim.commands.summarise import main, summarise
 from pgprim.store.datasets import save_dataset, save_store
 from pgprim.types.errors import UserError
@@ -52,23 +53,24 @@ def test_numbers_are_means_over_seeds_of_what_is_there(folder):
             assert len(values) == 2
             assert found[name][str(iteration)] == pytest.approx(sum(values) / 2, rel=1e-6)
     runs = list(records(tasks=("hopper",), algos=("ppo",), seeds=(0, 1), iterations=20).values())
-    ends = np.concatenate([ds.return_mean.values[..., 18:].ravel() for ds in runs])
-    assert found["return"] == pytest.approx(np.nanmean(ends), rel=1e-6)
+    assert load()["reliability"]["final"] == 0.2
+    finals = np.concatenate([np.nanmean(ds.return_mean.values[..., 16:], -1).ravel() for ds in runs])
+    assert len(finals) == 2 and found["return"] == pytest.approx(finals.mean(), rel=1e-6)
 
 
-@pytest.mark.parametrize(("regime", "pairs"), [(10, 100), (999, 500), (10**9, 12500)])
-def test_the_nearest_budget_below_training_is_taken(regime, pairs):
+def test_estimates_of_other_budgets_are_one_sentence():
     one = next(iter(estimates(**GRID).values()))
     run = next(iter(records(tasks=("hopper",), algos=("ppo",), seeds=(0,), iterations=3).values()))
-    assert summarise(run, one, regime)["pairs"] == pairs
+    told = r"^no gradient estimate is of plot\.budget \(999\) pairs, but of 100, "
+    with pytest.raises(UserError, match=told):
+        summarise(run, one, budget=999, share=0.2)
 
 
 def test_what_has_no_value_is_null(folder):
     one = next(iter(estimates(**GRID).values()))
     run = next(iter(records(tasks=("hopper",), algos=("ppo",), seeds=(0,), iterations=3).values()))
-    assert (
-        summarise(run.assign(return_mean=xr.full_like(run.return_mean, np.nan)), one, 2048)["return"] is None
-    )
+    without = run.assign(return_mean=xr.full_like(run.return_mean, np.nan))
+    assert summarise(without, one, budget=2048, share=0.2)["return"] is None
 
 
 def test_a_folder_of_something_else_is_one_sentence(folder):

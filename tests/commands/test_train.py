@@ -250,12 +250,22 @@ def test_an_unfinished_run_goes_on_if_it_is_the_same(stopped, folders, monkeypat
     assert files(whole.parent / "stopped") == files(whole)
 
 
-def test_an_unfinished_run_of_other_code_is_discarded(stopped, monkeypatch):
+@pytest.mark.parametrize(
+    ("module", "resumes"),
+    [
+        ("commands/train", False),
+        ("agents/ppo", False),
+        ("environments/hopper", False),
+        ("agents/trpo", True),
+        ("environments/walker2d", True),
+    ],
+)
+def test_an_unfinished_run_of_other_code_is_discarded(stopped, monkeypatch, module, resumes):
     folder = stopped()
-    digest = folder / "data/code/commands/train.txt"
+    digest = folder / f"data/code/{module}.txt"
     digest.parent.mkdir(parents=True)
     digest.write_text("other code")
-    assert not resume(folder, monkeypatch)
+    assert bool(resume(folder, monkeypatch)) == resumes
 
 
 @pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])

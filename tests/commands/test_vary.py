@@ -11,6 +11,7 @@ import xarray as xr
 from ruamel.yaml import YAML
 
 from pgprim.commands import train as train_stage
+from pgprim.commands import vary as vary_stage
 from pgprim.commands.params import load
 from pgprim.commands.vary import DESCRIBED, main
 from pgprim.store.datasets import open_store
@@ -200,6 +201,37 @@ def test_a_stopped_run_goes_on_and_leaves_the_same_bytes(here):
     assert files("data/w/again") == whole
     assert not (UNFINISHED / "data/w/again/0-1").exists()
     shutil.rmtree("data")
+
+
+@pytest.mark.parametrize(
+    ("module", "resumes"),
+    [
+        ("commands/vary", False),
+        ("agents/trpo", False),
+        ("environments/hopper", False),
+        ("agents/ppo", True),
+        ("environments/walker2d", True),
+    ],
+)
+def test_a_stopped_run_of_other_code_starts_anew(here, monkeypatch, module, resumes):
+    Path("data").mkdir()
+    Path("data/v").write_text("in the way")
+    with pytest.raises(UserError, match="data/v"):
+        vary("reliability", "trpo", out="data/v/trpo")
+    Path("data/v").unlink()
+    digest = Path(f"data/code/{module}.txt")
+    digest.parent.mkdir(parents=True)
+    digest.write_text("other code")
+    trained = []
+
+    def train_anew(environment, one, *rest):
+        trained.append(one.labels["multiple"])
+        return train_run(environment, one, *rest)
+
+    train_run = vary_stage._train
+    monkeypatch.setattr(vary_stage, "_train", train_anew)
+    vary("reliability", "trpo", out="data/v/trpo")
+    assert trained == ([] if resumes else [1.0, 3.0])
 
 
 def test_random_numbers_are_shared_by_no_two_runs(here):

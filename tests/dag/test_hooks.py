@@ -74,7 +74,13 @@ def test_what_has_no_rate_is_named(hooks):
     assert whole == ", at most about 1 core-minute without 2 it, for which there is no rate yet"
 
 
-def test_the_code_of_agents_and_tasks_is_an_input(hooks, tmp_path, monkeypatch):
+def test_the_code_of_an_agent_s_algorithm_is_an_input(hooks):
+    params = {"adopted": {}, "agents": {"ppo_m": {"all": {"algorithm": "ppo"}}}, "env": {}}
+    files = [Path("pgprim/rl/algorithms/ppo", name) for name in ("__init__.py", "update.py")]
+    assert hooks.extra_digests(params) == {"agents/ppo_m.txt": files}
+
+
+def test_the_code_of_a_task_is_an_input(hooks, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
     for name in ("mine/__init__.py", "mine/wrappers.py", "own.py"):
@@ -82,12 +88,10 @@ def test_the_code_of_agents_and_tasks_is_an_input(hooks, tmp_path, monkeypatch):
     wrappers = ["mine.wrappers:Slow", {"class": "gymnasium.wrappers:ClipAction"}]
     params = {
         "adopted": {},
-        "agents": {"ppo_m": {"all": {"algorithm": "ppo"}}},
+        "agents": {},
         "env": {"hopper": {"id": "Hopper-v5"}, "own": {"id": "own:Own-v0", "wrappers": wrappers}},
     }
-    found = hooks.extra_digests(params)
-    assert all(path.parent.name == "ppo" or path.stem == "ppo" for path in found.pop("agents/ppo_m.txt"))
-    assert found == {
+    assert hooks.extra_digests(params) == {
         "environments/hopper.txt": [],
         "environments/own.txt": [Path("mine/__init__.py"), Path("mine/wrappers.py"), Path("own.py")],
     }
@@ -248,6 +252,14 @@ def test_verdicts_on_a_section_do_not_depend_on_the_code_of_others_nor_on_the_ch
         }
         modules = {f"report/claims/{name}.py" for name in SECTIONS}
         assert read & {*modules, "commands/params.py"} == {f"report/claims/{section}.py"}
+
+
+def test_verdicts_and_metrics_do_not_depend_on_how_figures_are_saved():
+    texts = digests(PACKAGE)
+    for name in ("claims", "relate", "summarise"):
+        read = {line.split()[1] for line in texts[f"commands/{name}.txt"].splitlines()}
+        assert "plotting/combine.py" in read
+        assert not read & {"plotting/save.py", "plotting/style.py", "commands/plot.py"}, name
 
 
 def test_records_checks_and_prices_are_no_part_of_what_computes():

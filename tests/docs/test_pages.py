@@ -18,7 +18,8 @@ from pgprim.__main__ import commands
 from pgprim.commands.pages import filled, priced, read_pages, state_of
 from pgprim.plotting.save import first_page
 from pgprim.report.claims.claims import CLAIMS
-from pgprim.report.pages import FIGURE, RESULTS, Recorded, State, images, recorded, shown
+from pgprim.report.pages import FIGURE, RESULTS, State, images, recorded, shown
+from pgprim.types.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 PAGES = read_pages(ROOT)
@@ -156,8 +157,13 @@ def test_generated_parts_are_up_to_date():
 
 def test_costs_are_those_of_the_default_set():
     page = PAGES["docs/costs.md"]
-    assert priced(page, ROOT) == page, "`python -m pgprim.commands.pages` brings it up to date"
-    assert priced(page.replace("| Fig. 8 |", "| Fig. 8 | |").replace("core-hours", "x"), ROOT) != page
+    assert priced(page, ROOT) == page, "`python -m pgprim pages` brings it up to date"
+    row = re.search(r"^(\| Fig\. 8 \|.*\|) [\d.]+ \|\n", page, re.MULTILINE)
+    assert row and priced(page.replace(row[0], f"{row[1]} 99 |\n"), ROOT) == page
+    for rows in ("", 2 * row[0]):
+        told = rf"^docs/costs\.md: has {rows.count('Fig. 8')} rows of Fig\. 8 "
+        with pytest.raises(UserError, match=told):
+            priced(page.replace(row[0], rows), ROOT)
 
 
 def test_images_are_the_figures_on_record():
@@ -172,7 +178,7 @@ def test_images_are_the_figures_on_record():
                 part, page = np.asarray(shown_part), np.asarray(first_page(present[name]))
             assert part.shape == page.shape and np.array_equal(part, page), image
         else:
-            assert hashlib.md5(present[image].read_bytes()).hexdigest() == known[name].digest, image
+            assert hashlib.md5(present[image].read_bytes()).hexdigest() == known[name], image
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/findings.md", "docs/index.md", "docs/concepts.md"])
@@ -200,15 +206,12 @@ def test_marks_name_figures_and_claims():
 
 
 def test_the_readme_stays_short_with_all_figures_and_results():
-    summary = (
-        "reproduced on 4 of 6 tasks and algorithms (Hopper PPO, Hopper TRPO); inconclusive: Humanoid PPO"
-    )
+    summary = "reproduced on 4 of 6 tasks and algorithms (Hopper PPO); inconclusive: Humanoid PPO; not reproduced: Humanoid TRPO"
     claims = {name: {"statement": claim.statement, "summary": summary} for name, claim in CLAIMS.items()}
     state = state_of(ROOT)
-    known = dict.fromkeys(state.declared, Recorded("0", current=True))
-    full = State(state.declared, known, frozenset(images(PAGES)), claims)
+    full = State(state.declared, state.declared, frozenset(images(PAGES)), claims)
     readme = filled({"README.md": PAGES["README.md"]}, full)["README.md"]
-    assert "**reproduced on 4 of 6 tasks and algorithms**" in readme
+    assert "reproduced on 4 of 6 tasks and algorithms (inconclusive on 1, not reproduced on 1)" in readme
     assert len(readme.split()) <= 1200 and len(PAGES["README.md"].split()) <= 1200
     assert len(shown({"README.md": readme})) == 7
 

@@ -195,7 +195,9 @@ def test_rows_of_rewards_alone_are_there_again_on_a_scale_per_panel(everything):
             np.testing.assert_allclose(_mesh(shared[column]).get_clim(), (rewards.min(), rewards.max()))
             ends = (rewards[column].min(), rewards[column].max())
             np.testing.assert_allclose(_mesh(own[column]).get_clim(), ends)
-        assert own[0].get_title() == f"from {number_label(rewards[0].min())} to {number_label(rewards[0].max())}"
+        assert (
+            own[0].get_title() == f"from {number_label(rewards[0].min())} to {number_label(rewards[0].max())}"
+        )
         assert own[0].get_ylabel().endswith("own scales")
 
 

@@ -20,7 +20,7 @@ from pgprim.report.claims.claim import (
     summary,
     verdict,
 )
-from pgprim.report.claims.table import BEGIN, END, insert, table
+from pgprim.report.claims.table import BEGIN, END, files_of, insert, read_claims, table
 from pgprim.types.errors import UserError
 
 
@@ -184,3 +184,13 @@ def test_the_table_has_a_line_per_row_and_replaces_the_one_before():
     assert once.startswith("# Title") and once.endswith("\n\nrest\n")
     with pytest.raises(ValueError, match="has no lines"):
         insert("# Title\n", rows)
+
+
+def test_claims_of_all_judged_sections_are_in_the_paper_s_order_and_those_by_first_rules_last(tmp_path):
+    claim = judged(per_task, {"above": 0.4}, agents(MEANS))
+    for section in ("training", "gradients"):
+        both = {section: claim, f"first_rule/{section}": claim | {"first_rule": True}}
+        (tmp_path / f"{section}.json").write_text(json.dumps(both))
+    claims = read_claims(files_of(tmp_path))
+    assert list(claims) == ["gradients", "training", "first_rule/gradients", "first_rule/training"]
+    assert [each["section"] for each in claims.values()] == 2 * ["gradients", "training"]

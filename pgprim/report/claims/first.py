@@ -4,8 +4,7 @@ Each claim averages its effect over all tasks and algorithms, so that one task c
 edition judges tasks separately. These claims use the second edition's data and the first edition's bounds.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import xarray as xr
@@ -29,78 +28,78 @@ CLEAR = 0.5
 """Smallest ceiling (the highest correlation that noise allows) at which a rank correlation is used."""
 
 
-def _agreement(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _agreement(ds: xr.Dataset, params: Params) -> Strata:
     return _kinds(trained(at_budget(ds, params)).cosine.mean("iteration"))
 
 
-def _agreement_lost(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _agreement_lost(ds: xr.Dataset, params: Params) -> Strata:
     cosine = at_budget(ds, params).cosine
     return _kinds(cosine.isel(iteration=-1) - cosine.isel(iteration=0))
 
 
-def _agreement_of_tasks(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
-    return _difference(at_budget(ds, params).cosine.mean("iteration"), "task", "humanoid", "hopper")
+def _agreement_of_tasks(ds: xr.Dataset, params: Params) -> Strata:
+    return _difference(at_budget(ds, params).cosine.mean("iteration"), "humanoid", "hopper")
 
 
-def _near_truth(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _near_truth(ds: xr.Dataset, params: Params) -> Strata:
     enough = ds.sel(budget=ds.budget >= 2 * params["plot"]["budget"])
     if not enough.budget.size:
         return []
     return _kinds(trained(enough.isel(budget=0)).truth_cosine_corrected.mean("iteration"))
 
 
-def _errors(ds: xr.Dataset, params: Mapping[str, Any], definition: str = "as_text") -> xr.DataArray:
+def _errors(ds: xr.Dataset, params: Params, definition: str = "as_text") -> xr.DataArray:
     """Value errors of the algorithms that the paper shows, on fresh pairs."""
     return trained(probed(ds, params).mre.sel(part="held_out", definition=definition))
 
 
-def _gae_error(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _gae_error(ds: xr.Dataset, params: Params) -> Strata:
     return _kinds(_errors(ds, params).sel(target="gae").mean("iteration"))
 
 
-def _returns_error(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _returns_error(ds: xr.Dataset, params: Params) -> Strata:
     return _kinds(_errors(ds, params).sel(target="returns").mean("iteration"))
 
 
-def _returns_error_exact(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _returns_error_exact(ds: xr.Dataset, params: Params) -> Strata:
     return _kinds(_errors(ds, params, "exact").sel(target="returns").mean("iteration"))
 
 
-def _returns_against_gae(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _returns_against_gae(ds: xr.Dataset, params: Params) -> Strata:
     errors = _errors(ds, params)
     return _kinds(np.log2(errors.sel(target="returns") / errors.sel(target="gae")).mean("iteration"))
 
 
-def _baseline_gain(which: str) -> Callable[[xr.Dataset, Mapping[str, Any]], Strata]:
+def _baseline_gain(which: str) -> Callable[[xr.Dataset, Params], Strata]:
     """Mean gain in agreement at the largest budget."""
 
-    def gain(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    def gain(ds: xr.Dataset, params: Params) -> Strata:
         return _kinds(trained(ds.cosine_difference.sel(difference=which).isel(budget=-1)).mean("iteration"))
 
     return gain
 
 
-def _baseline_gain_at_budget(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _baseline_gain_at_budget(ds: xr.Dataset, params: Params) -> Strata:
     gain = at_budget(ds, params).cosine_difference.sel(difference="true-value")
     return _kinds(trained(gain).mean("iteration"))
 
 
-def _keeps_delta(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _keeps_delta(ds: xr.Dataset, params: Params) -> Strata:
     trpo = ds.sel(algo=ds.algo == "trpo", part="train")
     return _kinds((trpo.kl_mean <= trpo.delta * (1 + SLACK)).mean("iteration"))
 
 
-def _kl_on_fresh_pairs(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _kl_on_fresh_pairs(ds: xr.Dataset, params: Params) -> Strata:
     trpo = ds.sel(algo=ds.algo == "trpo", part="held_out")
     return _kinds((trpo.kl_mean / trpo.delta).mean("iteration"))
 
 
-def _breaks_eps(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _breaks_eps(ds: xr.Dataset, params: Params) -> Strata:
     ppo = ds.sel(algo=ds.algo == "ppo", part="train")
     return _kinds((ppo.ratio_max > ppo.ratio_bound).mean("iteration"))
 
 
-def _ppo_m_beyond_delta(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _ppo_m_beyond_delta(ds: xr.Dataset, params: Params) -> Strata:
     """PPO-M has no δ of its own: TRPO's δ of the task is used."""
     if not {"ppo_m", "trpo"} <= set(ds.algo.values):
         return []
@@ -108,7 +107,7 @@ def _ppo_m_beyond_delta(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
     return _kinds((ppo_m.kl_mean > delta).where(delta.notnull()).mean("iteration"))
 
 
-def _ppo_m_kl_growth(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _ppo_m_kl_growth(ds: xr.Dataset, params: Params) -> Strata:
     kl = ds.kl_mean.sel(algo=ds.algo == "ppo_m", part="train")
     quarter = max(1, kl.iteration.size // 4)
     first, last = kl.isel(iteration=slice(quarter)), kl.isel(iteration=slice(-quarter, None))
@@ -123,19 +122,21 @@ def _over_kinds(values: xr.DataArray) -> Strata:
     return [values.mean([dim for dim in values.dims if dim not in ("task", "algo")]).values.ravel()]
 
 
-def _noise_at_budget(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _noise_at_budget(ds: xr.Dataset, params: Params) -> Strata:
     return _over_kinds(trained(at_budget(ds, params).noise_share.sel(kind="few")))
 
 
-def _noise_at_most(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _noise_at_most(ds: xr.Dataset, params: Params) -> Strata:
     measured = ds.noise_share.sel(kind="few").dropna("budget", how="all")
     return _over_kinds(trained(measured.sel(budget=common_budget(measured)))) if measured.budget.size else []
 
 
-def _correlation(kind: str, algos: tuple[str, ...], is_trained: bool):
+def _correlation(
+    kind: str, algos: tuple[str, ...], is_trained: bool
+) -> Callable[[xr.Dataset, Params], Strata]:
     """Rank correlation of surrogate and reward, corrected for noise, where the noise is small enough."""
 
-    def correlation(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+    def correlation(ds: xr.Dataset, params: Params) -> Strata:
         planes = ds.sel(kind=kind, algo=ds.algo.isin(algos), iteration=(ds.iteration > 0) == is_trained)
         corrected = (
             (planes.plane_correlation / planes.plane_ceiling).clip(-1, 1).where(planes.plane_ceiling >= CLEAR)
@@ -145,7 +146,7 @@ def _correlation(kind: str, algos: tuple[str, ...], is_trained: bool):
     return correlation
 
 
-def _all_choices(ds: xr.Dataset, params: Mapping[str, Any]) -> Strata:
+def _all_choices(ds: xr.Dataset, params: Params) -> Strata:
     """Final return with all switches on minus that with all off, of each seed that did not choose learning rates."""
     num, reported = ds.switch.size, ~ds.seed.isin(params["ablation"]["choose"])
     on, off = (
@@ -159,11 +160,11 @@ def _kinds(values: xr.DataArray) -> Strata:
     return [agents for task in values.task.values for agents in strata_of(values, task)]
 
 
-def _difference(values: xr.DataArray, dim: str, more: str, less: str) -> Strata:
-    """As `_kinds`, with the difference between two labels of `task` or `algo` as mean; empty without both."""
-    if not {more, less} <= set(values[dim].values):
+def _difference(values: xr.DataArray, more: str, less: str) -> Strata:
+    """As `_kinds`, with the difference between two tasks as mean; empty without both."""
+    if not {more, less} <= set(values.task.values):
         return []
-    return _kinds(2 * values.sel({dim: [more]})) + _kinds(-2 * values.sel({dim: [less]}))
+    return _kinds(2 * values.sel(task=[more])) + _kinds(-2 * values.sel(task=[less]))
 
 
 def _first(
@@ -172,7 +173,7 @@ def _first(
     effect: str,
     reads: str,
     figure: str,
-    strata: Callable[[xr.Dataset, Mapping[str, Any]], Strata],
+    strata: Callable[[xr.Dataset, Params], Strata],
     units: str = "1",
 ) -> Claim:
     """A claim with one row: the mean over kinds of agents."""

@@ -1,6 +1,6 @@
 """Claims on landscapes of reward and surrogate (Sec. 2.3, Figs. 5-7, 13-20)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pgprim.plotting.choose import trained
 from pgprim.report.claims.claim import (
@@ -33,7 +33,9 @@ def _noise_at_most(results: Results, params: Params, level: float) -> Iterator[E
         yield from per_task(noise.sel(budget=common_budget(noise)).mean("iteration"), level, SHARE)
 
 
-def _agreement(kind: str, algos: tuple[str, ...], is_trained: bool):
+def _agreement(
+    kind: str, algos: tuple[str, ...], is_trained: bool
+) -> Callable[[Results, Params, float], Iterator[Evidence]]:
     """Rank correlation of reward and surrogate along a slice.
 
     The surrogate is unclipped and measured on fresh batches: PPO's clipped one falls beyond its step by construction,

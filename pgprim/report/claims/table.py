@@ -11,7 +11,7 @@ from pgprim.types.errors import UserError
 SECTIONS = ("gradients", "values", "landscapes", "trust_regions", "training")
 """Modules of the claims, in the order of the paper's sections."""
 
-BEGIN, END = "<!-- claims: written by pgprim.commands.claims -->", "<!-- end of claims -->"
+BEGIN, END = "<!-- claims: written by pgprim pages -->", "<!-- end of claims -->"
 
 BAR = r"\|"
 """A bar within a cell of a Markdown table."""

@@ -1,6 +1,6 @@
 """Claims on trust regions (the talk, and the paper's first version)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import xarray as xr
@@ -51,7 +51,7 @@ def _delta(ds: xr.Dataset) -> xr.DataArray:
     return ds.delta.sel(algo="trpo", drop=True)
 
 
-def _keeps_delta(only: tuple[str, ...]):
+def _keeps_delta(only: tuple[str, ...]) -> Callable[[Results, Params, float], Iterator[Evidence]]:
     """Share of agents that keep TRPO's δ; without TRPO there is no δ to keep."""
 
     def keeps(results: Results, params: Params, level: float) -> Iterator[Evidence]:

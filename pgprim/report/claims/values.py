@@ -1,6 +1,6 @@
 """Claims on value prediction and baselines (Sec. 2.2, Figs. 3, 4, 11, 12)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import xarray as xr
@@ -64,7 +64,7 @@ def _returns_against_gae(results: Results, params: Params, level: float) -> Iter
     )
 
 
-def _gain(more: str, less: str, at_2k: bool):
+def _gain(more: str, less: str, at_2k: bool) -> Callable[[Results, Params, float], Iterator[Evidence]]:
     """log₂ of the ratio of the mean cosines with two baselines, over agents and their trained checkpoints."""
 
     def gain(results: Results, params: Params, level: float) -> Iterator[Evidence]:
