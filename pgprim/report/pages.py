@@ -182,7 +182,5 @@ def _short(summary: str) -> str:
     """A claim's summary with numbers of tasks instead of their names, which the table of claims has."""
     first, *others = summary.split("; ")
     first = re.sub(r"^(reproduced on \d+ of \d+ [a-z ]+?) \(.*\)$", r"\1", first)
-    counts = [
-        f"{verdict} on {names.count(',') + 1}" for verdict, names in (one.split(": ") for one in others)
-    ]
+    counts = [f"{names.count(',') + 1} {verdict}" for verdict, names in (one.split(": ") for one in others)]
     return first + (f" ({', '.join(counts)})" if counts else "")

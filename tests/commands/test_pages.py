@@ -93,7 +93,7 @@ def test_figures_and_results_go_in_and_twice_is_once(repository, capsys):
 
 def test_claims_of_sections_that_are_judged_show_their_verdicts(repository):
     pages()
-    verdict = "* It is so: **reproduced on 1 of 2 tasks (not reproduced on 1)** ([claims](docs/claims.md))."
+    verdict = "* It is so: **reproduced on 1 of 2 tasks (1 not reproduced)** ([claims](docs/claims.md))."
     of_another_section = "* PPO's implementation choices matter for its return: not judged yet ([claims]"
     only, both, other = Path("README.md").read_text().split("<!-- results ")[1:]
     assert verdict in only and "ot judged yet" not in only

@@ -211,7 +211,7 @@ def test_the_readme_stays_short_with_all_figures_and_results():
     state = state_of(ROOT)
     full = State(state.declared, state.declared, frozenset(images(PAGES)), claims)
     readme = filled({"README.md": PAGES["README.md"]}, full)["README.md"]
-    assert "reproduced on 4 of 6 tasks and algorithms (inconclusive on 1, not reproduced on 1)" in readme
+    assert "reproduced on 4 of 6 tasks and algorithms (1 inconclusive, 1 not reproduced)" in readme
     assert len(readme.split()) <= 1200 and len(PAGES["README.md"].split()) <= 1200
     assert len(shown({"README.md": readme})) == 7
 
