@@ -129,7 +129,7 @@ STYLE = {
     "figure.constrained_layout.w_pad": 0.03,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
-    "savefig.dpi": 220,
+    "savefig.dpi": 160,
     "pdf.fonttype": 42,
     "axes.unicode_minus": True,
 }
