@@ -11,34 +11,41 @@ from typing import Any
 
 from pgprim.commands.command import load_params, make_parser, output, run
 from pgprim.report.claims.table import files_of, read_claims
-from pgprim.report.site.collect import LABELLED, LANDSCAPE, load
-from pgprim.report.site.page import FigureFiles, Study, render
+from pgprim.report.site.collect import ESTIMATES, LABELLED, LANDSCAPE, load
+from pgprim.report.site.page import FIGURE_DATA, FigureFiles, Study, render
 from pgprim.store.datasets import load_dataset
 from pgprim.store.files import write_bytes
 from pgprim.types.errors import UserError
 
+FIGURES, DATA, CLAIMS = Path("figures"), Path("data/figures"), Path("data/claims")
+"""Folders of the figures as PDF and PNG, of their datasets, and of the judged claims."""
+
+CAPTIONS = Path("workflow/report/figures.rst")
+"""Template of the figures' captions."""
+
 
 def main(args: argparse.Namespace) -> None:
     """Read the results, and write the page."""
-    figures = [figure for group in args.draw for figure in _figures(group, args)]
+    figures = [figure for group in args.draw for figure in _figures(*group)]
     study = Study(
         params=load_params(),
-        captions=_text(args.captions, "template of captions"),
-        estimates={probe: load(args.estimates / probe) for probe in (*LABELLED, LANDSCAPE)},
+        captions=_captions(),
+        estimates={probe: load(Path(ESTIMATES, probe)) for probe in (*LABELLED, LANDSCAPE)},
         figures=figures,
-        datasets={figure.name: load_dataset(figure.data) for figure in figures if figure.data.exists()},
-        claims=read_claims(files_of(args.claims)),
+        datasets={
+            figure.name: load_dataset(figure.data)
+            for figure in figures
+            if figure.name in FIGURE_DATA and figure.data.exists()
+        },
+        claims=read_claims(files_of(CLAIMS)),
         audits=_audits(args.audits),
     )
     write_bytes(args.out, render(study).encode(), _is_page)
 
 
-def _figures(group: list[str], args: argparse.Namespace) -> list[FigureFiles]:
-    by, *names = group
+def _figures(by: str, *names: str) -> list[FigureFiles]:
     return [
-        FigureFiles(
-            name, by, args.figures / f"{name}.pdf", args.figures / f"{name}.png", args.data / f"{name}.nc"
-        )
+        FigureFiles(name, by, FIGURES / f"{name}.pdf", FIGURES / f"{name}.png", DATA / f"{name}.nc")
         for name in names
     ]
 
@@ -56,11 +63,11 @@ def _audits(folder: Path | None) -> dict[str, Any]:
     return audits
 
 
-def _text(path: Path, kind: str) -> str:
+def _captions() -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return CAPTIONS.read_text(encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{path}: no {kind} ({error.strerror})") from None
+        raise UserError(f"{CAPTIONS}: no template of captions ({error.strerror})") from None
 
 
 def _is_page(path: Path) -> bool:
@@ -79,13 +86,5 @@ if __name__ == "__main__":
         metavar=("FOLDER", "FIGURE"),
         help="a folder of pgprim, such as probes/gradient, and the figures that it draws, for the gallery",
     )
-    for name, default, words in (
-        ("figures", "figures", "folder of the figures as PDF and PNG"),
-        ("data", "data/figures", "folder of the figures' datasets"),
-        ("estimates", "data/estimates", "folder of the results by probe"),
-        ("claims", "data/claims", "folder of the judged claims, a file per section"),
-        ("captions", "workflow/report/figures.rst", "template of the figures' captions"),
-    ):
-        parser.add_argument(f"--{name}", type=Path, default=Path(default), help=words)
     parser.add_argument("--audits", type=Path, help="folder of audits, one folder each")
     run(main, parser)

@@ -63,7 +63,7 @@ def test_a_command_s_sentence_and_status_come_through():
         ("plot fig2 --by nowhere --out f.pdf --png f.png --data", "f.nc"),
         ("summarise --records r --estimates e --out", "ppo.json"),
         ("claims --section gradients --out", "claims"),
-        ("site --draw nowhere fig2 --captions c --out", "index.html"),
+        ("site --draw nowhere fig2 --out", "index.html"),
         ("adopt none.zip --name mine --task hopper --out", "mine.safetensors"),
         ("audit none.zip --env Hopper-v5 --out", "mine"),
     ],

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pgprim.plotting.labels import order_algos, order_tasks
-from pgprim.report.site.collect import Estimates
+from pgprim.report.site.collect import ESTIMATES, Estimates
 
 
 def agents(estimates: Mapping[str, Estimates]) -> list[dict[str, Any]]:
@@ -27,11 +27,11 @@ def agents(estimates: Mapping[str, Estimates]) -> list[dict[str, Any]]:
                 (task, algo, int(seed)),
                 {"task": task, "algo": algo, "seed": int(seed), "checkpoints": {}, "files": []},
             )
-            path = f"data/estimates/{probe}/{name}"
+            path = f"{ESTIMATES}/{probe}/{name}"
             agent["files"].append(
                 {"probe": probe, "case": "/".join(case), "path": path, "sha256": results.digests[name]}
             )
-            for key in ("environment", "semantics", "kernels"):
+            for key in ("environment", "semantics"):
                 if key in ds.attrs:
                     agent[key] = ds.attrs[key]
             if case and "checkpoint_sha256" in ds.attrs:

@@ -15,13 +15,12 @@ def evidence(claims: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Claims as the page's template reads them.
 
     Args:
-        claims: By name (`report.claims.table.read_claims`). Any field but `statement`, `section` and `verdict` may be
-            missing.
+        claims: By name (`report.claims.table.read_claims`).
 
     Returns:
-        A list with `name`, `section`, `statement`, `source`, `effect`, `units`, `figures`, `verdict`, `summary`, `rule` in words,
-        `threshold` with its place on the scale [%], the `ends` of the scale, and `rows` with labels, numbers and places
-        of value, low and high [%].
+        A list with `name`, `section`, `statement`, `source`, `effect`, `units`, `figures`, `verdict`, `summary`, `level`,
+        `first_rule`, `rule` in words, `threshold` with its place on the scale [%], the `ends` of the scale, and `rows` with
+        labels, numbers and places of value, low and high [%].
     """
     return [_claim(name, claim) for name, claim in claims.items()]
 
@@ -33,23 +32,26 @@ def counts(told: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def _claim(name: str, claim: Mapping[str, Any]) -> dict[str, Any]:
-    rows, rule = claim.get("rows", []), claim.get("rule", {})
-    threshold = next(iter(rule.values()), None)
-    marks = [row.get(key) for row in rows for key in ("value", "low", "high")] + [threshold]
-    ends = _ends([mark for mark in marks if mark is not None])
+    rows = claim["rows"]
+    ((side, threshold),) = claim["rule"].items()
+    marks = [
+        threshold,
+        *(row[key] for row in rows for key in ("value", "low", "high") if row[key] is not None),
+    ]
+    ends = _ends(marks)
     return {
         "name": name,
         "section": claim["section"],
         "statement": claim["statement"],
-        "source": claim.get("source", ""),
-        "effect": claim.get("effect", ""),
-        "units": "" if claim.get("units", "1") == "1" else claim["units"],
-        "figures": list(dict.fromkeys(row["figure"] for row in rows if row.get("figure"))),
+        "source": claim["source"],
+        "effect": claim["effect"],
+        "units": "" if claim["units"] == "1" else claim["units"],
+        "figures": list(dict.fromkeys(row["figure"] for row in rows if row["figure"])),
         "verdict": claim["verdict"],
-        "summary": claim.get("summary") or claim["verdict"],
-        "level": claim.get("level"),
-        "first_rule": bool(claim.get("first_rule")),
-        "rule": " and ".join(f"{side} {bound:g}" for side, bound in rule.items()),
+        "summary": claim["summary"],
+        "level": claim["level"],
+        "first_rule": claim["first_rule"],
+        "rule": f"{side} {threshold:g}",
         "threshold": {"value": threshold, "at": _place(threshold, ends)},
         "ends": ends,
         "rows": [_row(row, ends) for row in rows],
@@ -57,13 +59,13 @@ def _claim(name: str, claim: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _row(row: Mapping[str, Any], ends: tuple[float, float]) -> dict[str, Any]:
-    numbers = {key: row.get(key) for key in ("value", "low", "high")}
+    numbers = {key: row[key] for key in ("value", "low", "high")}
     return {
-        "task": task_label(row["task"]) if row.get("task") else "all",
-        "algo": algo_label(row["algo"]) if row.get("algo") else "all",
-        "agents": row.get("agents"),
-        "verdict": row.get("verdict", ""),
-        "figure": row.get("figure"),
+        "task": task_label(row["task"]) if row["task"] else "all",
+        "algo": algo_label(row["algo"]) if row["algo"] else "all",
+        "agents": row["agents"],
+        "verdict": row["verdict"],
+        "figure": row["figure"],
         "true_value": row.get("true_value"),
         "ceiling": row.get("ceiling"),
         **numbers,
@@ -72,8 +74,6 @@ def _row(row: Mapping[str, Any], ends: tuple[float, float]) -> dict[str, Any]:
 
 
 def _ends(marks: list[float]) -> tuple[float, float]:
-    if not marks:
-        return 0.0, 1.0
     low, high = min(marks), max(marks)
     pad = PAD * (high - low) or 0.5
     return low - pad, high + pad

@@ -10,23 +10,26 @@ import xarray as xr
 
 from pgprim.plotting.choose import budgets_of
 from pgprim.plotting.combine import combine
+from pgprim.plotting.cosines import at_largest_budget
 from pgprim.plotting.surfaces import reward_surface
 from pgprim.report.site.encode import encode, numbers
 from pgprim.store.datasets import load_dataset
 from pgprim.store.files import digest
 
+ESTIMATES = "data/estimates"
+"""Folder of the results by probe."""
+
 LABELLED = {
     "gradient": (
         *("cosine", "cosine_ci", "truth_cosine", "truth_cosine_ci"),
         *("truth_cosine_corrected", "truth_cosine_corrected_ci", "noise_scale", "noise_scale_ci"),
-        *("noise_scale_episodes", "noise_scale_episodes_ci"),
-        *("truth_pairs", "mean_return", "mean_episode_length"),
+        *("noise_scale_episodes", "noise_scale_episodes_ci", "scale_is_infinite", "truth_pairs"),
     ),
     "steps": (
         *("cosine", "cosine_ci", "truth_cosine", "truth_cosine_ci"),
         *("truth_cosine_corrected", "truth_pairs"),
     ),
-    "baselines": ("cosine", "cosine_ci", "cosine_difference", "cosine_difference_ci"),
+    "baselines": ("cosine", "cosine_ci"),
     "value": ("mre", "median_re", "total_re"),
     "floors": ("floor", "floor_total"),
     "trust_region": (
@@ -34,7 +37,10 @@ LABELLED = {
         *("ratio_max", "ratio_q99", "ratio_q50", "clip_fraction", "delta", "ratio_bound"),
     ),
 }
-"""Variables of each probe that the page shows as they are."""
+"""Variables of each probe that the page shows; all but `scale_is_infinite` are the probe's own."""
+
+SCALES = ("noise_scale", "noise_scale_ci", "noise_scale_episodes", "noise_scale_episodes_ci")
+"""Variables of the gradient probe that the page shows at each checkpoint's largest budget alone."""
 
 LANDSCAPE = "landscape"
 PLANES, SLICES = ("few", "many"), ("slice_few", "slice_many")
@@ -73,12 +79,21 @@ def load(folder: Path) -> Estimates:
 
 
 def labelled(estimates: Mapping[str, Estimates]) -> dict[str, dict]:
-    """The probes of `LABELLED` that have results, as JSON by the probe's name."""
-    return {
-        probe: encode(ds, names)
-        for probe, names in LABELLED.items()
-        if probe in estimates and (ds := estimates[probe].together()) is not None
-    }
+    """The probes of `LABELLED` that have results, as JSON by the probe's name.
+
+    Noise scales are those of the curves N / (N + B), at each checkpoint's largest budget. JSON has no infinity, so
+    `scale_is_infinite` tells infinite noise scales from those that were not measured.
+    """
+    combined = {probe: estimates[probe].together() for probe in LABELLED if probe in estimates}
+    if (gradient := combined.get("gradient")) is not None:
+        combined["gradient"] = _with_one_scale(gradient)
+    return {probe: encode(ds, LABELLED[probe]) for probe, ds in combined.items() if ds is not None}
+
+
+def _with_one_scale(ds: xr.Dataset) -> xr.Dataset:
+    """The dataset with the noise scale at each checkpoint's largest budget instead of at every budget."""
+    scales = {name: at_largest_budget(ds, name) for name in SCALES if name in ds}
+    return ds.assign(scales | {"scale_is_infinite": np.isinf(scales["noise_scale"])})
 
 
 def _landscapes(estimates: Estimates, kinds: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
@@ -101,9 +116,9 @@ def planes(estimates: Estimates, level: float) -> list[dict[str, Any]]:
         level: Of the interval of the share of noise.
 
     Returns:
-        A list with the agent's labels, `alpha`, `beta`, `surrogate`, norms, and `rewards`: one entry per number of
-        pairs per point with `reward`, its standard error `se`, complete episodes `num`, `smoothed`, and the share of
-        the surface's variance that is noise. Surfaces are lists in the order alpha, beta.
+        A list with the agent's labels, `alpha`, `beta`, `surrogate`, `pairs` of the step's batch, and `rewards`: one entry
+        per number of pairs per point with `reward`, its standard error `se`, complete episodes `num`, `smoothed`, and the
+        share of the surface's variance that is noise. Surfaces are lists in the order alpha, beta.
     """
     return [_plane(labels, one, level) for labels, one in _landscapes(estimates, PLANES)]
 
@@ -128,7 +143,7 @@ def _plane(labels: dict[str, Any], one: xr.Dataset, level: float) -> dict[str, A
         "beta": numbers(one.beta.values),
         "surrogate": numbers(one.surrogate.transpose("alpha", "beta").values),
         "rewards": rewards,
-        **_scalars(one, {"step_norm": "step_norm", "random_norm": "random_norm", "pairs": "batch_pairs"}),
+        **_scalars(one, {"pairs": "batch_pairs"}),
     }
 
 
@@ -136,10 +151,10 @@ def slices(estimates: Estimates) -> list[dict[str, Any]]:
     """Surrogate and true reward along every step, with the promise of the whole step and what it kept.
 
     Returns:
-        A list with the agent's labels, `along`, `surrogate`, `fresh`, `fresh_ci`, the same `fresh_unclipped`, and for the largest number of pairs
-        per point `reward` and `reward_ci`. Intervals are lists of low and high ends, point by point. `promised`,
-        `promised_fresh_unclipped` and `kept` are the whole step's surrogate on its own batch, unclipped on fresh ones, and its change of
-        the true reward.
+        A list with the agent's labels, `pairs` of the step's batch, `along`, `surrogate`, `fresh`, `fresh_ci`, the same
+        `fresh_unclipped`, and for the largest number of pairs per point, `budget`, `reward` and `reward_ci`. Intervals are
+        lists of low and high ends, point by point. `promised` and `promised_fresh_unclipped` are the whole step's
+        surrogate on its own batch, and unclipped on fresh ones; `kept_ci` is the interval of its change of the true reward.
     """
     return [_slice(labels, one.isel(budget=-1)) for labels, one in _landscapes(estimates, SLICES)]
 
@@ -152,19 +167,15 @@ def _slice(labels: dict[str, Any], one: xr.Dataset) -> dict[str, Any]:
         for name in curves
         if f"slice_{name}_ci" in one
     }
-    curve |= {
-        f"{name}_ci": numbers(one[f"{name}_ci"].values)
-        for name in ("promised", "promised_fresh_unclipped", "kept")
-        if f"{name}_ci" in one
-    }
-    scalars = {name: name for name in ("promised", "promised_fresh_unclipped", "kept")}
-    scalars |= {"step_norm": "slice_step_norm", "pairs": "slice_batch_pairs"}
+    if "kept_ci" in one:
+        curve["kept_ci"] = numbers(one.kept_ci.values)
+    whole = ("promised", "promised_fresh_unclipped")
     return {
         **labels,
         "along": numbers(one.along.values),
         "budget": int(one.budget),
         **curve,
-        **_scalars(one, scalars),
+        **_scalars(one, {name: name for name in whole} | {"pairs": "slice_batch_pairs"}),
     }
 
 

@@ -35,22 +35,14 @@ def encode(ds: xr.Dataset, names: Iterable[str]) -> dict[str, Any]:
         names: Variables that are wanted. Those that the dataset does not have are left out.
 
     Returns:
-        `dims`, the coordinates of each dimension by its name, and `vars`: for each variable its `dims`, its `data` in C
-        order with None for what was not measured, and `name` and `units` in words.
+        `dims`, the coordinates of each dimension by its name, and `vars`: for each variable its `dims`, and its `data` in
+        C order with None for what is not finite.
     """
     there = [name for name in names if name in ds]
     dims = dict.fromkeys(dim for name in there for dim in ds[name].dims)
     return {
         "dims": {dim: _plain(ds[dim].values) for dim in dims},
-        "vars": {
-            name: {
-                "dims": list(ds[name].dims),
-                "data": _plain(ds[name].values),
-                "name": ds[name].attrs.get("long_name", name),
-                "units": ds[name].attrs.get("units", "1"),
-            }
-            for name in there
-        },
+        "vars": {name: {"dims": list(ds[name].dims), "data": _plain(ds[name].values)} for name in there},
     }
 
 

@@ -13,8 +13,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from pgprim.plotting.choose import trained
-from pgprim.plotting.labels import algo_label, count_label, order_algos, order_tasks, task_label
-from pgprim.plotting.style import GREY, colour, marker, style
+from pgprim.plotting.cosines import at_largest_budget
+from pgprim.plotting.labels import (
+    algo_label,
+    count_label,
+    number_label,
+    order_algos,
+    order_tasks,
+    task_label,
+)
+from pgprim.plotting.style import GREY, look, style
 
 SIZE = (4.6, 2.5)
 """Width and height of a picture [inch]."""
@@ -44,7 +52,10 @@ class Finding:
 
 
 def findings(
-    results: Mapping[str, xr.Dataset | None], slices: list[Mapping[str, Any]], pairs: int
+    results: Mapping[str, xr.Dataset | None],
+    slices: list[Mapping[str, Any]],
+    pairs: int,
+    algos: tuple[str, ...],
 ) -> list[Finding]:
     """The three findings, from the available results.
 
@@ -52,15 +63,16 @@ def findings(
         results: Datasets of the probes `gradient`, `value` and `floors`.
         slices: From `collect.slices`.
         pairs: State-action pairs that training uses per iteration.
+        algos: All algorithms of the page, in the order in which they share out colours.
     """
     return [
-        _gradients(results.get("gradient"), pairs),
-        _values(results.get("value"), results.get("floors")),
-        _promises(slices),
+        _gradients(results.get("gradient"), pairs, algos),
+        _values(results.get("value"), results.get("floors"), algos),
+        _promises(slices, algos),
     ]
 
 
-def _gradients(ds: xr.Dataset | None, pairs: int) -> Finding:
+def _gradients(ds: xr.Dataset | None, pairs: int, algos: tuple[str, ...]) -> Finding:
     subject = "How much do gradient estimates agree?"
     if ds is None or not np.isfinite(trained(ds).cosine).any():
         return Finding(
@@ -76,28 +88,32 @@ def _gradients(ds: xr.Dataset | None, pairs: int) -> Finding:
         else "Gradient estimates of the same policy agree"
     )
     text = (
-        f"Estimates from {count_label(int(at.budget))} state-action pairs have a mean pairwise cosine of {_signed(middle)} "
-        f"(median of {len(cosines)} trained checkpoints; {_signed(cosines.min())} to {_signed(cosines.max())}). "
+        f"Estimates from {count_label(int(at.budget))} state-action pairs have a mean pairwise cosine of {number_label(middle)} "
+        f"(median of {len(cosines)} trained checkpoints; {number_label(cosines.min())} to {number_label(cosines.max())}). "
+        f"{_noise_scale(at_largest_budget(ds, 'noise_scale').values)} Training uses {count_label(pairs)} pairs per iteration."
     )
-    scales = _at_largest_budget(ds.noise_scale)
-    if len(scales):
-        text += (
-            f"The gradient noise scale has a median of {count_label(float(f'{np.median(scales):.2g}'))} pairs; training "
-            f"uses {count_label(pairs)} per iteration."
-        )
-    return Finding(
-        headline, text, _svg(lambda figure: _draw_gradients(figure, ds, pairs)), "fig1", "gradients"
-    )
+    svg = _svg(lambda figure: _draw_gradients(figure, ds, pairs, algos))
+    return Finding(headline, text, svg, "fig1", "gradients")
 
 
-def _at_largest_budget(values: xr.DataArray) -> np.ndarray:
-    """Each agent's value at the largest budget that it was estimated at."""
-    table = values.stack(agent=[dim for dim in values.dims if dim != "budget"]).transpose("agent", "budget")
-    lasts = [row[np.isfinite(row)][-1:] for row in table.values]
-    return np.concatenate(lasts) if lasts else np.array([])
+def _noise_scale(scales: np.ndarray) -> str:
+    """The median noise scale in a sentence, and how many are infinite.
+
+    Args:
+        scales: Noise scales at the checkpoints' largest budgets [pairs], NaN without such a checkpoint.
+    """
+    scales = scales[~np.isnan(scales)]
+    if not scales.size:
+        return "The gradient noise scale was not estimated."
+    middle, infinite = float(np.median(scales)), int(np.isinf(scales).sum())
+    without = f"at {infinite} of {scales.size} checkpoints the estimates show no common signal, even at the largest budget"
+    if np.isinf(middle):
+        return f"The median gradient noise scale is infinite: {without}."
+    text = f"The gradient noise scale has a median of {count_label(float(f'{middle:.2g}'))} pairs"
+    return f"{text}, but {without}." if infinite else f"{text}."
 
 
-def _draw_gradients(figure: Figure, ds: xr.Dataset, pairs: int) -> None:
+def _draw_gradients(figure: Figure, ds: xr.Dataset, pairs: int, algos: tuple[str, ...]) -> None:
     panels = _panels(figure, ds)
     for panel, task in panels:
         for algo in order_algos(ds.algo.values):
@@ -108,16 +124,17 @@ def _draw_gradients(figure: Figure, ds: xr.Dataset, pairs: int) -> None:
             )
             if not lines.agent.size:
                 continue
-            look = {"color": colour(algo), "marker": marker(algo)}
+            shade, symbol = look(algo, algos)
             panel.fill_between(
-                ds.budget, lines.min("agent"), lines.max("agent"), color=look["color"], alpha=0.15, lw=0
+                ds.budget, lines.min("agent"), lines.max("agent"), color=shade, alpha=0.15, lw=0
             )
             # Agents that lack the largest budgets would make the median jump where they end.
             everywhere = lines.dropna("agent")
             panel.plot(
                 ds.budget,
                 (everywhere if everywhere.agent.size else lines).median("agent"),
-                **look,
+                color=shade,
+                marker=symbol,
                 label=algo_label(algo),
             )
         panel.axvline(pairs, color=GREY, lw=0.8, ls="--")
@@ -126,7 +143,7 @@ def _draw_gradients(figure: Figure, ds: xr.Dataset, pairs: int) -> None:
     figure.supxlabel("state-action pairs per estimate (dashed: training)", fontsize=8)
 
 
-def _values(ds: xr.Dataset | None, floors: xr.Dataset | None) -> Finding:
+def _values(ds: xr.Dataset | None, floors: xr.Dataset | None, algos: tuple[str, ...]) -> Finding:
     subject = "How wrong are value networks?"
     if ds is None or not np.isfinite(trained(ds).total_re.sel(target="returns", part="held_out")).any():
         return Finding(subject, "There are no value errors of trained agents yet.", None, "fig3", "values")
@@ -160,7 +177,8 @@ def _values(ds: xr.Dataset | None, floors: xr.Dataset | None) -> Finding:
     if (floor := errors.get("Vπ, returns not cut")) is not None:
         text += f", and that of the policy's true value function {_range(floor)}, because single returns are noisy"
     text += "."
-    return Finding(headline, text, _svg(lambda figure: _draw_values(figure, errors)), "fig3", "values")
+    svg = _svg(lambda figure: _draw_values(figure, errors, algos))
+    return Finding(headline, text, svg, "fig3", "values")
 
 
 def _kinds(values: xr.DataArray) -> xr.DataArray:
@@ -173,24 +191,25 @@ def _range(values: xr.DataArray) -> str:
     return low if low == high else f"{low.removesuffix(' %')} to {high}"
 
 
-def _draw_values(figure: Figure, errors: Mapping[str, xr.DataArray]) -> None:
+def _draw_values(figure: Figure, errors: Mapping[str, xr.DataArray], algos: tuple[str, ...]) -> None:
     together = xr.Dataset(dict(errors))
     panels = _panels(figure, together)
     names = list(errors)
     for panel, task in panels:
-        algos = order_algos(together.algo.values)
-        for place, algo in enumerate(algos):
+        measured = order_algos(together.algo.values)
+        for place, algo in enumerate(measured):
+            shade, symbol = look(algo, algos)
             values = [
                 float(errors[name].sel(task=task, algo=algo)) if algo in errors[name].algo else np.nan
                 for name in names
             ]
-            shift = 0.18 * (place - (len(algos) - 1) / 2)
+            shift = 0.18 * (place - (len(measured) - 1) / 2)
             panel.plot(
                 values,
                 np.arange(len(names)) + shift,
                 ls="",
-                marker=marker(algo),
-                color=colour(algo),
+                marker=symbol,
+                color=shade,
                 label=algo_label(algo),
             )
         panel.set(yticks=range(len(names)), yticklabels=names, xscale="log")
@@ -203,7 +222,7 @@ def _draw_values(figure: Figure, errors: Mapping[str, xr.DataArray]) -> None:
     figure.supxlabel("relative error on fresh pairs, Σ|error| / Σ|target|", fontsize=8)
 
 
-def _promises(slices: list[Mapping[str, Any]]) -> Finding:
+def _promises(slices: list[Mapping[str, Any]], algos: tuple[str, ...]) -> Finding:
     subject = "Does a step keep what it promises?"
     few = [one for one in slices if one["kind"] == "few" and one["iteration"] > 0]
     few = [
@@ -223,26 +242,28 @@ def _promises(slices: list[Mapping[str, Any]]) -> Finding:
     )
     pairs = count_label(few[0]["pairs"])
     text = (
-        f"A step made from {pairs} pairs promises a surrogate gain of {_signed(own)} on its own batch. On fresh batches "
-        f"of the same size the gain is {_signed(fresh)}, without clipping (medians of {len(few)} trained checkpoints)."
+        f"A step made from {pairs} pairs promises a surrogate gain of {number_label(own)} on its own batch. On fresh batches "
+        f"of the same size the gain is {number_label(fresh)}, without clipping (medians of {len(few)} trained checkpoints)."
     )
     kept = [one for one in few if len(one.get("kept_ci", ())) == 2 and None not in one["kept_ci"]]
     if kept:
         better = sum(one["kept_ci"][0] > 0 for one in kept)
         worse = sum(one["kept_ci"][1] < 0 for one in kept)
         text += f" The true return clearly rises along {better} of {len(kept)} such steps and clearly falls along {worse}."
-    return Finding(headline, text, _svg(lambda figure: _draw_promises(figure, few)), "promise", "landscapes")
+    svg = _svg(lambda figure: _draw_promises(figure, few, algos))
+    return Finding(headline, text, svg, "promise", "landscapes")
 
 
-def _draw_promises(figure: Figure, few: list[Mapping[str, Any]]) -> None:
+def _draw_promises(figure: Figure, few: list[Mapping[str, Any]], algos: tuple[str, ...]) -> None:
     panel = figure.subplots()
     for algo in order_algos({one["algo"] for one in few}):
+        shade, symbol = look(algo, algos)
         points = [(one["promised"], one["promised_fresh_unclipped"]) for one in few if one["algo"] == algo]
         panel.plot(
             *zip(*points, strict=True),
             ls="",
-            marker=marker(algo),
-            color=colour(algo),
+            marker=symbol,
+            color=shade,
             alpha=0.8,
             label=algo_label(algo),
         )
@@ -273,12 +294,6 @@ def _svg(draw: Callable[[Figure], None]) -> str:
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": "pgprim"})
     return text.getvalue()[text.getvalue().index("<svg") :]
-
-
-def _signed(number: float) -> str:
-    """Two digits without a power of ten."""
-    positional = np.format_float_positional(number, precision=2, fractional=False, trim="-")
-    return positional.replace("-", "−")
 
 
 def _percent(error: float) -> str:

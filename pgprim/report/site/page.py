@@ -27,6 +27,9 @@ from pgprim.types.errors import UserError
 LIMIT = 6_000_000
 """Largest size of the page [bytes]."""
 
+PICTURES = 1_500_000
+"""Largest size of all pictures in it [bytes]; the PDFs beside the page have every detail."""
+
 VIEWS = {
     "front": "Overview",
     "claims": "Claims",
@@ -47,20 +50,8 @@ SCRIPTS = (
 )
 """The page's own code in the order in which it runs."""
 
-FIGURE_DATA = {
-    "fig8": ("return_mean", "seeds_mean", "seeds_mean_ci", "published"),
-    "alignment": (
-        "noise_share",
-        "noise_share_ci",
-        "correlation",
-        "correlation_ci",
-        "fresh_correlation",
-        "plane_correlation",
-    ),
-    "reliability": None,
-    "table1": ("value",),
-}
-"""Figures whose datasets the views read, and their variables; None for all."""
+FIGURE_DATA = {"fig8": ("return_mean", "seeds_mean"), "table1": ("value",)}
+"""Figures whose datasets the views read, and the variables that they read."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +82,7 @@ class Study:
         captions: The template of captions.
         estimates: Results by probe.
         figures: The figures in the order of the gallery.
-        datasets: Datasets of figures by name.
+        datasets: Datasets of the figures in `FIGURE_DATA` by name; any may be missing.
         claims: Rows of claims by name.
         audits: Audits of agents from elsewhere by name.
     """
@@ -119,13 +110,13 @@ def render(study: Study) -> str:
         for probe in ("gradient", "value", "floors")
         if probe in study.estimates
     }
-    found = findings(combined, along, study.params["train"]["pairs"])
+    meta = _meta(study)
     claims = told_claims.evidence(study.claims)
     payload = {
-        "meta": _meta(study),
+        "meta": meta,
         "probes": labelled(study.estimates),
         "figures": {
-            name: encode(study.datasets[name], names or study.datasets[name].data_vars)
+            name: encode(study.datasets[name], names)
             for name, names in FIGURE_DATA.items()
             if name in study.datasets
         },
@@ -137,8 +128,8 @@ def render(study: Study) -> str:
     plotly = get_plotlyjs()
     context = {
         "views": VIEWS,
-        "meta": payload["meta"],
-        "findings": found,
+        "meta": meta,
+        "findings": findings(combined, along, meta["pairs"], tuple(meta["algos"])),
         "claims": claims,
         "verdicts": told_claims.counts(claims),
         "style": Markup(_static("style.css")),
@@ -153,7 +144,7 @@ def render(study: Study) -> str:
         "gallery": [],
     }
     bare = _html(context)
-    room = LIMIT - len(bare.encode()) - _markup_of(study)
+    room = min(PICTURES, LIMIT - len(bare.encode()) - _markup_of(study))
     shown = pictures({figure.name: figure.png for figure in study.figures if figure.png.exists()}, room)
     page = _html(context | {"gallery": _gallery(study, shown)})
     if (size := len(page.encode())) > LIMIT:
@@ -198,7 +189,6 @@ def _meta(study: Study) -> dict[str, Any]:
         "algos": {algo: {"label": algo_label(algo), "colour": colour(algo, tuple(algos))} for algo in algos},
         "batches": {kind: look.colour for kind, look in BATCHES.items()},
         "baselines": {baseline: look.colour for baseline, look in BASELINES.items()},
-        "seeds": params["seeds"],
         "num_agents": len(present),
         "iterations": params["iterations"],
         "level": params["plot"]["level"],

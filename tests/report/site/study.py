@@ -4,11 +4,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from pgprim.audit.findings import Finding
 from pgprim.core.intervals import Interval
 from pgprim.plotting.combine import combine
 from pgprim.plotting.save import save
@@ -31,44 +33,78 @@ from tests.plotting import synthetic
 
 TASKS, ALGOS, SEEDS, ITERATIONS = ("humanoid", "hopper"), ("ppo", "trpo"), (0, 1), (0, 150, 300)
 DRAWN = ["--draw", "probes/gradient", "fig1", "noise_scale", "--draw", "report/training", "fig8"]
-"""What the page is told to show; `fig8` is there, as are the others."""
+DRAWN += ["--draw", "studies/reliability", "reliability"]
+"""What the page is told to show."""
+
+NO_SIGNAL = {"task": "hopper", "algo": "ppo", "seed": 0, "iteration": 300}
+"""A checkpoint whose estimates at the largest budget show no common signal."""
 
 AXIS = np.linspace(0, 3, 5)
 PAIRS = (2000, 12000)
 PER_ITERATION = np.arange(0, 310, 10)
 
+COSINE = Finding(
+    key="cosine",
+    title="Agreement of two gradients",
+    value=0.2,
+    low=0.1,
+    high=0.3,
+    unit="1",
+    over="streams of this agent",
+    sentence="A cosine of 0.2.",
+    source={"file": "3/gradient.nc", "variable": "cosine", "at": {"budget": 2048}},
+    study={"sentence": "The study's datasets are not here."},
+)
+SCALE = Finding(
+    key="noise_scale",
+    title="Gradient noise scale",
+    value=None,
+    low=9000.0,
+    high=None,
+    unit="pairs",
+    over="streams of this agent",
+    sentence="The whole pool shows no signal.",
+    source={"file": "3/gradient.nc", "variable": "truth_noise_scale", "at": {}},
+    study=None,
+)
+
 AUDIT = {
     "agent": {
-        "name": "mine",
         "file": "mine.zip",
+        "written_by": "Stable-Baselines3 2.3",
+        "name": "mine",
+        "task": "hopper",
         "env_id": "Hopper-v5",
         "iteration": 3,
+        "pairs": 2048,
+        "settings": {"pairs": 2048, "gamma": 0.99, "target_kl": None, "annealed": True},
         "assumed": ["γ = 0.99"],
+        "left_out": [],
+        "fidelity": {"grad_cosine": 1.0, "value_error": 1e-7, "logp_error": 1e-6},
     },
     "level": 0.95,
-    "headline": ["Estimates hardly agree."],
+    "size": {"streams": 50, "stream_pairs": 10000, "pairs": 500_000},
+    "headline": ["Its gradients are mostly noise."],
     "sections": [
         {
             "key": "gradient",
-            "question": "Do estimates agree?",
-            "findings": [
-                {
-                    "key": "cosine",
-                    "title": "mean pairwise cosine",
-                    "value": 0.2,
-                    "low": 0.1,
-                    "high": 0.3,
-                    "unit": "1",
-                    "over": "streams",
-                    "sentence": "A cosine of 0.2.",
-                    "study": None,
-                }
-            ],
+            "question": "Are its gradients signal?",
+            "headline": "Its gradients are mostly noise.",
+            "findings": [asdict(COSINE), asdict(SCALE)],
         }
     ],
-    "history": {"checkpoints": [{"iteration": 3, "cosine": 0.2}], "updates": []},
+    "history": {
+        "checkpoints": [
+            {
+                "iteration": 1,
+                "numbers": {"cosine": [0.4, 0.35, 0.45], "noise_scale": [3000.0, 2500.0, 4000.0]},
+            },
+            {"iteration": 3, "numbers": {"cosine": [0.2, 0.1, 0.3], "noise_scale": [None, 9000.0, None]}},
+        ],
+        "updates": {"iteration": [0, 1, 2], "mre": [0.9, None, 0.7], "kl_mean": [0.01, 0.02, 0.03]},
+    },
 }
-"""In the form of `python -m pgprim audit`."""
+"""In the form of `audit.json`, as `pgprim.audit.findings.audit_findings` makes it, with one of its four sections."""
 
 
 def per_budget(described, names, where, rng, dims=("budget",), **coords) -> xr.Dataset:
@@ -169,6 +205,9 @@ def estimates(
                 "environment": '{"id": "Made-v0"}',
             }
             one = per_budget(gradient.ESTIMATES, cosines + scales, where, rng)
+            if where == NO_SIGNAL:
+                largest = one.budget == one.budget.max()
+                one = one.assign({name: one[name].where(~largest, np.inf) for name in scales})
             yield f"gradient/{at}/{iteration}.nc", one.assign_attrs(sha)
             yield f"steps/{at}/{iteration}.nc", per_budget(steps.ESTIMATES, cosines, where, rng)
             yield (
@@ -240,6 +279,12 @@ def write(folder: Path, **which) -> Path:
             shown = module.select(name, ds, params)
             save_dataset(folder / f"data/figures/{name}.nc", shown)
             save(module.plot(shown), folder / f"figures/{name}.pdf", folder / f"figures/{name}.png")
+    for path in (
+        "figures/{}.pdf",
+        "figures/{}.png",
+        "data/figures/{}.nc",
+    ):  # a stand-in: the page only shows it
+        shutil.copy(folder / path.format("fig8"), folder / path.format("reliability"))
     (folder / "data/claims").mkdir()
     (folder / "data/claims/gradients.json").write_text(json.dumps(claims(params)))
     (folder / "audits/mine").mkdir(parents=True)

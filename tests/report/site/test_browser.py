@@ -218,12 +218,33 @@ def test_the_budget_brush_limits_both_charts_and_the_choice_is_in_the_address(dr
     assert driver.find_element(By.CSS_SELECTOR, "#gradients .readout").text != words
 
 
+def test_an_infinite_noise_scale_is_said_in_words_and_no_smaller_budget_s_is_drawn_instead(driver):
+    go(driver, "gradients?task=hopper&iteration=300&algos=ppo&seedOrAll=0")
+    text = driver.find_element(By.CSS_SELECTOR, "#gradients .charts").text
+    assert "no common signal at the largest budget: PPO, seed 0 at checkpoint 300." in text
+    drawn_scales = driver.execute_script(
+        "return [...document.querySelectorAll('.view.here .plotly-box')].find((box) => box.ariaLabel.includes('noise scale')).data"
+    )
+    assert [line["y"][-1] for line in drawn_scales] == [None] and None not in drawn_scales[0]["y"][:-1]
+    go(driver, "gradients?task=hopper&iteration=300&algos=trpo&seedOrAll=all")
+    assert "no common signal" not in driver.find_element(By.CSS_SELECTOR, "#gradients .charts").text
+
+
+def test_the_reliability_view_ends_with_the_figure_of_that_study(driver):
+    go(driver, "reliability")
+    shown = "const image = document.querySelector('#reliability .shown img'); return image && image.naturalWidth > 100"
+    wait(driver, shown, seconds=20)
+
+
 def test_an_audited_agent_has_a_page_with_its_findings(driver):
     go(driver, "agents")
     driver.find_element(By.CSS_SELECTOR, '#agents a[href="#/agents/audit/mine"]').click()
     drawn(driver)
     page = driver.find_element(By.CSS_SELECTOR, "#agents").text
-    assert "Do estimates agree?" in page and "[0.1, 0.3] over streams" in page and "mine.zip" in page
+    assert "Audit of mine, Hopper-v5, iteration 3" in page and "mine.zip" in page
+    assert "Are its gradients signal?" in page and "[0.1, 0.3] over streams of this agent" in page
+    assert "Over training" in page and "0.4 [0.35, 0.45]" in page and "Updates between checkpoints" in page
+    assert "undefined" not in page and "{" not in page and "[object" not in page
 
 
 def test_task_and_checkpoint_are_kept_from_view_to_view(driver):

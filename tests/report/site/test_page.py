@@ -14,20 +14,25 @@ import xarray as xr
 import yaml
 from PIL import Image
 
+from pgprim.core.intervals import Interval
+from pgprim.plotting.style import ALGOS, look
 from pgprim.probes.baselines.measure import ESTIMATES as BASELINES
 from pgprim.probes.floors.measure import ESTIMATES as FLOORS
 from pgprim.probes.gradient.measure import ESTIMATES as GRADIENT
 from pgprim.probes.steps.measure import ESTIMATES as STEPS
 from pgprim.probes.trust_region.measure import ESTIMATES as TRUST_REGION
 from pgprim.probes.value.measure import ESTIMATES as VALUE
+from pgprim.report.claims.claim import Evidence
 from pgprim.report.site.captions import caption
 from pgprim.report.site.claims import counts, evidence
-from pgprim.report.site.collect import LABELLED, load, planes
+from pgprim.report.site.collect import LABELLED, Estimates, labelled, load, planes
 from pgprim.report.site.encode import encode, numbers, pack
+from pgprim.report.site.findings import findings
 from pgprim.report.site.page import LIMIT
 from pgprim.report.site.pictures import SIZES, pictures
 from pgprim.types.params import read
 from tests.dag.checkouts import PROJECT
+from tests.report import test_claim
 from tests.report.site.conftest import make_page
 
 MEASURED = {
@@ -52,7 +57,9 @@ def data_of(page: Path) -> dict:
 
 @pytest.mark.parametrize("probe", LABELLED)
 def test_what_the_page_shows_of_a_probe_is_what_the_probe_measures(probe):
-    assert {name.removesuffix("_ci") for name in LABELLED[probe]} <= set(MEASURED[probe])
+    assert {name.removesuffix("_ci") for name in LABELLED[probe]} - {"scale_is_infinite"} <= set(
+        MEASURED[probe]
+    )
 
 
 def test_numbers_keep_four_digits_and_nothing_that_json_does_not_know():
@@ -63,21 +70,12 @@ def test_numbers_keep_four_digits_and_nothing_that_json_does_not_know():
 
 
 def test_a_dataset_is_the_same_after_it_was_encoded():
-    ds = xr.Dataset(
-        {
-            "x": (
-                ("task", "budget"),
-                np.array([[1.0, 2.5], [np.nan, 4.0]]),
-                {"units": "m", "long_name": "length"},
-            )
-        },
-        {"task": ["a", "b"], "budget": [10, 20]},
-    )
+    values = np.array([[1.0, 2.5], [np.nan, 4.0]])
+    ds = xr.Dataset({"x": (("task", "budget"), values)}, {"task": ["a", "b"], "budget": [10, 20]})
     told = encode(ds, ["x", "not there"])
     assert told["dims"] == {"task": ["a", "b"], "budget": [10, 20]} and list(told["vars"]) == ["x"]
     back = np.array(told["vars"]["x"]["data"], dtype=float).reshape(2, 2)
     np.testing.assert_array_equal(back, ds.x)
-    assert told["vars"]["x"]["units"] == "m" and told["vars"]["x"]["name"] == "length"
 
 
 def test_packed_text_is_the_text_and_always_the_same():
@@ -85,27 +83,72 @@ def test_packed_text_is_the_text_and_always_the_same():
     assert unpack(pack(text)) == text and pack(text) == pack(text) and re.fullmatch(r"[\w+/=]+", pack(text))
 
 
-def test_evidence_puts_intervals_and_the_threshold_on_one_scale():
-    row = {
-        "task": "hopper",
-        "algo": "",
-        "value": 2.0,
-        "low": 1.0,
-        "high": 3.0,
-        "agents": 4,
-        "verdict": "reproduced",
-    }
-    told = evidence(
+def scales(values) -> xr.Dataset:
+    """Gradient estimates of one task at three budgets, from a table of noise scales: checkpoints by budgets."""
+    table = np.array(values, dtype=float)[None, None, None]
+    dims = ("task", "algo", "seed", "iteration", "budget")
+    attrs = {"long_name": "gradient noise scale", "units": "pairs"}
+    iterations = 150 * np.arange(1, 1 + table.shape[3])
+    return xr.Dataset(
         {
-            "it": {
-                "statement": "S",
-                "section": "gradients",
-                "verdict": "reproduced",
-                "rule": {"above": 0.0},
-                "rows": [row],
-            }
-        }
-    )[0]
+            "noise_scale": (dims, table, attrs),
+            "noise_scale_episodes": (dims, table, attrs),
+            "cosine": (dims, np.where(np.isnan(table), np.nan, 0.25)),
+        },
+        {
+            "task": ["hopper"],
+            "algo": ["ppo"],
+            "seed": [0],
+            "iteration": iterations,
+            "budget": [100, 200, 400],
+        },
+    )
+
+
+def test_a_noise_scale_is_that_of_the_largest_budget_even_if_it_is_infinite():
+    ds = scales([[1.0, 2.0, 3.0], [4.0, 5.0, np.nan], [6.0, 7.0, np.inf]])
+    told = labelled({"gradient": Estimates({"hopper/ppo/0/150.nc": ds}, {})})["gradient"]["vars"]
+    assert told["noise_scale"]["data"] == told["noise_scale_episodes"]["data"] == [3, 5, None]
+    assert told["scale_is_infinite"]["data"] == [False, False, True]
+    assert told["scale_is_infinite"]["dims"] == ["task", "algo", "seed", "iteration"]
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ([[1, 2, 2000], [1, 4000, np.nan]], "has a median of 3K pairs. Training uses 200 pairs per iteration."),
+        ([[1, 2, 3], [1, 2, 5], [4, 5, np.inf]], "has a median of 5 pairs, but at 1 of 3 checkpoints the estimates"),
+        ([[1, 2, 3], [4, 5, np.inf]], "The median gradient noise scale is infinite: at 1 of 2 checkpoints the"),
+        ([[4, 5, np.inf]] * 2, "The median gradient noise scale is infinite: at 2 of 2 checkpoints the estimates"),
+    ],
+)  # fmt: skip
+def test_a_median_noise_scale_counts_infinite_ones(table, words):
+    assert words in findings({"gradient": scales(table)}, [], 200, ("ppo",))[0].text
+
+
+def test_algorithms_that_are_not_the_paper_s_look_different_from_each_other():
+    algos = (*ALGOS, "dapo", "vpo")
+    one = scales([[1, 2, 3]])
+    both = xr.concat([one.assign_coords(algo=[algo]) for algo in algos[-2:]], "algo", join="outer")
+    steps = [
+        {"algo": algo, "kind": "few", "iteration": 1, "pairs": 200, "promised": 0.2, "promised_fresh_unclipped": 0.1}
+        for algo in algos[-2:]
+    ]  # fmt: skip
+    gradients, _, promises = findings({"gradient": both}, steps, 200, algos)
+    for algo in algos[-2:]:
+        colour = look(algo, algos).colour.lower()
+        assert colour in gradients.svg and colour in promises.svg
+
+
+def claim(rule, *rows) -> dict:
+    """A claim as `read_claims` reads it, judged by the real code."""
+    judged = test_claim.judged(lambda *_: iter(rows), rule, test_claim.agents(test_claim.MEANS))
+    return judged | {"section": "gradients"}
+
+
+def test_evidence_puts_intervals_and_the_threshold_on_one_scale():
+    it = claim({"above": 0.0}, Evidence("hopper", "", Interval(2.0, 1.0, 3.0), 4))
+    told = evidence({"it": it})[0]
     low, high = told["ends"]
     assert low < 0 and high > 3
     at = told["rows"][0]["at"]
@@ -115,10 +158,9 @@ def test_evidence_puts_intervals_and_the_threshold_on_one_scale():
 
 
 def test_verdicts_are_counted_by_today_s_rules_alone():
-    claims = {
-        "a": {"statement": "A", "section": "values", "verdict": "mixed"},
-        "b": {"statement": "B", "section": "values", "verdict": "mixed", "first_rule": True},
-    }
+    rows = [Evidence("hopper", "", Interval(value, value - 0.1, value + 0.1), 4) for value in (0.7, 0.3)]
+    mixed = claim({"above": 0.5}, *rows)
+    claims = {"a": mixed, "b": mixed | {"first_rule": True}}
     assert counts(evidence(claims)) == {"reproduced": 0, "mixed": 1, "not reproduced": 0, "inconclusive": 0}
 
 
@@ -227,24 +269,26 @@ def test_a_page_of_one_s_own_is_moved_aside_and_bad_input_ends_in_one_sentence(s
     own.write_text("my notes")
     made = make_page(study, "--out", str(own))
     assert made.returncode == 0 and any(p.read_text() == "my notes" for p in tmp_path.iterdir() if p != own)
-    (tmp_path / "values.json").write_text("{")
-    made = make_page(study, "--claims", str(tmp_path))
+    for name in ("params.yaml", "workflow"):
+        (tmp_path / name).symlink_to(study / name)
+    (tmp_path / "data/claims").mkdir(parents=True)
+    (tmp_path / "data/claims/values.json").write_text("{")
+    made = make_page(tmp_path)
     assert made.returncode == 1 and made.stderr.count("\n") == 1 and "no rows of claims" in made.stderr
 
 
 def test_the_pipeline_s_page_shows_every_figure_where_it_is_drawn():
-    stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
-    drawn = {
-        key: item["by"]
-        for name in ("figure", "comparison", "study")
-        for key, item in stages[name]["foreach"].items()
-    }
-    drawn |= {
-        name: re.search(r"--by (\S+)", stages[stage]["cmd"])[1]
-        for name, stage in (("semantics", "semantics_figure"), ("table1", "table1"))
-    }
+    pipeline = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
+    stages = pipeline["stages"]
+    drawn = {}
+    for stage in stages.values():
+        command = stage.get("do", stage)["cmd"]
+        if plot := re.search(r"commands\.plot (\S+) --by (\S+) --out figures/\1\.pdf", command):
+            items = stage.get("foreach", {plot[1]: {"by": plot[2]}})
+            drawn |= {name: item["by"] for name, item in items.items()}
     groups = [group.split() for group in stages["site"]["cmd"].split("--draw ")[1:]]
     assert {name: by for by, *names in groups for name in names} == drawn
+    assert {f"figures/{name}.png" for name in drawn} == set(pipeline["plots"])
     deps = set(stages["site"]["deps"])
     assert {path for name in drawn for path in (f"figures/{name}.png", f"data/figures/{name}.nc")} <= deps
     assert {f"data/estimates/{probe}" for probe in (*LABELLED, "landscape")} <= deps

@@ -64,7 +64,11 @@ const agentList = (body) => {
     return;
   }
   const list = element(body, "ul", "", { className: "agents" });
-  for (const name of Object.keys(audits)) link(element(list, "li"), audits[name].title ?? name, `#/agents/audit/${name}`);
+  for (const [name, { agent }] of Object.entries(audits)) {
+    const item = element(list, "li");
+    link(item, name, `#/agents/audit/${name}`);
+    item.append(` (${about(agent)})`);
+  }
 };
 
 // `{"id": "Hopper-v5"}` -> `Hopper-v5`; what has wrappers or settings is shown as it is.
@@ -157,36 +161,53 @@ const hyperparameters = (body, { task, algo }) => {
   table(around, ["parameter", "value"], parameters);
 };
 
-// An audit: its sections with their findings (`pgprim/audit`), then whatever else its file says, as tables.
+const about = (agent) => `${agent.name}, ${agent.env_id}, iteration ${agent.iteration}`;
+
+// An audit: its sections with their findings and their history (`pgprim/audit/findings.py`), then the rest of its file.
 const auditPage = (body, name) => {
-  const { title, headline = [], sections = [], ...rest } = site.data.audits[name];
+  const { headline, sections, history, ...rest } = site.data.audits[name];
   link(element(body, "p"), "All agents", "#/agents");
-  element(body, "h1", title ?? `Audit of ${name}`);
-  [headline].flat().forEach((sentence) => element(body, "p", sentence, { className: "question" }));
-  for (const { key, question, findings = [] } of sections) {
-    element(body, "h2", question ?? key);
+  element(body, "h1", `Audit of ${about(rest.agent)}`);
+  headline.forEach((sentence) => element(body, "p", sentence, { className: "question" }));
+  for (const { question, findings } of sections) {
+    element(body, "h2", question);
     table(body, ["finding", "value", "interval", "in words", "beside the study"], findings.map((finding) => [
-      finding.title ?? finding.key, [site.show(finding.value), finding.unit === "1" ? "" : finding.unit].join(" "),
-      finding.low === null || finding.low === undefined ? "–" : `[${site.show(finding.low)}, ${site.show(finding.high)}] over ${finding.over}`,
-      finding.sentence ?? "", finding.study?.sentence ?? "–",
+      finding.title, [site.show(finding.value), finding.unit === "1" ? "" : finding.unit].join(" "),
+      finding.low === null ? "–" : `${ends(finding.low, finding.high)} over ${finding.over}`,
+      finding.sentence, finding.study?.sentence ?? "–",
     ]));
   }
+  overTraining(body, history, sections.flatMap(({ findings }) => findings));
   records(body, rest, 0);
   element(body, "p", "Command that makes it again: ").append(code("python -m pgprim audit", true));
 };
 
-// Texts and numbers as a table, lists of records as tables of their own.
+const ends = (low, high) => `[${site.show(low)}, ${site.show(high)}]`;
+
+// Every finding at every audited checkpoint, and the updates between the checkpoints of a series.
+const overTraining = (body, { checkpoints, updates }, findings) => {
+  if (checkpoints.length > 1) {
+    element(body, "h2", "Over training");
+    table(body, ["finding", ...checkpoints.map(({ iteration }) => `iteration ${iteration}`)], findings.map(({ key, title }) =>
+      [title, ...checkpoints.map(({ numbers: { [key]: [value, low, high] } }) => site.show(value) + (low === null ? "" : ` ${ends(low, high)}`))]));
+  }
+  const { iteration = [], ...numbers } = updates;
+  if (iteration.length) {
+    element(body, "h2", "Updates between checkpoints, on fresh pairs");
+    table(body, ["after iteration", ...Object.keys(numbers).map((key) => key.replaceAll("_", " "))],
+      iteration.map((own, i) => [own, ...Object.values(numbers).map((values) => site.show(values[i]))]));
+  }
+};
+
+// Texts and numbers as a table, lists as sentences.
 const records = (body, record, depth) => {
-  const plain = (told) => told === null || ["string", "number", "boolean"].includes(typeof told);
-  const text = (told) => (typeof told === "number" ? site.show(told) : told === null ? "–" : typeof told === "object" ? JSON.stringify(told) : `${told}`);
+  const plain = (told) => told === null || typeof told !== "object";
+  const text = (told) => (typeof told === "number" ? site.show(told) : told === null ? "–" : `${told}`);
   const simple = Object.entries(record).filter(([, told]) => plain(told));
   if (simple.length) table(body, ["", ""], simple.map(([key, told]) => [key.replaceAll("_", " "), text(told)]));
   for (const [key, told] of Object.entries(record).filter(([, one]) => !plain(one))) {
     element(body, depth ? "h3" : "h2", key.replaceAll("_", " "));
-    if (Array.isArray(told) && told.length && told.every((one) => one && typeof one === "object" && !Array.isArray(one))) {
-      const heads = [...new Set(told.flatMap((one) => Object.keys(one)))];
-      table(body, heads.map((head) => head.replaceAll("_", " ")), told.map((one) => heads.map((head) => text(one[head] ?? null))));
-    } else if (Array.isArray(told)) element(body, "p", told.map(text).join(", "));
+    if (Array.isArray(told)) element(body, "p", told.map(text).join(", ") || "–");
     else records(body, told, depth + 1);
   }
 };

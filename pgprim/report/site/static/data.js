@@ -77,7 +77,6 @@ site.median = (values) => {
   const sorted = site.known(values).sort((a, b) => a - b), half = Math.floor(sorted.length / 2);
   return sorted.length % 2 ? sorted[half] : sorted.length ? (sorted[half - 1] + sorted[half]) / 2 : null;
 };
-site.last = (values) => site.known(values).at(-1) ?? null;
 site.nearest = (values, wanted) =>
   values.reduce((best, value) => (Math.abs(Math.log(value / wanted)) < Math.abs(Math.log(best / wanted)) ? value : best), values[0]);
 

@@ -81,7 +81,7 @@ site.views.gradients = (section) => {
   const traces = shown.map(curve("cosine"));
   if (source === gradient) {
     for (const agent of shown) {
-      const B = site.last(gradient.get("noise_scale", agent, "budget"));
+      const B = gradient.get("noise_scale", agent);
       if (B === null || B <= 0) continue;
       const N = Array.from({ length: 60 }, (_, i) => inside[0] * (inside.at(-1) / inside[0]) ** (i / 59));
       traces.push({
@@ -104,9 +104,9 @@ site.views.gradients = (section) => {
   ).then(brush);
 
   // Against the checkpoint; a click on a point goes there.
-  const overTime = (over, quantity, at) => algos.flatMap((algo) =>
+  const overTime = (over, quantity, more = {}) => algos.flatMap((algo) =>
     over.present(quantity, "seed", { task, algo }).filter((one) => seed === "all" || one === seed).map((one) => {
-      const where = iterations.map((own) => ({ task, algo, seed: one, iteration: own, ...at({ task, algo, seed: one, iteration: own }) }));
+      const where = iterations.map((own) => ({ task, algo, seed: one, iteration: own, ...more }));
       const ends = where.map((each) => over.interval(quantity, each));
       return site.line({
         x: iterations, y: where.map((each) => over.get(quantity, each)), low: ends.map(([low]) => low), high: ends.map(([, high]) => high),
@@ -121,18 +121,23 @@ site.views.gradients = (section) => {
   const time = { title: { text: "checkpoint" }, tickvals: iterations };
   site.draw(
     site.box(charts, `Cosine at ${site.count(readAt)} pairs against the checkpoint`, { note: "select a point to go there" }),
-    overTime(source, "cosine", () => ({ budget: readAt })),
+    overTime(source, "cosine", { budget: readAt }),
     site.layout({ xaxis: time, yaxis: { title: { text: "cosine" }, rangemode: "tozero" }, ...site.vertical(iteration) }),
   ).then(go);
-  const largest = (agent) => {
-    const known = gradient.present(scale, "budget", agent);
-    return { budget: known.at(-1) ?? null };
-  };
-  const scales = overTime(gradient, scale, largest);
+  // No line over a checkpoint whose noise scale is infinite; the note below names it.
+  const scales = overTime(gradient, scale).map((line) => ({ ...line, connectgaps: false }));
   site.draw(
-    site.box(charts, "Gradient noise scale B against the checkpoint", { note: `in ${unit}` }), scales,
+    site.box(charts, "Gradient noise scale B against the checkpoint", { note: `in ${unit}, at the largest budget` }), scales,
     site.layout({ xaxis: time, yaxis: site.logAxis(scales, unit), ...site.vertical(iteration) }),
   ).then(go);
+  const infinite = algos.flatMap((algo) => gradient.present("cosine", "seed", { task, algo })
+    .filter((one) => seed === "all" || one === seed)
+    .map((one) => [{ algo, seed: one }, iterations.filter((own) => gradient.get("scale_is_infinite", { task, algo, seed: one, iteration: own }))])
+    .filter(([, at]) => at.length));
+  if (infinite.length) {
+    const where = infinite.map(([agent, at]) => `${label(agent)} at checkpoint${at.length > 1 ? "s" : ""} ${at.join(", ")}`).join("; ");
+    site.note(charts, `B is infinite, because the estimates show no common signal at the largest budget: ${where}.`);
+  }
 
   if (baselines && baselines.present("cosine", "task").includes(task)) {
     const at = baselines.present("cosine", "iteration", { task });

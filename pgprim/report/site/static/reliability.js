@@ -66,7 +66,9 @@ site.views.reliability = (section) => {
       site.layout({ xaxis: { title: { text: PRIMITIVES[primitive] } }, yaxis: { title: { text: "final return" } } }),
     );
   } else site.note(charts, `Of this task there is no ${PRIMITIVES[primitive]}.`);
-  if (document.getElementById("figure-reliability")) site.figures(charts, ["reliability"]);
+  const figure = Object.assign(document.createElement("div"), { className: "shown wide" });
+  charts.append(figure);
+  site.figures(figure, ["reliability"]);
 };
 
 // The mean of a primitive over an agent's trained checkpoints, null where it was not measured.
