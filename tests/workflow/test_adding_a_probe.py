@@ -75,10 +75,14 @@ def test_what_is_measured_of_rollouts_is_what_a_plain_loop_finds(extended):
 
 
 def test_what_is_measured_of_a_checkpoint_is_in_it(extended):
+    untrained = load_dataset(extended.path / "data/estimates/exploration/hopper/ppo/0/0.nc")
+    assert untrained.log_sigma.item() == 0
+    extended.snakemake("data/estimates/exploration/hopper/ppo/0/1.nc")
     ds = load_dataset(extended.path / "data/estimates/exploration/hopper/ppo/0/1.nc")
     agent = load_checkpoint(extended.path / "data/checkpoints/hopper/ppo/0/1.safetensors")
     assert make_settings(agent.settings).sigma == "log"
     np.testing.assert_allclose(ds.log_sigma.item(), agent.state.theta[0, -agent.num_act :].double().mean())
+    assert ds.log_sigma.item() != 0
 
 
 def test_what_is_measured_of_reruns_is_in_them(extended):
