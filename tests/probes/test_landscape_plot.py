@@ -208,6 +208,9 @@ def test_norms_of_different_steps_stand_at_their_rows_and_not_as_a_range(everyth
     assert "‖step‖" not in raw.get_suptitle()
     assert [panel.get_ylabel().split("\n")[1] for panel in raw.axes[:8:4]] == ["‖step‖ 0.3", "‖step‖ 0.5"]
     assert "‖step‖ 0.3, " in plot(select("fig20", everything, PARAMS))[0].get_suptitle()
+    beside_surrogates = plot(select("fig13", apart, PARAMS))[0]
+    assert not any("‖step‖" in panel.get_ylabel() for panel in beside_surrogates.axes)
+    assert sum("‖step‖ = 0.5" in panel.get_title() for panel in beside_surrogates.axes) == 2
 
 
 def test_standard_error_and_range_of_a_reward_stand_above_it_in_plain_digits(everything):

@@ -241,10 +241,12 @@ def _draw_bar(
 
 
 def _row_words(ds: xr.Dataset, row: int) -> str:
-    """The row's name, its step's norm if the headline does not have it, and whether its panels have own scales."""
+    """The row's name, its step's norm if no headline and no surrogate has it, and whether its panels have own scales."""
     words = [str(ds.row_name.values[row])]
     own = _norms(ds.step_norm.values[row])
-    if len(own) == 1 and len(_norms(ds.step_norm.values)) > 1:
+    shows = np.isfinite(ds.shown.values[row]).any((1, 2))
+    has_surrogate = (shows & (ds.is_reward.values[row] == 0)).any()
+    if len(own) == 1 and len(_norms(ds.step_norm.values)) > 1 and not has_surrogate:
         words.append(f"‖step‖ {own[0]}")
     if _has_own_scale(ds, row):
         words.append("own scales")
