@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,75 +146,33 @@ def jobs(params: dict[str, Any], rates: dict[str, Any]) -> Iterator[Jobs]:
     stored = updates * 2 * (train["pairs"] + rerun["beyond"])
     for task in params["tasks"]:
         for algo in params["algos"]:
-            yield Jobs(
-                kind="train",
-                task=task,
-                algo=algo,
-                jobs=together,
-                stages=seeds,
-                pairs=iterations * train["pairs"],
-                units=iterations,
-            )
+            of_agents = partial(Jobs, task=task, algo=algo)
+            trained = iterations * train["pairs"]
+            yield of_agents(kind="train", jobs=together, stages=seeds, pairs=trained, units=iterations)
             snapshots = seeds * (train["iterations"] // train["snapshot_every"] + 1)
-            yield Jobs(kind="snapshots", task=task, algo=algo, jobs=0, stages=0, pairs=0, units=snapshots)
-            yield Jobs(
-                kind="rerun",
-                task=task,
-                algo=algo,
-                jobs=together,
-                stages=seeds,
-                pairs=stored + updates * train["pairs"],
-                units=stored,
-            )
+            yield of_agents(kind="snapshots", jobs=0, stages=0, pairs=0, units=snapshots)
+            rerun_pairs = stored + updates * train["pairs"]
+            yield of_agents(kind="rerun", jobs=together, stages=seeds, pairs=rerun_pairs, units=stored)
         for algo in params["probed"]:
-            yield Jobs(
-                kind="checkpoint",
-                task=task,
-                algo=algo,
-                jobs=checkpoints,
-                stages=checkpoints,
-                pairs=0,
-                units=checkpoints,
-            )
-            yield Jobs(
-                kind="sample",
-                task=task,
-                algo=algo,
-                jobs=checkpoints,
-                stages=checkpoints,
-                pairs=sampled,
-                units=sampled,
-            )
+            of_checkpoints = partial(Jobs, task=task, algo=algo, jobs=checkpoints, stages=checkpoints)
+            yield of_checkpoints(kind="checkpoint", pairs=0, units=checkpoints)
+            yield of_checkpoints(kind="sample", pairs=sampled, units=sampled)
     for probe in probes_of(params):
         for task, algo, number, case in probe.jobs(params):
             work = probe.work(params, num_obs.get(params["env"][task]["id"], 1), case)
             kind = f"{probe.name} of {case}" if "case" in probe.reads else probe.name
             as_ = case if "case" in probe.reads else probe.name
-            yield Jobs(
-                kind=kind,
-                task=task,
-                algo=algo,
+            measured = partial(Jobs, kind=kind, task=task, algo=algo, case=case, sized_as=as_)
+            yield measured(
                 jobs=number,
                 stages=number,
                 pairs=number * work.pairs + probe.extra(params, task, case),
                 units=number * work.units,
-                case=case,
                 paced_as=probe.paced_as or as_,
-                sized_as=as_,
             )
             if work.simulated:
-                yield Jobs(
-                    kind=kind,
-                    task=task,
-                    algo=algo,
-                    jobs=0,
-                    stages=0,
-                    pairs=number * work.simulated,
-                    units=0,
-                    case=case,
-                    paced_as="sample",
-                    sized_as=as_,
-                )
+                simulated = number * work.simulated
+                yield measured(jobs=0, stages=0, pairs=simulated, units=0, paced_as="sample")
     for study in studies():
         for one in study.trainings(params):
             yield Jobs(
