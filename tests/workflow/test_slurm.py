@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import services
@@ -28,11 +29,18 @@ def slurm(tmp_path_factory):
         yield
 
 
+def logs_of(folder: Path) -> str:
+    """What SLURM's jobs and the stages in them printed, by file, stages last."""
+    files = [*folder.glob(".snakemake/slurm_logs/**/*.log"), *folder.glob("logs/**/*.log")]
+    return "\n".join(f"== {file.relative_to(folder)}\n{file.read_text()}" for file in files)
+
+
 def test_agents_are_trained_and_probed_and_figures_drawn_by_jobs_of_slurm(tmp_path):
     """Two checkpoints share a submission, and so do their two estimates and the two figures."""
     project = copy_project(tmp_path)
     figures = ["figures/fig8.pdf", "figures/noise_scale.pdf"]
-    result = project.snakemake(f"{' '.join(figures)} {OPTIONS}")
+    result = project.snakemake(f"{' '.join(figures)} {OPTIONS}", check=False)
+    assert result.status == 0, f"{result.text}\n{logs_of(project.path)}"
     submitted = {"train": 1, "checkpoint": 1, "sample": 2, "estimate": 1, "figure": 1}
     assert len(re.findall("SLURM jobid", result.text)) == sum(submitted.values()), result.text
     for figure in figures:
