@@ -22,6 +22,7 @@
 | `digests` | code as an input that comments do not change |
 | `declared` | changes of code that are declared to change no result |
 | `versions_of_code` | parts of earlier versions of a module, to name the functions that changed |
+| `whole_files` | files that are replaced in one step |
 | `disk_cache` | slow look-ups, cached between runs |
 | `dvc_api` | everything that touches DVC's Python: hashes, cache, run cache, dvc.lock, remotes |
 | `versions` | the versions of DVC and Snakemake that the bridge supports |

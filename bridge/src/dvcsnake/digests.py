@@ -22,6 +22,7 @@ from typing import Any
 from dvcsnake.declared import DECLARED, counts_as, declarations, write
 from dvcsnake.errors import UserError, not_yaml
 from dvcsnake.hooks import Hooks
+from dvcsnake.whole_files import write_whole
 
 # The files of the project that a module imports.
 Find = Callable[[Path], list[Path]]
@@ -40,10 +41,7 @@ def write_digests(folder: str | Path, texts: Mapping[str, str]) -> None:
     wanted = {folder / name: text for name, text in texts.items()}
     for path, text in wanted.items():
         if not path.exists() or path.read_text() != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-            unfinished.write_text(text)
-            unfinished.replace(path)
+            write_whole(path, text)
     for path in sorted(folder.rglob("*.txt")):
         if path not in wanted:
             path.unlink()

@@ -2,10 +2,11 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from dvcsnake.whole_files import write_whole
 
 # Raise this when cached values change their form.
 FORM = 2
@@ -33,17 +34,10 @@ class DiskCache:
 
     def put(self, name: str, key: Any, value: Any) -> None:
         """Replace the value under a name. One that JSON would change, and one on a full disk, is not cached."""
-        unfinished = self.folder / f".{name}.{os.getpid()}"
         with contextlib.suppress(OSError, TypeError, ValueError):
             text = json.dumps([[FORM, key], value])
-            if json.loads(text)[1] != value:
-                return
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                unfinished.write_text(text)
-                unfinished.replace(self.folder / name)
-            finally:
-                unfinished.unlink(missing_ok=True)
+            if json.loads(text)[1] == value:
+                write_whole(self.folder / name, text)
 
     def _read(self, name: str) -> tuple[Any, Any]:
         try:

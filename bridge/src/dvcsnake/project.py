@@ -10,6 +10,7 @@ from typing import Any
 from dvcsnake.dvc_api import Repository
 from dvcsnake.errors import UserError
 from dvcsnake.pipeline import Pipeline
+from dvcsnake.whole_files import write_whole
 
 CACHE = "the cache"
 """Source of outputs that are not fetched."""
@@ -66,11 +67,7 @@ def open_project(
 
 def write_names(root: Path, place: Path, names: set[str]) -> None:
     """Write names of stages for the jobs of this run, or for the next run."""
-    file = root / place
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    unfinished.write_text("".join(f"{name}\n" for name in sorted(names)))
-    unfinished.replace(file)
+    write_whole(root / place, "".join(f"{name}\n" for name in sorted(names)))
 
 
 def read_names(root: Path, place: Path) -> set[str]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dvcsnake.digests import digest_of_meaning, parts
+from dvcsnake.whole_files import write_whole
 
 FOLDER = Path(".dvc", "tmp", "dvcsnake", "code")
 
@@ -33,9 +34,7 @@ def keep(root: Path, package: str, texts: Iterable[str]) -> None:
         kept = {path.name for path in folder.iterdir()}
         for digest, name in lines:
             if digest not in kept and (path := _find(root, package, name)):
-                unfinished = folder / f".{digest}"
-                unfinished.write_text(json.dumps(parts(path.read_bytes())))
-                unfinished.replace(folder / digest)
+                write_whole(folder / digest, json.dumps(parts(path.read_bytes())))
 
 
 def changes(root: Path, package: str, name: str, before: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from dvcsnake.dvc_api.files import write
+from dvcsnake.whole_files import write_whole
 
 # How dvc.lock writes one file or folder: {"hash": "md5", "md5": ..., "size": ..., "nfiles": ...}.
 Hash = dict[str, Any]
@@ -54,10 +54,8 @@ def parse(text: str | bytes) -> Any:
 
 def write_entry(path: Path, data: Any) -> None:
     """Replace a file by an entry, or by all of dvc.lock."""
-    write(
-        path,
-        yaml.dump(data, None, Dumper, sort_keys=False, width=1000, allow_unicode=True, encoding="utf-8"),
-    )
+    text = yaml.dump(data, None, Dumper, sort_keys=False, width=1000, allow_unicode=True, encoding="utf-8")
+    write_whole(path, text, survives_power_cut=True)
 
 
 def is_plain_out(out: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Files of this machine: whether they changed, and writing them so that a power cut leaves them whole."""
+"""Files of this machine: their hashes, and whether they changed."""
 
 import hashlib
 import os
@@ -55,19 +55,6 @@ def trace(path: str) -> Trace | None:
             return sorted([entry.name, trace(entry.path)] for entry in entries)
     except FileNotFoundError:
         return None
-
-
-def write(path: Path, text: bytes) -> None:
-    """Replace a file by one that is whole, also after a power cut."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def saved_in(root: Path) -> DiskCache:

@@ -9,11 +9,12 @@ from typing import Any
 from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
 
-from dvcsnake.dvc_api.files import md5_of, write
+from dvcsnake.dvc_api.files import md5_of
 from dvcsnake.dvc_api.listings import read_listing
 from dvcsnake.dvc_api.objects import Objects
 from dvcsnake.dvc_api.runs import Runs
 from dvcsnake.errors import UserError
+from dvcsnake.whole_files import write_whole
 
 
 def unverified(repo: Repo) -> list[str]:
@@ -125,8 +126,7 @@ class Remotes:
                 if self._runs.read(text, key, target.name) is None:
                     refused += 1
                     continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                write(target, text)
+                write_whole(target, text, survives_power_cut=True)
                 copied += 1
         if refused:
             self._say(
