@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pgprim.commands.command import load_params, make_parser, output, run
 from pgprim.plotting.combine import load_results
+from pgprim.plotting.figure_data import load_figure_data
 from pgprim.report.claims.claim import judge
 from pgprim.report.claims.first import FIRST_CLAIMS
 from pgprim.report.claims.table import SECTIONS
-from pgprim.store.datasets import load_dataset
 from pgprim.store.files import write_json
 from pgprim.types.errors import UserError
 
@@ -24,7 +24,7 @@ def main(args: argparse.Namespace) -> None:
     first_claims = FIRST_CLAIMS[args.section]
     params = load_params()
     results = {
-        path.stem: load_dataset(path) if path.suffix == ".nc" else load_results([path])
+        path.stem: load_figure_data(path) if path.suffix == ".nc" else load_results([path])
         for path in args.inputs
     }
     reads = {name for claim in (*claims.values(), *first_claims.values()) for name in claim.reads}

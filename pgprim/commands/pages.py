@@ -13,11 +13,11 @@ import yaml
 from pgprim.commands.command import load_params, make_parser, run
 from pgprim.commands.cost import RATES, costs, drawing, table
 from pgprim.commands.scale import load_set, write
+from pgprim.plotting.figure_data import load_figure_data
 from pgprim.plotting.save import first_page
 from pgprim.report.claims.table import BEGIN, SECTIONS, insert, read_claims
 from pgprim.report.pages import IMAGES, State, fill, images, recorded, shared_claims, shared_data, shown
 from pgprim.report.tables import TABLES, markdown
-from pgprim.store.datasets import load_dataset
 from pgprim.types.errors import UserError
 from pgprim.types.params import read
 
@@ -109,7 +109,7 @@ def state_of(root: Path) -> State:
     names = frozenset(path.removeprefix("figures/").removesuffix(".png") for path in declared["plots"])
     present = frozenset(path.stem for path in (root / IMAGES).glob("*.png"))
     data = {
-        name: load_dataset(_as_recorded(root, f"data/figures/{name}.nc", digest))
+        name: load_figure_data(_as_recorded(root, f"data/figures/{name}.nc", digest))
         for name, digest in shared_data(lock).items()
     }
     claims = read_claims(

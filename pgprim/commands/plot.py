@@ -13,8 +13,8 @@ from types import ModuleType
 
 from pgprim.commands.command import load_params, make_parser, output, run
 from pgprim.plotting.combine import load_results
+from pgprim.plotting.figure_data import save_figure_data
 from pgprim.plotting.save import about, save
-from pgprim.store.datasets import save_dataset
 from pgprim.store.provenance import Used, provenance, union
 from pgprim.types.errors import UserError
 
@@ -50,8 +50,7 @@ def main(args: argparse.Namespace) -> None:
     results, params = load_results(args.inputs), Used(load_params())
     ds = module.select(args.figure, results, params)
     origin = [provenance(params.used)] + ([] if results is None else [results.attrs])
-    ds = ds.assign_attrs(union(origin))
-    save_dataset(args.data, ds)
+    ds = save_figure_data(args.data, ds.assign_attrs(union(origin)))
     save(module.plot(ds), args.out, args.png, said=about(ds))
 
 

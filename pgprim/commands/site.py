@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pgprim.commands.command import load_params, make_parser, output, run
+from pgprim.plotting.figure_data import load_figure_data
 from pgprim.report.claims.table import files_of, read_claims
 from pgprim.report.site.collect import ESTIMATES, LABELLED, LANDSCAPE, load
 from pgprim.report.site.page import FIGURE_DATA, FigureFiles, Study, render
-from pgprim.store.datasets import load_dataset
 from pgprim.store.files import write_bytes
 from pgprim.types.errors import UserError
 
@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> None:
         estimates={probe: load(Path(ESTIMATES, probe)) for probe in (*LABELLED, LANDSCAPE)},
         figures=figures,
         datasets={
-            figure.name: load_dataset(figure.data)
+            figure.name: load_figure_data(figure.data)
             for figure in figures
             if figure.name in FIGURE_DATA and figure.data.exists()
         },

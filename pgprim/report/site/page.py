@@ -27,7 +27,7 @@ from pgprim.types.errors import UserError
 LIMIT = 6_000_000
 """Largest size of the page [bytes]."""
 
-PICTURES = 1_500_000
+PICTURES = 1_000_000
 """Largest size of all pictures in it [bytes]; the PDFs beside the page have every detail."""
 
 VIEWS = {
