@@ -16,7 +16,7 @@ import torch
 from ruamel.yaml import YAML
 
 from pgprim.kernels import NAME, kernels
-from tests.dag.checkouts import narrow
+from tests.checkouts import narrow
 
 ROOT = Path(__file__).parents[1]
 

@@ -2,7 +2,7 @@ import pytest
 
 from bench.dag import checkout, count_stages, page
 from tests.bench.examples import RECORDS
-from tests.dag.checkouts import Result
+from tests.checkouts import Result
 
 
 def test_the_page_marks_missed_targets_only():

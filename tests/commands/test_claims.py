@@ -15,7 +15,7 @@ from pgprim.report.claims.first import FIRST_CLAIMS
 from pgprim.report.claims.table import SECTIONS, insert, read_claims
 from pgprim.store.datasets import save_dataset
 from pgprim.types.errors import UserError
-from tests.dag.checkouts import PROJECT
+from tests.checkouts import PROJECT
 from tests.report.test_claims import bounds
 
 

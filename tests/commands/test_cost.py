@@ -13,7 +13,7 @@ from pgprim.commands.scale import find_set, render
 from pgprim.probes.steps import measure as steps
 from pgprim.probes.steps import record as steps_record
 from pgprim.types.params import read
-from tests.dag.checkouts import narrow
+from tests.checkouts import narrow
 
 ROOT = Path(__file__).parents[2]
 SCALES = ROOT / "workflow" / "scales"

@@ -22,8 +22,8 @@ from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import open_store
 from pgprim.types.agent import setting, settings_of
 from pgprim.types.errors import UserError
+from tests.checkouts import narrow
 from tests.commands.test_train import DEFAULT, ROOT
-from tests.dag.checkouts import narrow
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

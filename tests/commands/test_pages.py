@@ -15,7 +15,7 @@ from pgprim.report.claims.claims import CLAIMS
 from pgprim.report.claims.table import BEGIN, END, SECTIONS
 from pgprim.report.pages import State, computed
 from pgprim.types.errors import UserError
-from tests.dag.checkouts import PROJECT
+from tests.checkouts import PROJECT
 from tests.report.test_claim import MEANS, agents, judged, per_task
 
 JUDGED = Path("data/claims/gradients.json")

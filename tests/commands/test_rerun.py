@@ -18,8 +18,8 @@ from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import load_dataset
 from pgprim.store.reruns import PARTS, open_reruns
 from pgprim.types.errors import UserError
+from tests.checkouts import narrow
 from tests.commands.measuring import measure
-from tests.dag.checkouts import narrow
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -22,7 +22,7 @@ from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import open_store
 from pgprim.store.files import UNFINISHED
 from pgprim.types.errors import UserError
-from tests.dag.checkouts import narrow
+from tests.checkouts import narrow
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -19,7 +19,7 @@ from pgprim.store.files import UNFINISHED
 from pgprim.studies.variants import COSTS
 from pgprim.types.errors import UserError
 from pgprim.types.variants import make_runs
-from tests.dag.checkouts import narrow
+from tests.checkouts import narrow
 
 # safetensors' arrays and NumPy 2 disagree about a keyword of __array__, without consequence.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -17,7 +17,7 @@ from pgprim.store.datasets import load_dataset, open_store
 from pgprim.types.agent import settings_of
 from pgprim.types.checkpoint import AgentState, Checkpoint
 from pgprim.types.environment import Environment
-from tests.dag.checkouts import narrow
+from tests.checkouts import narrow
 from tests.probes.synthetic import pool_of
 
 DEFAULT = Path(__file__).parents[2] / "workflow" / "scales" / "default.yaml"

@@ -8,7 +8,7 @@ import pytest
 from pgprim.commands.plot import plot_module
 from pgprim.plotting.combine import combine
 from pgprim.types.params import read
-from tests.dag.checkouts import PROJECT
+from tests.checkouts import PROJECT
 from tests.plotting.drawn import texts
 from tests.plotting.synthetic import estimates, records
 from tests.probes import test_landscape_plot, test_value_plot

@@ -14,7 +14,7 @@ from pgprim.report.claims.claim import judge
 from pgprim.report.claims.claims import CLAIMS
 from pgprim.report.claims.first import FIRST_CLAIMS
 from pgprim.report.claims.table import SECTIONS
-from tests.dag.checkouts import PROJECT
+from tests.checkouts import PROJECT
 
 PARAMS = load(PROJECT / "workflow/scales/default.yaml")
 TASKS, ALGOS, ITERATIONS = ["hopper", "humanoid"], ["ppo", "ppo_m", "trpo"], [0, 150, 300]

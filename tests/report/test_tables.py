@@ -7,7 +7,7 @@ import xarray as xr
 from pgprim.commands.pages import params_of_set
 from pgprim.core.stratified import stratified_mean
 from pgprim.report.tables import TABLES, markdown, spread
-from tests.dag.checkouts import PROJECT
+from tests.checkouts import PROJECT
 
 PARAMS = params_of_set(PROJECT)
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tests.dag.checkouts import Checkout
+from tests.checkouts import Checkout
 from tests.workflow.projects import FIGURES, METRICS, copy_of, copy_project
 
 

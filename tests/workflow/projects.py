@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.dag.checkouts import PROJECT, Checkout
+from tests.checkouts import PROJECT, Checkout
 
 COPIED = (
     "Snakefile", "dvc.yaml", "profiles", "workflow", "pgprim", "pyproject.toml", ".dvcignore",

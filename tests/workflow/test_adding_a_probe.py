@@ -10,7 +10,7 @@ from pgprim.store.checkpoints import load_checkpoint
 from pgprim.store.datasets import load_dataset
 from pgprim.store.reruns import open_reruns
 from pgprim.store.rollouts import open_rollouts
-from tests.dag.checkouts import PROJECT, Checkout
+from tests.checkouts import PROJECT, Checkout
 from tests.workflow.projects import copy_of
 
 PAGE = (PROJECT / "docs/adding_a_probe.md").read_text()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pgprim.store.datasets import load_dataset
-from tests.dag.checkouts import PROJECT, Checkout
+from tests.checkouts import PROJECT, Checkout
 from tests.workflow.projects import copy_of
 from tests.workflow.test_adding_a_probe import page_blocks
 from tests.workflow.test_your_task import do

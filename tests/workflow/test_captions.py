@@ -9,7 +9,7 @@ from dvcsnake.pipeline import Pipeline
 from jinja2 import Environment, StrictUndefined
 
 from pgprim.types.params import read
-from tests.dag.checkouts import PROJECT
+from tests.checkouts import PROJECT
 
 DVC = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
 CONFIG = read(PROJECT / "workflow/scales/default.yaml")

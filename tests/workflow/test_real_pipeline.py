@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from tests.dag.checkouts import Checkout
+from tests.checkouts import Checkout
 from tests.workflow.projects import FIGURES, METRICS, copy_of, copy_project, rescale
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import services
 
-from tests.dag.checkouts import PROJECT
+from tests.checkouts import PROJECT
 from tests.workflow.projects import copy_project
 
 pytestmark = pytest.mark.slow

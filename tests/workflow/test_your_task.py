@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from pgprim.store.datasets import load_dataset
-from tests.dag.checkouts import PROJECT, Checkout
+from tests.checkouts import PROJECT, Checkout
 from tests.workflow.projects import copy_project
 from tests.workflow.test_adding_a_probe import page_blocks
 

@@ -28,7 +28,7 @@ from pgprim.store.datasets import save_dataset
 from pgprim.store.labelled import label
 from pgprim.types import targets
 from pgprim.types.params import read
-from tests.dag.checkouts import PROJECT
+from tests.checkouts import PROJECT
 from tests.plotting import synthetic
 
 TASKS, ALGOS, SEEDS, ITERATIONS = ("humanoid", "hopper"), ("ppo", "trpo"), (0, 1), (0, 150, 300)

@@ -31,7 +31,7 @@ from pgprim.report.site.findings import findings
 from pgprim.report.site.page import LIMIT
 from pgprim.report.site.pictures import SIZES, pictures
 from pgprim.types.params import read
-from tests.dag.checkouts import PROJECT
+from tests.checkouts import PROJECT
 from tests.report import test_claim
 from tests.report.site.conftest import make_page
 

@@ -12,7 +12,7 @@ from dvcsnake.pipeline import Output, Stage
 from dvcsnake.project import open_project
 
 from pgprim.report.claims.table import SECTIONS
-from tests.dag.checkouts import PROJECT
+from tests.checkouts import PROJECT
 
 PACKAGE = PROJECT / "pgprim"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from toys import Checkout, Result
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[1]
 
 __all__ = ["PROJECT", "Checkout", "Result", "narrow"]
 
