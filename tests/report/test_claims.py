@@ -159,17 +159,18 @@ def test_exact_returns_are_missed_by_what_exceeds_the_floor_of_the_true_value_fu
     assert effect("value_misses_exact_returns", floors=ds)["hopper"]["value"] == pytest.approx(1)
 
 
-def test_baselines_are_judged_by_ratios_of_cosines():
-    dims = {"task": TASKS, "algo": ["ppo"], "seed": [0, 1], "iteration": [150], "budget": [2048, 10_000]}
-    cosine = over(dims | {"baseline": ["zero", "value", "true"]}, [0.1, 0.2, 0.8]).copy()
-    cosine.loc[{"budget": 2048, "baseline": "value"}] = 0.1
-    ds = xr.Dataset({"cosine": cosine})
+def test_baselines_are_judged_by_ratios_of_cosines_and_of_variances():
+    agents = {"task": TASKS, "algo": ["ppo"], "seed": [0, 1], "iteration": [0, 150]}
+    cosine = over(agents | {"budget": [2048, 10_000], "baseline": ["zero", "value", "true"]}, [0.1, 0.2, 0.8])
+    left = over(agents | {"subtracted": ["zero", "value", "true"]}, [1, 1 / 8, 1 / 32]).copy()
+    left.loc[{"iteration": 0}] = 1  # untrained agents do not count
+    ds = xr.Dataset({"cosine": cosine, "return_variance": left})
     found = {
         name: effect(name, baselines=ds)["hopper"]["value"]
         for name in ("value_helps_agreement", "true_value_helps_more", "value_helps_little_at_2k")
     }
     assert found == pytest.approx(
-        {"value_helps_agreement": 1, "true_value_helps_more": 2, "value_helps_little_at_2k": 0}
+        {"value_helps_agreement": 1, "true_value_helps_more": 2, "value_helps_little_at_2k": 3}
     )
 
 
