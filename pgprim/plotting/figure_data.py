@@ -11,12 +11,14 @@ from pgprim.store.datasets import load_dataset, save_dataset
 def save_figure_data(path: str | Path, ds: xr.Dataset) -> xr.Dataset:
     """Write the data of a figure in single precision.
 
-    A variable with a value that single precision cannot hold, such as 1e40 or 1e-40, stays as it is.
+    A variable with a value that single precision cannot hold, such as 1e40 or 1e-40, stays as it is, and so does one of
+    values of a coordinate, such as the best learning rate, because such values are looked up.
 
     Returns:
         The data as `load_figure_data` reads them. A figure drawn from these is that of the file.
     """
-    short = ds.map(lambda array: array.astype(np.float32) if _fits(array) else array, keep_attrs=True)
+    labels = [coord.values for coord in ds.coords.values() if coord.dtype == np.float64]
+    short = ds.map(lambda array: array.astype(np.float32) if _fits(array, labels) else array, keep_attrs=True)
     save_dataset(path, short)
     return _in_doubles(short)
 
@@ -30,10 +32,13 @@ def load_figure_data(path: str | Path) -> xr.Dataset:
     return _in_doubles(load_dataset(path))
 
 
-def _fits(array: xr.DataArray) -> bool:
+def _fits(array: xr.DataArray, labels: list[np.ndarray]) -> bool:
     if array.dtype != np.float64:
         return False
-    sizes = np.abs(array.values[np.isfinite(array.values) & (array.values != 0)])
+    finite = array.values[np.isfinite(array.values)]
+    if finite.size and any(np.isin(finite, values).all() for values in labels):
+        return False
+    sizes = np.abs(finite[finite != 0])
     limits = np.finfo(np.float32)
     return not sizes.size or bool(sizes.min() >= limits.tiny and sizes.max() <= limits.max)
 

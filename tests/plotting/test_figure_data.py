@@ -11,6 +11,7 @@ def test_data_of_a_figure_have_seven_digits_unless_single_precision_would_lose_a
             "third": ("x", [1 / 3, np.nan, np.inf, 0.0]),
             "huge": ("x", [1e40, 1, 1, 1]),
             "tiny": ("x", [1e-40, 1, 1, 1]),
+            "best_x": ("x", [0.1, np.nan, 0.3, 0.3]),
             "count": ("x", np.array([1, 2, 3, 2**30 + 1], dtype=np.int32)),
         },
         {"x": [0.1, 0.2, 0.3, 0.4]},
