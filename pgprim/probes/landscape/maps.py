@@ -235,7 +235,7 @@ def _draw_bar(
     there = [panel for panel in axes if panel.get_figure() is not None]
     bar = figure.colorbar(mesh, ax=there, location="right", fraction=0.03, pad=0.01, aspect=14, extend=extend)
     bar.ax.tick_params(labelsize=SMALL)
-    bar.ax.set_title(name, fontsize=SMALL)
+    bar.ax.set_title(name, fontsize=SMALL, loc="left")  # clear of the next panel's words
     bar.outline.set_linewidth(0.4)
     bar.ax.locator_params(nbins=5)
 

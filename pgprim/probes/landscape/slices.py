@@ -107,7 +107,7 @@ def plot_slices(ds: xr.Dataset) -> Figure:
         for name, (hue, dashes, label) in LOOKS.items()
     }
     of_surrogates = [handles[name] for name in surrogates]
-    zero = grey_handle("without a step", linewidth=0.5)
+    zero = grey_handle("without a step", linestyle=DASHES["level"], linewidth=0.7)
     whose = f"{algo_label(str(ds.algo.values))}, {task_label(str(ds.task.values))}"
     words = [text_handle(whose), text_handle(f"{count_label(float(ds.attrs['budget']))} pairs per point")]
     band = band_handle("95 % interval, about ± 2 SE")
@@ -125,7 +125,9 @@ def draw_slice(panel: Axes, ds: xr.Dataset, names: tuple[str, ...], without: flo
         without: The value without a step, where a thin line stands.
     """
     panel.axvline(1, color=GREY, linewidth=0.5, zorder=1.5)
-    panel.axhline(without, color=GREY, linewidth=0.5, zorder=1.5, label="without a step")
+    panel.axhline(
+        without, color=GREY, linestyle=DASHES["level"], linewidth=0.7, zorder=1.5, label="without a step"
+    )
     for name in names:
         hue, dashes, _ = LOOKS[name]
         one = choose(ds, [name]).dropna("along", subset=[name])

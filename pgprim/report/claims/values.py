@@ -127,7 +127,7 @@ CLAIMS = {
     "true_value_helps_more": Claim(
         "Gradient estimates agree more with the true value function as baseline than with the agent's",
         "Sec. 2.2, Fig. 4",
-        "log₂ of the variance of estimates with the agent's V over that with V*, at λ = 1",
+        "log₂ of the variance of estimates of 2K pairs with the agent's V over that with V*, at λ = 1",
         ("baselines",),
         VARIANCES,
         _variance_gain("true", "value"),

@@ -80,7 +80,6 @@ class Runs:
         for place in (self.folder, *([self._journal] if journal else [])):
             path = Path(place, self.place(entry))
             if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
                 write_entry(path, entry)
 
     def clear_journal(self) -> None:
